@@ -1,0 +1,144 @@
+"""How long does the exact seen–unseen curve take, measured against one `logits.max(axis=1)`?
+
+    uv run python benchmarks/curve.py [--samples 10000 --classes 1000 --repeats 9] [--quick]
+
+The candidates take turns in every repeat, so that a busy moment of the machine hits all of them, and the
+medians are compared. The slow ones visit a few of the thresholds and are scaled up to all of them: the table
+says so. Their accuracies are compared with the curve's. Nothing here fails for being slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import tracemalloc
+from collections.abc import Callable
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from finecal.metrics import GroupMaxima, group_maxima, seen_unseen_curve
+
+
+class Candidate(NamedTuple):
+    """A way to the curve; its time is multiplied by `scale` because it did 1/scale of the work."""
+
+    name: str
+    call: Callable[[], object]
+    scale: float = 1.0
+
+
+def problem(samples: int, classes: int, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Random logits (N, C), the true class raised, every second class fine-tuned and raised in all rows."""
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((samples, classes)).astype(dtype)
+    labels = rng.integers(0, classes, samples)
+    mask = np.zeros(classes, bool)
+    mask[rng.permutation(classes)[: classes // 2]] = True  # scattered: no slice can select it
+    logits[np.arange(samples), labels] += 3
+    logits[:, mask] += 1
+    return logits, labels, mask
+
+
+def arg_max_per_threshold(logits: np.ndarray, labels: np.ndarray, mask: np.ndarray, gammas: np.ndarray) -> np.ndarray:
+    """(len(gammas),) acc_y_y as the published code finds it: a new arg-max over all logits for every γ."""
+    result = np.empty(len(gammas))
+    for i, gamma in enumerate(gammas):
+        bias = np.where(mask, 0, gamma).astype(logits.dtype)
+        result[i] = np.mean((logits + bias).argmax(axis=1) == labels)
+    return result
+
+
+def predictions_per_threshold(maxima: GroupMaxima, labels: np.ndarray, gammas: np.ndarray) -> np.ndarray:
+    """(len(gammas),) acc_y_y in the manner of scikit-learn's accuracy_score: new predictions for every γ.
+
+    The maxima are given, found once: their time is in a row of its own.
+    """
+    result = np.empty(len(gammas))
+    for i, gamma in enumerate(gammas):
+        result[i] = np.mean(maxima.predictions(gamma) == labels)
+    return result
+
+
+def fancy_indexing(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """(N,) d alone, the short way: two fancy-indexed copies of the logits."""
+    s, u = np.flatnonzero(mask), np.flatnonzero(~mask)
+    left, right = logits[:, s], logits[:, u]
+    row = np.arange(len(logits))
+    return left[row, left.argmax(axis=1)] - right[row, right.argmax(axis=1)]
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """The most memory that the call held at one time, besides its arguments."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time of the exact seen–unseen curve.")
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--classes", type=int, default=1_000)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--thresholds", type=int, default=3, help="thresholds that the slow ways visit")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    args = parser.parse_args()
+    if args.quick:
+        args.samples, args.classes, args.repeats = 500, 50, 3
+
+    logits, labels, mask = problem(args.samples, args.classes, args.dtype)
+    curve = seen_unseen_curve(logits, labels, mask)
+    inner = curve.gamma[1:-1]  # between two thresholds: no ties, so every way must agree
+    gammas = inner[np.linspace(0, len(inner) - 1, args.thresholds).astype(int)]
+    many = inner[np.linspace(0, len(inner) - 1, min(len(inner), 100 * args.thresholds)).astype(int)]
+    maxima = group_maxima(logits, mask)
+    exact = [[curve.at(gamma).acc_y_y for gamma in some] for some in (many, gammas)]
+    np.testing.assert_array_equal(predictions_per_threshold(maxima, labels, many), exact[0])
+    # In float32 the sum z + γ is rounded, so that a sample beside the threshold may change sides.
+    slow = arg_max_per_threshold(logits, labels, mask, gammas)
+    np.testing.assert_allclose(slow, exact[1], atol=2.5 / args.samples)
+
+    candidates = [
+        Candidate("`logits.max(axis=1)`", lambda: logits.max(axis=1)),
+        Candidate("`seen_unseen_curve`", lambda: seen_unseen_curve(logits, labels, mask)),
+        Candidate("its pass over the logits, `group_maxima`", lambda: group_maxima(logits, mask)),
+        Candidate("the same maxima by fancy indexing", lambda: fancy_indexing(logits, mask)),
+        Candidate(
+            f"new predictions for each threshold ({len(many)} measured, scaled to {len(curve.gamma)})",
+            lambda: predictions_per_threshold(maxima, labels, many),
+            len(curve.gamma) / len(many),
+        ),
+        Candidate(
+            f"new arg-max for each threshold ({len(gammas)} measured, scaled to {len(curve.gamma)})",
+            lambda: arg_max_per_threshold(logits, labels, mask, gammas),
+            len(curve.gamma) / len(gammas),
+        ),
+    ]
+    times: dict[str, list[float]] = {c.name: [] for c in candidates}
+    for _ in range(args.repeats):
+        for c in candidates:
+            times[c.name].append(seconds(c.call) * c.scale)
+
+    unit = median(times[candidates[0].name])
+    print(f"{args.samples:,} samples × {args.classes:,} classes, {args.dtype}, NumPy {np.__version__}; ", end="")
+    print(f"median of {args.repeats} interleaved repeats\n")
+    print("| | time (ms) | × max | peak extra memory ÷ logits |")
+    print("|---|---:|---:|---:|")
+    for c in candidates:
+        t = median(times[c.name])
+        memory = peak_bytes(c.call) / logits.nbytes
+        print(f"| {c.name} | {1e3 * t:,.2f} | {t / unit:,.2f} | {memory:.3f} |")
+
+
+if __name__ == "__main__":
+    main()

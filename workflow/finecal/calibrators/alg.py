@@ -1,0 +1,34 @@
+"""ALG, the average logit gap: γ closes the mean gap between S and U on the training data of S."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finecal.calibration import AddGamma, Data, Labelled
+from finecal.config import Model
+
+READS = frozenset({"train_fine_tuning"})
+
+
+class Options(Model):
+    """No options."""
+
+
+class Calibrator(AddGamma):
+    """γ = mean over samples of [ mean of z over S without the sample's own label − mean of z over U ].
+
+    Mai et al. 2024, section 5. With a single fine-tuning class S without the label is empty: its gap is then
+    that of the label itself, which is the only logit of S there is.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> dict[str, float]:
+        train: Labelled = data["train_fine_tuning"]
+        z = train.logits.astype(np.float64)
+        of_s, of_u = z[:, data.fine_tuning], z[:, ~data.fine_tuning]
+        own = z[np.arange(len(z)), train.labels]
+        others = of_s.shape[1] - 1
+        mean_s = (of_s.sum(axis=1) - own) / others if others else own
+        return {"gamma": float((mean_s - of_u.mean(axis=1)).mean())}

@@ -1,0 +1,25 @@
+"""γ*, which maximises acc_y_y on the test set: an upper bound, never a method."""
+
+from __future__ import annotations
+
+from finecal.calibration import AddGamma, Data, Labelled, finite_gamma
+from finecal.config import Model
+from finecal.metrics import seen_unseen_curve
+
+READS = frozenset({"test"})
+
+
+class Options(Model):
+    """No options."""
+
+
+class Calibrator(AddGamma):
+    """The best vertex of the exact seen–unseen curve of the test set. Chao et al. 2016; Mai et al. 2024."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> dict[str, float]:
+        test: Labelled = data["test"]
+        curve = seen_unseen_curve(test.logits, test.labels, data.fine_tuning)
+        return {"gamma": finite_gamma(curve, curve.best())}

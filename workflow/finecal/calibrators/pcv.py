@@ -1,0 +1,31 @@
+"""PCV, pseudo cross-validation: the mean of the γ that balance pseudo-splits of S."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finecal.calibration import AddGamma, Data, PseudoFold, finite_gamma
+from finecal.config import Model
+from finecal.metrics import seen_unseen_curve
+
+READS = frozenset({"train_fine_tuning", "pseudo_splits"})
+
+
+class Options(Model):
+    """No options: the folds belong to the study's `pseudo_splits`."""
+
+
+class Calibrator(AddGamma):
+    """γ = mean over K pseudo-splits of the γ with the highest (acc_{S′/S} + acc_{U′/S}) / 2 on validation samples.
+
+    In each pseudo-split the pretrained model was fine-tuned with the same recipe on a part S′ of S; U′ is the
+    rest of S. Mai et al. 2024, section 5.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> dict[str, float]:
+        folds: list[PseudoFold] = data["pseudo_splits"]
+        curves = [seen_unseen_curve(fold.logits, fold.labels, fold.fine_tuning) for fold in folds]
+        return {"gamma": float(np.mean([finite_gamma(curve, curve.balanced()) for curve in curves]))}

@@ -1,0 +1,241 @@
+"""The command line: one verb per rule, and a few for people. A verb imports what it needs, nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finecal import __version__
+from finecal.errors import UserError
+
+if TYPE_CHECKING:
+    from finecal.plan import Plan
+    from finecal.stages import Settings
+
+Verb = Callable[[argparse.Namespace], None]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a verb; exit 2 with one paragraph for a UserError, 128 + signal after an interruption."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.verb(given)
+    except UserError as error:
+        if given.debug:
+            raise
+        print(f"finecal: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="finecal", description=__doc__.partition("\n")[0])
+    parser.add_argument("--version", action="version", version=f"finecal {__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    def add(
+        name: str, verb: Verb, text: str, target: str = "", *, torch: bool = False, study: bool = True
+    ) -> argparse.ArgumentParser:
+        command = verbs.add_parser(name, help=text, description=text)
+        command.set_defaults(verb=verb)
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        if target:
+            command.add_argument("target", metavar=target)
+        if study:
+            command.add_argument(
+                "--study", nargs="+", metavar="STUDY", help="selected studies (default: config.yaml's)"
+            )
+        if torch:
+            command.add_argument(
+                "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s"
+            )
+            command.add_argument(
+                "--threads", type=int, default=1, metavar="N", help="CPU threads (default: %(default)s)"
+            )
+            command.add_argument(
+                "--state-interval", type=float, default=60.0, metavar="SECONDS",
+                help="seconds between saves of an unfinished training (default: %(default)s)",
+            )  # fmt: skip
+        return command
+
+    add("prepare", _prepare, "Decode or render a domain and pack it.", "results/DATASET/images/DOMAIN.parquet")
+    add("split", _split, "Divide the classes into S and U.", "results/DATASET/splits/SPLIT.parquet")
+    add("pretrain", _pretrain, "Make the pretrained model of a source domain.", "FOLDER", torch=True)
+    add("finetune", _finetune, "Fine-tune a run, or with RUN/pcv its pseudo-splits.", "RUN", torch=True)
+    add("extract", _extract, "Compute logits and features of the target domain.", "LOGITS", torch=True)
+    add("calibrate", _calibrate, "Fit all calibrators of a run.", "RUN")
+    add("evaluate", _evaluate, "Score all classifiers of a run.", "RUN")
+    add("aggregate", _aggregate, "Concatenate one kind of table over all runs.", "NAME")
+    add("table", _table, "Make a table of the results.", "NAME")
+    add("figure", _figure, "Draw a figure of the results.", "NAME")
+    add("report", _report, "Write results/report.html.")
+
+    check = add("check", _check, "Validate studies and print the plan; runs nothing.", study=False)
+    check.add_argument(
+        "study", nargs="*", metavar="STUDY", help="built-in names or YAML files (default: config.yaml's)"
+    )
+    listing = add("list", _list, "List what there is.", study=False)
+    listing.add_argument("kind", choices=("datasets", "recipes", "calibrators", "studies"))
+    _add_diagnose(add("diagnose", _diagnose, "Diagnose a classifier from its logits alone.", study=False))
+    return parser
+
+
+def _add_diagnose(command: argparse.ArgumentParser) -> None:
+    command.add_argument("logits", metavar="LOGITS", help=".parquet or .npz with label, logits [, features, subset]")
+    command.add_argument(
+        "--fine-tuning", required=True, metavar="CLASSES",
+        help="fine-tuning classes: numbers such as 1,3,5, or a file with one per line",
+    )  # fmt: skip
+    command.add_argument("--pretrained", metavar="LOGITS", help="the pretrained model's logits of the same samples")
+    command.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    from finecal.plan import Plan
+    from finecal.settings import read_settings
+
+    return Plan(given.study or read_settings().studies)
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    from finecal.stages import Settings
+
+    return Settings(device=given.device, threads=given.threads, state_interval=given.state_interval)
+
+
+def _coordinates(pattern: str, given: argparse.Namespace) -> dict[str, str]:
+    from finecal.paths import parse
+
+    found = parse(pattern.removesuffix(".parquet"), given.target.removesuffix(".parquet"))
+    if found is None:
+        raise UserError(f"{given.target!r} is no such path", why=f"It must follow {pattern}")
+    return found
+
+
+def _import_torch() -> None:
+    """Importing timm makes a million objects that live on; looking for garbage among them costs a tenth of the time."""
+    gc.disable()
+    import timm  # noqa: F401
+
+    gc.freeze()
+    gc.enable()
+
+
+def _interruptible(work: Callable[[], None]) -> None:
+    from finecal.state import Interrupted
+
+    try:
+        work()
+    except Interrupted as signal:
+        print(f"finecal: {signal}", file=sys.stderr)
+        sys.exit(128 + signal.number)
+
+
+def _prepare(given: argparse.Namespace) -> None:
+    from finecal.paths import IMAGES
+    from finecal.stages.prepare import prepare
+
+    prepare(_plan(given), **_coordinates(IMAGES, given))
+
+
+def _split(given: argparse.Namespace) -> None:
+    from finecal.paths import SPLIT
+    from finecal.stages.split import split
+
+    found = _coordinates(SPLIT, given)
+    split(_plan(given), found["dataset"], found["split"])
+
+
+def _pretrain(given: argparse.Namespace) -> None:
+    from finecal.paths import PRETRAINED
+
+    plan, found = _plan(given), _coordinates(PRETRAINED, given)
+    _import_torch()
+    from finecal.stages.pretrain import pretrain
+
+    _interruptible(lambda: pretrain(plan, **found, settings=_settings(given)))
+
+
+def _finetune(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+
+    plan = _plan(given)
+    run = plan.known(RunKey.of(given.target))
+    _import_torch()
+    if Path(given.target).name == "pcv":
+        from finecal.stages.pseudo import pseudo as work
+    else:
+        from finecal.stages.finetune import finetune as work
+    _interruptible(lambda: work(plan, run, _settings(given)))
+
+
+def _extract(given: argparse.Namespace) -> None:
+    _import_torch()
+    from finecal.stages.extract import extract
+
+    extract(Path(given.target), _settings(given))
+
+
+def _calibrate(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+    from finecal.stages.calibrate import calibrate
+
+    calibrate(_plan(given), RunKey.of(given.target))
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+    from finecal.stages.evaluate import evaluate
+
+    evaluate(_plan(given), RunKey.of(given.target))
+
+
+def _aggregate(given: argparse.Namespace) -> None:
+    from finecal.stages.aggregate import aggregate
+
+    aggregate(_plan(given), given.target)
+
+
+def _table(given: argparse.Namespace) -> None:
+    from finecal.stages.present import table
+
+    table(_plan(given), given.target)
+
+
+def _figure(given: argparse.Namespace) -> None:
+    from finecal.stages.present import figure
+
+    figure(_plan(given), given.target)
+
+
+def _report(given: argparse.Namespace) -> None:
+    from finecal.stages.present import report
+
+    report(_plan(given))
+
+
+def _check(given: argparse.Namespace) -> None:
+    from finecal.overview import describe_plan
+
+    print(describe_plan(_plan(given)))
+
+
+def _list(given: argparse.Namespace) -> None:
+    from finecal.overview import describe_names
+
+    print(describe_names(given.kind))
+
+
+def _diagnose(given: argparse.Namespace) -> None:
+    from finecal.stages.diagnose import diagnose
+
+    print(diagnose(Path(given.logits), given.fine_tuning, given.out, pretrained=given.pretrained))
+
+
+if __name__ == "__main__":
+    main()

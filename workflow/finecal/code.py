@@ -1,0 +1,58 @@
+"""Which source files decide what a stage computes: a change in one of them reruns the stage.
+
+Snakemake does not see imported code. Each stage's files are hashed into its rule's `params`, where they are
+compared with those of the last run; unlike input files they survive a fresh clone, whose files are all new.
+Modules that only carry data about (paths, the plan, the study's models, errors, the command line) are left
+out: a new option there must not retrain everything. What matters of them arrives as resolved options.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from finecal import plugins
+
+PACKAGE = Path(__file__).parent
+
+# Raised by hand when a stage's output changes for a reason that no listed file shows.
+STAGE_VERSION = 1
+
+_TRAINING = ("augmentation.py", "device.py", "models.py", "seeds.py", "training.py")
+STAGE_FILES: dict[str, tuple[str, ...]] = {
+    "prepare": ("images.py", "seeds.py", "stages/prepare.py"),
+    "split": ("seeds.py", "stages/split.py"),
+    "pretrain": (*_TRAINING, "extraction.py", "recipes/full.py", "stages/pretrain.py"),
+    "finetune": (*_TRAINING, "anatomy.py", "extraction.py", "stages/finetune.py"),
+    "pseudo": (*_TRAINING, "extraction.py", "stages/pseudo.py"),
+    "extract": ("augmentation.py", "device.py", "extraction.py", "models.py", "stages/extract.py"),
+    "calibrate": ("calibration.py", "logits.py", "metrics.py", "stages/calibrate.py"),
+    "evaluate": ("calibration.py", "evaluation.py", "logits.py", "metrics.py", "stages/evaluate.py"),
+    "aggregate": ("stages/aggregate.py",),
+    "table": ("seeds.py", "statistics.py", "tables/__init__.py"),
+    "figure": ("figures/__init__.py", "seeds.py", "statistics.py"),
+    "report": ("diagnosis.py", "report.html.jinja", "report.py", "seeds.py", "stages/report.py", "statistics.py"),
+}
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def digests(stage: str, extra: Iterable[str | Path] = ()) -> dict[str, str]:
+    """File → leading digits of its SHA-256, for the files of a stage and further ones, sorted."""
+    files = [*(PACKAGE / name for name in STAGE_FILES[stage]), *map(Path, extra)]
+    named = {_name(file): _digest(file) for file in files}
+    return {"stage_version": str(STAGE_VERSION), **dict(sorted(named.items()))}
+
+
+def plugin_files(kind: str, names: Iterable[str]) -> list[Path]:
+    """The files that define data sets, recipes or calibrators."""
+    return [plugins.source_file(kind, name) for name in names]
+
+
+def _name(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix() if file.is_relative_to(PACKAGE) else file.as_posix()

@@ -1,0 +1,244 @@
+"""A study: what is run, as typed models. Their field descriptions are the reference documentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
+
+from finecal import catalogue, plugins
+from finecal.errors import UserError, unknown
+from finecal.paths import ALL_CLASSES
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+]*$", description="A folder name.")]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+T = TypeVar("T")
+Listed = Annotated[tuple[T, ...], Strict(False)]  # a list in YAML, a tuple here
+Range = Annotated[tuple[T, T], Strict(False)]
+
+
+class Model(BaseModel):
+    """Unknown keys are errors, values are not coerced from strings, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Augmentation(Model):
+    """Random changes of a training image, drawn per sample."""
+
+    crop_scale: Range[Annotated[float, Field(gt=0, le=1)]] = Field(
+        (0.7, 1.0), description="Smallest and largest area of the random crop, as a fraction."
+    )
+    crop_ratio: Range[Positive] = Field(
+        (3 / 4, 4 / 3), description="Smallest and largest aspect ratio (width / height) of the crop."
+    )
+    horizontal_flip: Probability = Field(0.5, description="Probability of a left-right flip.")
+    color_jitter: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.3, description="Brightness, contrast and saturation are each scaled by a factor from 1 ± this."
+    )
+    grayscale: Probability = Field(0.1, description="Probability that the image loses its colours.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Augmentation:
+        for key in ("crop_scale", "crop_ratio"):
+            low, high = getattr(self, key)
+            if low > high:
+                raise ValueError(f"{key}: the smallest value {low} is above the largest {high}")
+        return self
+
+
+class Training(Model):
+    """How a model is trained. The learning rate falls along a half cosine to zero over all steps."""
+
+    optimizer: str = Field("sgd", description="Any optimiser of timm's factory; `sgd` is Nesterov SGD.")
+    lr: Positive = Field(1e-3, description="Learning rate of the head (the last layer) at the start.")
+    backbone_lr_scale: NonNegative = Field(0.1, description="The backbone's learning rate as a multiple of the head's.")
+    weight_decay: NonNegative = Field(5e-4, description="Weight decay, as the optimiser defines it.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum, where there is one.")
+    optimizer_options: dict[str, bool | int | float | str] = Field(
+        {}, description="Further arguments of the optimiser, such as `eps` or `betas`."
+    )
+    batch_size: Count = Field(64, description="Samples per step.")
+    epochs: Count = Field(20, description="Epochs; the history has one row for each.")
+    steps_per_epoch: Count | None = Field(
+        None, description="Steps per epoch; by default one pass over the training samples."
+    )
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(0, description="Steps of linear rise to `lr`.")
+    clip_grad: Positive | None = Field(None, description="Largest L2 norm of the gradient.")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Label smoothing.")
+    augmentation: Augmentation = Field(Augmentation(), description="Random changes of the images.")  # type: ignore[call-arg]
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_optimizer(cls, value: str) -> str:
+        if value not in catalogue.optimizers():
+            raise unknown("optimiser", value, catalogue.optimizers())
+        return value
+
+
+class Dataset(Model):
+    """Which data set, and its options."""
+
+    source: str | None = Field(None, description="The built-in data set; by default the key's own name.")
+    options: dict[str, Any] = Field({}, description="Options of this data set: see `finecal list datasets`.")
+
+
+class Backbone(Model):
+    """Which timm model."""
+
+    model: str | None = Field(None, description="timm's name of the model; by default the key's own name.")
+    options: dict[str, bool | int | float | str] = Field(
+        {}, description="Further arguments of `timm.create_model`, such as `drop_path_rate`."
+    )
+
+
+class Pretraining(Model):
+    """Where the pretrained model θ⁰ comes from."""
+
+    weights: Literal["random", "hub"] = Field(
+        "hub", description="Start from random weights, or from those that timm's hub has under the model's name."
+    )
+    seed: Seed = Field(0, description="Seed of the initial weights and of the training.")
+    training: Training | None = Field(
+        None,
+        description="Training on the source domain, all classes; `null` takes the hub's model and head as "
+        "they are (their classes must then be the data set's).",
+    )
+
+    @model_validator(mode="after")
+    def _is_trained_somewhere(self) -> Pretraining:
+        if self.weights == "random" and self.training is None:
+            raise ValueError("a model with random weights needs `training`")
+        return self
+
+
+class RandomSplit(Model):
+    """Fine-tuning classes drawn at random."""
+
+    kind: Literal["random"]
+    seed: Seed = Field(0, description="Seed of the draw.")
+    fraction: Fraction | None = Field(None, description="Part of the classes in S, rounded to the nearest number.")
+    count: Count | None = Field(None, description="Number of classes in S.")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> RandomSplit:
+        if (self.fraction is None) == (self.count is None):
+            raise ValueError("give either `fraction` or `count`")
+        return self
+
+
+class ClassesSplit(Model):
+    """Fine-tuning classes named one by one."""
+
+    kind: Literal["classes"]
+    fine_tuning: Listed[str | int] = Field(min_length=1, description="The classes in S, by name or by number.")
+
+
+class OfficialSplit(Model):
+    """The fine-tuning classes that the data set's publisher or the paper uses."""
+
+    kind: Literal["official"]
+
+
+Split = Annotated[RandomSplit | ClassesSplit | OfficialSplit, Field(discriminator="kind")]
+
+
+class RecipeUse(Model):
+    """A fine-tuning recipe with its options."""
+
+    recipe: str | None = Field(None, description="The built-in recipe; by default the key's own name.")
+    options: dict[str, Any] = Field({}, description="Options of this recipe: see `finecal list recipes`.")
+    training: dict[str, Any] = Field({}, description="What differs from the study's `training`.")
+
+
+class CalibratorUse(Model):
+    """A calibrator with its options."""
+
+    calibrator: str | None = Field(None, description="The built-in calibrator; by default the key's own name.")
+    options: dict[str, Any] = Field({}, description="Options of this calibrator: see `finecal list calibrators`.")
+
+
+class PseudoSplits(Model):
+    """Pseudo cross-validation: fine-tuning runs on parts of S (see `pcv`)."""
+
+    folds: Count = Field(3, description="Number of pseudo-splits.")
+    fine_tuning_fraction: Fraction = Field(0.5, description="Part of S that is pseudo-fine-tuning.")
+    validation_fraction: Fraction = Field(0.2, description="Part of S's training samples kept for validation.")
+
+
+class Study(Model):
+    """One study: every combination of its tasks, backbones, recipes, splits and seeds is a run."""
+
+    description: str = Field(description="One sentence: what the study asks.")
+    datasets: dict[Name, Dataset] = Field(min_length=1, description="Data sets by name.")
+    tasks: dict[Name, Listed[str]] = Field(
+        description="Per data set its tasks, each `source-target`, two of its domains."
+    )
+    backbones: dict[Name, Backbone] = Field(min_length=1, description="Models by name.")
+    image_size: Annotated[int, Field(ge=8)] = Field(224, description="Side of the model's input, in pixels.")
+    pretraining: Pretraining = Field(description="Where the pretrained model comes from.")
+    training: Training = Field(Training(), description="Fine-tuning, unless a recipe says otherwise.")  # type: ignore[call-arg]
+    recipes: dict[Name, RecipeUse] = Field(min_length=1, description="Fine-tuning recipes by name.")
+    splits: dict[Name, Split] = Field(min_length=1, description="Splits of the classes into S and U, by name.")
+    seeds: Listed[Seed] = Field(min_length=1, description="Seeds of the fine-tuning runs.")
+    oracle_fine_tuning: bool = Field(True, description="Also fine-tune on all classes (an upper bound).")
+    pseudo_splits: PseudoSplits = Field(PseudoSplits(), description="Runs for pseudo cross-validation.")  # type: ignore[call-arg]
+    calibrators: dict[Name, CalibratorUse] = Field(min_length=1, description="Calibrators by name.")
+
+    @field_validator("datasets", "backbones", "recipes", "calibrators", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        """`[a, b]` and `{a: }` are short for `{a: {}, b: {}}`."""
+        if isinstance(value, list) and all(isinstance(v, str) for v in value):
+            _distinct(value)
+            return {v: {} for v in value}
+        return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("tasks", "seeds", mode="after")
+    @classmethod
+    def _no_duplicates(cls, value: Any) -> Any:
+        for values in value.values() if isinstance(value, dict) else [value]:
+            _distinct(values)
+        return value
+
+    @field_validator("splits", mode="after")
+    @classmethod
+    def _reserved(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if ALL_CLASSES in value:
+            raise ValueError(f"the name {ALL_CLASSES!r} is kept for the split in which S is all of Y")
+        return value
+
+    def training_of(self, recipe: str) -> Training:
+        """The study's training with what the recipe changes; augmentation is merged key by key."""
+        base, changes = self.training.model_dump(), dict(self.recipes[recipe].training)
+        if isinstance(changes.get("augmentation"), dict):
+            changes["augmentation"] = {**base["augmentation"], **changes["augmentation"]}
+        return Training.model_validate({**base, **changes})
+
+
+def _distinct(values: Any) -> None:
+    twice = sorted({repr(v) for v in values if list(values).count(v) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given more than once")
+
+
+def plugin_options(kind: str, name: str, options: dict[str, Any]) -> BaseModel:
+    """Options of a data set, recipe or calibrator, checked by its own typed model `Options`.
+
+    Raises
+    ------
+    UserError
+        For a name that does not exist (with the closest ones).
+    pydantic.ValidationError
+        For an option that does not exist or has a wrong value.
+    """
+    model: type[BaseModel] = plugins.load(kind, name).Options
+    return model.model_validate(options)
+
+
+__all__ = ["Model", "Study", "Training", "UserError", "plugin_options"]

@@ -1,0 +1,123 @@
+"""Packed images: a data set is decoded once into uint8 and read by every job in one go."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from finecal.artifacts import list_array, matrix, read_metadata, read_table, write_table
+from finecal.errors import UserError
+
+IMAGES_SCHEMA = pa.schema(
+    [("sample", pa.int32()), ("class", pa.int32()), ("subset", pa.string()), ("pixels", pa.null())]
+)  # fmt: skip
+FORMAT = b"finecal.images"
+
+
+@dataclass(frozen=True)
+class PackedImages:
+    """All images of a domain.
+
+    Attributes
+    ----------
+    pixels
+        (N, H, W, channels) uint8; channels is 1 or 3.
+    labels
+        (N,) int32, class numbers.
+    test
+        (N,) bool: test samples; the others are training samples.
+    classes
+        Names of the classes, by number.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def write_images(
+    path: str | Path, images: PackedImages, *, columns: dict[str, str], provenance: dict[str, Any]
+) -> None:
+    """Check images and write them as Parquet: sample, class, subset, pixels (a fixed-size list of uint8).
+
+    Raises
+    ------
+    UserError
+        If a label is out of range, or a class has no training or no test sample.
+    """
+    _check(images, str(path))
+    n, *shape = images.pixels.shape
+    table = pa.table(
+        {
+            **{name: pa.repeat(pa.scalar(value), n) for name, value in columns.items()},
+            "sample": pa.array(np.arange(n, dtype=np.int32)),
+            "class": pa.array(images.labels.astype(np.int32)),
+            "subset": pa.array(np.where(images.test, "test", "train")),
+            "pixels": list_array(images.pixels.reshape(n, -1)),
+        }
+    )
+    described = json.dumps({"shape": shape, "classes": images.classes}).encode()
+    write_table(path, table.replace_schema_metadata({FORMAT: described}), provenance=provenance)
+
+
+def read_images(path: str | Path) -> PackedImages:
+    """Read what `write_images` wrote.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, corrupt, or no file of images.
+    """
+    table = read_table(path, IMAGES_SCHEMA)
+    described = read_format(path)
+    images = PackedImages(
+        pixels=matrix(table["pixels"]).reshape(-1, *described["shape"]),
+        labels=table["class"].to_numpy(),
+        test=table["subset"].to_numpy() == "test",
+        classes=tuple(described["classes"]),
+    )
+    _check(images, str(path))
+    return images
+
+
+def read_format(path: str | Path) -> dict[str, Any]:
+    """Shape (H, W, channels) and class names of a file of images, without its pixels."""
+    described = read_metadata(path, FORMAT)
+    if not described:
+        raise UserError("this Parquet file holds no packed images", where=str(path))
+    return described
+
+
+def stratified_test(labels: np.ndarray, fraction: float, random: np.random.Generator) -> np.ndarray:
+    """Choose round(fraction × n) samples of every class for testing, at least one: a (N,) bool mask."""
+    test = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = random.permutation(np.flatnonzero(labels == label))
+        test[members[: max(1, round(fraction * len(members)))]] = True
+    return test
+
+
+def _check(images: PackedImages, where: str) -> None:
+    total = len(images.classes)
+    outside = np.flatnonzero((images.labels < 0) | (images.labels >= total))
+    if len(outside):
+        sample = int(outside[0])
+        raise UserError(
+            f"sample {sample} has the label {images.labels[sample]}", where=where, why=f"Labels are 0 to {total - 1}"
+        )
+    for name, members in (("training", ~images.test), ("test", images.test)):
+        counts = np.bincount(images.labels[members], minlength=total)
+        if not counts.all():
+            missing = images.classes[int(np.argmin(counts))]
+            raise UserError(
+                f"class {missing!r} has no {name} sample", where=where, why="Every class needs at least one"
+            )

@@ -1,0 +1,202 @@
+"""timm models: create, save, load, and reach the head."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import safetensors
+import safetensors.torch
+import timm
+import torch
+from torch import Tensor, nn
+
+from finecal.artifacts import list_array, whole_file, with_columns, write_table
+from finecal.errors import UserError
+
+METADATA = "finecal"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that is needed to build a model and to feed it.
+
+    Attributes
+    ----------
+    model
+        timm's name.
+    options
+        Further arguments of `timm.create_model`.
+    classes
+        Names of the classes, by number; one row of the head for each.
+    channels, image_size
+        The input is (N, channels, image_size, image_size).
+    mean, std
+        Per channel; the input is (pixel / 255 − mean) / std.
+    """
+
+    model: str
+    options: dict[str, Any]
+    classes: tuple[str, ...]
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: int) -> Architecture:
+    """The architecture of a study's backbone for a data set; mean and standard deviation are timm's for the model.
+
+    Parameters
+    ----------
+    backbone
+        `model`, `options` and `image_size`, as in the plan.
+    """
+    config = (
+        timm.get_pretrained_cfg(backbone["model"], allow_unregistered=True) if ":" not in backbone["model"] else None
+    )
+    mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
+    if channels == 1:
+        mean, std = (float(np.mean(mean)),), (float(np.mean(std)),)
+    return Architecture(
+        backbone["model"], dict(backbone["options"]), tuple(classes), channels, backbone["image_size"], mean, std
+    )
+
+
+def build(description: Architecture, *, weights: str) -> nn.Module:
+    """Create the timm model; its random weights come from torch's global generator.
+
+    Parameters
+    ----------
+    weights
+        "random", or "hub" to fetch timm's weights for this name (its head is replaced if the classes differ).
+
+    Raises
+    ------
+    UserError
+        For options the model does not take, weights that cannot be fetched, or a model without a linear head.
+    """
+    options = dict(description.options)
+    if _has_fixed_input(description.model):
+        options["img_size"] = description.image_size
+    try:
+        model = timm.create_model(
+            description.model,
+            pretrained=weights == "hub",
+            num_classes=len(description.classes),
+            in_chans=description.channels,
+            **options,
+        )
+    except (TypeError, ValueError, AssertionError) as error:
+        raise UserError(
+            f"timm cannot create {description.model!r} with {options}: {error}", where="backbones"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        if weights != "hub":
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"the weights of {description.model!r} could not be fetched ({reason})",
+            where="pretraining.weights",
+            hint="On a machine without network, fetch them before on one with network, into the same cache (HF_HOME)",
+        ) from error
+    head(model)
+    return model
+
+
+def _has_fixed_input(name: str) -> bool:
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True) if ":" not in name else None
+    return bool(config and config.fixed_input_size)
+
+
+def head(model: nn.Module) -> nn.Linear:
+    """The last layer. UserError if it is not linear: its rows are what γ and the analyses speak about."""
+    classifier = model.get_classifier()  # type: ignore[operator]
+    if not isinstance(classifier, nn.Linear):
+        raise UserError(
+            f"the head is a {type(classifier).__name__}", where="backbones", why="Only linear heads are supported"
+        )
+    return classifier
+
+
+def forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and logits of a batch.
+
+    Parameters
+    ----------
+    images
+        (N, channels, H, W), normalised.
+
+    Returns
+    -------
+    features (N, D), what the head reads; logits (N, C).
+    """
+    features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
+    return features, head(model)(features)
+
+
+def normaliser(description: Architecture, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation as (1, channels, 1, 1) tensors."""
+    shape = (1, description.channels, 1, 1)
+    mean = torch.tensor(description.mean, device=device).reshape(shape)
+    return mean, torch.tensor(description.std, device=device).reshape(shape)
+
+
+def save_model(path: str | Path, model: nn.Module, description: Architecture, *, provenance: Mapping[str, Any]) -> None:
+    """Write the weights as safetensors; the architecture and the provenance are in its metadata."""
+    metadata = {METADATA: json.dumps({"architecture": asdict(description), **provenance}, sort_keys=True)}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with whole_file(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Architecture]:
+    """Build the model that a file describes and load its weights.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, corrupt, or not written by `save_model`.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        weights = safetensors.torch.load_file(path)
+    except FileNotFoundError as error:
+        raise UserError("this file is missing", where=str(path)) from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"not readable as safetensors ({error})", where=str(path)) from error
+    if METADATA not in metadata:
+        raise UserError("these weights do not say which model they belong to", where=str(path))
+    fields = json.loads(metadata[METADATA])["architecture"]
+    description = Architecture(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+    model = build(description, weights="random")
+    model.load_state_dict(weights)
+    return model.to(device), description
+
+
+def write_head(
+    path: str | Path,
+    model: nn.Module,
+    classes: Sequence[str],
+    columns: Mapping[str, str | int],
+    *,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the head as a table: class, name, weight (a list of D floats), bias."""
+    linear = head(model)
+    bias = linear.bias if linear.bias is not None else torch.zeros(len(classes))
+    table = pa.table(
+        {
+            "class": pa.array(range(len(classes)), pa.int32()),
+            "name": pa.array(list(classes)),
+            "weight": list_array(linear.weight.detach().float().cpu().numpy()),
+            "bias": pa.array(bias.detach().float().cpu().numpy()),
+        }
+    )
+    write_table(path, with_columns(table, columns), provenance=provenance)

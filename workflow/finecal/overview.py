@@ -1,0 +1,57 @@
+"""What there is, and what would run: for people, as text."""
+
+from __future__ import annotations
+
+from finecal import plugins
+from finecal.paths import AGGREGATED, ALL_CLASSES, RunKey
+from finecal.plan import Plan
+from finecal.study import load_study, study_names
+
+
+def describe_names(kind: str) -> str:
+    """One line for each data set, recipe, calibrator or study: its name and what it is."""
+    if kind == "studies":
+        lines = {name: load_study(name).description for name in study_names()}
+    else:
+        singular = kind.removesuffix("s")
+        lines = {name: plugins.description(singular, name) for name in plugins.names(singular)}
+    width = max(map(len, lines), default=0)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def describe_plan(plan: Plan) -> str:
+    """The runs of the selected studies and the number of jobs of each stage."""
+    lines = []
+    for name, study in plan.studies.items():
+        lines += [f"{name}: {study.description}", ""]
+    for run in plan.trainings:
+        lines.append(f"  {run.folder}{'  (upper bound: all classes)' if run.split == ALL_CLASSES else ''}")
+    jobs = job_counts(plan)
+    lines += ["", "Jobs at most (what is there already is not made again):"]
+    lines += [f"  {stage:<22} {count:>7,}" for stage, count in jobs.items()]
+    lines += [f"  {'total':<22} {sum(jobs.values()):>7,}", "", "Nothing was run. The studies are valid."]
+    return "\n".join(lines)
+
+
+def job_counts(plan: Plan) -> dict[str, int]:
+    """Stage → number of jobs if nothing is there yet, in the order of the pipeline."""
+    tasks = {(run.dataset, run.task, run.backbone) for run in plan.trainings}
+    domains = {(run.dataset, domain) for run in plan.trainings for domain in (run.source, run.target)}
+    domains |= {(run.dataset, plan.first_domain(run.dataset)) for run in plan.trainings}
+    return {
+        "prepare": len(domains),
+        "split": len({(run.dataset, run.split) for run in plan.trainings}),
+        "pretrain": len({(run.dataset, run.source, run.backbone) for run in plan.trainings}),
+        "finetune": len(plan.trainings),
+        "finetune pseudo-splits": sum(_reads_pseudo_splits(plan, run) for run in plan.runs),
+        "extract": len(tasks) + len(plan.trainings),
+        "calibrate": len(plan.runs),
+        "evaluate": len(plan.runs),
+        "aggregate": len(AGGREGATED),
+        "tables and figures": len(plugins.names("table")) + len(plugins.names("figure")),
+        "report": 1,
+    }
+
+
+def _reads_pseudo_splits(plan: Plan, run: RunKey) -> bool:
+    return "pseudo_splits" in plan.reads(run)

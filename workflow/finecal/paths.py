@@ -1,0 +1,141 @@
+"""Every path pattern of the project. Nobody else builds a path.
+
+The patterns use Snakemake's wildcard syntax, which is also `str.format`'s. All are relative to the
+working directory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from finecal.errors import UserError
+
+DATASET = "results/{dataset}"
+IMAGES = DATASET + "/images/{domain}.parquet"
+SPLIT = DATASET + "/splits/{split}.parquet"
+
+# A pretrained model depends on its source domain only, so the tasks of one source share it.
+PRETRAINED = DATASET + "/pretrained/{source}/{backbone}"
+PRETRAINED_LOGITS = DATASET + "/{task}/{backbone}/pretrained/logits.parquet"
+
+RUN = DATASET + "/{task}/{backbone}/{recipe}/{split}/seed{seed}"
+PSEUDO_LOGITS = RUN + "/pcv/logits.parquet"
+PSEUDO_HISTORY = RUN + "/pcv/history.parquet"
+
+MODEL = "model.safetensors"
+HEAD = "head.parquet"
+HISTORY = "history.parquet"
+LOGITS = "logits.parquet"
+CALIBRATION = "calibration.parquet"
+CURVE = "curve.parquet"
+METRICS = "metrics.parquet"
+
+TABLE = "results/tables/{table}"
+FIGURE = "results/figures/{figure}"
+RESOLVED = "results/studies.yaml"
+REPORT = "results/report.html"
+
+# Name of an aggregated table → the file of a run that it is made from.
+AGGREGATED = {"metrics": METRICS, "calibration": CALIBRATION, "curve": CURVE, "history": HISTORY}
+
+# The split whose fine-tuning classes are all of Y: "oracle fine-tuning" is any recipe run on it.
+ALL_CLASSES = "all"
+
+# What Snakemake may match for each wildcard: one folder name; a task is two domains.
+WILDCARDS = {
+    "dataset": r"[^/]+",
+    "domain": r"[^/-]+",
+    "source": r"[^/-]+",
+    "task": r"[^/-]+-[^/-]+",
+    "backbone": r"[^/]+",
+    "recipe": r"(?!pretrained/)[^/]+",
+    "split": r"[^/]+",
+    "seed": r"\d+",
+}
+
+
+@dataclass(frozen=True, order=True)
+class RunKey:
+    """The coordinates of one fine-tuning run; they are columns of every table made from it."""
+
+    dataset: str
+    task: str
+    backbone: str
+    recipe: str
+    split: str
+    seed: int
+
+    @property
+    def source(self) -> str:
+        return self.task.split("-")[0]
+
+    @property
+    def target(self) -> str:
+        return self.task.split("-")[1]
+
+    @property
+    def folder(self) -> Path:
+        return Path(RUN.format(**asdict(self)))
+
+    def columns(self) -> dict[str, str | int]:
+        return asdict(self)
+
+    def path(self, pattern: str) -> Path:
+        """A pattern of this module filled with this run's coordinates."""
+        return Path(pattern.format(**asdict(self), source=self.source, target=self.target, domain=self.target))
+
+    @property
+    def pretrained_folder(self) -> Path:
+        return self.path(PRETRAINED)
+
+    def oracle(self) -> RunKey:
+        """The run with the same recipe and seed that may train on all classes."""
+        return RunKey(self.dataset, self.task, self.backbone, self.recipe, ALL_CLASSES, self.seed)
+
+    @classmethod
+    def of(cls, folder: str | Path) -> RunKey:
+        """Read the coordinates back from a run's folder, or from a file in it.
+
+        Raises
+        ------
+        UserError
+            If the path does not follow the pattern of a run.
+        """
+        found = parse(RUN, str(folder))
+        if found is None:
+            raise UserError(
+                f"{str(folder)!r} is not the folder of a run",
+                why=f"A run's folder is {RUN}",
+                hint="`finecal check` prints the runs of a study",
+            )
+        return cls(**{**found, "seed": int(found["seed"])})  # type: ignore[arg-type]
+
+
+def pretrained_of_task(file: str) -> Callable[[Any], str]:
+    """For a rule whose wildcards have a task: a file of the model pretrained on the task's source."""
+    return lambda w: f"{PRETRAINED}/{file}".format(dataset=w.dataset, source=w.task.split("-")[0], backbone=w.backbone)
+
+
+def images_of_target(wildcards: Any) -> str:
+    """For a rule whose wildcards have a task: the images of the task's target."""
+    return IMAGES.format(dataset=wildcards.dataset, domain=wildcards.task.split("-")[1])
+
+
+def parse(pattern: str, path: str) -> dict[str, str] | None:
+    """The wildcard values with which `path` (or a folder above it) matches `pattern`, else None."""
+    regex = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{WILDCARDS[m[1]]})", re.escape(pattern))
+    match = re.match(f"(?:\\./)?{regex}(?:/|$)", path)
+    return match.groupdict() if match else None
+
+
+def state_folder(result: str | Path) -> Path:
+    """Where an unfinished training keeps its state.
+
+    It lies outside the results on purpose: Snakemake deletes the declared outputs of a failed job, and
+    would delete the state with them.
+    """
+    return Path("state") / Path(result).relative_to("results")

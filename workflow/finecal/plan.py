@@ -1,0 +1,176 @@
+"""The selected studies as the table of runs, and the resolved options of every stage: pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from finecal import plugins
+from finecal.config import Study, plugin_options
+from finecal.errors import UserError, unknown
+from finecal.paths import ALL_CLASSES, RunKey
+from finecal.study import load_study
+
+Options = dict[str, Any]
+
+
+class Plan:
+    """What the selected studies ask for.
+
+    Studies share runs: one (data set, task, backbone, recipe, split, seed) is computed once, so a name must
+    mean the same in all of them. Calibrators are joined, since each is computed on its own.
+
+    Parameters
+    ----------
+    names
+        Built-in studies or paths of study files.
+
+    Raises
+    ------
+    UserError
+        If a study is wrong, or a name means two different things.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(dict.fromkeys(names))
+        if not self.names:
+            raise UserError("no study is selected", where="studies")
+        self.studies: dict[str, Study] = {name: load_study(name) for name in self.names}
+        self._options: dict[tuple[str, ...], tuple[Options, str]] = {}
+        self._members: dict[RunKey, list[Study]] = {}
+        for name, study in self.studies.items():
+            self._register(name, study)
+
+    @property
+    def runs(self) -> tuple[RunKey, ...]:
+        """The runs with absent classes: those that are calibrated and evaluated."""
+        return tuple(run for run in self._members if run.split != ALL_CLASSES)
+
+    @property
+    def trainings(self) -> tuple[RunKey, ...]:
+        """All fine-tuning runs, those on all classes included."""
+        return tuple(self._members)
+
+    def calibrators(self, run: RunKey) -> Options:
+        """Name → {calibrator, options} of a run, joined over the studies that contain it."""
+        joined: Options = {}
+        for study in self._members[self.known(run)]:
+            for name, use in study.calibrators.items():
+                built_in = use.calibrator or name
+                joined[name] = {
+                    "calibrator": built_in,
+                    "options": plugin_options("calibrator", built_in, use.options).model_dump(),
+                }
+        return dict(sorted(joined.items()))
+
+    def reads(self, run: RunKey) -> frozenset[str]:
+        """The data that the calibrators of a run read, all taken together."""
+        modules = [plugins.load("calibrator", use["calibrator"]) for use in self.calibrators(run).values()]
+        return frozenset(data for module in modules for data in module.READS)
+
+    def has_oracle(self, run: RunKey) -> bool:
+        """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""
+        return any(study.oracle_fine_tuning for study in self._members[self.known(run)])
+
+    def known(self, run: RunKey) -> RunKey:
+        """The run itself if a selected study contains it; else a UserError that names what does not fit."""
+        if run in self._members:
+            return run
+        for coordinate, value in run.columns().items():
+            values = {getattr(other, coordinate) for other in self._members}
+            if value not in values:
+                error = unknown(coordinate, value, map(str, values), where=str(run.folder))
+                raise UserError(
+                    error.what, where=error.where, why=f"{error.why}. Selected studies: {', '.join(self.names)}"
+                )
+        raise UserError(
+            "no selected study contains this run", where=str(run.folder), why=f"Selected: {', '.join(self.names)}"
+        )
+
+    def options(self, stage: str, *coordinates: str) -> Options:
+        """Resolved options of a stage, plain types only.
+
+        `coordinates` are, for the stages prepare: data set; split: data set, split; pretrain, extract: data
+        set, backbone; finetune, pseudo: data set, backbone, recipe.
+        """
+        try:
+            return self._options[(stage, *coordinates)][0]
+        except KeyError:
+            same = {" / ".join(key[1:]) for key in self._options if key[0] == stage}
+            raise unknown(f"{stage} of", " / ".join(coordinates), same, where="selected studies") from None
+
+    def first_domain(self, dataset: str) -> str:
+        """The domain whose file gives the names of the classes; all domains of a data set have the same."""
+        spec = self.options("prepare", dataset)
+        module = plugins.load("dataset", spec["source"])
+        domains: tuple[str, ...] = module.domains(module.Options.model_validate(spec["options"]))
+        return domains[0]
+
+    def _set(self, study: str, options: Options, *key: str) -> None:
+        earlier = self._options.setdefault(key, (options, study))
+        if earlier[0] != options:
+            path, one, other = _first_difference(earlier[0], options)
+            raise UserError(
+                f"{' / '.join(key[1:])} means two different things",
+                where=f"{key[0]} of the selected studies",
+                why=f"{path} is {one!r} in {earlier[1]} and {other!r} in {study}",
+                hint="Give one of them another name, or select the studies one at a time",
+            )  # fmt: skip
+
+    def _register(self, name: str, study: Study) -> None:
+        for dataset, use in study.datasets.items():
+            source = use.source or dataset
+            resolved = plugin_options("dataset", source, use.options).model_dump(mode="json")
+            self._set(name, {"source": source, "options": resolved}, "prepare", dataset)
+            for split, spec in study.splits.items():
+                self._set(name, spec.model_dump(mode="json"), "split", dataset, split)
+            self._set(name, {"kind": "all"}, "split", dataset, ALL_CLASSES)
+            for backbone in study.backbones:
+                self._register_backbone(name, study, dataset, backbone)
+        for calibrator, use_ in study.calibrators.items():
+            built_in = use_.calibrator or calibrator
+            options = plugin_options("calibrator", built_in, use_.options).model_dump(mode="json")
+            self._set(name, {"calibrator": built_in, "options": options}, "calibrator", calibrator)
+        for run in _runs(study):
+            self._members.setdefault(run, []).append(study)
+
+    def _register_backbone(self, name: str, study: Study, dataset: str, backbone: str) -> None:
+        use = study.backbones[backbone]
+        model = {"model": use.model or backbone, "options": dict(use.options), "image_size": study.image_size}
+        pretraining = study.pretraining.model_dump(mode="json")
+        self._set(name, {"backbone": model, "pretraining": pretraining}, "pretrain", dataset, backbone)
+        self._set(name, {"image_size": study.image_size}, "extract", dataset, backbone)
+        for recipe, recipe_use in study.recipes.items():
+            built_in = recipe_use.recipe or recipe
+            options = {
+                "image_size": study.image_size,
+                "recipe": built_in,
+                "options": plugin_options("recipe", built_in, recipe_use.options).model_dump(mode="json"),
+                "training": study.training_of(recipe).model_dump(mode="json"),
+            }
+            self._set(name, options, "finetune", dataset, backbone, recipe)
+            pseudo = {**options, "pseudo_splits": study.pseudo_splits.model_dump(mode="json")}
+            self._set(name, pseudo, "pseudo", dataset, backbone, recipe)
+
+
+def _runs(study: Study) -> Iterable[RunKey]:
+    splits = [*study.splits, *([ALL_CLASSES] if study.oracle_fine_tuning else [])]
+    return (
+        RunKey(dataset, task, backbone, recipe, split, seed)
+        for dataset in study.datasets
+        for task in study.tasks[dataset]
+        for backbone in study.backbones
+        for recipe in study.recipes
+        for split in splits
+        for seed in study.seeds
+    )
+
+
+def _first_difference(one: Options, other: Options, prefix: str = "") -> tuple[str, Any, Any]:
+    for key in sorted({*one, *other}):
+        a, b = one.get(key), other.get(key)
+        if isinstance(a, dict) and isinstance(b, dict) and a != b:
+            return _first_difference(a, b, f"{prefix}{key}.")
+        if a != b:
+            return f"{prefix}{key}", a, b
+    raise AssertionError("called with equal options")

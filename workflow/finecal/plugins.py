@@ -1,0 +1,57 @@
+"""Data sets, recipes, calibrators, tables and figures are files in a folder, found by their module name."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from finecal.errors import unknown
+
+PACKAGE = Path(__file__).parent
+KINDS = {
+    "dataset": "datasets",
+    "recipe": "recipes",
+    "calibrator": "calibrators",
+    "table": "tables",
+    "figure": "figures",
+}
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """The names there are of a kind (a key of `KINDS`), sorted."""
+    folder = PACKAGE / KINDS[kind]
+    return tuple(sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")))
+
+
+def source_file(kind: str, name: str) -> Path:
+    """The file that defines a name; raises UserError with the closest names if there is none."""
+    if name not in names(kind):
+        raise unknown(kind, name, names(kind))
+    return PACKAGE / KINDS[kind] / f"{name}.py"
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """Import the module of a name."""
+    source_file(kind, name)
+    return importlib.import_module(f"finecal.{KINDS[kind]}.{name}")
+
+
+def description(kind: str, name: str) -> str:
+    """The first line of the module's docstring, read without importing it."""
+    docstring = ast.get_docstring(ast.parse(source_file(kind, name).read_text())) or ""
+    return docstring.partition("\n")[0]
+
+
+def constant(kind: str, name: str, constant: str) -> Any:
+    """A literal assigned at the top of a module, read without importing the module and what it imports."""
+    for statement in ast.parse(source_file(kind, name).read_text()).body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
+        if any(isinstance(target, ast.Name) and target.id == constant for target in targets):
+            return ast.literal_eval(statement.value)
+    raise AttributeError(f"{name} has no constant {constant}")

@@ -1,0 +1,61 @@
+"""config.yaml: which studies to run, and the settings of the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from finecal.config import Listed, Model, NonNegative
+from finecal.errors import UserError
+from finecal.study import translated
+
+CONFIG = Path("config.yaml")
+
+
+class GlobalSettings(Model):
+    """The keys of config.yaml. Only `studies` decides what is computed, the others where and how."""
+
+    studies: Listed[str] = Field(
+        ("digits",), min_length=1, description="Built-in studies by name, or paths of your own YAML files."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run: `cuda` fails without a GPU, `auto` takes one if there is one."
+    )
+    state_interval: NonNegative = Field(
+        60.0, description="Seconds between two saves of an unfinished training's state."
+    )
+
+
+def parse_settings(raw: dict[str, Any], *, where: str = str(CONFIG)) -> GlobalSettings:
+    """Check the configuration that Snakemake has read (config.yaml and `--config`).
+
+    Raises
+    ------
+    UserError
+        For an unknown key or a wrong value. `studies` may be a single name.
+    """
+    studies = raw.get("studies")
+    if isinstance(studies, str):
+        raw = {**raw, "studies": [studies]}
+    elif isinstance(studies, list):
+        twice = sorted({s for s in studies if studies.count(s) > 1})
+        if twice:
+            raise UserError(f"the study {twice[0]!r} is selected twice", where=f"{where}: studies")
+    with translated(where, GlobalSettings):
+        return GlobalSettings.model_validate(raw)
+
+
+def read_settings() -> GlobalSettings:
+    """The settings of ./config.yaml, or the defaults where there is none."""
+    if not CONFIG.is_file():
+        return GlobalSettings()  # type: ignore[call-arg]
+    try:
+        raw = yaml.safe_load(CONFIG.read_text("utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"not readable as YAML: {' '.join(str(error).split())}", where=str(CONFIG)) from error
+    if not isinstance(raw, dict):
+        raise UserError("the configuration is a mapping of keys to values", where=str(CONFIG))
+    return parse_settings(raw)

@@ -1,0 +1,76 @@
+"""Fine-tune the pretrained model on the target domain's samples of S: model, head, history.
+
+The same stage makes the upper bound: on the split `all`, S is all of Y.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from torch import nn
+
+from finecal import paths, plugins
+from finecal.anatomy import observe_run
+from finecal.artifacts import provenance, sha256, with_columns, write_table
+from finecal.code import digests, plugin_files
+from finecal.config import Training, plugin_options
+from finecal.device import choose_device, describe
+from finecal.extraction import extract
+from finecal.images import read_images
+from finecal.logits import read_split
+from finecal.models import head, load_model, save_model, write_head
+from finecal.paths import RunKey
+from finecal.plan import Plan
+from finecal.stages import Settings
+from finecal.state import StateFile, state_of_one_process
+from finecal.training import TrainingData, train
+
+
+def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
+    """Write model.safetensors, head.parquet and history.parquet of a run."""
+    spec = plan.options("finetune", run.dataset, run.backbone, run.recipe)
+    device = choose_device(settings.device, settings.threads)
+    pretrained = run.pretrained_folder / paths.MODEL
+    images_path, split_path = run.path(paths.IMAGES), run.path(paths.SPLIT)
+    images = read_images(images_path)
+    fine_tuning, _ = read_split(split_path)
+    recipe = plugins.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
+    coordinates = tuple(run.columns().values())
+    inputs = [pretrained, images_path, split_path]
+    belongs_to = {
+        "code": digests("finetune", plugin_files("recipe", [spec["recipe"]])),
+        "options": spec,
+        "coordinates": coordinates,
+        "inputs": [sha256(path) for path in inputs],
+    }
+
+    with state_of_one_process(paths.state_folder(run.folder)) as state_folder:
+        model, description = load_model(pretrained, device)
+        test_labels = images.labels[images.test]
+
+        def observe(model: nn.Module) -> dict[str, float]:
+            _, logits = extract(model, description, images.pixels[images.test], device)
+            weights = head(model).weight.detach().float().cpu().numpy()
+            return observe_run(logits, test_labels, fine_tuning, weights)
+
+        history = train(
+            model,
+            description,
+            TrainingData.of(images.pixels, images.labels, ~images.test & fine_tuning[images.labels], device),
+            recipe,
+            Training.model_validate(spec["training"]),
+            coordinates=coordinates,
+            state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
+            observe=observe,
+        )
+        record = provenance(options=spec, inputs=inputs, device=describe(device))
+        columns = run.columns()
+        write_table(run.folder / paths.HISTORY, with_columns(_table(history), columns), provenance=record)
+        write_head(run.folder / paths.HEAD, model, images.classes, columns, provenance=record)
+        save_model(run.folder / paths.MODEL, model, description, provenance=record)
+
+
+def _table(history: list[dict[str, float]]) -> pa.Table:
+    """History rows as a table: epoch and step are integers, the rest float64."""
+    columns = {name: np.array([row[name] for row in history]) for name in history[0]}
+    return pa.table({k: v.astype(np.int64 if k in ("epoch", "step") else np.float64) for k, v in columns.items()})

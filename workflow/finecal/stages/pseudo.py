@@ -1,0 +1,124 @@
+"""Pseudo cross-validation: fine-tune on parts of S and keep the logits of validation samples.
+
+Everything is drawn from the training samples of S: what PCV may read. The weights are not kept, since nothing
+reads them again and they would be K times the disk of the run itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from finecal import paths, plugins
+from finecal.artifacts import list_array, provenance, sha256, with_columns, write_table
+from finecal.code import digests, plugin_files
+from finecal.config import PseudoSplits, Training, plugin_options
+from finecal.device import choose_device, describe
+from finecal.errors import UserError
+from finecal.extraction import extract
+from finecal.images import PackedImages, read_images, stratified_test
+from finecal.logits import group_names, read_split
+from finecal.models import load_model
+from finecal.paths import RunKey
+from finecal.plan import Plan
+from finecal.seeds import generator
+from finecal.stages import Settings
+from finecal.state import StateFile, state_of_one_process
+from finecal.training import TrainingData, train
+
+
+def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
+    """Write pcv/logits.parquet (fold, sample, label, group, logits) and pcv/history.parquet of a run."""
+    spec = plan.options("pseudo", run.dataset, run.backbone, run.recipe)
+    options = PseudoSplits.model_validate(spec["pseudo_splits"])
+    device = choose_device(settings.device, settings.threads)
+    pretrained = run.pretrained_folder / paths.MODEL
+    inputs = [pretrained, run.path(paths.IMAGES), run.path(paths.SPLIT)]
+    images = read_images(inputs[1])
+    fine_tuning, _ = read_split(inputs[2])
+    recipe = plugins.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
+    code = digests("pseudo", plugin_files("recipe", [spec["recipe"]]))
+    hashes = [sha256(path) for path in inputs]
+    logits_parts, history_parts = [], []
+
+    with state_of_one_process(paths.state_folder(run.folder) / "pcv") as state_folder:
+        for fold in range(options.folds):
+            coordinates = (*run.columns().values(), "pcv", fold)
+            s_prime, training, validation = divide(images, fine_tuning, options, coordinates)
+            belongs_to = {"code": code, "options": spec, "coordinates": coordinates, "inputs": hashes}
+            model, description = load_model(pretrained, device)
+            history = train(
+                model,
+                description,
+                TrainingData.of(images.pixels, images.labels, training, device),
+                recipe,
+                Training.model_validate(spec["training"]),
+                coordinates=coordinates,
+                state=StateFile(_state(state_folder, fold), belongs_to, settings.state_interval),
+                observe=lambda _model: {},
+            )
+            _, logits = extract(model, description, images.pixels[validation], device)
+            labels = images.labels[validation]
+            logits_parts.append(_fold_table(fold, np.flatnonzero(validation), labels, s_prime, logits))
+            history_parts.append(pa.Table.from_pylist([{"fold": fold, **row} for row in history]))
+        record = provenance(options=spec, inputs=inputs, device=describe(device))
+        for pattern, parts in ((paths.PSEUDO_HISTORY, history_parts), (paths.PSEUDO_LOGITS, logits_parts)):
+            table = with_columns(pa.concat_tables(parts), run.columns())
+            write_table(run.path(pattern), table, provenance=record)
+
+
+def divide(
+    images: PackedImages, fine_tuning: np.ndarray, options: PseudoSplits, coordinates: tuple[str | int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Divide the classes of S and its training samples at random.
+
+    Returns
+    -------
+    s_prime (C,) bool, the pseudo-fine-tuning classes; training (N,) bool, the training samples of S′ that are
+    not kept for validation; validation (N,) bool, the validation samples of all of S.
+
+    Raises
+    ------
+    UserError
+        If S has fewer than two classes, or a class of S too few training samples to divide.
+    """
+    random = generator(*coordinates, "divide")
+    classes = random.permutation(np.flatnonzero(fine_tuning))
+    if len(classes) < 2:
+        raise UserError(f"pcv needs at least 2 fine-tuning classes, there are {len(classes)}", where="splits")
+    size = min(max(1, round(options.fine_tuning_fraction * len(classes))), len(classes) - 1)
+    s_prime = np.zeros(len(fine_tuning), dtype=bool)
+    s_prime[classes[:size]] = True
+    members = np.flatnonzero(~images.test & fine_tuning[images.labels])
+    counts = np.bincount(images.labels[members], minlength=len(fine_tuning))
+    few = np.flatnonzero(fine_tuning & (counts < 2))
+    if len(few):
+        raise UserError(
+            f"class {images.classes[few[0]]!r} has {counts[few[0]]} training sample", where="pseudo_splits",
+            why="pcv divides the training samples of each class in two, so it needs at least 2",
+        )  # fmt: skip
+    validation = np.zeros(len(images), dtype=bool)
+    validation[members] = stratified_test(images.labels[members], options.validation_fraction, random)
+    training = np.zeros(len(images), dtype=bool)
+    training[members] = True
+    return s_prime, training & ~validation & s_prime[images.labels], validation
+
+
+def _fold_table(
+    fold: int, samples: np.ndarray, labels: np.ndarray, s_prime: np.ndarray, logits: np.ndarray
+) -> pa.Table:
+    return pa.table(
+        {
+            "fold": pa.array(np.full(len(samples), fold, dtype=np.int32)),
+            "sample": pa.array(samples.astype(np.int32)),
+            "label": pa.array(labels.astype(np.int32)),
+            "group": pa.array(group_names(s_prime[labels])),
+            "logits": list_array(logits),
+        }
+    )
+
+
+def _state(folder: Path, fold: int) -> Path:
+    return folder / f"fold{fold}.pt"

@@ -1,0 +1,139 @@
+"""The state of an unfinished training: saved whole, locked against a second process, resumed by fingerprint."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from finecal.artifacts import whole_file
+from finecal.errors import UserError
+
+
+class Interrupted(Exception):  # noqa: N818 - a request, not an error
+    """A signal asked the job to end; its state is saved."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}; the state is saved, a rerun goes on from it")
+        self.number = number
+
+
+class Signals:
+    """Notes SIGTERM and SIGUSR1 (a cluster's warnings) instead of dying; the loop looks when it can save."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def __enter__(self) -> Signals:
+        # The handler only sets a flag: signals may arrive together, and a handler that logs is not re-entrant.
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGUSR1)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.received = number
+
+
+def fingerprint(belongs_to: dict[str, Any]) -> str:
+    """A hash of plain values that a state must match to be resumed."""
+    return hashlib.sha256(json.dumps(belongs_to, sort_keys=True).encode()).hexdigest()
+
+
+class StateFile:
+    """One training's state on disk.
+
+    Parameters
+    ----------
+    path
+        The file.
+    belongs_to
+        Plain values that determine the training (options, coordinates, hashes of the inputs, code). A state of
+        anything else is ignored and overwritten.
+    interval
+        Seconds between two saves; 0 saves after every step.
+    """
+
+    def __init__(self, path: Path, belongs_to: dict[str, Any], interval: float) -> None:
+        self.path, self.fingerprint, self.interval = path, fingerprint(belongs_to), interval
+        self._saved = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """The saved state if there is one of this training, tensors on the CPU."""
+        try:
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            return None
+        except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+            print(f"{self.path} is not readable ({error}); starting from the beginning", file=sys.stderr)
+            return None
+        if state.get("fingerprint") != self.fingerprint:
+            print(f"{self.path} belongs to other options, inputs or code; starting from the beginning", file=sys.stderr)
+            return None
+        return state
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._saved >= self.interval
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write the state, whole or not at all."""
+        with whole_file(self.path) as temporary:
+            torch.save({**state, "fingerprint": self.fingerprint}, temporary)
+        self._saved = time.monotonic()
+
+
+@contextmanager
+def state_of_one_process(folder: Path) -> Iterator[Path]:
+    """Hold the folder of a training's state; another process that wants it waits until this one ends.
+
+    After the block has succeeded the folder is removed; after an error or a signal it stays. The lock is the
+    operating system's (flock): it ends with the process, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f"{folder.name}.lock")
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            print(f"waiting: {file.read().strip() or 'another process'} is at work on {folder}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise UserError(
+                f"cannot be locked ({os.strerror(error.errno or 0)})", where=str(lock),
+                why="The file system of the folder `state` must support flock",
+            ) from error  # fmt: skip
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        shutil.rmtree(folder)
+        lock.unlink(missing_ok=True)
+        _remove_empty_parents(folder)
+
+
+def _remove_empty_parents(folder: Path) -> None:
+    for parent in folder.parents:
+        if parent == Path() or next(parent.iterdir(), None) is not None:
+            return
+        try:
+            parent.rmdir()
+        except OSError:  # another job has just put its own state there
+            return

@@ -1,0 +1,145 @@
+"""What the Snakefile asks: which inputs a job has, what decides its result, how many GPUs it gets.
+
+Imported by every job's Snakemake, so nothing heavy here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from finecal import paths, plugins
+from finecal.code import digests, plugin_files
+from finecal.errors import UserError
+from finecal.paths import RunKey
+from finecal.plan import Plan
+from finecal.settings import parse_settings
+
+T = TypeVar("T")
+TABLES = plugins.names("table")
+FIGURES = plugins.names("figure")
+
+
+def or_stop(make: Callable[[], T]) -> T:
+    """The result; a UserError ends Snakemake with its one paragraph and status 2, without a traceback."""
+    try:
+        return make()
+    except UserError as error:
+        print(f"finecal: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+class Workflow:
+    """The plan of the selected studies as seen by the rules.
+
+    Parameters
+    ----------
+    config
+        Snakemake's configuration: config.yaml with `--config` on top.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.settings = parse_settings(dict(config))
+        self.plan = Plan(self.settings.studies)
+        _check_writable(Path("results"))
+        self.study_option = "--study " + " ".join(self.settings.studies)
+        self.torch_options = f"--device {self.settings.device} --state-interval {self.settings.state_interval:g}"
+        # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
+        self.threads = 1
+        self.gpus = _gpus(self.settings.device)
+
+    def stage(self, stage: str, wildcards: Any = None) -> dict[str, Any]:
+        """What decides the result of a job besides its inputs: options and code.
+
+        One dict of plain types with sorted keys: Snakemake compares the values of `params` without their names,
+        and drops those it cannot represent.
+        """
+        options: dict[str, Any] = {}
+        extra: list[Path] = []
+        if stage in ("calibrate", "evaluate"):
+            run = or_stop(lambda: self.plan.known(run_key(wildcards)))
+            options = self.plan.calibrators(run)
+            extra = plugin_files("calibrator", {use["calibrator"] for use in options.values()})
+        elif stage in ("table", "figure"):
+            name = getattr(wildcards, stage)
+            options = {"studies": list(self.settings.studies)}
+            extra = plugin_files(stage, [name])
+        elif stage in ("aggregate", "report"):
+            options = {"studies": list(self.settings.studies)}
+        else:
+            options = or_stop(lambda: self._options(stage, wildcards))
+            if stage == "prepare":
+                extra = plugin_files("dataset", [options["source"]])
+            elif stage in ("finetune", "pseudo"):
+                extra = plugin_files("recipe", [options["recipe"]])
+        return _sorted({"code": digests(stage, extra), "options": options})
+
+    def _options(self, stage: str, wildcards: Any) -> dict[str, Any]:
+        keys = {
+            "prepare": ("dataset",),
+            "split": ("dataset", "split"),
+            "pretrain": ("dataset", "backbone"),
+            "extract": ("dataset", "backbone"),
+            "finetune": ("dataset", "backbone", "recipe"),
+            "pseudo": ("dataset", "backbone", "recipe"),
+        }
+        if stage in ("finetune", "pseudo"):
+            self.plan.known(run_key(wildcards))
+        return self.plan.options(stage, *(getattr(wildcards, key) for key in keys[stage]))
+
+    def calibration_inputs(self, wildcards: Any) -> dict[str, str]:
+        """The files that the calibrators of a run read."""
+        run = or_stop(lambda: self.plan.known(run_key(wildcards)))
+        reads = self.plan.reads(run)
+        files = {"split": run.path(paths.SPLIT), "logits": run.folder / paths.LOGITS}
+        if "pretrained" in reads:
+            files["pretrained"] = run.path(paths.PRETRAINED_LOGITS)
+        if "pseudo_splits" in reads:
+            files["pseudo_splits"] = run.path(paths.PSEUDO_LOGITS)
+        return {name: str(file) for name, file in files.items()}
+
+    def evaluation_inputs(self, wildcards: Any) -> dict[str, str]:
+        """The files from which a run is scored."""
+        run = or_stop(lambda: self.plan.known(run_key(wildcards)))
+        files = {
+            "split": run.path(paths.SPLIT),
+            "calibration": run.folder / paths.CALIBRATION,
+            "pretrained": run.path(paths.PRETRAINED_LOGITS),
+            "logits": run.folder / paths.LOGITS,
+        }
+        if self.plan.has_oracle(run):
+            files["oracle"] = run.oracle().folder / paths.LOGITS
+        return {name: str(file) for name, file in files.items()}
+
+    def figure_needs(self, figure: str) -> tuple[str, ...]:
+        """The aggregated tables that a figure is drawn from."""
+        needs: tuple[str, ...] = plugins.constant("figure", figure, "NEEDS")
+        return needs
+
+
+def run_key(wildcards: Any) -> RunKey:
+    """The run of a job's wildcards."""
+    fields = ("dataset", "task", "backbone", "recipe", "split")
+    return RunKey(*(getattr(wildcards, field) for field in fields), seed=int(wildcards.seed))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def _gpus(device: str) -> int:
+    """GPUs of a job: on `auto` one if this machine has any, since there it is the machine of the jobs too."""
+    return int(device == "cuda" or (device == "auto" and any(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def _check_writable(folder: Path) -> None:
+    present = next(p for p in (folder, *folder.resolve().parents) if p.exists())
+    if not os.access(present, os.W_OK):
+        raise UserError(
+            f"the folder {str(present)!r} cannot be written", where=str(folder), hint="Use `snakemake --directory DIR`"
+        )

@@ -1,0 +1,76 @@
+"""All runs together: one long table of each kind, then the tables and figures of the paper."""
+
+
+rule aggregate_runs:
+    input:
+        lambda w: [run.folder / paths.AGGREGATED[w.table] for run in PLAN.runs],
+    output:
+        paths.TABLE + ".parquet",
+    log:
+        "logs/aggregate/{table}.log",
+    wildcard_constraints:
+        table="|".join(paths.AGGREGATED),
+    conda:
+        CONDA
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
+    params:
+        stage=WORKFLOW.stage("aggregate"),
+    shell:
+        "exec finecal aggregate {wildcards.table} {STUDY} > {log} 2>&1"
+
+
+rule make_table:
+    input:
+        paths.TABLE.format(table="metrics") + ".parquet",
+    output:
+        report(
+            paths.TABLE + ".csv",
+            caption="../report/{table}.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        multiext(paths.TABLE, ".parquet", ".md", ".tex"),
+    log:
+        "logs/table/{table}.log",
+    wildcard_constraints:
+        table="|".join(TABLES),
+    conda:
+        CONDA
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        stage=lambda w: WORKFLOW.stage("table", w),
+    shell:
+        "exec finecal table {wildcards.table} {STUDY} > {log} 2>&1"
+
+
+rule draw_figure:
+    input:
+        lambda w: [
+            paths.TABLE.format(table=name) + ".parquet"
+            for name in WORKFLOW.figure_needs(w.figure)
+        ],
+    output:
+        report(
+            paths.FIGURE + ".svg",
+            caption="../report/{figure}.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        multiext(paths.FIGURE, ".png", ".parquet"),
+    log:
+        "logs/figure/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    conda:
+        CONDA
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        stage=lambda w: WORKFLOW.stage("figure", w),
+    shell:
+        "exec finecal figure {wildcards.figure} {STUDY} > {log} 2>&1"

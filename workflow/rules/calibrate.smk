@@ -1,0 +1,40 @@
+"""Fit the calibrators of a run, each on the data it declares; score everything."""
+
+
+rule fit_calibrators:
+    input:
+        unpack(WORKFLOW.calibration_inputs),
+    output:
+        paths.RUN + "/" + paths.CALIBRATION,
+    log:
+        "logs/calibrate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("calibrate", w),
+        folder=subpath(output[0], parent=True),
+    shell:
+        "exec finecal calibrate {params.folder} {STUDY} > {log} 2>&1"
+
+
+rule evaluate_run:
+    input:
+        unpack(WORKFLOW.evaluation_inputs),
+    output:
+        metrics=paths.RUN + "/" + paths.METRICS,
+        curve=paths.RUN + "/" + paths.CURVE,
+    log:
+        "logs/evaluate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("evaluate", w),
+        folder=subpath(output.metrics, parent=True),
+    shell:
+        "exec finecal evaluate {params.folder} {STUDY} > {log} 2>&1"

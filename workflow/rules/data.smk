@@ -1,0 +1,39 @@
+"""Images, decoded once and packed; and the division of the classes into S and U."""
+
+
+rule prepare_domain:
+    output:
+        paths.IMAGES,
+    log:
+        "logs/prepare/{dataset}/{domain}.log",
+    benchmark:
+        "benchmarks/data/prepare/{dataset}/{domain}.tsv"
+    conda:
+        CONDA
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("prepare", w),
+    shell:
+        "exec finecal prepare {output} {STUDY} > {log} 2>&1"
+
+
+rule split_classes:
+    input:
+        lambda w: paths.IMAGES.format(
+            dataset=w.dataset, domain=PLAN.first_domain(w.dataset)
+        ),
+    output:
+        paths.SPLIT,
+    log:
+        "logs/split/{dataset}/{split}.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=2000,
+        runtime=5,
+    params:
+        stage=lambda w: WORKFLOW.stage("split", w),
+    shell:
+        "exec finecal split {output} {STUDY} > {log} 2>&1"

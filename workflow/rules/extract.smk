@@ -1,0 +1,47 @@
+"""Logits and features of the target domain's train and test samples."""
+
+
+rule extract_pretrained_logits:
+    input:
+        model=paths.pretrained_of_task(paths.MODEL),
+        images=paths.images_of_target,
+    output:
+        paths.PRETRAINED_LOGITS,
+    log:
+        "logs/extract/{dataset}/{task}/{backbone}/pretrained.log",
+    benchmark:
+        "benchmarks/data/extract/{dataset}/{task}/{backbone}/pretrained.tsv"
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        gpu=WORKFLOW.gpus,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("extract", w),
+    shell:
+        "exec finecal extract {output} {TORCH} --threads {threads} > {log} 2>&1"
+
+
+rule extract_logits:
+    input:
+        model=paths.RUN + "/" + paths.MODEL,
+        images=paths.images_of_target,
+    output:
+        paths.RUN + "/" + paths.LOGITS,
+    log:
+        "logs/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    benchmark:
+        "benchmarks/data/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv"
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        gpu=WORKFLOW.gpus,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("extract", w),
+    shell:
+        "exec finecal extract {output} {TORCH} --threads {threads} > {log} 2>&1"

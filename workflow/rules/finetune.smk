@@ -1,0 +1,57 @@
+"""Fine-tuning on the target domain's samples of S, and on pseudo-splits of S.
+
+On the split `all`, S is all of Y: the same rule makes the upper bound.
+"""
+
+
+rule finetune_model:
+    input:
+        model=paths.pretrained_of_task(paths.MODEL),
+        images=paths.images_of_target,
+        split=paths.SPLIT,
+    output:
+        model=paths.RUN + "/" + paths.MODEL,
+        head=paths.RUN + "/" + paths.HEAD,
+        history=paths.RUN + "/" + paths.HISTORY,
+    log:
+        "logs/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    benchmark:
+        "benchmarks/data/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv"
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        gpu=WORKFLOW.gpus,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 120 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("finetune", w),
+        folder=subpath(output.model, parent=True),
+    shell:
+        "exec finecal finetune {params.folder} {STUDY} {TORCH} --threads {threads} > {log} 2>&1"
+
+
+rule finetune_pseudo_splits:
+    input:
+        model=paths.pretrained_of_task(paths.MODEL),
+        images=paths.images_of_target,
+        split=paths.SPLIT,
+    output:
+        logits=paths.PSEUDO_LOGITS,
+        history=paths.PSEUDO_HISTORY,
+    log:
+        "logs/pcv/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    benchmark:
+        "benchmarks/data/pcv/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv"
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        gpu=WORKFLOW.gpus,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 360 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("pseudo", w),
+        folder=subpath(output.logits, parent=True),
+    shell:
+        "exec finecal finetune {params.folder} {STUDY} {TORCH} --threads {threads} > {log} 2>&1"

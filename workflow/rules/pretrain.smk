@@ -1,0 +1,26 @@
+"""The pretrained model of a source domain; the tasks with this source share it."""
+
+
+rule pretrain_model:
+    input:
+        images=paths.IMAGES.replace("{domain}", "{source}"),
+    output:
+        model=paths.PRETRAINED + "/" + paths.MODEL,
+        head=paths.PRETRAINED + "/" + paths.HEAD,
+        history=paths.PRETRAINED + "/" + paths.HISTORY,
+    log:
+        "logs/pretrain/{dataset}/{source}/{backbone}.log",
+    benchmark:
+        "benchmarks/data/pretrain/{dataset}/{source}/{backbone}.tsv"
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        gpu=WORKFLOW.gpus,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 240 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("pretrain", w),
+        folder=subpath(output.model, parent=True),
+    shell:
+        "exec finecal pretrain {params.folder} {STUDY} {TORCH} --threads {threads} > {log} 2>&1"

@@ -1,0 +1,20 @@
+"""The page with the answer."""
+
+
+rule write_report:
+    input:
+        expand(paths.TABLE + ".parquet", table=["metrics", "calibration", *TABLES]),
+        expand(paths.FIGURE + ".svg", figure=FIGURES),
+    output:
+        report(paths.REPORT, caption="../report/report.rst", category="Answer"),
+    log:
+        "logs/report.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        stage=lambda w: WORKFLOW.stage("report", w),
+    shell:
+        "exec finecal report {STUDY} > {log} 2>&1"
