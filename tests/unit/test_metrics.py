@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from finecal import metrics
+from finecal import curve, metrics
 from finecal.errors import UserError
 from finecal.metrics import (
     accuracies,
@@ -511,7 +512,8 @@ def test_messages(call: Callable[[], object], message: str) -> None:
     assert str(caught.value) == message
 
 
-def test_doctests() -> None:
-    result = doctest.testmod(metrics)
-    assert result.attempted > 10
+@pytest.mark.parametrize(("module", "fewest"), [(curve, 6), (metrics, 6)])
+def test_doctests(module: ModuleType, fewest: int) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted >= fewest
     assert result.failed == 0

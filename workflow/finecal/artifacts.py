@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -49,7 +49,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise _explained(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or there cannot be one
+            temporary.unlink()
 
 
 def _explained(error: OSError, path: Path) -> Exception:
@@ -58,9 +59,20 @@ def _explained(error: OSError, path: Path) -> Exception:
             "no space left to write this file", where=str(path),
             hint="Free some space or raise the quota, then run again: finished files and training states are kept",
         )  # fmt: skip
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
         return UserError(f"cannot be written ({os.strerror(error.errno)})", where=str(path))
     return error
+
+
+def remove_empty_parents(path: Path) -> None:
+    """Remove the folders above a relative path that hold nothing any more."""
+    for parent in path.parents:
+        if parent == Path(".") or next(parent.iterdir(), None) is not None:
+            return
+        try:
+            parent.rmdir()
+        except OSError:  # another job has just put something there
+            return
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -73,7 +85,8 @@ def write_table(path: str | Path, table: pa.Table, *, provenance: Mapping[str, A
     """Write a Parquet file (zstd), whole or not at all, with the provenance in its metadata."""
     merged = {**(table.schema.metadata or {}), PROVENANCE: json.dumps(provenance, sort_keys=True).encode()}
     with whole_file(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(merged), temporary, compression="zstd")
+        table = table.replace_schema_metadata(merged)
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any) -> pa.Table:
@@ -89,7 +102,7 @@ def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any
     with _readable(path):
         present = pq.read_schema(path)
         if schema is None:
-            return pq.read_table(path, **options)
+            return pq.read_table(path, page_checksum_verification=True, **options)
         for field in schema:
             if field.name not in present.names:
                 raise UserError(
@@ -100,7 +113,7 @@ def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any
                 raise UserError(
                     f"the column {field.name!r} is {found}", where=str(path), why=f"It must be {field.type}"
                 )
-        return pq.read_table(path, columns=schema.names, **options)
+        return pq.read_table(path, columns=schema.names, page_checksum_verification=True, **options)
 
 
 def read_metadata(path: str | Path, key: bytes = PROVENANCE) -> dict[str, Any]:
@@ -117,9 +130,9 @@ def _readable(path: str | Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UserError("this file is missing", where=str(path)) from error
-    except IsADirectoryError as error:
-        raise UserError("this is a folder, a Parquet file is needed", where=str(path)) from error
     except (pa.ArrowInvalid, OSError) as error:
+        if Path(path).is_dir():
+            raise UserError("this is a folder, a Parquet file is needed", where=str(path)) from error
         reason = str(error).splitlines()[0]
         raise UserError(
             f"not readable as Parquet ({reason})", where=str(path), hint="Delete it, it will be made again"
@@ -127,7 +140,19 @@ def _readable(path: str | Path) -> Iterator[None]:
 
 
 def matrix(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of equally long lists as an (N, width) array, without copying where Arrow allows."""
+    """A column of equally long lists as an (N, width) array, without copying where Arrow allows.
+
+    Raises
+    ------
+    UserError
+        If the lists are not equally long, one is missing, or they are no lists of numbers.
+    """
+    kind = column.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise UserError(f"values of type {kind} instead of lists of numbers")
+    if column.null_count:
+        raise UserError(f"{column.null_count} empty value{'s' * (column.null_count > 1)}")
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # no chunk at all
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
@@ -139,6 +164,14 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
             raise UserError(f"lists of different lengths: {', '.join(map(str, sorted(lengths, key=str)[:5]))}")
         width = lengths.pop() if lengths else 0
     return values.reshape(len(array), width)
+
+
+def matrix_column(table: pa.Table, name: str, path: str | Path) -> np.ndarray:
+    """As `matrix`, for a column of a table; errors name the column and the file it was read from."""
+    try:
+        return matrix(table[name])
+    except UserError as error:
+        raise UserError(f"the column {name!r} has {error.what}", where=str(path)) from error
 
 
 def list_array(values: np.ndarray) -> pa.FixedSizeListArray:

@@ -103,4 +103,6 @@ def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
     finite = curve.threshold[np.isfinite(curve.threshold)]
     if not finite.size:
         return 0.0
-    return float(finite[0]) - 1.0 if gamma < 0 else float(finite[-1]) + 1.0
+    end = float(finite[0] if gamma < 0 else finite[-1])
+    beyond = max(1.0, 1e-6 * abs(end))  # next to a large logit a step of 1 is lost in rounding
+    return end - beyond if gamma < 0 else end + beyond

@@ -175,7 +175,6 @@ def _finetune(given: argparse.Namespace) -> None:
 
 
 def _extract(given: argparse.Namespace) -> None:
-    _import_torch()
     from finecal.stages.extract import extract
 
     extract(Path(given.target), _settings(given))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
 
 from finecal import catalogue, plugins
 from finecal.errors import UserError, unknown
@@ -22,10 +22,24 @@ Listed = Annotated[tuple[T, ...], Strict(False)]  # a list in YAML, a tuple here
 Range = Annotated[tuple[T, T], Strict(False)]
 
 
+def _kept_for(reserved: str, meaning: str) -> AfterValidator:
+    def check(name: str) -> str:
+        if name == reserved:
+            raise ValueError(f"the name is kept for {meaning}")
+        return name
+
+    return AfterValidator(check)
+
+
+# Both are folders beside those that finecal itself names.
+SplitName = Annotated[Name, _kept_for(ALL_CLASSES, "the split in which S is all of Y")]
+RecipeName = Annotated[Name, _kept_for("pretrained", "the pretrained model")]
+
+
 class Model(BaseModel):
     """Unknown keys are errors, values are not coerced from strings, and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Augmentation(Model):
@@ -43,13 +57,12 @@ class Augmentation(Model):
     )
     grayscale: Probability = Field(0.1, description="Probability that the image loses its colours.")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Augmentation:
-        for key in ("crop_scale", "crop_ratio"):
-            low, high = getattr(self, key)
-            if low > high:
-                raise ValueError(f"{key}: the smallest value {low} is above the largest {high}")
-        return self
+    @field_validator("crop_scale", "crop_ratio")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError("the smallest value comes first, then the largest")
+        return value
 
 
 class Training(Model):
@@ -60,7 +73,7 @@ class Training(Model):
     backbone_lr_scale: NonNegative = Field(0.1, description="The backbone's learning rate as a multiple of the head's.")
     weight_decay: NonNegative = Field(5e-4, description="Weight decay, as the optimiser defines it.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum, where there is one.")
-    optimizer_options: dict[str, bool | int | float | str] = Field(
+    optimizer_options: dict[str, bool | int | float | str | list[float]] = Field(
         {}, description="Further arguments of the optimiser, such as `eps` or `betas`."
     )
     batch_size: Count = Field(64, description="Samples per step.")
@@ -77,7 +90,7 @@ class Training(Model):
     @classmethod
     def _known_optimizer(cls, value: str) -> str:
         if value not in catalogue.optimizers():
-            raise unknown("optimiser", value, catalogue.optimizers())
+            raise ValueError from unknown("optimiser", value, catalogue.optimizers())  # pydantic adds the key path
         return value
 
 
@@ -183,8 +196,8 @@ class Study(Model):
     image_size: Annotated[int, Field(ge=8)] = Field(224, description="Side of the model's input, in pixels.")
     pretraining: Pretraining = Field(description="Where the pretrained model comes from.")
     training: Training = Field(Training(), description="Fine-tuning, unless a recipe says otherwise.")  # type: ignore[call-arg]
-    recipes: dict[Name, RecipeUse] = Field(min_length=1, description="Fine-tuning recipes by name.")
-    splits: dict[Name, Split] = Field(min_length=1, description="Splits of the classes into S and U, by name.")
+    recipes: dict[RecipeName, RecipeUse] = Field(min_length=1, description="Fine-tuning recipes by name.")
+    splits: dict[SplitName, Split] = Field(min_length=1, description="Splits of the classes into S and U, by name.")
     seeds: Listed[Seed] = Field(min_length=1, description="Seeds of the fine-tuning runs.")
     oracle_fine_tuning: bool = Field(True, description="Also fine-tune on all classes (an upper bound).")
     pseudo_splits: PseudoSplits = Field(PseudoSplits(), description="Runs for pseudo cross-validation.")  # type: ignore[call-arg]
@@ -204,13 +217,6 @@ class Study(Model):
     def _no_duplicates(cls, value: Any) -> Any:
         for values in value.values() if isinstance(value, dict) else [value]:
             _distinct(values)
-        return value
-
-    @field_validator("splits", mode="after")
-    @classmethod
-    def _reserved(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if ALL_CLASSES in value:
-            raise ValueError(f"the name {ALL_CLASSES!r} is kept for the split in which S is all of Y")
         return value
 
     def training_of(self, recipe: str) -> Training:

@@ -40,7 +40,7 @@ def closest(name: str, known: Iterable[str]) -> list[str]:
     >>> closest("algg", ["pcv", "alg", "none"])[0]
     'alg'
     """
-    return sorted(known, key=lambda k: -difflib.SequenceMatcher(None, name.lower(), k.lower()).ratio())
+    return sorted(known, key=lambda k: (-difflib.SequenceMatcher(None, name.lower(), k.lower()).ratio(), k))
 
 
 def unknown(kind: str, name: object, known: Iterable[str], *, where: str = "", limit: int = 12) -> UserError:

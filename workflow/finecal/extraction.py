@@ -11,6 +11,7 @@ from finecal.artifacts import list_array
 from finecal.augmentation import resize
 from finecal.device import autocast
 from finecal.errors import UserError
+from finecal.images import PackedImages
 from finecal.models import Architecture, forward, normaliser
 
 BATCH = 256
@@ -35,8 +36,8 @@ def extract(
         batch = pixels[start : start + BATCH].transpose(0, 3, 1, 2).copy()  # Arrow's memory is not writable
         images = resize(torch.from_numpy(batch).to(device).float() / 255, description.image_size)
         with autocast(device):
-            features, logits = forward(model, (images - mean) / std)
-        parts.append((features.float().cpu().numpy(), logits.float().cpu().numpy()))
+            outputs = forward(model, (images - mean) / std)
+        parts.append([tensor.float().cpu().numpy() for tensor in outputs])
     model.train(was_training)
     features, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
@@ -45,15 +46,16 @@ def extract(
     return features, logits
 
 
-def logits_table(
-    samples: np.ndarray, labels: np.ndarray, test: np.ndarray, logits: np.ndarray, features: np.ndarray
+def extract_table(
+    model: nn.Module, description: Architecture, images: PackedImages, device: torch.device
 ) -> pa.Table:
-    """The columns sample, label, subset, logits, features of a logits.parquet."""
+    """All samples of a domain as the columns sample, label, subset, logits, features of a logits.parquet."""
+    features, logits = extract(model, description, images.pixels, device)
     return pa.table(
         {
-            "sample": pa.array(samples.astype(np.int32)),
-            "label": pa.array(labels.astype(np.int32)),
-            "subset": pa.array(np.where(test, "test", "train")),
+            "sample": pa.array(np.arange(len(images), dtype=np.int32)),
+            "label": pa.array(images.labels.astype(np.int32)),
+            "subset": pa.array(np.where(images.test, "test", "train")),
             "logits": list_array(logits),
             "features": list_array(features),
         }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from finecal.artifacts import list_array, matrix, read_metadata, read_table, write_table
+from finecal.artifacts import list_array, matrix_column, read_metadata, read_table, write_table
 from finecal.errors import UserError
 
 IMAGES_SCHEMA = pa.schema(
@@ -80,7 +80,7 @@ def read_images(path: str | Path) -> PackedImages:
     table = read_table(path, IMAGES_SCHEMA)
     described = read_format(path)
     images = PackedImages(
-        pixels=matrix(table["pixels"]).reshape(-1, *described["shape"]),
+        pixels=matrix_column(table, "pixels", path).reshape(-1, *described["shape"]),
         labels=table["class"].to_numpy(),
         test=table["subset"].to_numpy() == "test",
         classes=tuple(described["classes"]),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finecal.artifacts import matrix, read_table
+from finecal.artifacts import matrix_column, read_table
 from finecal.calibration import Labelled, PseudoFold
 from finecal.errors import UserError
 
@@ -59,13 +59,13 @@ def read_predictions(path: str | Path, *, num_classes: int, features: bool = Fal
     columns = [("sample", pa.int32()), ("label", pa.int32()), ("subset", pa.string()), ("logits", pa.null())]
     table = read_table(path, pa.schema([*columns, *([("features", pa.null())] if features else [])]))
     samples, labels = table["sample"].to_numpy(), table["label"].to_numpy()
-    logits = matrix(table["logits"])
+    logits = matrix_column(table, "logits", path)
     check_logits(logits, labels, num_classes, str(path))
     if len(np.unique(samples)) != len(samples):
         numbers, counts = np.unique(samples, return_counts=True)
         raise UserError(f"sample {numbers[counts > 1][0]} is there more than once", where=str(path))
     test = pc.equal(table["subset"], "test").to_numpy()
-    return Predictions(samples, labels, test, logits, matrix(table["features"]) if features else None)
+    return Predictions(samples, labels, test, logits, matrix_column(table, "features", path) if features else None)
 
 
 def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes: int, where: str) -> None:
@@ -96,7 +96,7 @@ def read_pseudo_folds(path: str | Path, fine_tuning: npt.NDArray[np.bool_]) -> l
     """The pseudo-splits of a run: per fold the validation logits, cut to the columns of S."""
     schema = pa.schema([("fold", pa.int32()), ("label", pa.int32()), ("group", pa.string()), ("logits", pa.null())])
     table = read_table(path, schema)
-    logits, labels = matrix(table["logits"]), table["label"].to_numpy()
+    logits, labels = matrix_column(table, "logits", path), table["label"].to_numpy()
     check_logits(logits, labels, len(fine_tuning), str(path))
     pseudo = pc.equal(table["group"], FINE_TUNING).to_numpy()
     folds, columns = table["fold"].to_numpy(), np.flatnonzero(fine_tuning)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from finecal.artifacts import list_array, whole_file, with_columns, write_table
-from finecal.errors import UserError
+from finecal.errors import UserError, unknown
 
 METADATA = "finecal"
 
@@ -57,9 +57,7 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
     backbone
         `model`, `options` and `image_size`, as in the plan.
     """
-    config = (
-        timm.get_pretrained_cfg(backbone["model"], allow_unregistered=True) if ":" not in backbone["model"] else None
-    )
+    config = _config(backbone["model"])
     mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
     if channels == 1:
         mean, std = (float(np.mean(mean)),), (float(np.mean(std)),)
@@ -85,7 +83,7 @@ def build(description: Architecture, *, weights: str) -> nn.Module:
     if _has_fixed_input(description.model):
         options["img_size"] = description.image_size
     try:
-        model = timm.create_model(
+        model: nn.Module = timm.create_model(
             description.model,
             pretrained=weights == "hub",
             num_classes=len(description.classes),
@@ -110,8 +108,17 @@ def build(description: Architecture, *, weights: str) -> nn.Module:
 
 
 def _has_fixed_input(name: str) -> bool:
-    config = timm.get_pretrained_cfg(name, allow_unregistered=True) if ":" not in name else None
+    config = _config(name)
     return bool(config and config.fixed_input_size)
+
+
+def _config(name: str) -> Any:
+    """timm's configuration of a model; None for one on the hub only. UserError for weights it does not know."""
+    try:
+        return timm.get_pretrained_cfg(name, allow_unregistered=True) if ":" not in name else None
+    except RuntimeError as error:
+        known = timm.list_models(f"{name.partition('.')[0]}.*", pretrained=True)
+        raise unknown("weights", name, known, where="backbones") from error
 
 
 def head(model: nn.Module) -> nn.Linear:
@@ -122,6 +129,12 @@ def head(model: nn.Module) -> nn.Linear:
             f"the head is a {type(classifier).__name__}", where="backbones", why="Only linear heads are supported"
         )
     return classifier
+
+
+def head_classes(model: nn.Module) -> int:
+    """How many classes the weights on timm's hub were trained for, whatever the model's head has now."""
+    config: Any = model.pretrained_cfg
+    return int(config["num_classes"])
 
 
 def forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,8 +186,9 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn
         raise UserError(f"not readable as safetensors ({error})", where=str(path)) from error
     if METADATA not in metadata:
         raise UserError("these weights do not say which model they belong to", where=str(path))
-    fields = json.loads(metadata[METADATA])["architecture"]
-    description = Architecture(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+    fields: dict[str, Any] = json.loads(metadata[METADATA])["architecture"]
+    fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+    description = Architecture(**fields)
     model = build(description, weights="random")
     model.load_state_dict(weights)
     return model.to(device), description

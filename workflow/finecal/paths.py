@@ -54,7 +54,7 @@ WILDCARDS = {
     "backbone": r"[^/]+",
     "recipe": r"(?!pretrained/)[^/]+",
     "split": r"[^/]+",
-    "seed": r"\d+",
+    "seed": r"0|[1-9]\d*",
 }
 
 

@@ -50,8 +50,7 @@ def description(kind: str, name: str) -> str:
 def constant(kind: str, name: str, constant: str) -> Any:
     """A literal assigned at the top of a module, read without importing the module and what it imports."""
     for statement in ast.parse(source_file(kind, name).read_text()).body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else []
-        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
-        if any(isinstance(target, ast.Name) and target.id == constant for target in targets):
-            return ast.literal_eval(statement.value)
+        if isinstance(statement, ast.Assign):
+            if any(isinstance(target, ast.Name) and target.id == constant for target in statement.targets):
+                return ast.literal_eval(statement.value)
     raise AttributeError(f"{name} has no constant {constant}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field
 
 from finecal.config import Listed, Model, NonNegative
 from finecal.errors import UserError
-from finecal.study import translated
+from finecal.study import parse_yaml, read_text, translated
 
 CONFIG = Path("config.yaml")
 
@@ -41,10 +40,10 @@ def parse_settings(raw: dict[str, Any], *, where: str = str(CONFIG)) -> GlobalSe
     if isinstance(studies, str):
         raw = {**raw, "studies": [studies]}
     elif isinstance(studies, list):
-        twice = sorted({s for s in studies if studies.count(s) > 1})
+        twice = [s for s in studies if studies.count(s) > 1]
         if twice:
             raise UserError(f"the study {twice[0]!r} is selected twice", where=f"{where}: studies")
-    with translated(where, GlobalSettings):
+    with translated(where, GlobalSettings, raw):
         return GlobalSettings.model_validate(raw)
 
 
@@ -52,10 +51,7 @@ def read_settings() -> GlobalSettings:
     """The settings of ./config.yaml, or the defaults where there is none."""
     if not CONFIG.is_file():
         return GlobalSettings()  # type: ignore[call-arg]
-    try:
-        raw = yaml.safe_load(CONFIG.read_text("utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"not readable as YAML: {' '.join(str(error).split())}", where=str(CONFIG)) from error
+    raw = parse_yaml(read_text(CONFIG), where=str(CONFIG)) or {}
     if not isinstance(raw, dict):
         raise UserError("the configuration is a mapping of keys to values", where=str(CONFIG))
     return parse_settings(raw)

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from finecal.artifacts import whole_file
+from finecal.artifacts import remove_empty_parents, whole_file
 from finecal.errors import UserError
 
 
@@ -105,35 +105,43 @@ def state_of_one_process(folder: Path) -> Iterator[Path]:
     After the block has succeeded the folder is removed; after an error or a signal it stays. The lock is the
     operating system's (flock): it ends with the process, however that ends.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(f"{folder.name}.lock")
-    with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            print(f"waiting: {file.read().strip() or 'another process'} is at work on {folder}", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            raise UserError(
-                f"cannot be locked ({os.strerror(error.errno or 0)})", where=str(lock),
-                why="The file system of the folder `state` must support flock",
-            ) from error  # fmt: skip
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+    with _locked(lock, f"the training whose state is {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         shutil.rmtree(folder)
-        lock.unlink(missing_ok=True)
-        _remove_empty_parents(folder)
+        lock.unlink()
+    remove_empty_parents(folder)
 
 
-def _remove_empty_parents(folder: Path) -> None:
-    for parent in folder.parents:
-        if parent == Path() or next(parent.iterdir(), None) is not None:
+@contextmanager
+def _locked(lock: Path, what: str) -> Iterator[None]:
+    while True:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                print(f"waiting: {file.read().strip() or 'another process'} is at work on {what}", file=sys.stderr)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                raise UserError(
+                    f"cannot be locked ({os.strerror(error.errno or 0)})", where=str(lock),
+                    why="The file system of the folder `state` must support flock",
+                ) from error  # fmt: skip
+            # The one that held it may have removed the file: then this lock is on nothing, so try anew.
+            if not _is_file(lock, os.fstat(file.fileno()).st_ino):
+                continue
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            yield
             return
-        try:
-            parent.rmdir()
-        except OSError:  # another job has just put its own state there
-            return
+
+
+def _is_file(path: Path, inode: int) -> bool:
+    try:
+        return path.stat().st_ino == inode
+    except FileNotFoundError:
+        return False

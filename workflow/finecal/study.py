@@ -9,10 +9,12 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from finecal import catalogue, plugins
-from finecal.config import ClassesSplit, OfficialSplit, RandomSplit, Study, plugin_options
+from finecal.config import OfficialSplit, Study, plugin_options
 from finecal.errors import UserError, closest, unknown
+from finecal.splits import split_size
 
 STUDIES = Path(__file__).parent.parent / "studies"
 
@@ -35,32 +37,39 @@ def load_study(name: str) -> Study:
         if path.parent == STUDIES:
             raise unknown("study", name, study_names(), where="studies")
         raise UserError(f"there is no file {name!r}", where="studies", why="A study is a built-in name or a YAML file")
-    return parse_study(path.read_text("utf-8"), where=name)
+    return parse_study(read_text(path), where=name)
 
 
 def parse_study(text: str, *, where: str) -> Study:
     """As `load_study`, from the YAML text; `where` names it in errors."""
-    try:
-        raw = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise UserError(f"not readable as YAML: {' '.join(str(error).split())}", where=where) from error
+    raw = parse_yaml(text, where=where)
     if not isinstance(raw, dict):
         raise UserError("a study is a mapping of keys to values", where=where)
-    with translated(where, Study):
+    with translated(where, Study, raw):
         study = Study.model_validate(raw)
     _check_meaning(study, where)
     return study
 
 
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"byte {error.start} is not UTF-8", where=str(path), why="It must be text in UTF-8") from error
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as people mean it: two equal keys are an error, and 1e-3 is a number."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+            seen.add((key.tag, str(key.value)))
+        return node
 
 
 _Loader.add_implicit_resolver(
@@ -68,38 +77,99 @@ _Loader.add_implicit_resolver(
 )
 
 
-class translated:  # noqa: N801 - a context manager, used like a function
-    """Turn pydantic's errors and UserErrors inside the block into one UserError that names the key path."""
+def parse_yaml(text: str, *, where: str) -> Any:
+    """The value of a YAML text; UserError with the line of the first mistake."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f"{where}, line {error.problem_mark.line + 1}" if error.problem_mark else where
+        raise UserError(f"not readable as YAML: {error.problem}", where=line) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a value such as 2024-13-45
+        raise UserError(f"not readable as YAML: {' '.join(str(error).split())}", where=where) from error
 
-    def __init__(self, where: str, model: type[BaseModel]) -> None:
-        self.where, self.model = where, model
+
+class translated:  # noqa: N801 - a context manager, used like a function
+    """Turn pydantic's errors inside the block into one UserError that names the key path.
+
+    Parameters
+    ----------
+    where
+        The file.
+    model
+        What `raw` is read into.
+    raw
+        The value as it stands in the file, to tell its keys from pydantic's own marks in a path.
+    at
+        The key path of `raw` in the file.
+    """
+
+    def __init__(self, where: str, model: type[BaseModel], raw: Any, at: str = "") -> None:
+        self.where, self.model, self.raw, self.at = where, model, raw, at
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, ValidationError):
-            raise _from_pydantic(error, self.where, self.model) from None
+            raise self._user_error(error) from None
+
+    def _user_error(self, error: ValidationError) -> UserError:
+        by_path: dict[str, list[ErrorDetails]] = {}
+        for entry in error.errors():
+            by_path.setdefault(self._location(entry), []).append(entry)
+        # The alternatives of a union fail one by one at the same path: they are one mistake.
+        (location, (first, *alternatives)), *others = by_path.items()
+        more = f"{len(others)} more mistake{'s' * (len(others) > 1)} in this file" if others else ""
+        kind, given = first["type"], first["input"]
+        if kind == "extra_forbidden":
+            keys = _keys_at(self.model, first["loc"][:-1])
+            found = unknown("key", first["loc"][-1], keys)
+            return UserError(found.what, where=location, why=found.why, hint=more)
+        if kind == "missing" and isinstance(first["loc"][-1], str):
+            return UserError("this key is missing", where=location, why=_describe(self.model, first["loc"]), hint=more)
+        if kind in ("union_tag_not_found", "union_tag_invalid"):
+            what = "this key is missing" if kind == "union_tag_not_found" else f"{given['kind']!r} is not allowed"
+            tags = ", ".join(_tags_at(self.model, first["loc"]))
+            return UserError(what, where=f"{location}.kind", why=f"It must be one of {tags}", hint=more)
+        cause = getattr(first.get("ctx", {}).get("error"), "__cause__", None)
+        if isinstance(cause, UserError):
+            return UserError(cause.what, where=location, why=cause.why, hint=more)
+        shown = repr(given) if len(repr(given)) < 80 else repr(given)[:76] + " ..."
+        ways = dict.fromkeys(_allowed(entry) for entry in (first, *alternatives))
+        why = " or ".join(ways).replace(" or Input should be", " or")
+        return UserError(f"{shown} is not allowed", where=location, why=why[:1].upper() + why[1:], hint=more)
+
+    def _location(self, entry: ErrorDetails) -> str:
+        """File and key path, as it stands in the file: without the marks that pydantic puts in for unions."""
+        keys = [self.at] if self.at else []
+        value = self.raw
+        loc = entry["loc"][:-1] if entry["type"] == "extra_forbidden" else entry["loc"]
+        for number, part in enumerate(loc, start=1):
+            is_place = isinstance(value, list) and isinstance(part, int) and part < len(value)
+            if is_place or (isinstance(value, dict) and part in value):
+                value = value[part]
+            elif isinstance(value, list) and isinstance(part, str) and part in value:
+                value = {}  # `[a, b]` is short for `{a: {}, b: {}}`
+            elif entry["type"] != "missing" or number < len(loc) or isinstance(part, int):
+                continue
+            keys.append(str(part))
+        return f"{self.where}: {'.'.join(keys)}" if keys else self.where
 
 
-def _from_pydantic(error: ValidationError, where: str, model: type[BaseModel]) -> UserError:
-    first, *others = error.errors()
-    location = f"{where}: {'.'.join(str(p) for p in first['loc'])}" if first["loc"] else where
-    more = f"{len(others)} more mistake{'s' * (len(others) > 1)} in this file" if others else ""
-    kind, given = first["type"], first["input"]
-    if kind == "extra_forbidden":
-        found = unknown("key", first["loc"][-1], _keys_at(model, first["loc"][:-1]), where=where)
-        path = ".".join(str(p) for p in first["loc"][:-1])
-        return UserError(found.what, where=f"{where}: {path}" if path else where, why=found.why, hint=more)
-    if kind == "missing":
-        return UserError("this key is missing", where=location, why=_describe(model, first["loc"]), hint=more)
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, UserError):
-        return UserError(cause.what, where=location, why=cause.why, hint=more)
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[:1].upper() + message[1:]
-    shown = repr(given) if len(repr(given)) < 80 else repr(given)[:76] + " ..."
-    return UserError(f"{shown} is not allowed", where=location, why=message, hint=more)
+def _allowed(entry: ErrorDetails) -> str:
+    """What pydantic says is allowed, in the words of YAML."""
+    kind, context = entry["type"], entry.get("ctx", {})
+    if kind == "string_pattern_mismatch":
+        return "a name has letters, digits, `_`, `.` and `+`, and begins with a letter or a digit"
+    if kind in ("tuple_type", "list_type"):
+        return "Input should be a list"
+    if kind in ("dict_type", "model_type", "model_attributes_type"):
+        return "Input should be a mapping of keys to values"
+    if kind == "too_short":
+        return f"the list needs at least {context['min_length']} item{'s' * (context['min_length'] > 1)}"
+    if kind == "missing" or (kind == "too_long" and context["field_type"] == "Tuple"):
+        return "the list needs exactly 2 items"
+    return entry["msg"].removeprefix("Value error, ")
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -125,6 +195,11 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str
     return {key for m in _models_at(model, location) for key in m.model_fields}
 
 
+def _tags_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The values of `kind` among which a union at a key path chooses."""
+    return [tag for m in _models_at(model, location) for tag in typing.get_args(m.model_fields["kind"].annotation)]
+
+
 def _describe(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     for parent in _models_at(model, location[:-1]):
         if location[-1] in parent.model_fields:
@@ -147,12 +222,13 @@ def _check_meaning(study: Study, where: str) -> None:
             built_in = getattr(use, attribute) or name
             if built_in not in plugins.names(kind):
                 hint = "" if getattr(use, attribute) else f"A name of your own needs `{attribute}:` with a built-in one"
-                found = unknown(kind, built_in, plugins.names(kind))
+                found = unknown(kind.replace("dataset", "data set"), built_in, plugins.names(kind))
                 raise UserError(found.what, where=f"{where}: {key}.{name}", why=found.why, hint=hint)
-            with translated(f"{where}: {key}.{name}.options", plugins.load(kind, built_in).Options):
+            options = plugins.load(kind, built_in).Options
+            with translated(where, options, use.options, at=f"{key}.{name}.options"):
                 plugin_options(kind, built_in, use.options)
-    for name in study.recipes:
-        with translated(f"{where}: recipes.{name}.training", type(study.training)):
+    for name, recipe in study.recipes.items():
+        with translated(where, type(study.training), recipe.training, at=f"recipes.{name}.training"):
             study.training_of(name)
     _check_tasks(study, where)
     for dataset in study.datasets:
@@ -172,10 +248,10 @@ def _check_tasks(study: Study, where: str) -> None:
         for task in study.tasks[dataset]:
             source, _, target = task.partition("-")
             if source not in domains or target not in domains or source == target:
-                offered = closest(task, [f"{a}-{b}" for a in domains for b in domains if a != b])[0]
+                offered = closest(task, [f"{a}-{b}" for a in domains for b in domains if a != b])
                 raise UserError(
                     f"{task!r} is no task", where=f"{where}: tasks.{dataset}", why=_task_form(domains),
-                    hint=f"The closest is {offered!r}",
+                    hint=f"The closest is {offered[0]!r}" if offered else "",
                 )  # fmt: skip
 
 
@@ -204,41 +280,3 @@ def _check_split(study: Study, dataset: str, name: str, where: str) -> None:
                 f"{calibrator} needs at least 2 fine-tuning classes, this split of {dataset!r} has {size}",
                 where=location, why="Pseudo cross-validation splits S once more",
             )  # fmt: skip
-
-
-def split_size(split: RandomSplit | ClassesSplit | OfficialSplit, classes: tuple[str, ...], where: str) -> int:
-    """Number of fine-tuning classes of a split; UserError if S would be empty or all of Y."""
-    total = len(classes)
-    if isinstance(split, ClassesSplit):
-        size = len(class_numbers(split.fine_tuning, classes, where))
-    elif isinstance(split, RandomSplit):
-        size = split.count if split.count is not None else round((split.fraction or 0) * total)
-    else:
-        return total
-    if not 0 < size < total:
-        what = "more classes than there are" if size > total else "all classes" if size == total else "no class"
-        raise UserError(
-            f"this split takes {what} for fine-tuning ({size} of {total})", where=where,
-            why=f"S needs 1 to {total - 1} classes, so that both S and U have at least one",
-        )  # fmt: skip
-    return size
-
-
-def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where: str) -> list[int]:
-    """Class numbers of classes given by name or by number, sorted.
-
-    A text is looked up as a name; a number counts from 0 in the data set's order of classes.
-    """
-    numbers = []
-    for value in given:
-        if isinstance(value, int) and not 0 <= value < len(classes):
-            raise UserError(
-                f"class number {value} is out of range", where=where, why=f"0 to {len(classes) - 1} are allowed"
-            )
-        if isinstance(value, str) and value not in classes:
-            raise unknown("class", value, classes, where=where)
-        numbers.append(value if isinstance(value, int) else classes.index(value))
-    twice = sorted({n for n in numbers if numbers.count(n) > 1})
-    if twice:
-        raise UserError(f"class {classes[twice[0]]!r} is given more than once", where=where)
-    return sorted(numbers)

@@ -170,7 +170,7 @@ def train(
                     model, (images - mean) / std, data.labels[chosen], label_smoothing=training.label_smoothing
                 )
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             if training.clip_grad is not None:
                 nn.utils.clip_grad_norm_(_trained(model), training.clip_grad)
             optimizer.step()
@@ -213,7 +213,7 @@ def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
         if params
     ]
     try:
-        return create_optimizer_v2(
+        optimizer: torch.optim.Optimizer = create_optimizer_v2(
             groups, opt=training.optimizer, lr=training.lr, weight_decay=training.weight_decay,
             momentum=training.momentum, **training.optimizer_options,
         )  # fmt: skip
@@ -222,6 +222,7 @@ def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
             f"timm cannot create the optimiser {training.optimizer!r} with {training.optimizer_options}: {error}",
             where="training.optimizer",
         ) from error
+    return optimizer
 
 
 def _schedule(step: int, total: int, warmup: int) -> float:

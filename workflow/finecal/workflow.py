@@ -75,7 +75,7 @@ class Workflow:
                 extra = plugin_files("dataset", [options["source"]])
             elif stage in ("finetune", "pseudo"):
                 extra = plugin_files("recipe", [options["recipe"]])
-        return _sorted({"code": digests(stage, extra), "options": options})
+        return {"code": digests(stage, extra), "options": _sorted(options)}
 
     def _options(self, stage: str, wildcards: Any) -> dict[str, Any]:
         keys = {
@@ -123,7 +123,7 @@ class Workflow:
 def run_key(wildcards: Any) -> RunKey:
     """The run of a job's wildcards."""
     fields = ("dataset", "task", "backbone", "recipe", "split")
-    return RunKey(*(getattr(wildcards, field) for field in fields), seed=int(wildcards.seed))
+    return RunKey(**{field: getattr(wildcards, field) for field in fields}, seed=int(wildcards.seed))
 
 
 def _sorted(value: Any) -> Any:

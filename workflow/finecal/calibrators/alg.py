@@ -28,7 +28,8 @@ class Calibrator(AddGamma):
         train: Labelled = data["train_fine_tuning"]
         z = train.logits.astype(np.float64)
         of_s, of_u = z[:, data.fine_tuning], z[:, ~data.fine_tuning]
-        own = z[np.arange(len(z)), train.labels]
-        others = of_s.shape[1] - 1
-        mean_s = (of_s.sum(axis=1) - own) / others if others else own
+        has_own = data.fine_tuning[train.labels]
+        own = np.where(has_own, z[np.arange(len(z)), train.labels], 0.0)
+        others = of_s.shape[1] - has_own
+        mean_s = np.where(others > 0, (of_s.sum(axis=1) - own) / np.maximum(others, 1), own)
         return {"gamma": float((mean_s - of_u.mean(axis=1)).mean())}

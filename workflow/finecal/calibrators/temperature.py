@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from finecal.calibration import Data, Labelled
 from finecal.config import Model, Positive
@@ -21,6 +21,12 @@ class Options(Model):
 
     smallest: Positive = Field(0.01, description="Smallest temperature.")
     largest: Positive = Field(100.0, description="Largest temperature.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Options:
+        if self.smallest >= self.largest:
+            raise ValueError("`smallest` must be below `largest`")
+        return self
 
 
 class Calibrator:

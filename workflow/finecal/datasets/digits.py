@@ -98,7 +98,7 @@ def _draw(digit: str, font: ImageFont.FreeTypeFont, random: np.random.Generator,
     import numpy as np
     from PIL import Image, ImageFilter
 
-    left, top, right, bottom = font.getbbox(digit)
+    left, top, right, bottom = map(round, font.getbbox(digit))
     margin = round(font.size / 2)
     canvas = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
     _ink(canvas).text((margin - left, margin - top), digit, fill=255, font=font)
@@ -116,7 +116,8 @@ def _draw(digit: str, font: ImageFont.FreeTypeFont, random: np.random.Generator,
     bitmap.paste(canvas, ((BITMAP - canvas.width) // 2, 0))
     bitmap = bitmap.filter(ImageFilter.GaussianBlur(random.uniform(0, options.blur)))
     bits = np.asarray(bitmap) > random.uniform(80, 176)  # the threshold varies the thickness of the stroke
-    return bits.reshape(BITMAP // BLOCK, BLOCK, BITMAP // BLOCK, BLOCK).sum(axis=(1, 3))
+    ink: np.ndarray = bits.reshape(BITMAP // BLOCK, BLOCK, BITMAP // BLOCK, BLOCK).sum(axis=(1, 3))
+    return ink
 
 
 def _ink(canvas: Image.Image):  # type: ignore[no-untyped-def]  # Pillow's drawing object has no public type

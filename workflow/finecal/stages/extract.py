@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
 
-from finecal import paths
+from finecal import handover, paths
 from finecal.artifacts import provenance, with_columns, write_table
-from finecal.device import choose_device, describe
-from finecal.extraction import extract as extract_arrays
-from finecal.extraction import logits_table
 from finecal.images import read_images
-from finecal.models import load_model
 from finecal.paths import RunKey
 from finecal.stages import Settings
 
@@ -27,15 +23,23 @@ def extract(out: Path, settings: Settings) -> None:
     UserError
         If the path is neither.
     """
-    device = choose_device(settings.device, settings.threads)
     model_path, images_path, columns = sources(out)
+    left = handover.take(out.parent, model=model_path, images=images_path)
+    table, device = left or _compute(model_path, images_path, settings)
+    record = provenance(options={}, inputs=[model_path, images_path], device=device)
+    write_table(out, with_columns(table, columns), provenance=record)
+    handover.discard(out.parent)
+
+
+def _compute(model_path: Path, images_path: Path, settings: Settings) -> tuple[pa.Table, str]:
+    from finecal.device import choose_device, describe
+    from finecal.extraction import extract_table
+    from finecal.models import load_model
+
+    device = choose_device(settings.device, settings.threads)
     images = read_images(images_path)
     model, description = load_model(model_path, device)
-    features, logits = extract_arrays(model, description, images.pixels, device)
-    table = logits_table(np.arange(len(images)), images.labels, images.test, logits, features)
-    options = {"image_size": description.image_size}
-    record = provenance(options=options, inputs=[model_path, images_path], device=describe(device))
-    write_table(out, with_columns(table, columns), provenance=record)
+    return extract_table(model, description, images, device), describe(device)
 
 
 def sources(out: Path) -> tuple[Path, Path, dict[str, str | int]]:

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 from torch import nn
 
-from finecal import paths, plugins
+from finecal import handover, paths, plugins
 from finecal.anatomy import observe_run
 from finecal.artifacts import provenance, sha256, with_columns, write_table
 from finecal.code import digests, plugin_files
 from finecal.config import Training, plugin_options
 from finecal.device import choose_device, describe
-from finecal.extraction import extract
+from finecal.extraction import extract, extract_table
 from finecal.images import read_images
 from finecal.logits import read_split
 from finecal.models import head, load_model, save_model, write_head
@@ -68,6 +68,13 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
         write_table(run.folder / paths.HISTORY, with_columns(_table(history), columns), provenance=record)
         write_head(run.folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(run.folder / paths.MODEL, model, description, provenance=record)
+        handover.leave(
+            run.folder,
+            extract_table(model, description, images, device),
+            model=run.folder / paths.MODEL,
+            images=images_path,
+            device=describe(device),
+        )
 
 
 def _table(history: list[dict[str, float]]) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from finecal import paths, plugins
 from finecal.artifacts import provenance
 from finecal.config import plugin_options
+from finecal.errors import unknown
 from finecal.images import write_images
 from finecal.plan import Plan
 
@@ -13,7 +14,10 @@ def prepare(plan: Plan, dataset: str, domain: str) -> None:
     """Write results/{dataset}/images/{domain}.parquet."""
     spec = plan.options("prepare", dataset)
     module = plugins.load("dataset", spec["source"])
-    images = module.prepare(domain, plugin_options("dataset", spec["source"], spec["options"]))
+    options = plugin_options("dataset", spec["source"], spec["options"])
+    if domain not in module.domains(options):
+        raise unknown("domain", domain, module.domains(options), where=f"the data set {dataset!r}")
+    images = module.prepare(domain, options)
     path = paths.IMAGES.format(dataset=dataset, domain=domain)
     columns = {"dataset": dataset, "domain": domain}
     write_images(path, images, columns=columns, provenance=provenance(options=spec))

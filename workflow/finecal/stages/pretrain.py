@@ -16,7 +16,7 @@ from finecal.device import choose_device, describe, seed_everything
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.images import read_images
-from finecal.models import architecture, build, save_model, write_head
+from finecal.models import architecture, build, head_classes, save_model, write_head
 from finecal.plan import Plan
 from finecal.recipes import full
 from finecal.seeds import seed_of
@@ -63,7 +63,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
                 state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
                 observe=observe,
             )
-        elif (hub_classes := model.pretrained_cfg["num_classes"]) != len(images.classes):
+        elif (hub_classes := head_classes(model)) != len(images.classes):
             raise UserError(
                 f"the hub's head has {hub_classes} classes, the data set {dataset!r} has {len(images.classes)}",
                 where="pretraining.training", why="`null` takes the hub's head as it is",

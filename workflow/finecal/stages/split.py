@@ -14,7 +14,7 @@ from finecal.images import read_format
 from finecal.logits import group_names
 from finecal.plan import Plan
 from finecal.seeds import generator
-from finecal.study import class_numbers, split_size
+from finecal.splits import class_numbers, split_size
 
 
 def split(plan: Plan, dataset: str, name: str) -> None:

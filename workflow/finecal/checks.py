@@ -1,0 +1,84 @@
+"""Checks of arrays that come from outside: one clear error each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal.errors import UserError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+
+def reject_rows(bad: Mask, what: str, fault: str, offset: int = 0) -> None:
+    if bad.any():
+        raise UserError(f"the {what} of row {offset + int(bad.argmax())} {fault}")
+
+
+def checked_gamma(gamma: float) -> float:
+    if np.isnan(gamma):
+        raise UserError("γ is NaN")
+    return float(gamma)
+
+
+def checked_matrix(values: npt.ArrayLike, name: str, columns: str) -> npt.NDArray[Any]:
+    """(N, C) float32 or float64 as it is; other real numbers as float64."""
+    x = np.asarray(values)
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise UserError(f"{name} must be a (samples, {columns}) array, got shape {x.shape}")
+    if x.dtype.kind not in "fiu":
+        raise UserError(f"{name} must be real numbers, got dtype {x.dtype}")
+    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
+
+
+def checked_features(features: npt.ArrayLike) -> npt.NDArray[Any]:
+    x = checked_matrix(features, "features", "dimensions")
+    reject_rows(~np.isfinite(x).all(axis=1), "features", "are not finite")
+    return x
+
+
+def checked_labels(labels: npt.ArrayLike, num_samples: int, num_classes: int) -> Ints:
+    y = np.asarray(labels)
+    if y.shape != (num_samples,):
+        raise UserError(f"labels must have shape ({num_samples},), one for each sample, got shape {y.shape}")
+    if y.dtype.kind not in "iu":
+        raise UserError(f"labels must be integers, got dtype {y.dtype}")
+    bad = np.flatnonzero((y < 0) | (y >= num_classes))
+    if bad.size:
+        why = f"There are {num_classes} classes, so labels go from 0 to {num_classes - 1}"
+        raise UserError(f"label {y[bad[0]]} of row {bad[0]} is out of range", why=why)
+    return y.astype(np.intp)
+
+
+def checked_fine_tuning(fine_tuning: npt.ArrayLike, num_classes: int) -> Mask:
+    """(C,) True for the classes of S, from a boolean mask or from class indices."""
+    given = np.asarray(fine_tuning)
+    if given.dtype.kind == "b":
+        if given.shape != (num_classes,):
+            raise UserError(f"the fine-tuning mask has shape {given.shape}, the logits have {num_classes} classes")
+        mask = given.copy()
+    else:
+        if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+            raise UserError(
+                "fine-tuning classes must be a list of class indices or a boolean mask, "
+                f"got dtype {given.dtype} and shape {given.shape}"
+            )
+        index, count = np.unique(given.astype(np.int64), return_counts=True)
+        bad = index[(index < 0) | (index >= num_classes)]
+        if bad.size:
+            why = f"The logits have {num_classes} classes: 0 to {num_classes - 1}"
+            raise UserError(f"fine-tuning class {bad[0]} is out of range", why=why)
+        if (count > 1).any():
+            hint = "a mask must have boolean dtype"
+            raise UserError(f"fine-tuning class {index[count > 1][0]} is listed more than once", hint=hint)
+        mask = np.zeros(num_classes, bool)
+        mask[index] = True
+    if not mask.any():
+        raise UserError("there is no fine-tuning class", why="The curve needs at least one")
+    if mask.all():
+        raise UserError("all classes are fine-tuning classes", why="The curve needs at least one absent class")
+    return mask

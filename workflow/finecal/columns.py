@@ -1,0 +1,120 @@
+"""What every column of every table means: the reference page is made from it, and a test compares it with files."""
+
+from __future__ import annotations
+
+_RUN = {
+    "dataset": "name of the data set in the study",
+    "task": "source and target domain, `source-target`",
+    "backbone": "name of the model in the study",
+    "recipe": "name of the fine-tuning recipe in the study",
+    "split": "name of the split of the classes into S and U; `all` for oracle fine-tuning",
+    "seed": "seed of the fine-tuning run",
+}
+_PRETRAINED = {"dataset": _RUN["dataset"], "source": "source domain", "backbone": _RUN["backbone"]}
+_HEAD = {
+    "class": "class number, from 0",
+    "name": "name of the class",
+    "weight": "row of the last layer, a list of D float32",
+    "bias": "bias of the last layer, float32",
+}
+_LOGITS = {
+    "sample": "number of the sample in images.parquet",
+    "label": "class number, from 0",
+    "subset": "train or test",
+    "logits": "unnormalised log-odds z, a list of C float32",
+    "features": "what the last layer reads, a list of D float32",
+}
+_EPOCH = {
+    "epoch": "epoch, from 1; 0 is before the first step",
+    "step": "steps done",
+    "loss": "mean loss of the epoch's steps",
+    "lr": "learning rate of the head at the epoch's last step",
+    "seconds": "seconds the epoch took",
+}
+_ACCURACIES = {
+    "acc_s_y": "accuracy of the test samples of S, arg-max over all classes",
+    "acc_u_y": "accuracy of the test samples of U, arg-max over all classes",
+}
+_CURVE = {
+    "classifier": "pretrained or fine_tuned",
+    "gamma": "a γ of the vertex, from −∞ to +∞",
+    **_ACCURACIES,
+    "acc_y_y": "accuracy of all test samples",
+}
+_READS = "data the calibrator reads: see `finecal list calibrators`"
+_CALIBRATION = {
+    "calibrator": "name of the calibrator in the study",
+    "reads": _READS,
+    "parameter": "name of a fitted parameter, such as gamma",
+    "value": "its value",
+}
+_METRICS = {
+    "classifier": "pretrained, fine_tuned or oracle_fine_tuning",
+    "calibrator": "name of the calibrator in the study; none for the classifier as it is",
+    "reads": _READS,
+    "metric": "name of the metric: see below",
+    "value": "its value; accuracies are fractions from 0 to 1",
+    "n": "number of samples it is computed from",
+}
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "images/{domain}.parquet": {
+        "dataset": _RUN["dataset"],
+        "domain": "name of the domain",
+        "sample": "number of the sample, from 0",
+        "class": "class number, from 0",
+        "subset": "train or test",
+        "pixels": "H × W × channels uint8; the shape and the names of the classes are in the file's metadata",
+    },
+    "splits/{split}.parquet": {
+        "dataset": _RUN["dataset"],
+        "split": _RUN["split"],
+        "class": "class number, from 0",
+        "name": "name of the class",
+        "group": "fine_tuning (S) or absent (U)",
+    },
+    "pretrained/…/head.parquet": {**_PRETRAINED, **_HEAD},
+    "pretrained/…/history.parquet": {**_PRETRAINED, **_EPOCH, "acc_y_y": "accuracy of the source's test samples"},
+    "{run}/head.parquet": {**_RUN, **_HEAD},
+    "{run}/history.parquet": {
+        **_RUN,
+        **_EPOCH,
+        "weight_norm_fine_tuning": "mean L2 norm of the last layer's rows of S",
+        "weight_norm_absent": "the same of U",
+        "absent_true": "mean logit of the true class on the test samples of U",
+        "absent_largest_absent": "mean of the largest other logit of U on them",
+        "absent_largest_fine_tuning": "mean of the largest logit of S on them",
+        "fine_tuning_true": "mean logit of the true class on the test samples of S",
+        "fine_tuning_largest_fine_tuning": "mean of the largest other logit of S on them",
+        "fine_tuning_largest_absent": "mean of the largest logit of U on them",
+        **_ACCURACIES,
+    },
+    "{run}/logits.parquet": {**_RUN, **_LOGITS},
+    "{run}/pcv/logits.parquet": {
+        **_RUN,
+        "fold": "number of the pseudo-split, from 0",
+        **{k: v for k, v in _LOGITS.items() if k in ("sample", "label")},
+        "group": "fine_tuning if the label is in S′, absent if it is in U′",
+        "logits": _LOGITS["logits"],
+    },
+    "{run}/pcv/history.parquet": {**_RUN, "fold": "number of the pseudo-split, from 0", **_EPOCH},
+    "{run}/calibration.parquet": {**_RUN, **_CALIBRATION},
+    "{run}/curve.parquet": {**_RUN, **_CURVE},
+    "{run}/metrics.parquet": {**_RUN, **_METRICS},
+}
+
+METRICS: dict[str, str] = {
+    "acc_y_y": "accuracy of all test samples, arg-max over all classes",
+    **_ACCURACIES,
+    "acc_s_s": "accuracy of the test samples of S, arg-max over S only",
+    "acc_u_u": "accuracy of the test samples of U, arg-max over U only: the relations among the absent classes",
+    "harmonic_mean": "harmonic mean of acc_s_y and acc_u_y",
+    "ausuc": "area under the seen–unseen curve, from 0 to 1",
+    "nll": "mean negative log-likelihood of the true class, in nats",
+    "ece": "expected calibration error, 15 bins of equal width",
+    "ncm_acc_y_y": "acc_y_y of the nearest class mean: cosine to the mean normalised training features of each class",
+    "ncm_acc_s_y": "acc_s_y of the nearest class mean",
+    "ncm_acc_u_y": "acc_u_y of the nearest class mean: the features of the absent classes",
+    "ncm_acc_s_s": "acc_s_s of the nearest class mean",
+    "ncm_acc_u_u": "acc_u_u of the nearest class mean",
+}

@@ -1,0 +1,294 @@
+"""From the summary to the answer in words: what was damaged, and what to do. Pure functions.
+
+A verdict follows from the 95 % interval of a paired difference alone: damaged if all of it is below zero, improved
+if all of it is above, else unchanged within uncertainty. One run has no interval and gets no verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from finecal import wording
+from finecal.statistics import NAN, Interval
+from finecal.wording import COORDINATES
+
+DAMAGED = "damaged"
+UNCHANGED = "unchanged within uncertainty"
+IMPROVED = "improved"
+NO_VERDICT = "no verdict: one run"
+NOT_MEASURED = "not measured"
+NOT_BY_SCALE = "damaged, but γ does not help"
+
+THINGS = {"features": "ncm_acc_u_y", "relations": "acc_u_u", "scale": "acc_u_y"}
+TITLES = {
+    "features": "Features",
+    "relations": "Relations among the absent classes",
+    "scale": "Logit scale",
+}
+MEASURES = {
+    "features": "nearest-class-mean accuracy on absent classes",
+    "relations": "accuracy on absent classes with the arg-max among them alone",
+    "scale": "accuracy on absent classes with the arg-max over all classes",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that fine-tuning may have damaged.
+
+    Accuracies are fractions; `difference` (fine-tuned minus pretrained) has the interval [low, high] over n_runs
+    runs, each on n_samples test samples. For the scale, `brought_back` is what γ* adds to the fine-tuned model
+    and `share` the part of the loss that this is; NaN elsewhere.
+    """
+
+    thing: str
+    metric: str
+    verdict: str
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    n_runs: int
+    n_samples: int
+    brought_back: float
+    share: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The calibrator to use, and what it does to acc_y_y; calibrator "none" where no method helps."""
+
+    calibrator: str
+    reads: str
+    acc_y_y: float
+    difference: float
+    low: float
+    high: float
+    n_runs: int
+    gamma_mean: float
+    gamma_spread: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything about one setting."""
+
+    setting: tuple[str, str, str, str]
+    headline: str
+    findings: tuple[Finding, ...]
+    advice: Advice
+
+    @property
+    def title(self) -> str:
+        """The setting in words."""
+        return wording.setting(self.setting)
+
+
+def verdict(difference: Interval) -> str:
+    """What an interval of a difference allows to say.
+
+    >>> verdict(Interval(-0.2, -0.3, -0.1, 4)), verdict(Interval(0.0, -0.3, 0.1, 4))
+    ('damaged', 'unchanged within uncertainty')
+    >>> verdict(Interval(0.2, NAN, NAN, 1))
+    'no verdict: one run'
+    """
+    if difference.n == 0:
+        return NOT_MEASURED
+    if not difference.known:
+        return NO_VERDICT
+    return DAMAGED if difference.high < 0 else IMPROVED if difference.low > 0 else UNCHANGED
+
+
+def diagnose(summary: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
+    """The answers for every setting, in order of appearance.
+
+    Parameters
+    ----------
+    summary
+        From `finecal.statistics.summarise`.
+    calibration
+        The aggregated parameters of the calibrators: coordinates, calibrator, parameter, value.
+    """
+    answers = []
+    for key in wording.settings(summary):
+        part = summary[(summary[list(COORDINATES)] == key).all(axis=1)]
+        findings = tuple(_finding(part, thing) for thing in THINGS)
+        parameters = calibration[(calibration[list(COORDINATES)] == key).all(axis=1)]
+        answers.append(Answer(key, _headline(findings), findings, _advice(part, parameters)))  # type: ignore[arg-type]
+    return answers
+
+
+def as_table(answers: list[Answer]) -> pd.DataFrame:
+    """The findings as a tidy table: coordinates, then the fields of `Finding`."""
+    rows = [
+        {**dict(zip(COORDINATES, answer.setting, strict=True)), **asdict(finding)}
+        for answer in answers
+        for finding in answer.findings
+    ]
+    return pd.DataFrame(rows)
+
+
+def overall(answers: list[Answer]) -> list[str]:
+    """One sentence for each thing over all settings; nothing if there is only one setting.
+
+    >>> overall([])
+    []
+    """
+    if len(answers) < 2:
+        return []
+    sentences = []
+    for position, thing in enumerate(THINGS):
+        verdicts = pd.Series([answer.findings[position].verdict for answer in answers]).value_counts(sort=False)
+        counts = ", ".join(f"{name} in {n}" for name, n in verdicts.items())
+        sentences.append(f"{TITLES[thing]}: {counts} of {len(answers)} settings.")
+    return sentences
+
+
+def _row(part: pd.DataFrame, metric: str, classifier: str, calibrator: str = "none") -> Any:
+    """One row of the summary, or None."""
+    chosen = part[(part["metric"] == metric) & (part["classifier"] == classifier) & (part["calibrator"] == calibrator)]
+    return chosen.iloc[0] if len(chosen) else None
+
+
+def _difference(row: Any) -> Interval:
+    low, high = float(row["difference_low"]), float(row["difference_high"])
+    return Interval(float(row["difference"]), low, high, int(row["n_pairs"]))
+
+
+def _finding(part: pd.DataFrame, thing: str) -> Finding:
+    metric = THINGS[thing]
+    pretrained, tuned = _row(part, metric, "pretrained"), _row(part, metric, "fine_tuned")
+    if pretrained is None or tuned is None or pretrained["n_pairs"] == 0:
+        words = f"{TITLES[thing]}: {NOT_MEASURED}."
+        return Finding(thing, metric, NOT_MEASURED, NAN, NAN, NAN, NAN, NAN, 0, 0, NAN, NAN, words)
+    reverse = _difference(pretrained)  # pretrained minus fine-tuned
+    gain = Interval(-reverse.mean, -reverse.high, -reverse.low, reverse.n)
+    judged, back, share, more = verdict(gain), NAN, NAN, ""
+    if thing == "scale":
+        judged, back, share, more = _what_gamma_brings_back(part, gain, judged)
+    before, after, samples = float(pretrained["mean"]), float(tuned["mean"]), int(tuned["n_samples"])
+    words = (
+        f"{TITLES[thing]}: {judged}. The {MEASURES[thing]} went from {wording.number(before)} % to "
+        f"{wording.number(after)} %: {_points(gain)} ({_over(gain.n, samples)}).{more}"
+    )
+    return Finding(thing, metric, judged, before, after, *gain, samples, back, share, words)
+
+
+def _what_gamma_brings_back(part: pd.DataFrame, gain: Interval, judged: str) -> tuple[str, float, float, str]:
+    """Verdict, gain of acc_u_y by γ*, its share of the loss, and the sentences about it."""
+    best = part[part["reads"].map(wording.reads_test).astype(bool) & (part["classifier"] == "fine_tuned")]
+    found = {metric: best[best["metric"] == metric] for metric in ("acc_u_y", "acc_s_y", "acc_y_y")}
+    if any(rows.empty for rows in found.values()):
+        return judged, NAN, NAN, " γ* was not computed, so what a better scale would bring back is not known."
+    back, cost, total = (_difference(rows.iloc[0]) for rows in found.values())
+    bound = "γ*, one constant added to the absent logits and chosen on the test labels (an upper bound)"
+    if judged not in (DAMAGED, NO_VERDICT) or gain.mean >= 0:
+        more = f" There is no loss to bring back; {bound}, changes this accuracy by {_points(back)}."
+        return judged, back.mean, NAN, more
+    share = back.mean / -gain.mean
+    if back.mean <= 0 or (back.known and back.low <= 0):
+        more = f" {bound}, changes it by {_points(back)}: γ does not help, this loss is not one of the logit scale."
+        return (NOT_BY_SCALE if back.known else judged), back.mean, share, more
+    more = (
+        f" {bound}, brings back {_points(back)}, {_share(share)}; it changes the accuracy on fine-tuning classes by "
+        f"{_points(cost)} and on all classes by {_points(total)}."
+    )
+    return judged, back.mean, share, more
+
+
+def _headline(findings: tuple[Finding, ...]) -> str:
+    """What was damaged and what was not, in one sentence each."""
+    by = {kind: [_name(f) for f in findings if f.verdict == kind] for kind in (DAMAGED, UNCHANGED, IMPROVED)}
+    sentences = []
+    if by[DAMAGED]:
+        sentences.append(f"Damaged: {_listed(by[DAMAGED])}.")
+    if any(f.verdict == NOT_BY_SCALE for f in findings):
+        sentences.append("The absent classes lost accuracy, and γ does not bring it back.")
+    if not sentences and any(f.verdict in (UNCHANGED, IMPROVED) for f in findings):
+        sentences.append("No damage found.")
+    if by[UNCHANGED]:
+        sentences.append(f"Unchanged within uncertainty: {_listed(by[UNCHANGED])}.")
+    if by[IMPROVED]:
+        sentences.append(f"Improved: {_listed(by[IMPROVED])}.")
+    if any(f.verdict == NO_VERDICT for f in findings):
+        sentences.append("There is one run only: no interval and no verdict, the numbers are that run's.")
+    return " ".join(sentences) or "Nothing was measured."
+
+
+def _name(finding: Finding) -> str:
+    if finding.thing == "features":
+        return "the features"
+    if finding.thing == "relations":
+        return "the relations among the absent classes"
+    if finding.verdict != DAMAGED:
+        return "the accuracy on absent classes"
+    share = "" if pd.isna(finding.share) else f" (γ* brings back {_share(finding.share)})"
+    return f"the logit scale{share}"
+
+
+def _share(share: float) -> str:
+    return "all of the loss and more" if share > 1 else f"{wording.number(share, digits=0)} % of the loss"
+
+
+def _listed(names: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _advice(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
+    plain = _row(part, "acc_y_y", "fine_tuned")
+    usable = part[
+        (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")
+        & ~part["reads"].map(wording.reads_test).astype(bool) & (part["n_pairs"] > 0)
+    ]  # fmt: skip
+    if plain is None or usable.empty:
+        words = "No calibrator without test labels was computed."
+        return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words)
+    best: Any = usable.iloc[int(usable["mean"].argmax())]
+    gain, name = _difference(best), wording.calibrator(str(best["calibrator"]))
+    if gain.mean <= 0 or (gain.known and gain.low <= 0):
+        words = (
+            f"Leave the model as it is: accuracy over all classes {_percent(plain)}. The best method that reads no "
+            f"test labels, {name}, changes it by {_points(gain)}, which is no gain beyond uncertainty."
+        )
+        return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
+    own = (parameters["calibrator"] == best["calibrator"]) & (parameters["parameter"] == "gamma")
+    values = parameters[own]["value"]
+    mean, spread = (float(values.mean()), float(values.std(ddof=1))) if len(values) else (NAN, NAN)
+    how = f"Use {name}"
+    if len(values) == 1:
+        how = f"Add γ = {wording.number(mean, 1, 2)} ({name}; one run, no spread) to the absent logits"
+    elif len(values):
+        gamma = f"{wording.number(mean, 1, 2)} ± {wording.number(spread, 1, 2)}"
+        how = f"Add γ = {gamma} ({name}; mean ± standard deviation over runs) to the absent logits"
+    over = _over(gain.n, int(best["n_samples"]))
+    words = (
+        f"{how}: accuracy over all classes {_percent(best)}, {_points(gain)} against plain fine-tuning ({over}). "
+        f"It reads {wording.reads(str(best['reads']), long=True)}."
+    )
+    if len(usable) > 1:
+        words += f" Best of {len(usable)} methods by this very test accuracy, which is therefore slightly optimistic."
+    if not gain.known:
+        words += " One run only: whether the gain holds for other seeds and splits is not known."
+    return Advice(str(best["calibrator"]), str(best["reads"]), float(best["mean"]), *gain, mean, spread, words)
+
+
+def _points(difference: Interval) -> str:
+    one = abs(round(difference.mean * 100, 1)) == 1
+    mean, _, bounds = wording.interval(difference.mean, difference.low, difference.high, sign=True).partition(" ")
+    return f"{mean} point{'s' * (not one)}" + (f" {bounds}" if bounds else "")
+
+
+def _percent(row: Any) -> str:
+    mean, _, bounds = wording.interval(row["mean"], row["low"], row["high"]).partition(" ")
+    return f"{mean} % {bounds}".rstrip()
+
+
+def _over(runs: int, samples: int) -> str:
+    return f"{wording.count(runs, 'run')}, {wording.count(samples, 'test sample')}{' each' * (runs > 1)}"

@@ -1,0 +1,78 @@
+"""Words to the right of a panel, each led to its point, none upon another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
+
+GAP = 1.3  # distance of two labels, in lines of text
+AWAY = 9  # points between the panel and the words
+FONT_SIZE = 7.5
+
+
+class Label(NamedTuple):
+    """Words for the point (x, y) in data coordinates."""
+
+    x: float
+    y: float
+    text: str
+    color: str
+
+
+def beside(figure: Figure, panels: Iterable[tuple[Any, Sequence[Label]]]) -> None:
+    """Write the labels of each axes at its right side, as high as their points where there is room.
+
+    The order from top to bottom is that of the points, so that no leader crosses another. The layout of the
+    figure is made here and stays as it is.
+    """
+    placed = [(ax, [_write(ax, label) for label in labels], labels) for ax, labels in panels]
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax, written, labels in placed:
+        height = ax.get_window_extent().height / figure.dpi * 72  # points
+        to_axes = ax.transLimits.transform([(label.x, label.y) for label in labels]).reshape(-1, 2)[:, 1]
+        line = GAP * FONT_SIZE / height
+        sizes = np.array([label.text.count("\n") + 1 for label in labels], float) * line
+        for text, y in zip(written, spread(to_axes, sizes), strict=True):
+            text.xyann = (1, y)
+
+
+def spread(positions: npt.ArrayLike, sizes: npt.ArrayLike, low: float = 0, high: float = 1) -> npt.NDArray[np.float64]:
+    """Centres nearest to `positions` (least squares) of intervals with these sizes that do not overlap.
+
+    They stay in [low, high] if there is room for all. Isotonic regression by pooling adjacent violators.
+
+    >>> spread([0.5, 0.5, 0.9], [0.2, 0.2, 0.1]).round(3)
+    array([0.4, 0.6, 0.9])
+    """
+    wanted, size = np.asarray(positions, np.float64), np.asarray(sizes, np.float64)
+    order = np.argsort(wanted, kind="stable")
+    size = size[order]
+    stacked = np.cumsum(size) - size / 2  # centres if they stood close together from 0 on
+    pools: list[list[float]] = []
+    for value in wanted[order] - stacked:
+        pools.append([value])
+        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
+            last = pools.pop()
+            pools[-1] += last
+    shift = np.concatenate([np.full(len(pool), np.mean(pool)) for pool in pools]) if pools else np.empty(0)
+    result = np.empty(len(wanted))
+    result[order] = np.clip(shift, low, max(low, high - size.sum())) + stacked
+    return result
+
+
+def _write(ax: Any, label: Label) -> Any:
+    arrow = {
+        "arrowstyle": "-", "color": label.color, "linewidth": 0.6, "alpha": 0.7, "relpos": (0, 0.5),
+        "shrinkA": 1, "shrinkB": 3,
+    }  # fmt: skip
+    away = ScaledTranslation(AWAY / 72, 0, ax.figure.dpi_scale_trans)
+    return ax.annotate(
+        label.text, (label.x, label.y), xytext=(1, 0.5), textcoords=ax.transAxes + away, ha="left", va="center",
+        fontsize=FONT_SIZE, color=label.color, arrowprops=arrow, linespacing=1.05, annotation_clip=False,
+    )  # fmt: skip

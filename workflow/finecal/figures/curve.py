@@ -1,0 +1,173 @@
+"""Seen–unseen curves: accuracy on absent against fine-tuning classes while γ, added to the absent logits, goes from
+−∞ to +∞. Thin lines are single runs, bold lines their mean along rays from the origin; marks are mean accuracies
+over runs. γ* is chosen on the test labels, an upper bound.
+
+F2 of Mai et al. 2024 (arXiv 2409.16223).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from finecal import wording
+from finecal.figures import _labels, _style
+from finecal.statistics import Interval, intervals
+from finecal.wording import CELL, COORDINATES
+
+NEEDS = ("curve", "metrics")
+
+CURVES = {"pretrained": _style.PRETRAINED, "fine_tuned": _style.FINE_TUNED}
+RAYS = np.linspace(0, np.pi / 2, 181)
+AXES = ["acc_s_y", "acc_u_y"]
+# Letters need more contrast with white than marks do.
+LETTERS = {_style.ORANGE: "#8A5F00", _style.PURPLE: "#9C4A78", _style.GREEN: "#00704F"}
+
+
+def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """The figure and its numbers.
+
+    Numbers: element (run, mean: vertices of curves; point: a method), coordinates, classifier, calibrator, split,
+    seed, acc_s_y and acc_u_y in %.
+    """
+    data = pd.concat([_curves(curve), _points(metrics)], ignore_index=True)
+    data["seed"] = data["seed"].astype("Int64")
+    area = _areas(metrics)
+    settings = wording.settings(curve, "\n")
+    figure, axes = _grid(len(settings), lines=max(title.count("\n") for title in settings.values()) + 1)
+    panels = []
+    for ax, (key, title) in zip(axes, settings.items(), strict=True):
+        panel = data[(data[list(COORDINATES)] == key).all(axis=1)]
+        _draw_panel(ax, panel, title, {name: area[*key, name] for name in CURVES})
+        panels.append((ax, _draw_points(ax, panel[panel["element"] == "point"])))
+    _labels.beside(figure, panels)
+    return figure, data
+
+
+def _grid(count: int, *, lines: int) -> tuple[Figure, list[Any]]:
+    """Square panels laid out in inches: above each its legend of lines + 2 lines, at the right its labels."""
+    columns = min(3, count)
+    rows = math.ceil(count / columns)
+    width = _style.SINGLE if columns == 1 else _style.DOUBLE
+    left, right, bottom, top = 0.5, 0.78, 0.42, 0.13 * (lines + 2) + 0.12
+    side = (width - left) / columns - right
+    below = 0.24 + top  # between two rows
+    height = bottom + rows * side + (rows - 1) * below + top
+    figure = Figure(figsize=(width, height))
+    axes = []
+    for number in range(count):
+        row, column = divmod(number, columns)
+        x = left + column * (side + right)
+        y = height - top - side - row * (side + below)
+        ax = figure.add_axes((x / width, y / height, side / width, side / height))
+        ax.set(xlim=(0, 103), ylim=(0, 103), xticks=range(0, 101, 25), yticks=range(0, 101, 25))
+        ax.tick_params(labelleft=column == 0)
+        axes.append(ax)
+    x, y = (left + (columns * side + (columns - 1) * right) / 2) / width, (height - top + bottom) / 2 / height
+    words = {look: f"Accuracy on {look.label} (%)" for look in (_style.S, _style.U)}
+    figure.text(x, 0.04 / height, words[_style.S], color=_style.S.color, ha="center", va="bottom")
+    figure.text(0.04 / width, y, words[_style.U], color=_style.U.color, ha="left", va="center", rotation=90)
+    return figure, axes
+
+
+def mean_curve(curves: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Mean of (k, 2) curves along rays from the origin: it starts and ends on the axes as they do.
+
+    The mean over γ would mix unlike places, since each run has a logit scale of its own.
+    """
+    radii = []
+    for curve in curves:
+        angle = np.arctan2(curve[:, 1], curve[:, 0])
+        if not curve.any(axis=1).all():  # through the origin: no angle there
+            curve, angle = curve[curve.any(axis=1)], angle[curve.any(axis=1)]
+        radii.append(np.array([_radius(curve, angle, ray) if len(curve) else 0.0 for ray in RAYS]))
+    mean: npt.NDArray[np.float64] = np.mean(radii, axis=0)[:, None] * np.column_stack([np.cos(RAYS), np.sin(RAYS)])
+    return mean
+
+
+def _radius(curve: npt.NDArray[np.float64], angle: npt.NDArray[np.float64], ray: float) -> float:
+    """Where a ray meets a curve whose angle rises along it."""
+    after = min(int(np.searchsorted(angle, ray)), len(curve) - 1)
+    before = max(after - 1, 0)
+    normal = np.array([-np.sin(ray), np.cos(ray)])
+    a, b = curve[before] @ normal, curve[after] @ normal  # signed distances from the ray
+    share = 0.0 if a == b else float(np.clip(a / (a - b), 0, 1))
+    point = curve[before] + share * (curve[after] - curve[before])
+    return float(point @ [np.cos(ray), np.sin(ray)])
+
+
+def _curves(curve: pd.DataFrame) -> pd.DataFrame:
+    frames = []
+    for key, runs in curve.groupby([*COORDINATES, "classifier"], sort=False):
+        lines = []
+        for _, one in runs.groupby(list(CELL)):
+            percent = one.sort_values("gamma", kind="stable").assign(element="run")
+            percent[AXES] *= 100
+            lines.append(percent[AXES].to_numpy())
+            frames.append(percent)
+        mean = mean_curve(lines)
+        names = dict(zip([*COORDINATES, "classifier"], key, strict=True))
+        frames.append(pd.DataFrame({"element": "mean", **names, "acc_s_y": mean[:, 0], "acc_u_y": mean[:, 1]}))
+    order = ["element", *COORDINATES, "classifier", *CELL, *AXES]
+    return pd.concat(frames, ignore_index=True)[order]
+
+
+def _areas(metrics: pd.DataFrame) -> dict[tuple[str, ...], Interval]:
+    """(coordinates, classifier) → AUSUC in [0, 1]."""
+    plain = metrics[(metrics["metric"] == "ausuc") & (metrics["calibrator"] == "none")]
+    table = intervals(plain, [*COORDINATES, "classifier"], "value")
+    return {tuple(row[:5]): Interval(*row[5:]) for row in table.itertuples(index=False, name=None)}
+
+
+def _points(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Mean accuracies of the marked methods over runs, %."""
+    tuned = (metrics["classifier"] == "fine_tuned") & metrics["calibrator"].isin([*_style.CALIBRATED])
+    plain = metrics["classifier"].isin(list(CURVES)) & (metrics["calibrator"] == "none")
+    marked = metrics[(tuned | plain) & metrics["metric"].isin(AXES)]
+    by = [*COORDINATES, "classifier", "calibrator"]
+    means = marked.pivot_table(index=by, columns="metric", values="value", aggfunc="mean", sort=False) * 100
+    return means.reset_index().assign(element="point").rename_axis(columns=None)
+
+
+def _draw_panel(ax: Any, data: pd.DataFrame, title: str, area: dict[str, Interval]) -> None:
+    for classifier, look in CURVES.items():
+        part = data[data["classifier"] == classifier]
+        runs = part[part["element"] == "run"].groupby(list(CELL))
+        faint = max(0.12, min(0.4, 1.6 / len(runs)))
+        for _, run in runs:
+            ax.plot(run["acc_s_y"], run["acc_u_y"], color=look.color, linewidth=0.5, alpha=faint)
+        mean, ausuc = part[part["element"] == "mean"], area[classifier]
+        label = f"{look.label}, AUSUC {wording.interval(ausuc.mean, ausuc.low, ausuc.high, 1, 2)}"
+        ax.plot(mean["acc_s_y"], mean["acc_u_y"], color=look.color, linestyle=look.line, linewidth=1.4, label=label)
+    runs_there = max(ausuc.n for ausuc in area.values())
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0, alignment="left", fontsize=7, handlelength=1.8,
+        title=f"{title} ({_style.runs_words(runs_there)})", labelspacing=0.3,
+    )  # fmt: skip
+
+
+def _draw_points(ax: Any, points: pd.DataFrame) -> list[_labels.Label]:
+    """The marks; gives the labels that go beside the panel. The pretrained model's stands inside its own curve."""
+    labels = []
+    point: Any
+    for point in points.itertuples():
+        look = CURVES[point.classifier] if point.calibrator == "none" else _style.CALIBRATED[point.calibrator]
+        x, y = point.acc_s_y, point.acc_u_y
+        rim = {"markersize": 8 if look.marker == "*" else 4.8, "markeredgecolor": "white", "markeredgewidth": 0.6}
+        ax.plot(x, y, look.marker, color=look.color, zorder=5, **rim)
+        if point.classifier == "fine_tuned":
+            labels.append(_labels.Label(x, y, look.label, LETTERS.get(look.color, look.color)))
+            continue
+        inside = x / 103 * ax.bbox.width / ax.figure.dpi > 0.64  # inches: the word fits between axis and mark
+        ax.annotate(
+            look.label, (x, y), (-4, -4) if inside else (3, 3), textcoords="offset points", fontsize=7.5,
+            ha="right" if inside else "left", va="top" if inside else "bottom", color=look.color, zorder=6,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )  # fmt: skip
+    return labels

@@ -1,0 +1,77 @@
+"""Whether the absent classes are still told apart: accuracy on test samples of absent classes, arg-max among absent
+classes only, before (hollow) and after fine-tuning (filled). Marks are means over runs with 95 % bootstrap
+intervals, thin lines single runs; on the right the paired change in points.
+
+F3 of Mai et al. 2024 (arXiv 2409.16223).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from finecal import wording
+from finecal.figures import _style
+from finecal.statistics import gains, intervals
+from finecal.wording import COORDINATES
+
+NEEDS = ("metrics",)
+METRIC = "acc_u_u"
+STAGES = ("before", "after", "gain")
+
+
+def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """The figure and its `numbers`."""
+    data = numbers(metrics)
+    settings = wording.settings(data, "\n")
+    means = data[data["element"] == "mean"]
+    labels, note = _style.row_labels(settings, means.groupby(list(COORDINATES))["n_runs"].max().astype(int).to_dict())
+    figure = _style.new(5.0, 0.85 + _style.rows_height(labels, least=0.42))
+    ax = figure.subplots()
+    for position, key in enumerate(settings):
+        _draw_row(ax, data[(data[list(COORDINATES)] == key).all(axis=1)], position)
+    _style.mark_rows(ax, labels)
+    ax.margins(x=0.06)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.set_xlabel("Accuracy on absent classes U among U (%)")
+    ax.set_title("Change (points)", loc="right", fontsize=7.5, x=1.02, ha="left", pad=3)
+    look = _style.U
+    handles = [
+        ax.plot([], [], look.marker, color=look.color, markerfacecolor="white", label="pretrained")[0],
+        ax.plot([], [], look.marker, color=look.color, label="fine-tuned")[0],
+    ]
+    figure.legend(handles=handles + _style.remark(ax, note), loc="outside upper center", ncols=3)
+    return figure, data
+
+
+def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
+    """What is drawn, tidy: element (mean or run), coordinates, stage (before, after, gain), value in %, low, high."""
+    runs = gains(metrics, [METRIC])
+    runs = runs.melt([*COORDINATES, "split", "seed"], list(STAGES), var_name="stage")
+    runs["value"] *= 100
+    means = intervals(runs, [*COORDINATES, "stage"], "value").rename(columns={"mean": "value"})
+    data = pd.concat([means.assign(element="mean"), runs.assign(element="run")], ignore_index=True)
+    data[["seed", "n_runs"]] = data[["seed", "n_runs"]].astype("Int64")
+    return data[["element", *COORDINATES, "stage", "value", "low", "high", "n_runs", "split", "seed"]]
+
+
+def _draw_row(ax: Any, data: pd.DataFrame, position: int) -> None:
+    look = _style.U
+    runs = data[data["element"] == "run"].pivot(index=["split", "seed"], columns="stage", values="value")
+    means = data[data["element"] == "mean"].set_index("stage")
+    for y, (before, after) in zip(np.linspace(0.1, 0.34, len(runs)), runs[["before", "after"]].to_numpy(), strict=True):
+        ax.plot([before, after], [position + y] * 2, color=look.color, alpha=0.35, linewidth=0.7, zorder=2)
+        ax.plot([after], [position + y], look.marker, color=look.color, alpha=0.35, markersize=2, markeredgewidth=0)
+    y = position - 0.12
+    ax.plot(means.loc[["before", "after"], "value"], [y, y], color=look.color, linewidth=1, zorder=2)
+    for stage, fill in (("before", "white"), ("after", look.color)):
+        mean = means.loc[stage]
+        ax.plot([mean["low"], mean["high"]], [y, y], color=look.color, linewidth=2.2, alpha=0.45, solid_capstyle="butt")
+        ax.plot(mean["value"], y, look.marker, color=look.color, markerfacecolor=fill, markersize=4.5, zorder=3)
+    gain: Any = means.loc["gain"]
+    words = wording.interval(gain["value"], gain["low"], gain["high"], 1, sign=True)
+    ax.annotate(words, (1.02, position), xycoords=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=look.color)

@@ -1,0 +1,240 @@
+"""The diagnosis for people who only have logits of their own model: no study, no training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from finecal import plugins, wording
+from finecal.artifacts import matrix, provenance, read_table, with_columns, write_table
+from finecal.calibration import Data
+from finecal.errors import UserError
+from finecal.evaluation import FINE_TUNED, PRETRAINED, rows, score, score_ncm
+from finecal.logits import Predictions, check_logits
+from finecal.splits import class_numbers
+from finecal.stages.calibrate import CALIBRATION_SCHEMA, available, fit_all
+from finecal.stages.evaluate import METRICS_SCHEMA, curve_table, score_calibrated
+
+SHOWN = ("acc_y_y", "acc_s_y", "acc_u_y", "acc_u_u", "ausuc")
+
+
+def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | None = None) -> str:
+    """Score and calibrate logits; write metrics, curve and calibration tables and the curve's figure into `out`.
+
+    Parameters
+    ----------
+    source
+        A Parquet file with the columns label (integer) and logits (a list of numbers), and optionally features
+        (a list of numbers) and subset ("train" or "test"), or an .npz file with arrays of these names.
+    fine_tuning
+        Class numbers, separated by commas, or the path of a file with one class number per line.
+    pretrained
+        A file of the same form with the pretrained model's logits of the same samples in the same order.
+
+    Returns
+    -------
+    A short summary.
+
+    Raises
+    ------
+    UserError
+        For anything that is wrong with the input; nothing is written then.
+    """
+    tuned, note = read_logits(source)
+    before = read_logits(Path(pretrained))[0] if pretrained else None
+    mask = _mask(fine_tuning, tuned.logits.shape[1])
+    if before is not None:
+        _check_same_samples(tuned, before, str(source), str(pretrained))
+    if not tuned.test.any():
+        raise UserError("there is no test sample", where=str(source), why="At least one row needs the subset 'test'")
+
+    data = available(tuned, before, None, mask)
+    uses, left_out = _usable(tuned, mask, with_pretrained=before is not None)
+    fitted = pa.Table.from_pylist(fit_all(uses, data, mask), schema=CALIBRATION_SCHEMA)
+    found: list[dict[str, Any]] = []
+    curves = []
+    for classifier, predictions in ((PRETRAINED, before), (FINE_TUNED, tuned)):
+        if predictions is None:
+            continue
+        test = predictions.chosen(predictions.test)
+        values, curve = score(test.logits, test.labels, mask)
+        found += rows(classifier, "none", "", values)
+        curves.append(curve_table(classifier, curve))
+        if predictions.features is not None and not predictions.test.all():
+            found += rows(classifier, "none", "", _ncm(predictions, mask))
+        if classifier == FINE_TUNED:
+            found += score_calibrated(uses, fitted, test.logits, test.labels, mask)
+
+    inputs: list[str | Path] = [source, *([pretrained] if pretrained else [])]
+    record = provenance(options={"fine_tuning": np.flatnonzero(mask).tolist()}, inputs=inputs)
+    metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
+    tables = {"metrics": metrics, "curve": pa.concat_tables(curves), "calibration": fitted}
+    for name, table in tables.items():
+        write_table(out / f"{name}.parquet", table, provenance=record)
+    _draw(tables, source, out, record)
+    return _summary(tables, [*note, *left_out], out)
+
+
+def read_logits(path: Path) -> tuple[Predictions, list[str]]:
+    """Read logits from a Parquet or .npz file; also what should be said about them.
+
+    Without the column subset all rows are test rows.
+    """
+    arrays = _arrays_of_npz(path) if path.suffix == ".npz" else _arrays_of_parquet(path)
+    for name in ("label", "logits"):
+        if name not in arrays:
+            raise UserError(
+                f"the column {name!r} is missing", where=str(path), why=f"It has {', '.join(arrays) or 'none'}"
+            )
+    labels, logits, features = arrays["label"], arrays["logits"], arrays.get("features")
+    for name, array in (("logits", logits), ("features", features)):
+        if array is not None and (array.ndim != 2 or array.dtype.kind != "f"):
+            raise UserError(
+                f"{name} has shape {array.shape} and type {array.dtype}", where=str(path),
+                why="It must be a list of floating-point numbers per sample, all of the same length",
+            )  # fmt: skip
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise UserError(f"label has type {labels.dtype}", where=str(path), why="Labels are integers, counted from 0")
+    if len(labels) == 0:
+        raise UserError("there is no sample", where=str(path))
+    for name, array in arrays.items():
+        if len(array) != len(labels):
+            raise UserError(f"{name} has {len(array)} rows, label has {len(labels)}", where=str(path))
+    check_logits(logits, labels, logits.shape[1], str(path))
+    note = []
+    if "subset" in arrays:
+        subset = arrays["subset"].astype(str)
+        wrong = sorted(set(subset) - {"train", "test"})
+        if wrong:
+            raise UserError(f"subset has the value {wrong[0]!r}", where=str(path), why="It is 'train' or 'test'")
+        test = subset == "test"
+    else:
+        test = np.ones(len(labels), dtype=bool)
+        note.append("No column `subset`: all rows are taken as test rows.")
+    samples = np.arange(len(labels), dtype=np.int32)
+    return Predictions(samples, labels.astype(np.int32), test, logits, features), note
+
+
+def _arrays_of_parquet(path: Path) -> dict[str, np.ndarray]:
+    table = read_table(path)
+    arrays: dict[str, np.ndarray] = {}
+    for name in ("label", "logits", "features", "subset"):
+        if name in table.column_names:
+            column = table[name]
+            if column.null_count:
+                raise UserError(f"the column {name!r} has {column.null_count} empty values", where=str(path))
+            is_list = pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type)
+            try:
+                arrays[name] = matrix(column) if is_list else column.to_numpy()
+            except UserError as error:
+                raise UserError(f"the column {name!r} has {error.what}", where=str(path)) from error
+    return arrays
+
+
+def _arrays_of_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in ("label", "logits", "features", "subset") if name in file}
+    except FileNotFoundError as error:
+        raise UserError("this file is missing", where=str(path)) from error
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"not readable as .npz ({error})", where=str(path)) from error
+
+
+def _mask(text: str, num_classes: int) -> np.ndarray:
+    """The (C,) mask of S from numbers separated by commas, or from a file with one per line."""
+    where = "--fine-tuning"
+    if Path(text).is_file():
+        parts, where = Path(text).read_text("utf-8").split("\n"), text
+    else:
+        parts = text.split(",")
+    numbers: list[str | int] = []
+    for part in (p.strip() for p in parts):
+        if part:
+            if not part.lstrip("-").isdigit():
+                raise UserError(
+                    f"{part!r} is no class number", where=where,
+                    why="Give numbers separated by commas, or a file with one number per line",
+                )  # fmt: skip
+            numbers.append(int(part))
+    mask = np.zeros(num_classes, dtype=bool)
+    mask[class_numbers(tuple(numbers), tuple(map(str, range(num_classes))), where)] = True
+    if mask.all() or not mask.any():
+        size = "all" if mask.all() else "none"
+        raise UserError(
+            f"{size} of the {num_classes} classes are fine-tuning classes", where=where, why="S and U both need one"
+        )
+    return mask
+
+
+def _check_same_samples(tuned: Predictions, before: Predictions, one: str, other: str) -> None:
+    if tuned.logits.shape != before.logits.shape:
+        raise UserError(
+            f"the logits have shape {before.logits.shape}", where=other, why=f"{one} has {tuned.logits.shape}"
+        )
+    if not np.array_equal(tuned.labels, before.labels) or not np.array_equal(tuned.test, before.test):
+        raise UserError(
+            f"its samples are not those of {one}", where=other, why="Both need the same rows in the same order"
+        )
+
+
+def _usable(tuned: Predictions, mask: np.ndarray, *, with_pretrained: bool) -> tuple[dict[str, Any], list[str]]:
+    """The calibrators whose data is there, as the plan gives them; and a sentence on each of the others."""
+    there = {"test"} | ({"pretrained"} if with_pretrained else set())
+    if (~tuned.test & mask[tuned.labels]).any():
+        there.add("train_fine_tuning")
+    uses, left_out = {}, []
+    for name in plugins.names("calibrator"):
+        module = plugins.load("calibrator", name)
+        lacking = sorted(module.READS - there)
+        if lacking:
+            left_out.append(f"{name} is left out: it reads {', '.join(lacking)}, which is not here.")
+        else:
+            uses[name] = {"calibrator": name, "options": module.Options().model_dump()}
+    return uses, left_out
+
+
+def _ncm(predictions: Predictions, mask: np.ndarray) -> dict[str, tuple[float, int]]:
+    assert predictions.features is not None
+    train, test = ~predictions.test, predictions.test
+    labels = predictions.labels
+    return score_ncm((predictions.features[train], labels[train]), (predictions.features[test], labels[test]), mask)
+
+
+def _draw(tables: dict[str, pa.Table], source: Path, out: Path, record: dict[str, Any]) -> None:
+    """The seen–unseen curve as curve.svg and .png; the numbers drawn are in curve_figure.parquet."""
+    from finecal.figures import draw_and_save
+
+    run: dict[str, str | int] = {
+        "dataset": "logits",
+        "task": source.stem.replace("-", " "),
+        "backbone": "",
+        "recipe": "",
+        "split": "",
+        "seed": 0,
+    }
+    frames = {name: with_columns(tables[name], run).to_pandas() for name in ("curve", "metrics")}
+    draw_and_save("curve", frames, out / "seen_unseen_curve", provenance=record)
+
+
+def _summary(tables: dict[str, pa.Table], notes: list[str], out: Path) -> str:
+    """Accuracies of every classifier and calibrator, the γ of each, what was left out, and where the files are."""
+    metrics = tables["metrics"].to_pandas()
+    fitted = tables["calibration"].to_pandas()
+    shown = metrics[metrics["metric"].isin(SHOWN)].pivot_table(
+        index=["classifier", "calibrator"], columns="metric", values="value", sort=False
+    )[list(SHOWN)]
+    counts = metrics.drop_duplicates("metric").set_index("metric")["n"]
+    lines = ["{:<34}".format("") + "".join(f"{name:>10}" for name in SHOWN)]
+    for (classifier, calibrator), row in shown.iterrows():
+        words = wording.method(classifier, calibrator) + (" (upper bound)" if calibrator == "oracle" else "")
+        lines.append(f"{words:<34}" + "".join(f"{value:>10.4f}" for value in row))
+    lines.append(f"{'test samples':<34}" + "".join(f"{counts[name]:>10,}" for name in SHOWN))
+    gammas = [
+        f"{wording.calibrator(r.calibrator)} {r.value:.4f}" for r in fitted.itertuples() if r.parameter == "gamma"
+    ]
+    lines += ["", f"γ to add to the logits of the absent classes: {', '.join(gammas)}.", *notes, f"Files: {out}"]
+    return "\n".join(lines)

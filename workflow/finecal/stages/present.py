@@ -1,0 +1,40 @@
+"""Tables, figures and the report page, from the aggregated tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finecal import paths, plugins
+from finecal.artifacts import provenance, read_table
+from finecal.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def table(plan: Plan, name: str) -> None:
+    """Write results/tables/{name}.parquet, .csv, .md and .tex."""
+    from finecal import tables
+
+    plugins.source_file("table", name)
+    record = provenance(options={"studies": list(plan.names)}, inputs=[_path("metrics")])
+    tables.write(name, _aggregated("metrics"), paths.TABLE.format(table=name), provenance=record)
+
+
+def figure(plan: Plan, name: str) -> None:
+    """Write results/figures/{name}.svg, .png and .parquet (the numbers drawn)."""
+    from finecal import figures
+
+    needs = plugins.constant("figure", name, "NEEDS")
+    record = provenance(options={"studies": list(plan.names)}, inputs=[_path(need) for need in needs])
+    frames = {need: _aggregated(need) for need in needs}
+    figures.draw_and_save(name, frames, paths.FIGURE.format(figure=name), provenance=record)
+
+
+def _path(name: str) -> str:
+    return f"{paths.TABLE.format(table=name)}.parquet"
+
+
+def _aggregated(name: str) -> pd.DataFrame:
+    frame: pd.DataFrame = read_table(_path(name)).to_pandas()
+    return frame

@@ -1,0 +1,68 @@
+"""What the tables share: which rows, in which order, and how a row begins and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from finecal import wording
+from finecal.statistics import METHOD, summarise
+from finecal.wording import COORDINATES
+
+CLASSIFIERS = ("pretrained", "fine_tuned", "oracle_fine_tuning")
+
+
+def summary_of(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The summary of some metrics, with the column upper_bound, in the order of a table.
+
+    Settings as they appear; pretrained, fine-tuned, its calibrators as they appear with those that read test
+    labels last, oracle fine-tuning; metrics in the order of `names`.
+    """
+    summary = summarise(metrics[metrics["metric"].isin(list(names)) & metrics["classifier"].isin(CLASSIFIERS)])
+    reads_test = summary["reads"].map(wording.reads_test).astype(bool)
+    summary["upper_bound"] = reads_test | (summary["classifier"] == "oracle_fine_tuning")
+    appearance = {name: i for i, name in enumerate(summary["calibrator"].drop_duplicates())}
+    order = pd.DataFrame(
+        {
+            "setting": summary.groupby(list(COORDINATES), sort=False).ngroup(),
+            "classifier": summary["classifier"].map(CLASSIFIERS.index),
+            "calibrated": summary["calibrator"] != "none",
+            "reads_test": reads_test,
+            "calibrator": summary["calibrator"].map(appearance),
+            "metric": summary["metric"].map(list(names).index),
+        }
+    )
+    return summary.loc[order.sort_values(list(order.columns)).index].reset_index(drop=True)
+
+
+def present(tidy: pd.DataFrame, titles: dict[str, str], *, scale: float = 100, digits: int = 1) -> pd.DataFrame:
+    """One row per method: setting, method, what it reads, per metric its mean and its difference, runs, samples.
+
+    `titles` has the column title of every metric; samples are test samples per run.
+    """
+    rows = []
+    for key, group in tidy.groupby([*COORDINATES, *METHOD], sort=False):
+        dataset, task, backbone, recipe, classifier, calibrator, reads = map(str, key)
+        bound = bool(group["upper_bound"].iloc[0])
+        row = {
+            "data set": dataset, "task": wording.task(task), "backbone": backbone, "recipe": recipe,
+            "method": wording.method(classifier, calibrator) + (" †" if bound else ""),
+            "reads": "train S and U" if classifier == "oracle_fine_tuning" else wording.reads(reads),
+        }  # fmt: skip
+        found = group.set_index("metric")
+        for metric, title in titles.items():
+            if metric not in found.index:
+                row[title] = row[f"Δ {title}"] = wording.NOTHING
+                continue
+            one: Any = found.loc[metric]
+            row[title] = wording.interval(one["mean"], one["low"], one["high"], scale, digits)
+            plain = classifier == "fine_tuned" and calibrator == "none"
+            row[f"Δ {title}"] = wording.NOTHING if plain else wording.interval(
+                one["difference"], one["difference_low"], one["difference_high"], scale, digits, sign=True
+            )  # fmt: skip
+        row["runs"] = str(group["n_runs"].max())
+        row["samples"] = str(group["n_samples"].max())
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,91 @@
+"""A presented table, texts only, as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+SETTING = ("data set", "task", "backbone", "recipe")
+WORDS = ("method", "reads")  # the other columns are numbers
+_INTERVAL = re.compile(r"(?P<mean>[^\[]+) (?P<interval>\[.*\])")
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$",
+    "γ*": r"$\gamma^*$", "γ": r"$\gamma$", "Δ": r"$\Delta$", "−": "$-$", "±": r"$\pm$", "“": "``", "”": "''",
+    "→": r"$\rightarrow$", "·": r"$\cdot$", "–": "--", "†": r"$^\dagger$", "\n": " ",
+}  # fmt: skip
+
+
+def condensed(shown: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Without the columns that say the same in every row about the setting, and these as a sentence."""
+    same = [name for name in SETTING if name in shown and shown[name].nunique() == 1]
+    sentence = ", ".join(f"{name} {shown[name].iloc[0]}" for name in same)
+    return shown.drop(columns=same), f"{sentence[:1].upper()}{sentence[1:]}." if same else ""
+
+
+def grouped(shown: pd.DataFrame) -> tuple[list[str], dict[str, list[list[str]]], str]:
+    """Column titles, heading of a setting → its rows of texts, and the sentence of what all rows share."""
+    table, same = condensed(shown)
+    heads = [name for name in table.columns if name in SETTING]
+    columns = [name for name in table.columns if name not in SETTING]
+    groups: dict[str, list[list[str]]] = {}
+    for record in table.astype(str).to_dict("records"):
+        heading = ", ".join(record[name] for name in heads)
+        groups.setdefault(heading, []).append([record[name] for name in columns])
+    return columns, groups, same
+
+
+def csv(shown: pd.DataFrame) -> str:
+    """All columns, comma-separated."""
+    return shown.to_csv(index=False, lineterminator="\n")
+
+
+def markdown(shown: pd.DataFrame, caption: str) -> str:
+    """The caption, then a table of pipes."""
+    table, setting = condensed(shown)
+    safe = table.map(lambda cell: str(cell).replace("|", "\\|").replace("\n", " "))
+    return f"{caption} {setting}".rstrip() + f"\n\n{safe.to_markdown(index=False, disable_numparse=True)}\n"
+
+
+def latex(shown: pd.DataFrame, caption: str, *, label: str) -> str:
+    """A table for the package booktabs: a heading for every setting, intervals below their means."""
+    columns, groups, same = grouped(shown)
+    alignment = "".join("l" if name in WORDS else "r" for name in columns)
+    lines = [
+        r"% needs \usepackage{booktabs}", r"\begin{table*}", r"\centering", r"\scriptsize",
+        r"\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{escape(f'{caption} {same}'.strip())}}}", rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", _row([escape(name) for name in columns]),
+    ]  # fmt: skip
+    for heading, rows in groups.items():
+        lines.append(r"\midrule")
+        lines += [rf"\multicolumn{{{len(columns)}}}{{l}}{{\itshape {escape(heading)}}} \\"] if heading else []
+        lines += [line for row in rows for line in _lines(row)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}"]) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Plain text for LaTeX.
+
+    >>> escape("γ* of R&D_1: 50 %")
+    '$\\gamma^*$ of R\\&D\\_1: 50 \\%'
+    """
+    parts = text.split("γ*")
+    return _LATEX["γ*"].join("".join(_LATEX.get(letter, letter) for letter in part) for part in parts)
+
+
+def _lines(cells: list[str]) -> list[str]:
+    """One row of LaTeX, and a second one in tiny letters if there are intervals."""
+    found = [_INTERVAL.fullmatch(cell) for cell in cells]
+    means = [escape(match["mean"] if match else cell) for cell, match in zip(cells, found, strict=True)]
+    if not any(found):
+        return [_row(means)]
+    below = [rf"{{\tiny {escape(match['interval'])}}}" if match else "" for match in found]
+    return [_row(means, r"\\[-2pt]"), _row(below, r"\\[2pt]")]
+
+
+def _row(cells: list[str], end: str = r"\\") -> str:
+    # "{}": LaTeX takes a bracket after the end of a row for its argument.
+    return "{}" * cells[0].startswith("[") + " & ".join(cells) + f" {end}"

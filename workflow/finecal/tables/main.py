@@ -1,0 +1,24 @@
+"""Accuracy of every method in %: mean over runs [95 % bootstrap interval]. Δ is the paired difference to plain
+fine-tuning in points; S are the fine-tuning classes, U the absent ones; “train S” is the training data of S. † An
+upper bound, not a method: it reads test labels or trains on all classes.
+
+T1 of Mai et al. 2024 (arXiv 2409.16223).
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from finecal.tables import _methods
+
+TITLES = {"acc_y_y": "all classes", "acc_s_y": "S", "acc_u_y": "U"}
+
+
+def build(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `finecal.statistics.summarise` and upper_bound; accuracies as fractions in [0, 1]."""
+    return _methods.summary_of(metrics, list(TITLES))
+
+
+def present(tidy: pd.DataFrame) -> pd.DataFrame:
+    """One row per method, all texts."""
+    return _methods.present(tidy, TITLES)
