@@ -67,7 +67,7 @@ def _explained(error: OSError, path: Path) -> Exception:
 def remove_empty_parents(path: Path) -> None:
     """Remove the folders above a relative path that hold nothing any more."""
     for parent in path.parents:
-        if parent == Path(".") or next(parent.iterdir(), None) is not None:
+        if parent == Path() or next(parent.iterdir(), None) is not None:
             return
         try:
             parent.rmdir()

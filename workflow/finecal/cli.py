@@ -213,7 +213,7 @@ def _figure(given: argparse.Namespace) -> None:
 
 
 def _report(given: argparse.Namespace) -> None:
-    from finecal.stages.present import report
+    from finecal.stages.report import report
 
     report(_plan(given))
 

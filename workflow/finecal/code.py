@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).parent
 STAGE_VERSION = 1
 
 _TRAINING = ("augmentation.py", "device.py", "models.py", "seeds.py", "training.py")
+_PRESENTED = ("seeds.py", "stages/present.py", "statistics.py", "wording.py")
 STAGE_FILES: dict[str, tuple[str, ...]] = {
     "prepare": ("images.py", "seeds.py", "stages/prepare.py"),
     "split": ("seeds.py", "splits.py", "stages/split.py"),
@@ -39,9 +40,20 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "stages/evaluate.py",
     ),
     "aggregate": ("stages/aggregate.py",),
-    "table": ("seeds.py", "statistics.py", "tables/__init__.py"),
-    "figure": ("figures/__init__.py", "seeds.py", "statistics.py"),
-    "report": ("diagnosis.py", "report.html.jinja", "report.py", "seeds.py", "stages/report.py", "statistics.py"),
+    "table": (*_PRESENTED, "tables/__init__.py", "tables/_methods.py", "tables/_text.py"),
+    "figure": (*_PRESENTED, "figures/__init__.py", "figures/_labels.py", "figures/_style.py", "tables/__init__.py"),
+    "report": (
+        *_PRESENTED,
+        "advice.py",
+        "diagnosis.py",
+        "figures/__init__.py",
+        "figures/_style.py",
+        "report.html.jinja",
+        "report.py",
+        "stages/report.py",
+        "tables/__init__.py",
+        "tables/_text.py",
+    ),
 }
 
 

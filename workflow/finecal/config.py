@@ -133,7 +133,7 @@ class Pretraining(Model):
 class RandomSplit(Model):
     """Fine-tuning classes drawn at random."""
 
-    kind: Literal["random"]
+    kind: Literal["random"] = Field(description="Which kind of split this is.")
     seed: Seed = Field(0, description="Seed of the draw.")
     fraction: Fraction | None = Field(None, description="Part of the classes in S, rounded to the nearest number.")
     count: Count | None = Field(None, description="Number of classes in S.")
@@ -148,14 +148,14 @@ class RandomSplit(Model):
 class ClassesSplit(Model):
     """Fine-tuning classes named one by one."""
 
-    kind: Literal["classes"]
+    kind: Literal["classes"] = Field(description="Which kind of split this is.")
     fine_tuning: Listed[str | int] = Field(min_length=1, description="The classes in S, by name or by number.")
 
 
 class OfficialSplit(Model):
     """The fine-tuning classes that the data set's publisher or the paper uses."""
 
-    kind: Literal["official"]
+    kind: Literal["official"] = Field(description="Which kind of split this is.")
 
 
 Split = Annotated[RandomSplit | ClassesSplit | OfficialSplit, Field(discriminator="kind")]

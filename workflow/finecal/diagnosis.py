@@ -6,13 +6,14 @@ if all of it is above, else unchanged within uncertainty. One run has no interva
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pandas as pd
 
 from finecal import wording
-from finecal.statistics import NAN, Interval
+from finecal.advice import Advice, advise
+from finecal.statistics import NAN, Interval, of_setting, paired_difference, row_of
 from finecal.wording import COORDINATES
 
 DAMAGED = "damaged"
@@ -60,22 +61,6 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Advice:
-    """The calibrator to use, and what it does to acc_y_y; calibrator "none" where no method helps."""
-
-    calibrator: str
-    reads: str
-    acc_y_y: float
-    difference: float
-    low: float
-    high: float
-    n_runs: int
-    gamma_mean: float
-    gamma_spread: float
-    words: str
-
-
-@dataclass(frozen=True)
 class Answer:
     """Everything about one setting."""
 
@@ -117,10 +102,10 @@ def diagnose(summary: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
     """
     answers = []
     for key in wording.settings(summary):
-        part = summary[(summary[list(COORDINATES)] == key).all(axis=1)]
+        part = of_setting(summary, key)
         findings = tuple(_finding(part, thing) for thing in THINGS)
-        parameters = calibration[(calibration[list(COORDINATES)] == key).all(axis=1)]
-        answers.append(Answer(key, _headline(findings), findings, _advice(part, parameters)))  # type: ignore[arg-type]
+        parameters = of_setting(calibration, key)
+        answers.append(Answer(key, _headline(findings), findings, advise(part, parameters)))  # type: ignore[arg-type]
     return answers
 
 
@@ -150,24 +135,13 @@ def overall(answers: list[Answer]) -> list[str]:
     return sentences
 
 
-def _row(part: pd.DataFrame, metric: str, classifier: str, calibrator: str = "none") -> Any:
-    """One row of the summary, or None."""
-    chosen = part[(part["metric"] == metric) & (part["classifier"] == classifier) & (part["calibrator"] == calibrator)]
-    return chosen.iloc[0] if len(chosen) else None
-
-
-def _difference(row: Any) -> Interval:
-    low, high = float(row["difference_low"]), float(row["difference_high"])
-    return Interval(float(row["difference"]), low, high, int(row["n_pairs"]))
-
-
 def _finding(part: pd.DataFrame, thing: str) -> Finding:
     metric = THINGS[thing]
-    pretrained, tuned = _row(part, metric, "pretrained"), _row(part, metric, "fine_tuned")
+    pretrained, tuned = row_of(part, metric, "pretrained"), row_of(part, metric, "fine_tuned")
     if pretrained is None or tuned is None or pretrained["n_pairs"] == 0:
         words = f"{TITLES[thing]}: {NOT_MEASURED}."
         return Finding(thing, metric, NOT_MEASURED, NAN, NAN, NAN, NAN, NAN, 0, 0, NAN, NAN, words)
-    reverse = _difference(pretrained)  # pretrained minus fine-tuned
+    reverse = paired_difference(pretrained)  # pretrained minus fine-tuned
     gain = Interval(-reverse.mean, -reverse.high, -reverse.low, reverse.n)
     judged, back, share, more = verdict(gain), NAN, NAN, ""
     if thing == "scale":
@@ -175,7 +149,7 @@ def _finding(part: pd.DataFrame, thing: str) -> Finding:
     before, after, samples = float(pretrained["mean"]), float(tuned["mean"]), int(tuned["n_samples"])
     words = (
         f"{TITLES[thing]}: {judged}. The {MEASURES[thing]} went from {wording.number(before)} % to "
-        f"{wording.number(after)} %: {_points(gain)} ({_over(gain.n, samples)}).{more}"
+        f"{wording.number(after)} %: {wording.points(*gain[:3])} ({wording.over(gain.n, samples)}).{more}"
     )
     return Finding(thing, metric, judged, before, after, *gain, samples, back, share, words)
 
@@ -186,18 +160,21 @@ def _what_gamma_brings_back(part: pd.DataFrame, gain: Interval, judged: str) -> 
     found = {metric: best[best["metric"] == metric] for metric in ("acc_u_y", "acc_s_y", "acc_y_y")}
     if any(rows.empty for rows in found.values()):
         return judged, NAN, NAN, " γ* was not computed, so what a better scale would bring back is not known."
-    back, cost, total = (_difference(rows.iloc[0]) for rows in found.values())
+    back, cost, total = (paired_difference(rows.iloc[0]) for rows in found.values())
     bound = "γ*, one constant added to the absent logits and chosen on the test labels (an upper bound)"
     if judged not in (DAMAGED, NO_VERDICT) or gain.mean >= 0:
-        more = f" There is no loss to bring back; {bound}, changes this accuracy by {_points(back)}."
+        more = f" No loss here; {bound}, changes this accuracy by {wording.points(*back[:3])}."
         return judged, back.mean, NAN, more
     share = back.mean / -gain.mean
     if back.mean <= 0 or (back.known and back.low <= 0):
-        more = f" {bound}, changes it by {_points(back)}: γ does not help, this loss is not one of the logit scale."
+        more = (
+            f" {bound}, changes it by {wording.points(*back[:3])}: γ does not help, "
+            "this loss is not one of the logit scale."
+        )
         return (NOT_BY_SCALE if back.known else judged), back.mean, share, more
     more = (
-        f" {bound}, brings back {_points(back)}, {_share(share)}; it changes the accuracy on fine-tuning classes by "
-        f"{_points(cost)} and on all classes by {_points(total)}."
+        f" {bound}, brings back {wording.points(*back[:3])}, {_share(share)}; it changes the accuracy on fine-tuning "
+        f"classes by {wording.points(*cost[:3])} and on all classes by {wording.points(*total[:3])}."
     )
     return judged, back.mean, share, more
 
@@ -226,10 +203,9 @@ def _name(finding: Finding) -> str:
         return "the features"
     if finding.thing == "relations":
         return "the relations among the absent classes"
-    if finding.verdict != DAMAGED:
+    if math.isnan(finding.share):  # no loss, or nothing that says whether it is one of the scale
         return "the accuracy on absent classes"
-    share = "" if pd.isna(finding.share) else f" (γ* brings back {_share(finding.share)})"
-    return f"the logit scale{share}"
+    return f"the logit scale (γ* brings back {_share(finding.share)})"
 
 
 def _share(share: float) -> str:
@@ -239,56 +215,3 @@ def _share(share: float) -> str:
 def _listed(names: list[str]) -> str:
     """`a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _advice(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
-    plain = _row(part, "acc_y_y", "fine_tuned")
-    usable = part[
-        (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")
-        & ~part["reads"].map(wording.reads_test).astype(bool) & (part["n_pairs"] > 0)
-    ]  # fmt: skip
-    if plain is None or usable.empty:
-        words = "No calibrator without test labels was computed."
-        return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words)
-    best: Any = usable.iloc[int(usable["mean"].argmax())]
-    gain, name = _difference(best), wording.calibrator(str(best["calibrator"]))
-    if gain.mean <= 0 or (gain.known and gain.low <= 0):
-        words = (
-            f"Leave the model as it is: accuracy over all classes {_percent(plain)}. The best method that reads no "
-            f"test labels, {name}, changes it by {_points(gain)}, which is no gain beyond uncertainty."
-        )
-        return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
-    own = (parameters["calibrator"] == best["calibrator"]) & (parameters["parameter"] == "gamma")
-    values = parameters[own]["value"]
-    mean, spread = (float(values.mean()), float(values.std(ddof=1))) if len(values) else (NAN, NAN)
-    how = f"Use {name}"
-    if len(values) == 1:
-        how = f"Add γ = {wording.number(mean, 1, 2)} ({name}; one run, no spread) to the absent logits"
-    elif len(values):
-        gamma = f"{wording.number(mean, 1, 2)} ± {wording.number(spread, 1, 2)}"
-        how = f"Add γ = {gamma} ({name}; mean ± standard deviation over runs) to the absent logits"
-    over = _over(gain.n, int(best["n_samples"]))
-    words = (
-        f"{how}: accuracy over all classes {_percent(best)}, {_points(gain)} against plain fine-tuning ({over}). "
-        f"It reads {wording.reads(str(best['reads']), long=True)}."
-    )
-    if len(usable) > 1:
-        words += f" Best of {len(usable)} methods by this very test accuracy, which is therefore slightly optimistic."
-    if not gain.known:
-        words += " One run only: whether the gain holds for other seeds and splits is not known."
-    return Advice(str(best["calibrator"]), str(best["reads"]), float(best["mean"]), *gain, mean, spread, words)
-
-
-def _points(difference: Interval) -> str:
-    one = abs(round(difference.mean * 100, 1)) == 1
-    mean, _, bounds = wording.interval(difference.mean, difference.low, difference.high, sign=True).partition(" ")
-    return f"{mean} point{'s' * (not one)}" + (f" {bounds}" if bounds else "")
-
-
-def _percent(row: Any) -> str:
-    mean, _, bounds = wording.interval(row["mean"], row["low"], row["high"]).partition(" ")
-    return f"{mean} % {bounds}".rstrip()
-
-
-def _over(runs: int, samples: int) -> str:
-    return f"{wording.count(runs, 'run')}, {wording.count(samples, 'test sample')}{' each' * (runs > 1)}"

@@ -46,9 +46,7 @@ def extract(
     return features, logits
 
 
-def extract_table(
-    model: nn.Module, description: Architecture, images: PackedImages, device: torch.device
-) -> pa.Table:
+def extract_table(model: nn.Module, description: Architecture, images: PackedImages, device: torch.device) -> pa.Table:
     """All samples of a domain as the columns sample, label, subset, logits, features of a logits.parquet."""
     features, logits = extract(model, description, images.pixels, device)
     return pa.table(

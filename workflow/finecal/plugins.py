@@ -50,7 +50,7 @@ def description(kind: str, name: str) -> str:
 def constant(kind: str, name: str, constant: str) -> Any:
     """A literal assigned at the top of a module, read without importing the module and what it imports."""
     for statement in ast.parse(source_file(kind, name).read_text()).body:
-        if isinstance(statement, ast.Assign):
-            if any(isinstance(target, ast.Name) and target.id == constant for target in statement.targets):
-                return ast.literal_eval(statement.value)
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.Assign) and constant in [t.id for t in targets if isinstance(t, ast.Name)]:
+            return ast.literal_eval(statement.value)
     raise AttributeError(f"{name} has no constant {constant}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -135,3 +135,22 @@ def summarise(metrics: pd.DataFrame) -> pd.DataFrame:
     summary["n_samples"] = summary["n_samples"].fillna(0).astype("int64")
     order = ["mean", "low", "high", "n_runs", "n_samples", "difference", "difference_low", "difference_high", "n_pairs"]
     return summary[[*what, *order]]
+
+
+def of_setting(frame: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    """The rows of one (dataset, task, backbone, recipe)."""
+    same = [(frame[name] == value).to_numpy() for name, value in zip(COORDINATES, key, strict=True)]
+    return frame[np.logical_and.reduce(same)]
+
+
+def row_of(summary: pd.DataFrame, metric: str, classifier: str, calibrator: str = "none") -> Any:
+    """The row of a method and a metric in the summary of one setting, or None."""
+    chosen = (summary["metric"] == metric) & (summary["classifier"] == classifier)
+    rows = summary[chosen & (summary["calibrator"] == calibrator)]
+    return rows.iloc[0] if len(rows) else None
+
+
+def paired_difference(row: Any) -> Interval:
+    """The difference to plain fine-tuning in a row of the summary."""
+    low, high = float(row["difference_low"]), float(row["difference_high"])
+    return Interval(float(row["difference"]), low, high, int(row["n_pairs"]))

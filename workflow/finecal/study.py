@@ -115,7 +115,12 @@ class translated:  # noqa: N801 - a context manager, used like a function
 
     def _user_error(self, error: ValidationError) -> UserError:
         by_path: dict[str, list[ErrorDetails]] = {}
-        for entry in error.errors():
+        entries = error.errors()
+        for entry in entries:
+            # pydantic calls a list too short when it leaves out its wrong items, which it reports too.
+            inside = (e for e in entries if e["loc"][: len(entry["loc"])] == entry["loc"] and e is not entry)
+            if entry["type"] == "too_short" and any(inside):
+                continue
             by_path.setdefault(self._location(entry), []).append(entry)
         # The alternatives of a union fail one by one at the same path: they are one mistake.
         (location, (first, *alternatives)), *others = by_path.items()

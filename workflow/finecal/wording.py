@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import math
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 COORDINATES = ("dataset", "task", "backbone", "recipe")
 CELL = ("split", "seed")
@@ -47,7 +51,7 @@ def reads(text: str, *, long: bool = False) -> str:
     """The `reads` column in words; nothing read is a dash."""
     names = {name.strip() for name in text.split(",") if name.strip()}
     known = [words[long] for name, words in READS.items() if name in names]
-    return ", ".join([*known, *sorted(names - READS.keys())]) or NOTHING
+    return (" and " if long else ", ").join([*known, *sorted(names - READS.keys())]) or ("nothing" if long else NOTHING)
 
 
 def reads_test(text: str) -> bool:
@@ -74,6 +78,12 @@ def setting(key: tuple[str, ...]) -> str:
     """One (dataset, task, backbone, recipe) in full."""
     dataset, task_name, backbone, recipe = key
     return f"{dataset}, {task(task_name)} ({backbone}, {recipe})"
+
+
+def first_paragraph(source: Path) -> str:
+    """The first paragraph of a module's docstring on one line, read without importing the module."""
+    docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
+    return " ".join(docstring.partition("\n\n")[0].split())
 
 
 def count(n: int, thing: str) -> str:
@@ -110,3 +120,22 @@ def interval(mean: float, low: float, high: float, scale: float = 100, digits: i
     if math.isnan(low) or math.isnan(high):
         return text
     return f"{text} [{number(low, scale, digits)}, {number(high, scale, digits)}]"
+
+
+def points(mean: float, low: float, high: float) -> str:
+    """A difference of accuracies with its interval, in percentage points.
+
+    >>> points(-0.02, -0.03, -0.01), points(0.01, float("nan"), float("nan"))
+    ('−2.0 points [−3.0, −1.0]', '+1.0 point')
+    """
+    value, _, bounds = interval(mean, low, high, sign=True).partition(" ")
+    return f"{value} point{'s' * (abs(round(mean * 100, 1)) != 1)} {bounds}".rstrip()
+
+
+def over(runs: int, samples: int) -> str:
+    """What a number is the mean of.
+
+    >>> over(4, 898)
+    '4 runs, 898 test samples each'
+    """
+    return f"{count(runs, 'run')}, {count(samples, 'test sample')}{' each' * (runs > 1)}"

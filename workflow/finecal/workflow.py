@@ -67,7 +67,10 @@ class Workflow:
             name = getattr(wildcards, stage)
             options = {"studies": list(self.settings.studies)}
             extra = plugin_files(stage, [name])
-        elif stage in ("aggregate", "report"):
+        elif stage == "report":
+            options = {"studies": list(self.settings.studies)}
+            extra = [*plugin_files("table", TABLES)]
+        elif stage == "aggregate":
             options = {"studies": list(self.settings.studies)}
         else:
             options = or_stop(lambda: self._options(stage, wildcards))

@@ -7,6 +7,7 @@ rule write_report:
         expand(paths.FIGURE + ".svg", figure=FIGURES),
     output:
         report(paths.REPORT, caption="../report/report.rst", category="Answer"),
+        paths.RESOLVED,
     log:
         "logs/report.log",
     conda:

@@ -6,62 +6,29 @@ matplotlib figure and the drawn numbers.
 
 from __future__ import annotations
 
-import ast
-import importlib
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from finecal import artifacts
-from finecal.errors import unknown
+from finecal import artifacts, plugins, wording
 from finecal.tables import as_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-FOLDER = Path(__file__).parent
 SUFFIXES = (".svg", ".png", ".parquet")
 DPI = 200
 
 
-@cache
-def names() -> tuple[str, ...]:
-    """The figures there are, sorted."""
-    return tuple(sorted(p.stem for p in FOLDER.glob("*.py") if not p.stem.startswith("_")))
-
-
-def source_file(name: str) -> Path:
-    """The file that defines a figure; a UserError with the closest names if there is none."""
-    if name not in names():
-        raise unknown("figure", name, names())
-    return FOLDER / f"{name}.py"
-
-
-def load(name: str) -> ModuleType:
-    """Import the module of a figure."""
-    source_file(name)
-    return importlib.import_module(f"finecal.figures.{name}")
-
-
-@cache
-def _source(name: str) -> ast.Module:
-    return ast.parse(source_file(name).read_text("utf-8"))
-
-
 def caption(name: str) -> str:
-    """The first paragraph of the module's docstring on one line, read without importing it."""
-    return " ".join((ast.get_docstring(_source(name)) or "").partition("\n\n")[0].split())
+    """What stands below the figure: the first paragraph of its module's docstring."""
+    return wording.first_paragraph(plugins.source_file("figure", name))
 
 
 def needs(name: str) -> tuple[str, ...]:
     """The aggregated tables that a figure draws, in the order of its arguments, read without importing it."""
-    for node in _source(name).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "NEEDS":
-            return tuple(ast.literal_eval(node.value))
-    raise AssertionError(f"the figure {name} has no NEEDS")
+    return tuple(plugins.constant("figure", name, "NEEDS"))
 
 
 def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
@@ -69,7 +36,7 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.Data
     from finecal.figures._style import style
 
     with style():
-        figure, data = load(name).draw(*(tables[needed] for needed in needs(name)))
+        figure, data = plugins.load("figure", name).draw(*(tables[needed] for needed in needs(name)))
     return figure, data
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from finecal import wording
 from finecal.figures import _labels, _style
-from finecal.statistics import intervals
+from finecal.statistics import intervals, of_setting
 from finecal.wording import CELL, COORDINATES
 
 NEEDS = ("history",)
@@ -56,7 +56,7 @@ def draw(history: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     axes = figure.subplots(len(settings), len(PANELS), squeeze=False, sharex=True)
     labelled = []
     for row, (key, title) in zip(axes, settings.items(), strict=True):
-        part = data[(data[list(COORDINATES)] == key).all(axis=1)]
+        part = of_setting(data, key)
         for ax, ((samples, quantity), lines) in zip(row, PANELS.items(), strict=True):
             labelled.append((ax, _draw_panel(ax, part, lines)))
             ax.set_title(f"\n{samples}", pad=4)

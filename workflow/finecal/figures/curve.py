@@ -18,7 +18,7 @@ from matplotlib.patheffects import withStroke
 
 from finecal import wording
 from finecal.figures import _labels, _style
-from finecal.statistics import Interval, intervals
+from finecal.statistics import Interval, intervals, of_setting
 from finecal.wording import CELL, COORDINATES
 
 NEEDS = ("curve", "metrics")
@@ -43,8 +43,8 @@ def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFra
     figure, axes = _grid(len(settings), lines=max(title.count("\n") for title in settings.values()) + 1)
     panels = []
     for ax, (key, title) in zip(axes, settings.items(), strict=True):
-        panel = data[(data[list(COORDINATES)] == key).all(axis=1)]
-        _draw_panel(ax, panel, title, {name: area[*key, name] for name in CURVES})
+        panel = of_setting(data, key)
+        _draw_panel(ax, panel, title, {name: area[*key, name] for name in CURVES if (*key, name) in area})
         panels.append((ax, _draw_points(ax, panel[panel["element"] == "point"])))
     _labels.beside(figure, panels)
     return figure, data
@@ -136,8 +136,8 @@ def _points(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_panel(ax: Any, data: pd.DataFrame, title: str, area: dict[str, Interval]) -> None:
-    for classifier, look in CURVES.items():
-        part = data[data["classifier"] == classifier]
+    for classifier in area:
+        look, part = CURVES[classifier], data[data["classifier"] == classifier]
         runs = part[part["element"] == "run"].groupby(list(CELL))
         faint = max(0.12, min(0.4, 1.6 / len(runs)))
         for _, run in runs:

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from finecal import wording
 from finecal.figures import _style
-from finecal.statistics import gains, intervals
+from finecal.statistics import gains, intervals, of_setting
 from finecal.wording import COORDINATES
 
 NEEDS = ("metrics",)
@@ -33,12 +33,13 @@ def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     figure = _style.new(5.0, 0.85 + _style.rows_height(labels, least=0.42))
     ax = figure.subplots()
     for position, key in enumerate(settings):
-        _draw_row(ax, data[(data[list(COORDINATES)] == key).all(axis=1)], position)
+        _draw_row(ax, of_setting(data, key), position)
     _style.mark_rows(ax, labels)
     ax.margins(x=0.06)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set_xlabel("Accuracy on absent classes U among U (%)")
-    ax.set_title("Change (points)", loc="right", fontsize=7.5, x=1.02, ha="left", pad=3)
+    beside: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 7.5}
+    ax.annotate("Change (points)", (1.02, 1), (0, 3), va="bottom", **beside)
     look = _style.U
     handles = [
         ax.plot([], [], look.marker, color=look.color, markerfacecolor="white", label="pretrained")[0],

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from finecal import plugins, wording
 from finecal.artifacts import matrix, provenance, read_table, with_columns, write_table
-from finecal.calibration import Data
 from finecal.errors import UserError
 from finecal.evaluation import FINE_TUNED, PRETRAINED, rows, score, score_ncm
 from finecal.logits import Predictions, check_logits

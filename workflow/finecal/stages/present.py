@@ -1,4 +1,4 @@
-"""Tables, figures and the report page, from the aggregated tables."""
+"""Tables and figures, from the aggregated tables."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def table(plan: Plan, name: str) -> None:
     from finecal import tables
 
     plugins.source_file("table", name)
-    record = provenance(options={"studies": list(plan.names)}, inputs=[_path("metrics")])
-    tables.write(name, _aggregated("metrics"), paths.TABLE.format(table=name), provenance=record)
+    record = provenance(options={"studies": list(plan.names)}, inputs=[table_path("metrics")])
+    tables.write(name, aggregated("metrics"), paths.TABLE.format(table=name), provenance=record)
 
 
 def figure(plan: Plan, name: str) -> None:
@@ -26,15 +26,17 @@ def figure(plan: Plan, name: str) -> None:
     from finecal import figures
 
     needs = plugins.constant("figure", name, "NEEDS")
-    record = provenance(options={"studies": list(plan.names)}, inputs=[_path(need) for need in needs])
-    frames = {need: _aggregated(need) for need in needs}
+    record = provenance(options={"studies": list(plan.names)}, inputs=[table_path(need) for need in needs])
+    frames = {need: aggregated(need) for need in needs}
     figures.draw_and_save(name, frames, paths.FIGURE.format(figure=name), provenance=record)
 
 
-def _path(name: str) -> str:
+def table_path(name: str) -> str:
+    """The file of an aggregated table."""
     return f"{paths.TABLE.format(table=name)}.parquet"
 
 
-def _aggregated(name: str) -> pd.DataFrame:
-    frame: pd.DataFrame = read_table(_path(name)).to_pandas()
+def aggregated(name: str) -> pd.DataFrame:
+    """An aggregated table."""
+    frame: pd.DataFrame = read_table(table_path(name)).to_pandas()
     return frame

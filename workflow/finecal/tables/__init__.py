@@ -6,56 +6,29 @@ words, percent and brackets.
 
 from __future__ import annotations
 
-import ast
-import importlib
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from finecal import artifacts
-from finecal.errors import unknown
+from finecal import artifacts, plugins, wording
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-FOLDER = Path(__file__).parent
 SUFFIXES = (".parquet", ".csv", ".md", ".tex")
 
 
-@cache
-def names() -> tuple[str, ...]:
-    """The tables there are, sorted."""
-    return tuple(sorted(p.stem for p in FOLDER.glob("*.py") if not p.stem.startswith("_")))
-
-
-def source_file(name: str) -> Path:
-    """The file that defines a table; a UserError with the closest names if there is none."""
-    if name not in names():
-        raise unknown("table", name, names())
-    return FOLDER / f"{name}.py"
-
-
-def load(name: str) -> ModuleType:
-    """Import the module of a table."""
-    source_file(name)
-    return importlib.import_module(f"finecal.tables.{name}")
-
-
-@cache
 def caption(name: str) -> str:
-    """The first paragraph of the module's docstring on one line, read without importing it."""
-    docstring = ast.get_docstring(ast.parse(source_file(name).read_text("utf-8"))) or ""
-    return " ".join(docstring.partition("\n\n")[0].split())
+    """What stands above the table: the first paragraph of its module's docstring."""
+    return wording.first_paragraph(plugins.source_file("table", name))
 
 
 def write(name: str, metrics: pd.DataFrame, stem: str | Path, *, provenance: Mapping[str, Any]) -> None:
     """Write one table as `stem` + .parquet (tidy, with provenance), .csv, .md and .tex (as people see it)."""
     from finecal.tables._text import csv, latex, markdown
 
-    module = load(name)
+    module = plugins.load("table", name)
     tidy = module.build(metrics)
     shown = module.present(tidy)
     artifacts.write_table(f"{stem}.parquet", as_arrow(tidy), provenance=provenance)

@@ -1,0 +1,116 @@
+"""Small aggregated tables, as the pipeline writes them, for the tests of everything that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+RUNS = (("a", 0), ("a", 1), ("b", 0), ("b", 1))
+NAMES = {"dataset": "digits", "task": "printed-handwritten", "backbone": "resnet10t", "recipe": "full"}
+PLAIN = ("none", "")
+
+# Per classifier and (calibrator, reads) the metrics' means over the runs.
+STORY: dict[tuple[str, str, str], dict[str, float]] = {
+    ("pretrained", *PLAIN): {"acc_y_y": 0.62, "acc_s_y": 0.6, "acc_u_y": 0.64, "acc_u_u": 0.8, "ausuc": 0.5},
+    ("fine_tuned", *PLAIN): {"acc_y_y": 0.6, "acc_s_y": 0.95, "acc_u_y": 0.24, "acc_u_u": 0.8, "ausuc": 0.75},
+    ("fine_tuned", "oracle", "test"): {"acc_y_y": 0.8, "acc_s_y": 0.9, "acc_u_y": 0.69, "ausuc": 0.75},
+    ("fine_tuned", "alg", "train_fine_tuning"): {"acc_y_y": 0.7, "acc_s_y": 0.93, "acc_u_y": 0.46, "ausuc": 0.75},
+    ("fine_tuned", "pcv", "pseudo_splits, train_fine_tuning"): {"acc_y_y": 0.75, "acc_s_y": 0.9, "acc_u_y": 0.6},
+    ("oracle_fine_tuning", *PLAIN): {"acc_y_y": 0.97, "acc_s_y": 0.97, "acc_u_y": 0.97, "ausuc": 0.95},
+}
+NCM = {"pretrained": {"ncm_acc_s_y": 0.9, "ncm_acc_u_y": 0.9}, "fine_tuned": {"ncm_acc_s_y": 0.96, "ncm_acc_u_y": 0.92}}
+STEPS = {("a", 0): -0.01, ("a", 1): 0.01, ("b", 0): -0.02, ("b", 1): 0.02}  # around the means; they add up to zero
+SAMPLES = {"acc_s_y": 50, "acc_u_y": 40, "acc_u_u": 40, "ncm_acc_s_y": 50, "ncm_acc_u_y": 40}
+
+
+def made_metrics(
+    runs: Iterable[tuple[str, int]] = RUNS, changes: dict[tuple[str, str, str], float] | None = None, **names: str
+) -> pd.DataFrame:
+    """Metrics of the story; every method differs from the others by the same amount in every run, but for a wobble.
+
+    `changes` sets single means: (classifier, calibrator, metric) → value.
+    """
+    rows: list[dict[str, Any]] = []
+    for split, seed in runs:
+        for (classifier, calibrator, reads), values in STORY.items():
+            means = {**values, **(NCM.get(classifier, {}) if calibrator == "none" else {})}
+            for metric, mean in means.items():
+                mean = (changes or {}).get((classifier, calibrator, metric), mean)
+                wobble = STEPS[split, seed] * (0.5 if classifier == "pretrained" else 1)
+                rows.append(
+                    {
+                        **NAMES, **names, "split": split, "seed": seed, "classifier": classifier,
+                        "calibrator": calibrator, "reads": reads,
+                        "metric": metric, "value": mean + wobble, "n": SAMPLES.get(metric, 90),
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def made_calibration(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFrame:
+    """γ of ALG (1 in every run) and PCV (2 ± the seed)."""
+    rows = []
+    for split, seed in runs:
+        for calibrator, gamma in (("alg", 1.0), ("pcv", 2.0 + (2 * seed - 1)), ("oracle", 3.0)):
+            rows.append(
+                {
+                    **NAMES, **names, "split": split, "seed": seed, "calibrator": calibrator,
+                    "reads": "train_fine_tuning", "parameter": "gamma", "value": gamma,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def made_curve(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFrame:
+    """Quarter circles in steps: the fine-tuned model's is larger."""
+    frames = []
+    angle = np.linspace(0, np.pi / 2, 21)
+    for split, seed in runs:
+        for classifier, radius in (("pretrained", 0.7), ("fine_tuned", 0.95)):
+            radius += STEPS[split, seed]
+            frames.append(
+                pd.DataFrame(
+                    {
+                        **NAMES, **names, "split": split, "seed": seed, "classifier": classifier,
+                        "gamma": [-np.inf, *np.linspace(-5, 5, 19), np.inf],
+                        "acc_s_y": radius * np.cos(angle).round(12), "acc_u_y": radius * np.sin(angle), "acc_y_y": 0.5,
+                    }
+                )
+            )  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def made_history(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFrame:
+    """Five epochs in which S grows and U shrinks."""
+    epoch = np.arange(5)
+    frames = []
+    for split, seed in runs:
+        shift = STEPS[split, seed]
+        frames.append(
+            pd.DataFrame(
+                {
+                    **NAMES, **names, "split": split, "seed": seed, "epoch": epoch, "step": 10 * epoch, "loss": 1.0,
+                    "lr": 0.1, "seconds": 1.0,
+                    "weight_norm_fine_tuning": 1 + 0.1 * epoch + shift, "weight_norm_absent": 1 + shift,
+                    "absent_true": 6 - 0.5 * epoch + shift, "absent_largest_absent": 3 - 0.5 * epoch,
+                    "absent_largest_fine_tuning": 3 + epoch, "fine_tuning_true": 6 + epoch + shift,
+                    "fine_tuning_largest_fine_tuning": 3.0, "fine_tuning_largest_absent": 3 - 0.5 * epoch,
+                    "acc_s_y": 0.9, "acc_u_y": 0.5,
+                }
+            )
+        )  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def made_tables(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> dict[str, pd.DataFrame]:
+    """All four aggregated tables."""
+    runs = tuple(runs)
+    return {
+        "metrics": made_metrics(runs, **names),
+        "calibration": made_calibration(runs, **names),
+        "curve": made_curve(runs, **names),
+        "history": made_history(runs, **names),
+    }

@@ -1,0 +1,163 @@
+"""The files that a stage names are all that decide its result: else a change in one would rerun nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from finecal import plugins
+from finecal.code import PACKAGE, STAGE_FILES, digests, plugin_files
+
+# Imported, but of no influence on the content of a result; everything else that a stage imports must be listed.
+INFRASTRUCTURE = {
+    "__init__.py": "the version; provenance records it",
+    "artifacts.py": "how files are written and checked, not what is in them",
+    "catalogue.py": "which names are allowed",
+    "code.py": "this list",
+    "columns.py": "what columns mean, for the reference page",
+    "config.py": "what a study may say; what it says arrives as resolved options",
+    "errors.py": "the wording of errors",
+    "handover.py": "hands over what extraction.py has computed, or nothing",
+    "paths.py": "where files are",
+    "plan.py": "resolved options, which are compared as values",
+    "plugins.py": "finds the file of a name; that file is compared",
+    "settings.py": "which studies, and where jobs run",
+    "stages/__init__.py": "where and how a job runs",
+    "state.py": "a resumed training equals one that was never interrupted (test_training)",
+    "study.py": "reads studies into resolved options",
+}
+# Listed where it decides the result; where it does not, the reason.
+EXCEPT = {
+    ("split", "images.py"): "reads the names of the classes",
+    ("split", "logits.py"): "the words fine_tuning and absent",
+    ("pretrain", "images.py"): "reads the pixels; a change in how they are packed changes the input file",
+    ("finetune", "images.py"): "as for pretrain",
+    ("extract", "images.py"): "as for pretrain",
+    ("finetune", "logits.py"): "reads the split",
+    ("pseudo", "logits.py"): "reads the split, and the words fine_tuning and absent",
+    ("figure", "tables/_text.py"): "writes tables as text",
+    ("evaluate", "stages/calibrate.py"): "the columns of calibration.parquet, which is an input",
+}  # fmt: skip
+
+# A stage's own module, if it is not called like the stage; and the plugins that its options choose among.
+MODULES = {"table": "stages/present.py", "figure": "stages/present.py"}
+PLUGINS = {
+    "prepare": "dataset",
+    "finetune": "recipe",
+    "pseudo": "recipe",
+    "calibrate": "calibrator",
+    "evaluate": "calibrator",
+    "table": "table",
+    "figure": "figure",
+}
+
+
+def imports_of(file: Path, stage: str) -> Iterator[str]:
+    """The files of finecal that a file imports, at its top or inside functions, but not for types alone.
+
+    A module with several stages has one function for each: only that of `stage` counts.
+    """
+    pending: list[ast.AST] = list(ast.parse(file.read_text("utf-8")).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef) and node.name in STAGE_FILES and node.name != stage:
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+            continue
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file} has a relative import, which this test does not follow"
+            for alias in node.names:
+                yield from files_of(f"{node.module}.{alias.name}")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from files_of(alias.name)
+        pending += ast.iter_child_nodes(node)
+
+
+def files_of(dotted: str) -> Iterator[str]:
+    """The files that importing a dotted name runs: of each package on the way, and of the module."""
+    first, *parts = dotted.split(".")
+    if first != "finecal":
+        return
+    for end in range(len(parts) + 1):
+        path = PACKAGE.joinpath(*parts[:end])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file() and has_code(file):
+                yield file.relative_to(PACKAGE).as_posix()
+
+
+def has_code(file: Path) -> bool:
+    """Whether there is more than a docstring in a file."""
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_text("utf-8")).body)
+
+
+def closure(stage: str) -> set[str]:
+    """All files that decide a stage's result, as far as imports tell."""
+    entry = MODULES.get(stage, f"stages/{stage}.py")
+    of_plugins = plugin_files(PLUGINS[stage], plugins.names(PLUGINS[stage])) if stage in PLUGINS else []
+    own = {file.relative_to(PACKAGE).as_posix() for file in of_plugins}
+    pending, found = {entry, *own}, set()
+    while pending:
+        name = pending.pop()
+        found.add(name)
+        imported = {
+            f for f in imports_of(PACKAGE / name, stage) if f not in INFRASTRUCTURE and (stage, f) not in EXCEPT
+        }
+        pending |= {f for f in imported if not plugin_of(f)} - found
+    return found - own
+
+
+def plugin_of(file: str) -> str:
+    """The kind of plugin that a file defines; the package's own file and those with an underscore define none."""
+    folder, _, name = file.rpartition("/")
+    kinds = {folder: kind for kind, folder in plugins.KINDS.items()}
+    return kinds.get(folder, "") if not name.startswith("_") else ""
+
+
+@pytest.mark.parametrize("stage", STAGE_FILES)
+def test_a_stage_names_all_files_that_decide_its_result(stage: str) -> None:
+    named = {name for name in STAGE_FILES[stage] if not plugin_of(name) and name.endswith(".py")}
+    assert closure(stage) - named == set(), (
+        f"{stage}: list it in finecal.code, or give a reason here why it decides nothing"
+    )
+
+
+@pytest.mark.parametrize("stage", STAGE_FILES)
+def test_a_stage_names_no_file_in_vain(stage: str) -> None:
+    named = {name for name in STAGE_FILES[stage] if not plugin_of(name) and name.endswith(".py")}
+    assert named - closure(stage) == set(), f"{stage} does not import it: a change there would rerun for nothing"
+
+
+@pytest.mark.parametrize("stage", STAGE_FILES)
+def test_the_files_exist_and_are_named_once(stage: str) -> None:
+    files = STAGE_FILES[stage]
+    assert len(set(files)) == len(files)
+    assert [name for name in files if not (PACKAGE / name).is_file()] == []
+
+
+def test_every_reason_is_still_needed() -> None:
+    assert [name for name in INFRASTRUCTURE if not (PACKAGE / name).is_file()] == []
+    for stage, name in EXCEPT:
+        entry = PACKAGE / MODULES.get(stage, f"stages/{stage}.py")
+        direct = set(imports_of(entry, stage)).union(*(imports_of(PACKAGE / f, stage) for f in closure(stage)))
+        assert name in direct, f"{stage} does not import {name}"
+
+
+def test_every_rule_has_a_stage_of_its_own() -> None:
+    verbs = {p.stem for p in (PACKAGE / "stages").glob("*.py")} - {"__init__", "present", "diagnose"}
+    assert verbs <= set(STAGE_FILES)
+
+
+def test_digests_follow_the_content(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("a = 1\n")
+    one = digests("split", [file])
+    assert list(one) == ["stage_version", *sorted([*STAGE_FILES["split"], file.as_posix()])]
+    assert all(len(value) == 12 for name, value in one.items() if name != "stage_version")
+    other = tmp_path / "other.py"
+    other.write_text("a = 2\n")
+    assert digests("split", [other])[other.as_posix()] != one[file.as_posix()]

@@ -1,0 +1,58 @@
+"""The reference page and the schema say what the code says, and the documents' links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "envs").glob("*.md")])
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_made_from_the_code(generate: ModuleType) -> None:
+    assert (ROOT / "docs" / "reference.md").read_text("utf-8") == generate.reference()
+
+
+def test_the_schema_is_made_from_the_code(generate: ModuleType) -> None:
+    assert (ROOT / "docs" / "study.schema.json").read_text("utf-8") == generate.schema()
+
+
+def test_every_key_of_the_built_in_study_is_in_the_reference(generate: ModuleType) -> None:
+    page = generate.reference()
+    study = yaml.safe_load((ROOT / "workflow" / "studies" / "digits.yaml").read_text("utf-8"))
+    for key in [*study, *study["training"], *study["pretraining"]]:
+        assert f"| `{key}` |" in page
+
+
+def test_every_key_has_a_meaning(generate: ModuleType) -> None:
+    for line in generate.reference().splitlines():
+        assert not re.search(r"\|\s*\|\s*$", line), line
+
+
+def test_the_schema_is_a_json_schema(generate: ModuleType) -> None:
+    schema = json.loads(generate.schema())
+    assert schema["additionalProperties"] is False
+    assert {"description", "datasets", "tasks", "recipes"} <= set(schema["required"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_between_documents_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

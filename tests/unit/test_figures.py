@@ -1,0 +1,147 @@
+"""The figures: the numbers they draw, the files, and that they look alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from result_tables import RUNS, made_tables
+
+from finecal import artifacts, figures, plugins
+from finecal.figures import _style
+from finecal.figures._labels import spread
+from finecal.figures.curve import mean_curve
+
+NAMES = plugins.names("figure")
+
+
+def chosen(data: pd.DataFrame, **values: str) -> pd.DataFrame:
+    return data[np.logical_and.reduce([data[name] == value for name, value in values.items()])]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_of_a_figure_and_equal_bytes(name: str, tmp_path: Path) -> None:
+    tables = made_tables()
+    for stem in ("one", "two"):
+        figures.draw_and_save(name, tables, tmp_path / stem, provenance={"made": "here"})
+    assert {path.suffix for path in tmp_path.iterdir()} == set(figures.SUFFIXES)
+    for suffix in figures.SUFFIXES:
+        assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+    assert artifacts.read_metadata(tmp_path / "one.parquet") == {"made": "here"}
+    svg = (tmp_path / "one.svg").read_text("utf-8")
+    assert "dc:date" not in svg
+    assert svg.count("<svg") == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_run_and_names_that_look_like_formulas(name: str) -> None:
+    runs = RUNS[:1]
+    one, other = made_tables(runs, dataset="$\\bad{$_^"), made_tables(runs, dataset="<b>&", task="a_$1-b_$2")
+    both = {key: pd.concat([one[key], other[key]], ignore_index=True) for key in one}
+    figure, data = figures.draw(name, both)
+    figure.draw_without_rendering()
+    assert set(data["dataset"]) == {"$\\bad{$_^", "<b>&"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_smaller_than_seven_points_or_outside(name: str) -> None:
+    figure, _ = figures.draw(name, made_tables())
+    figure.draw_without_rendering()
+    assert min(text.get_fontsize() for text in figure.findobj(mpl.text.Text) if text.get_text().strip()) >= 7
+    drawn, page = figure.get_tightbbox(), figure.bbox_inches
+    assert drawn.x0 >= 0
+    assert drawn.y0 >= 0
+    assert drawn.x1 <= page.x1
+    assert drawn.y1 <= page.y1
+    assert page.width <= _style.DOUBLE
+
+
+@pytest.mark.parametrize("name", ["gain", "anatomy"])
+def test_groups_have_the_same_colours_and_different_marks(name: str) -> None:
+    figure, _ = figures.draw(name, made_tables())
+    lines = [line for line in figure.findobj(mpl.lines.Line2D) if line.get_marker() in ("o", "D")]
+    looks = {(to_hex(line.get_color()).upper(), line.get_marker()) for line in lines}
+    assert looks == {(look.color.upper(), look.marker) for look in _style.GROUPS.values()}
+
+
+def test_captions_and_needs_are_read_without_importing() -> None:
+    for name in NAMES:
+        assert figures.caption(name).endswith(".")
+        assert set(figures.needs(name)) <= set(made_tables())
+    assert figures.needs("curve") == ("curve", "metrics")
+
+
+def test_settings_outside_stay_as_they_were() -> None:
+    before = dict(mpl.rcParams)
+    figures.draw("gain", made_tables())
+    assert dict(mpl.rcParams) == before
+
+
+def test_gain_in_points() -> None:
+    _, data = figures.draw("gain", made_tables())
+    means = data[data["element"] == "mean"].set_index("metric")
+    expected = {"acc_s_y": 35, "acc_u_y": -40, "ncm_acc_s_y": 6, "ncm_acc_u_y": 2}
+    assert means["gain"].to_dict() == pytest.approx(expected)
+    assert list(means["n_runs"]) == [4] * 4
+    assert (means["low"] < means["gain"]).all()
+    runs = chosen(data, element="run", metric="acc_u_y")
+    assert list(runs["gain"]) == pytest.approx([-40.5, -39.5, -41, -39])
+
+
+def test_relations_in_percent() -> None:
+    _, data = figures.draw("relations", made_tables())
+    means = data[data["element"] == "mean"].set_index("stage")["value"]
+    assert means.to_dict() == pytest.approx({"before": 80, "after": 80, "gain": 0})
+
+
+def test_curve_has_runs_means_and_points() -> None:
+    _, data = figures.draw("curve", made_tables())
+    assert len(chosen(data, element="run", classifier="fine_tuned")) == 4 * 21
+    mean = chosen(data, element="mean", classifier="fine_tuned")
+    radius = np.hypot(mean["acc_s_y"], mean["acc_u_y"])
+    assert radius.to_numpy() == pytest.approx(95, abs=0.3)  # chords of a circle
+    points = chosen(data, element="point").set_index("calibrator")
+    assert list(points.index) == ["none", "none", "oracle", "alg", "pcv"]
+    assert points.loc["alg", ["acc_s_y", "acc_u_y"]].to_list() == pytest.approx([93, 46])
+
+
+def test_curve_without_a_pretrained_model() -> None:
+    tables = {
+        name: table[table["classifier"] == "fine_tuned"]
+        for name, table in made_tables().items()
+        if name in ("curve", "metrics")
+    }
+    _, data = figures.draw("curve", tables)
+    assert set(data["classifier"]) == {"fine_tuned"}
+
+
+def test_mean_of_curves_along_rays() -> None:
+    square = np.array([[1.0, 0], [1, 1], [0, 1]])
+    assert mean_curve([square]) == pytest.approx(mean_curve([square, square]))
+    mean = mean_curve([square, 0.5 * square])
+    assert mean[0] == pytest.approx([0.75, 0])
+    assert mean[90] == pytest.approx([0.75, 0.75])  # the corner stays a corner
+    assert mean[-1] == pytest.approx([0, 0.75])
+    assert mean_curve([np.zeros((2, 2))]) == pytest.approx(np.zeros((181, 2)))  # a model that is never right
+
+
+def test_anatomy_means_over_runs() -> None:
+    _, data = figures.draw("anatomy", made_tables())
+    last = data[data["epoch"] == 4].set_index("quantity")
+    assert last.loc["absent_true", "mean"] == pytest.approx(4)
+    assert last.loc["absent_true", "low"] < 4 < last.loc["absent_true", "high"]
+    assert last.loc["absent_largest_fine_tuning", ["low", "high"]].to_list() == [7, 7]
+    assert len(data) == 8 * 5
+
+
+def test_labels_are_spread_in_order() -> None:
+    sizes = np.full(4, 0.1)
+    placed = spread([0.5, 0.52, 0.51, 0.0], sizes)
+    assert np.diff(np.sort(placed)).min() >= 0.1 - 1e-12
+    assert list(np.argsort(placed)) == [3, 0, 2, 1]
+    assert placed.min() >= 0.05 - 1e-12
+    assert spread([0.2, 0.7], sizes[:2]) == pytest.approx([0.2, 0.7])

@@ -1,0 +1,129 @@
+"""Which jobs Snakemake plans, before any has run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import PRETRAINED, RUNS, TASK, Jobs, Project, jobs, one_paragraph
+
+HALVES = ["half0/seed0", "half1/seed0"]
+ALL = [*HALVES, "all/seed0"]
+
+# The stages of `finecal check`, and the rules that do them.
+STAGES = {
+    "prepare": ["prepare_domain"],
+    "split": ["split_classes"],
+    "pretrain": ["pretrain_model"],
+    "finetune": ["finetune_model"],
+    "finetune pseudo-splits": ["finetune_pseudo_splits"],
+    "extract": ["extract_pretrained_logits", "extract_logits"],
+    "calibrate": ["fit_calibrators"],
+    "evaluate": ["evaluate_run"],
+    "aggregate": ["aggregate_runs"],
+    "tables and figures": ["make_table", "draw_figure"],
+    "report": ["write_report"],
+}
+
+TO_PRETRAINED = jobs(prepare_domain=["printed"], pretrain_model=[PRETRAINED])
+TO_FINETUNED = jobs(
+    prepare_domain=["printed", "handwritten"],
+    split_classes=["half0", "half1", "all"],
+    pretrain_model=[PRETRAINED],
+    finetune_model=ALL,
+)
+TO_EXTRACTED = TO_FINETUNED | jobs(extract_logits=ALL)
+TO_CALIBRATED = TO_FINETUNED | jobs(
+    split_classes=["half0", "half1"],
+    finetune_model=HALVES,
+    finetune_pseudo_splits=HALVES,
+    extract_pretrained_logits=[TASK],
+    extract_logits=HALVES,
+    fit_calibrators=HALVES,
+)
+TO_EVALUATED = TO_EXTRACTED | jobs(
+    finetune_pseudo_splits=HALVES, extract_pretrained_logits=[TASK], fit_calibrators=HALVES, evaluate_run=HALVES
+)
+
+
+def test_counts_are_those_of_finecal_check(empty: Project) -> None:
+    """Of the built-in study, all of it: every job is planned, as often as `finecal check` says."""
+    blocks = empty.blocks("--config", "studies=digits")
+    said = dict(re.findall(r"^  ([a-z -]+?) +([\d,]+)$", empty.finecal("check", "digits"), re.MULTILINE))
+    total = int(said.pop("total"))
+    counts = {stage: sum(len(blocks[rule]) for rule in rules) for stage, rules in STAGES.items()}
+    assert counts == {stage: int(count) for stage, count in said.items()}
+    assert sum(map(len, blocks.values())) == total
+    assert not empty.path("results").exists()
+
+
+def test_every_job_has_a_log_of_its_own(empty: Project) -> None:
+    blocks = empty.blocks()
+    rules = {rule for rules in STAGES.values() for rule in rules}
+    assert set(blocks) == rules
+    logs = [log for found in blocks.values() for job in found for log in job.get("log", ["none"])]
+    assert len(set(logs)) == len(logs) == sum(map(len, blocks.values()))
+    assert all(log.startswith("logs/") for log in logs)
+    # No rule is left out of `all`: the others are targets.
+    listed = set(empty.snakemake("--list-rules", "--quiet").split())
+    targets = {"all", "pretrained", "finetuned", "extracted", "calibrated", "evaluated"}
+    targets |= {"table1", "table2", "figure1", "figure2", "figure3", "figure7"}
+    assert rules | targets <= listed
+
+
+def test_lint(empty: Project) -> None:
+    empty.snakemake("--lint")
+
+
+@pytest.mark.parametrize(
+    ("target", "needed"),
+    [
+        ("pretrained", TO_PRETRAINED),
+        ("finetuned", TO_FINETUNED),
+        ("extracted", TO_EXTRACTED),
+        ("calibrated", TO_CALIBRATED),
+        ("evaluated", TO_EVALUATED),
+        ("table1", TO_EVALUATED | jobs(aggregate_runs=["metrics"], make_table=["main"])),
+        ("table2", TO_EVALUATED | jobs(aggregate_runs=["metrics"], make_table=["ausuc"])),
+        ("figure1", TO_EVALUATED | jobs(aggregate_runs=["metrics"], draw_figure=["gain"])),
+        ("figure2", TO_EVALUATED | jobs(aggregate_runs=["metrics", "curve"], draw_figure=["curve"])),
+        ("figure3", TO_EVALUATED | jobs(aggregate_runs=["metrics"], draw_figure=["relations"])),
+        (
+            "figure7",
+            TO_FINETUNED
+            | jobs(
+                split_classes=["half0", "half1"],
+                finetune_model=HALVES,
+                aggregate_runs=["history"],
+                draw_figure=["anatomy"],
+            ),
+        ),
+    ],
+)
+def test_target_needs_only_its_ancestors(empty: Project, target: str, needed: Jobs) -> None:
+    assert empty.planned(target) == needed
+
+
+def test_one_file_needs_only_its_ancestors(empty: Project) -> None:
+    assert empty.planned(f"{RUNS}/half0/seed0/logits.parquet") == jobs(
+        prepare_domain=["printed", "handwritten"],
+        split_classes=["half0"],
+        pretrain_model=[PRETRAINED],
+        finetune_model=["half0/seed0"],
+        extract_logits=["half0/seed0"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "coordinate", "known"),
+    [
+        ("full/half0/seed7", "unknown seed 7", "0"),
+        ("ful/half0/seed0", "unknown recipe 'ful'", "full"),
+        ("full/half9/seed0", "unknown split 'half9'", "half0"),
+    ],
+)
+def test_unknown_run_names_the_known(empty: Project, wrong: str, coordinate: str, known: str) -> None:
+    path = f"{RUNS.removesuffix('/full')}/{wrong}/metrics.parquet"
+    one_paragraph(empty.snakemake("--dry-run", path, status=None), coordinate, f"closest first: {known}")
+    one_paragraph(empty.finecal("evaluate", path.rpartition("/")[0], status=2), coordinate, f"closest first: {known}")
+    assert not empty.path("results").exists()

@@ -1,0 +1,194 @@
+"""What reruns after a change: what depends on it, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PRETRAINED, TASK, Jobs, Project, copy_folder, copy_sources, jobs
+
+from finecal.paths import AGGREGATED
+
+HALVES = ["half0/seed0", "half1/seed0"]
+TABLES = jobs(make_table=["main", "ausuc"])
+FIGURES = {"gain", "curve", "relations"}  # those that are drawn from metrics
+REPORT = jobs(write_report=["report"])
+
+
+def presented(*changed: str) -> Jobs:
+    """What follows when these aggregated tables change."""
+    figures = (["gain", "relations", "curve"] if {"metrics", "curve"} & {*changed} else []) + (
+        ["anatomy"] if "history" in changed else []
+    )
+    tables = TABLES if "metrics" in changed else {}
+    return jobs(aggregate_runs=list(changed), draw_figure=figures) | tables | REPORT
+
+
+# What follows when the runs' metrics change but not their trainings.
+SCORED = presented("metrics", "calibration", "curve")
+ALL_TABLES = presented(*AGGREGATED)
+
+
+def trained(splits: list[str], seeds: list[int]) -> Jobs:
+    """Everything of some runs, from fine-tuning to scores."""
+    every = [f"{split}/seed{seed}" for split in splits for seed in seeds]
+    calibrated = [run for run in every if not run.startswith("all/")]
+    return jobs(
+        finetune_model=every,
+        extract_logits=every,
+        finetune_pseudo_splits=calibrated,
+        fit_calibrators=calibrated,
+        evaluate_run=calibrated,
+    )
+
+
+FROM_FINETUNING = trained(["half0", "half1", "all"], [0]) | ALL_TABLES
+
+
+class TestNothingChanged:
+    def test_same_folder(self, project: Project) -> None:
+        assert project.planned() == {}
+
+    def test_without_snakemakes_notes(self, project: Project) -> None:
+        shutil.rmtree(project.path(".snakemake"))
+        assert project.planned() == {}
+
+    def test_fresh_clone_of_the_sources(self, project: Project, tmp_path: Path) -> None:
+        """All source files are new ones, at another place, and those of before are gone."""
+        clone = Project(project.folder, copy_sources(tmp_path / "clone", project.source))
+        later = time.time() + 60
+        for file in clone.source.rglob("*"):
+            os.utime(file, (later, later))
+        assert clone.planned() == {}
+
+    def test_where_it_runs(self, project: Project) -> None:
+        with project.settings() as settings:
+            settings.update(device="auto", state_interval=3)
+        assert project.planned("--cores", "1") == {}
+
+    def test_study_written_differently(self, project: Project) -> None:
+        """Order of keys, defaults spelled out, a list as a mapping."""
+        with project.study() as study:
+            study["training"] = dict(reversed(study["training"].items()), momentum=0.9)
+            study["recipes"] = {"full": {"recipe": "full", "options": {}}}
+            study["calibrators"] = list(reversed(study["calibrators"]))
+        assert project.planned() == {}
+
+
+class TestStudyChanged:
+    def test_other_seed(self, project: Project) -> None:
+        with project.study() as study:
+            study["seeds"] = [1]
+        assert project.planned() == trained(["half0", "half1", "all"], [1]) | ALL_TABLES
+
+    def test_further_seed(self, project: Project) -> None:
+        with project.study() as study:
+            study["seeds"] = [0, 1]
+        assert project.planned() == trained(["half0", "half1", "all"], [1]) | ALL_TABLES
+
+    def test_option_of_a_recipe(self, project: Project) -> None:
+        with project.study() as study:
+            study["recipes"] = {"full": {"training": {"epochs": 3}}}
+        assert project.planned() == FROM_FINETUNING
+
+    def test_two_values_swapped(self, project: Project) -> None:
+        """Snakemake compares the set of values: the same values under other names must still be seen."""
+        with project.study() as study:
+            training = study["training"]
+            training["lr"], training["backbone_lr_scale"] = training["backbone_lr_scale"], training["lr"]
+        assert project.planned() == FROM_FINETUNING
+
+    def test_pretraining(self, project: Project) -> None:
+        with project.study() as study:
+            study["pretraining"]["training"]["lr"] = 0.2
+        before = jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK])
+        assert project.planned() == before | FROM_FINETUNING
+
+    def test_calibrator_left_out(self, project: Project) -> None:
+        with project.study() as study:
+            study["calibrators"].remove("temperature")
+        assert project.planned() == jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED
+
+    def test_option_of_a_calibrator(self, project: Project) -> None:
+        with project.study() as study:
+            study["calibrators"] = {name: {} for name in study["calibrators"]}
+            study["calibrators"]["temperature"] = {"options": {"largest": 50.0}}
+        assert project.planned() == jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED
+
+    def test_pseudo_splits(self, project: Project) -> None:
+        with project.study() as study:
+            study["pseudo_splits"]["folds"] = 3
+        calibrated = jobs(finetune_pseudo_splits=HALVES, fit_calibrators=HALVES, evaluate_run=HALVES)
+        assert project.planned() == calibrated | SCORED
+
+    def test_definition_of_a_split(self, project: Project) -> None:
+        with project.study() as study:
+            study["splits"]["half1"]["seed"] = 2
+        assert project.planned() == jobs(split_classes=["half1"]) | trained(["half1"], [0]) | ALL_TABLES
+
+    def test_one_result_only(self, project: Project) -> None:
+        """Asked for one file, what else has changed is left alone."""
+        with project.study() as study:
+            study["recipes"] = {"full": {"training": {"epochs": 3}}}
+        file = "results/digits/printed-handwritten/test_resnet/full/half0/seed0/logits.parquet"
+        assert project.planned(file) == jobs(finetune_model=["half0/seed0"], extract_logits=["half0/seed0"])
+
+
+class TestCodeChanged:
+    @pytest.fixture
+    def edited(self, project: Project, tmp_path: Path) -> Project:
+        """The project with a source tree of its own, to be edited."""
+        edited = Project(project.folder, copy_sources(tmp_path / "edited", project.source))
+        imported = edited.run("python", "-c", "import finecal; print(finecal.__file__)")
+        assert Path(imported.strip()).is_relative_to(edited.source)
+        return edited
+
+    @pytest.mark.parametrize(
+        ("file", "rerun"),
+        [
+            ("calibrators/temperature.py", jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED),
+            ("figures/curve.py", jobs(draw_figure=["curve"]) | REPORT),
+            ("tables/main.py", jobs(make_table=["main"]) | REPORT),
+            ("stages/aggregate.py", ALL_TABLES),
+            (
+                "training.py",
+                jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING,
+            ),
+            ("recipes/full.py", jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING),
+            ("stages/finetune.py", FROM_FINETUNING | jobs(finetune_pseudo_splits=[])),
+            ("cli.py", {}),
+            ("plan.py", {}),
+        ],
+    )
+    def test_one_file(self, edited: Project, file: str, rerun: Jobs) -> None:
+        with (edited.source / "workflow" / "finecal" / file).open("a") as text:
+            text.write("\n# changed\n")
+        planned = edited.planned()
+        if file == "stages/finetune.py":  # the pseudo-splits have a stage of their own
+            rerun = {rule: outputs for rule, outputs in FROM_FINETUNING.items() if rule != "finetune_pseudo_splits"}
+        assert planned == rerun
+
+
+@pytest.mark.slow
+def test_what_is_planned_is_run(project: Project) -> None:
+    """Really run after a change of a calibrator: the new results are there, and then nothing is left to do."""
+
+    def times() -> dict[str, int]:
+        return {f: project.path(f).stat().st_mtime_ns for f in project.files() if f.endswith(".safetensors")}
+
+    before = times()
+    with project.study() as study:
+        study["calibrators"].remove("pcv")
+    project.snakemake("--cores", "2")
+    assert project.planned() == {}
+    assert times() == before
+    assert "pcv" not in project.path("results/tables/main.csv").read_text()
+
+
+def test_copied_results_alone(complete: Project, empty: Project) -> None:
+    """Results carried to another folder without anything else of the old one, their times kept."""
+    copy_folder(complete.path("results"), empty.path("results"))
+    assert empty.planned() == {}

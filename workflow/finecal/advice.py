@@ -1,0 +1,71 @@
+"""What to do: the best calibrator that reads no test labels, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from finecal import wording
+from finecal.statistics import NAN, paired_difference, row_of
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The calibrator to use, and what it does to acc_y_y; calibrator "none" where no method helps."""
+
+    calibrator: str
+    reads: str
+    acc_y_y: float
+    difference: float
+    low: float
+    high: float
+    n_runs: int
+    gamma_mean: float
+    gamma_spread: float
+    words: str
+
+
+def advise(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
+    """The advice for one setting, from its rows of the summary and of the calibration table."""
+    plain = row_of(part, "acc_y_y", "fine_tuned")
+    usable = part[
+        (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")
+        & ~part["reads"].map(wording.reads_test).astype(bool) & (part["n_pairs"] > 0)
+    ]  # fmt: skip
+    if plain is None or usable.empty:
+        words = "No calibrator without test labels was computed."
+        return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words)
+    best: Any = usable.iloc[int(usable["mean"].argmax())]
+    gain, name = paired_difference(best), wording.calibrator(str(best["calibrator"]))
+    if gain.mean <= 0 or (gain.known and gain.low <= 0):
+        words = (
+            f"Leave the model as it is: accuracy over all classes {_percent(plain)}. The best method that reads no "
+            f"test labels, {name}, changes it by {wording.points(*gain[:3])}: no gain beyond uncertainty."
+        )
+        return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
+    own = (parameters["calibrator"] == best["calibrator"]) & (parameters["parameter"] == "gamma")
+    values = parameters[own]["value"]
+    mean, spread = (float(values.mean()), float(values.std(ddof=1))) if len(values) else (NAN, NAN)
+    how = f"Use {name}"
+    if len(values) == 1:
+        how = f"Add γ = {wording.number(mean, 1, 2)} ({name}; one run, no spread) to the absent logits"
+    elif len(values):
+        gamma = f"{wording.number(mean, 1, 2)} ± {wording.number(spread, 1, 2)}"
+        how = f"Add γ = {gamma} ({name}; mean ± standard deviation over runs) to the absent logits"
+    over = wording.over(gain.n, int(best["n_samples"]))
+    words = (
+        f"{how}: accuracy over all classes {_percent(best)}, {wording.points(*gain[:3])} against plain fine-tuning "
+        f"({over}). It reads {wording.reads(str(best['reads']), long=True)}."
+    )
+    if len(usable) > 1:
+        words += f" Best of {len(usable)} methods by this very test accuracy, which is therefore slightly optimistic."
+    if not gain.known:
+        words += " One run only: whether the gain holds for other seeds and splits is not known."
+    return Advice(str(best["calibrator"]), str(best["reads"]), float(best["mean"]), *gain, mean, spread, words)
+
+
+def _percent(row: Any) -> str:
+    mean, _, bounds = wording.interval(row["mean"], row["low"], row["high"]).partition(" ")
+    return f"{mean} % {bounds}".rstrip()
