@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import matplotlib as mpl
@@ -145,3 +146,15 @@ def test_labels_are_spread_in_order() -> None:
     assert list(np.argsort(placed)) == [3, 0, 2, 1]
     assert placed.min() >= 0.05 - 1e-12
     assert spread([0.2, 0.7], sizes[:2]) == pytest.approx([0.2, 0.7])
+
+
+def test_labels_close_by_do_not_cover_each_other() -> None:
+    tables = made_tables()
+    metrics = tables["metrics"]
+    for calibrator in ("alg", "pcv"):  # all three on the flat side of the curve
+        metrics.loc[(metrics["calibrator"] == calibrator) & (metrics["metric"] == "acc_s_y"), "value"] = 0.6
+        metrics.loc[(metrics["calibrator"] == calibrator) & (metrics["metric"] == "acc_u_y"), "value"] = 0.65
+    figure, _ = figures.draw("curve", tables)
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert {text.get_text() for text in figure.axes[0].texts} == {"pretrained", "fine-tuned", "ALG", "PCV", "γ*"}
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))

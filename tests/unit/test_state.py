@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
-import subprocess
-import sys
+import pickle
+import random
 import time
+from multiprocessing import connection
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+import torch
 
 from finecal.state import StateFile, fingerprint, state_of_one_process
 
 FOLDER = Path("state/digits/run")
-
-# Holds the folder until it reads a line, and says when it has got it and when it lets go.
-HOLDER = """
-import sys
-from pathlib import Path
-from finecal.state import state_of_one_process
-with state_of_one_process(Path("state/digits/run")) as folder:
-    (folder / "mine").write_text(sys.argv[1])
-    print("in", (folder / "mine").read_text(), flush=True)
-    sys.stdin.readline()
-    assert (folder / "mine").read_text() == sys.argv[1], "another process was here"
-    print("out", flush=True)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +25,32 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def hold(name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLDER, name],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+class Holder:
+    """A process that holds the folder until it is told to let go. Forked, since importing torch takes seconds."""
+
+    def __init__(self, name: str) -> None:
+        fork = multiprocessing.get_context("fork")
+        self.name, (self.pipe, child) = name, fork.Pipe()
+        self.process = fork.Process(target=self._hold, args=(child,))
+        self.process.start()
+
+    def _hold(self, pipe: Connection) -> None:
+        with Path(f"{self.name}.log").open("w") as log, contextlib.redirect_stderr(log):
+            with state_of_one_process(FOLDER) as folder:
+                (folder / "mine").write_text(self.name)
+                pipe.send("in")
+                pipe.recv()
+                found = (folder / "mine").read_text()
+            pipe.send(found)
+
+    def is_inside(self, timeout: float) -> bool:
+        return self.pipe.poll(timeout) and self.pipe.recv() == "in"
+
+    def let_go(self) -> None:
+        self.pipe.send("let go")
+        assert self.pipe.recv() == self.name, "another process was in the folder"
+        self.process.join(60)
+        assert self.process.exitcode == 0
 
 
 def test_the_folder_goes_after_success() -> None:
@@ -64,41 +77,33 @@ def test_the_states_of_others_stay() -> None:
 
 
 def test_processes_wait_for_each_other() -> None:
-    """Three at once: also one that waited on a lock file that the one before it has removed."""
-    processes = [hold(str(n)) for n in range(3)]
+    """Three at once: one of them waits on a lock file that the one before it has removed."""
+    holders = [Holder(str(n)) for n in range(3)]
     try:
-        for _ in processes:
-            inside = wait_for_one_inside(processes)
-            time.sleep(0.2)  # the others, if they could, would come in now
-            out, error = inside.communicate("\n", timeout=60)
-            processes = [p for p in processes if p is not inside]
-            assert (out, inside.returncode) == ("out\n", 0), error
-            assert all(p.poll() is None for p in processes)
-        # The last one had to wait, and says for whom.
-        assert "waiting: process " in error
-        assert f"is at work on the training whose state is {FOLDER}" in error
+        waiting, order = list(holders), []
+        while waiting:
+            inside = connection.wait([h.pipe for h in waiting], timeout=60)
+            holder = next(h for h in waiting if h.pipe in inside)
+            assert holder.is_inside(0)
+            waiting.remove(holder)
+            assert not any(h.is_inside(0.1) for h in waiting)
+            holder.let_go()
+            order.append(holder.name)
+        assert Path(f"{order[0]}.log").read_text() == ""
+        said = Path(f"{order[-1]}.log").read_text()
+        assert said.startswith("waiting: ")
+        assert said.endswith(f" is at work on the training whose state is {FOLDER}\n")
     finally:
-        for process in processes:
-            process.kill()
+        for h in holders:
+            h.process.kill()
     assert not Path("state").exists()
 
 
-def wait_for_one_inside(processes: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
-    import select
-
-    outputs = {p.stdout: p for p in processes}
-    ready, _, _ = select.select(list(outputs), [], [], 60)
-    assert len(ready) == 1, f"{len(ready)} processes hold the folder at once"
-    assert ready[0].readline().startswith("in ")
-    return outputs[ready[0]]
-
-
 def test_a_killed_process_does_not_block_the_next() -> None:
-    first = hold("first")
-    assert wait_for_one_inside([first]) is first
-    first.kill()
-    first.wait()
-    assert (FOLDER / "mine").read_text() == "first"
+    first = Holder("first")
+    assert first.is_inside(60)
+    first.process.kill()
+    first.process.join()
     with state_of_one_process(FOLDER) as folder:
         assert (folder / "mine").read_text() == "first"
 
@@ -124,11 +129,6 @@ def test_a_state_of_something_else_is_ignored(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("kind", ["empty", "text", "noise", "truncated", "pickle", "list"])
 def test_a_corrupt_state_is_ignored(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    import pickle
-    import random
-
-    import torch
-
     path = Path("state.pt")
     file = StateFile(path, {}, interval=60)
     file.save({"step": 3, "model": {"w": torch.zeros(100)}})
@@ -138,7 +138,7 @@ def test_a_corrupt_state_is_ignored(kind: str, capsys: pytest.CaptureFixture[str
         "text": b"hello\n" * 50,
         "noise": noise,
         "truncated": path.read_bytes()[:-200],
-        "pickle": pickle.dumps(os.getcwd),  # a function: weights_only must refuse to load it
+        "pickle": pickle.dumps(os.getcwd, protocol=2),  # a function: weights_only must refuse to load it
     }
     if kind == "list":
         torch.save([1, 2], path)

@@ -208,13 +208,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _once(place: Path, make: Callable[[Path], None]) -> Path:
+    """Make a folder unless another process has; a failure is not tried again."""
     with place.with_name(f"{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = place.with_name(f"{place.name}.done")
-        if not done.exists():
-            shutil.rmtree(place, ignore_errors=True)
-            make(place)
-            done.touch()
+        outcome = place.with_name(f"{place.name}.outcome")
+        if not outcome.exists():
+            try:
+                make(place)
+                outcome.touch()
+            except BaseException as error:
+                outcome.write_text(f"{place.name} could not be made: {error}")
+                raise
+    failure = outcome.read_text()
+    assert not failure, failure[:300]
     return place
 
 

@@ -61,7 +61,7 @@ class Plan:
                     "calibrator": built_in,
                     "options": plugin_options("calibrator", built_in, use.options).model_dump(),
                 }
-        return dict(sorted(joined.items()))
+        return joined
 
     def reads(self, run: RunKey) -> frozenset[str]:
         """The data that the calibrators of a run read, all taken together."""

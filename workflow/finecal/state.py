@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import json
 import os
-import pickle
 import shutil
 import signal
 import socket
@@ -77,11 +76,12 @@ class StateFile:
     def load(self) -> dict[str, Any] | None:
         """The saved state if there is one of this training, tensors on the CPU."""
         try:
-            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = dict(torch.load(self.path, map_location="cpu", weights_only=True))
         except FileNotFoundError:
             return None
-        except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-            print(f"{self.path} is not readable ({error}); starting from the beginning", file=sys.stderr)
+        except Exception as error:  # a damaged file can raise anything: KeyError, IndexError, UnicodeDecodeError, ...
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            print(f"{self.path} is not readable ({reason}); starting from the beginning", file=sys.stderr)
             return None
         if state.get("fingerprint") != self.fingerprint:
             print(f"{self.path} belongs to other options, inputs or code; starting from the beginning", file=sys.stderr)

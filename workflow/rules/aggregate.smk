@@ -17,8 +17,9 @@ rule aggregate_runs:
         runtime=lambda w, attempt: 20 * attempt,
     params:
         stage=WORKFLOW.stage("aggregate"),
+        study=STUDY,
     shell:
-        "exec finecal aggregate {wildcards.table} {STUDY} > {log} 2>&1"
+        "exec finecal aggregate {wildcards.table} {params.study} > {log} 2>&1"
 
 
 rule make_table:
@@ -43,8 +44,9 @@ rule make_table:
         runtime=10,
     params:
         stage=lambda w: WORKFLOW.stage("table", w),
+        study=STUDY,
     shell:
-        "exec finecal table {wildcards.table} {STUDY} > {log} 2>&1"
+        "exec finecal table {wildcards.table} {params.study} > {log} 2>&1"
 
 
 rule draw_figure:
@@ -72,5 +74,6 @@ rule draw_figure:
         runtime=10,
     params:
         stage=lambda w: WORKFLOW.stage("figure", w),
+        study=STUDY,
     shell:
-        "exec finecal figure {wildcards.figure} {STUDY} > {log} 2>&1"
+        "exec finecal figure {wildcards.figure} {params.study} > {log} 2>&1"

@@ -16,8 +16,9 @@ rule fit_calibrators:
     params:
         stage=lambda w: WORKFLOW.stage("calibrate", w),
         folder=subpath(output[0], parent=True),
+        study=STUDY,
     shell:
-        "exec finecal calibrate {params.folder} {STUDY} > {log} 2>&1"
+        "exec finecal calibrate {params.folder} {params.study} > {log} 2>&1"
 
 
 rule evaluate_run:
@@ -36,5 +37,6 @@ rule evaluate_run:
     params:
         stage=lambda w: WORKFLOW.stage("evaluate", w),
         folder=subpath(output.metrics, parent=True),
+        study=STUDY,
     shell:
-        "exec finecal evaluate {params.folder} {STUDY} > {log} 2>&1"
+        "exec finecal evaluate {params.folder} {params.study} > {log} 2>&1"

@@ -1,15 +1,27 @@
 """The plan of the selected studies, and what every rule needs of it."""
 
+import os
+
 from finecal import paths
 from finecal.workflow import TABLES, FIGURES, Workflow, or_stop
 
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
 
-# Written into commands, not into params: where a job runs does not decide whether its result is up to date.
-STUDY = WORKFLOW.study_option
-TORCH = WORKFLOW.torch_options
+
+# Parts of commands: which studies are selected, and where jobs run. Neither makes a finished result out of date, so
+# they are functions of `threads`: Snakemake does not compare params that are derived from a job's other parts.
+def STUDY(wildcards, threads):
+    return WORKFLOW.study_option
+
+
+def TORCH(wildcards, threads):
+    return WORKFLOW.torch_options
+
+
 CONDA = "../../envs/finecal.yaml"
+# Where the conda environment's post-deploy script finds finecal, also with --directory.
+os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
 
 
 wildcard_constraints:

@@ -15,8 +15,9 @@ rule prepare_domain:
         runtime=lambda w, attempt: 60 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("prepare", w),
+        study=STUDY,
     shell:
-        "exec finecal prepare {output} {STUDY} > {log} 2>&1"
+        "exec finecal prepare {output} {params.study} > {log} 2>&1"
 
 
 rule split_classes:
@@ -35,5 +36,6 @@ rule split_classes:
         runtime=5,
     params:
         stage=lambda w: WORKFLOW.stage("split", w),
+        study=STUDY,
     shell:
-        "exec finecal split {output} {STUDY} > {log} 2>&1"
+        "exec finecal split {output} {params.study} > {log} 2>&1"

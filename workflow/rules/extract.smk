@@ -20,8 +20,9 @@ rule extract_pretrained_logits:
         runtime=lambda w, attempt: 60 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("extract", w),
+        torch=TORCH,
     shell:
-        "exec finecal extract {output} {TORCH} --threads {threads} > {log} 2>&1"
+        "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
 
 
 rule extract_logits:
@@ -43,5 +44,6 @@ rule extract_logits:
         runtime=lambda w, attempt: 60 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("extract", w),
+        torch=TORCH,
     shell:
-        "exec finecal extract {output} {TORCH} --threads {threads} > {log} 2>&1"
+        "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"

@@ -27,8 +27,10 @@ rule finetune_model:
     params:
         stage=lambda w: WORKFLOW.stage("finetune", w),
         folder=subpath(output.model, parent=True),
+        study=STUDY,
+        torch=TORCH,
     shell:
-        "exec finecal finetune {params.folder} {STUDY} {TORCH} --threads {threads} > {log} 2>&1"
+        "exec finecal finetune {params.folder} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
 
 
 rule finetune_pseudo_splits:
@@ -53,5 +55,7 @@ rule finetune_pseudo_splits:
     params:
         stage=lambda w: WORKFLOW.stage("pseudo", w),
         folder=subpath(output.logits, parent=True),
+        study=STUDY,
+        torch=TORCH,
     shell:
-        "exec finecal finetune {params.folder} {STUDY} {TORCH} --threads {threads} > {log} 2>&1"
+        "exec finecal finetune {params.folder} {params.study} {params.torch} --threads {threads} > {log} 2>&1"

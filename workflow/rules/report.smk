@@ -17,5 +17,6 @@ rule write_report:
         runtime=10,
     params:
         stage=lambda w: WORKFLOW.stage("report", w),
+        study=STUDY,
     shell:
-        "exec finecal report {STUDY} > {log} 2>&1"
+        "exec finecal report {params.study} > {log} 2>&1"

@@ -1,18 +1,21 @@
-"""Words to the right of a panel, each led to its point, none upon another."""
+"""Words for points: to the right of a panel, each led to its point, or close by; none upon another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 GAP = 1.3  # distance of two labels, in lines of text
 AWAY = 9  # points between the panel and the words
 FONT_SIZE = 7.5
+SIDES = ((-1, -1), (1, 1), (-1, 1), (1, -1), (0, -1), (0, 1), (-1, 0), (1, 0))
 
 
 class Label(NamedTuple):
@@ -40,6 +43,34 @@ def beside(figure: Figure, panels: Iterable[tuple[Any, Sequence[Label]]]) -> Non
         sizes = np.array([label.text.count("\n") + 1 for label in labels], float) * line
         for text, y in zip(written, spread(to_axes, sizes), strict=True):
             text.xyann = (1, y)
+
+
+def near(ax: Any, labels: Sequence[Label], others: npt.NDArray[np.float64]) -> None:
+    """Write labels close to their points, where they cover least of `others`, (n, 2) data coordinates.
+
+    The axes must have its final place and limits.
+    """
+    scale = 72 / ax.figure.dpi  # pixels to points
+    low, high = np.array(ax.bbox.extents).reshape(2, 2) * scale
+    avoided = ax.transData.transform(others) * scale
+    taken: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = []  # centres and half sizes
+    for label in labels:
+        text = ax.annotate(
+            label.text, (label.x, label.y), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+            fontsize=FONT_SIZE, color=label.color, path_effects=[withStroke(linewidth=2, foreground="white")], zorder=6,
+        )  # fmt: skip
+        half = np.array(text.get_window_extent().size) * scale / 2
+        mark = ax.transData.transform([label.x, label.y]) * scale
+        places = []
+        for side, distance in product(SIDES, (4, 9, 15)):
+            centre = mark + np.array(side) * (half + distance)
+            covered = (np.abs(avoided - centre) < half + 1.5).all(axis=1).sum()
+            covered += 50 * sum((np.abs(other - centre) < half + size).all() for other, size in taken)
+            outside = np.maximum(low - centre + half, 0).sum() + np.maximum(centre + half - high, 0).sum()
+            places.append((covered * 10 + outside * 10 + distance, tuple(centre)))
+        centre = np.array(min(places)[1])
+        text.xyann = tuple(centre - mark)
+        taken.append((centre, half))
 
 
 def spread(positions: npt.ArrayLike, sizes: npt.ArrayLike, low: float = 0, high: float = 1) -> npt.NDArray[np.float64]:

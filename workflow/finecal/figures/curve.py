@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from finecal import wording
 from finecal.figures import _labels, _style
@@ -25,6 +24,7 @@ NEEDS = ("curve", "metrics")
 
 CURVES = {"pretrained": _style.PRETRAINED, "fine_tuned": _style.FINE_TUNED}
 RAYS = np.linspace(0, np.pi / 2, 181)
+STEEP = 0.85  # labels of points left of this part of the largest acc_s_y would need long leaders
 AXES = ["acc_s_y", "acc_u_y"]
 # Letters need more contrast with white than marks do.
 LETTERS = {_style.ORANGE: "#8A5F00", _style.PURPLE: "#9C4A78", _style.GREEN: "#00704F"}
@@ -45,7 +45,7 @@ def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFra
     for ax, (key, title) in zip(axes, settings.items(), strict=True):
         panel = of_setting(data, key)
         _draw_panel(ax, panel, title, {name: area[*key, name] for name in CURVES if (*key, name) in area})
-        panels.append((ax, _draw_points(ax, panel[panel["element"] == "point"])))
+        panels.append((ax, _draw_points(ax, panel)))
     _labels.beside(figure, panels)
     return figure, data
 
@@ -152,22 +152,20 @@ def _draw_panel(ax: Any, data: pd.DataFrame, title: str, area: dict[str, Interva
     )  # fmt: skip
 
 
-def _draw_points(ax: Any, points: pd.DataFrame) -> list[_labels.Label]:
-    """The marks; gives the labels that go beside the panel. The pretrained model's stands inside its own curve."""
-    labels = []
+def _draw_points(ax: Any, data: pd.DataFrame) -> list[_labels.Label]:
+    """The marks; gives the labels that go beside the panel, those of the fine-tuned model on the curve's steep side."""
+    lines = [line[AXES].to_numpy() for _, line in data[data["element"] == "mean"].groupby("classifier")]
+    points = data[data["element"] == "point"]
+    avoided = np.concatenate([*lines, points[AXES].to_numpy()])
+    beside: list[_labels.Label] = []
+    near: list[_labels.Label] = []
     point: Any
     for point in points.itertuples():
         look = CURVES[point.classifier] if point.calibrator == "none" else _style.CALIBRATED[point.calibrator]
-        x, y = point.acc_s_y, point.acc_u_y
+        label = _labels.Label(point.acc_s_y, point.acc_u_y, look.label, LETTERS.get(look.color, look.color))
         rim = {"markersize": 8 if look.marker == "*" else 4.8, "markeredgecolor": "white", "markeredgewidth": 0.6}
-        ax.plot(x, y, look.marker, color=look.color, zorder=5, **rim)
-        if point.classifier == "fine_tuned":
-            labels.append(_labels.Label(x, y, look.label, LETTERS.get(look.color, look.color)))
-            continue
-        inside = x / 103 * ax.bbox.width / ax.figure.dpi > 0.64  # inches: the word fits between axis and mark
-        ax.annotate(
-            look.label, (x, y), (-4, -4) if inside else (3, 3), textcoords="offset points", fontsize=7.5,
-            ha="right" if inside else "left", va="top" if inside else "bottom", color=look.color, zorder=6,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
-        )  # fmt: skip
-    return labels
+        ax.plot(label.x, label.y, look.marker, color=look.color, zorder=5, **rim)
+        steep = point.classifier == "fine_tuned" and label.x > STEEP * points["acc_s_y"].max()
+        (beside if steep else near).append(label)
+    _labels.near(ax, near, avoided)
+    return beside

@@ -1,6 +1,6 @@
 """Whether the absent classes are still told apart: accuracy on test samples of absent classes, arg-max among absent
-classes only, before (hollow) and after fine-tuning (filled). Marks are means over runs with 95 % bootstrap
-intervals, thin lines single runs; on the right the paired change in points.
+classes only, before (above, hollow) and after fine-tuning (below, filled). Marks are means over runs with 95 %
+bootstrap intervals, thin lines single runs; on the right the paired change in points.
 
 F3 of Mai et al. 2024 (arXiv 2409.16223).
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -30,7 +29,7 @@ def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     settings = wording.settings(data, "\n")
     means = data[data["element"] == "mean"]
     labels, note = _style.row_labels(settings, means.groupby(list(COORDINATES))["n_runs"].max().astype(int).to_dict())
-    figure = _style.new(5.0, 0.85 + _style.rows_height(labels, least=0.42))
+    figure = _style.new(5.0, 0.85 + _style.rows_height(labels, least=0.5))
     ax = figure.subplots()
     for position, key in enumerate(settings):
         _draw_row(ax, of_setting(data, key), position)
@@ -61,18 +60,17 @@ def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_row(ax: Any, data: pd.DataFrame, position: int) -> None:
-    look = _style.U
+    """Before above, after below; every run is a thin line from one to the other."""
+    look, ys = _style.U, [position - 0.2, position + 0.2]
     runs = data[data["element"] == "run"].pivot(index=["split", "seed"], columns="stage", values="value")
     means = data[data["element"] == "mean"].set_index("stage")
-    for y, (before, after) in zip(np.linspace(0.1, 0.34, len(runs)), runs[["before", "after"]].to_numpy(), strict=True):
-        ax.plot([before, after], [position + y] * 2, color=look.color, alpha=0.35, linewidth=0.7, zorder=2)
-        ax.plot([after], [position + y], look.marker, color=look.color, alpha=0.35, markersize=2, markeredgewidth=0)
-    y = position - 0.12
-    ax.plot(means.loc[["before", "after"], "value"], [y, y], color=look.color, linewidth=1, zorder=2)
-    for stage, fill in (("before", "white"), ("after", look.color)):
+    for pair in runs[["before", "after"]].to_numpy():
+        ax.plot(pair, ys, color=look.color, alpha=0.35, linewidth=0.6, marker=look.marker, markersize=2, zorder=1)
+    ax.plot(means.loc[["before", "after"], "value"], ys, color=look.color, linewidth=1.2, zorder=2)
+    for stage, y, fill in zip(("before", "after"), ys, ("white", look.color), strict=True):
         mean = means.loc[stage]
-        ax.plot([mean["low"], mean["high"]], [y, y], color=look.color, linewidth=2.2, alpha=0.45, solid_capstyle="butt")
-        ax.plot(mean["value"], y, look.marker, color=look.color, markerfacecolor=fill, markersize=4.5, zorder=3)
+        ax.plot([mean["low"], mean["high"]], [y, y], color=look.color, linewidth=1.6, solid_capstyle="butt", zorder=3)
+        ax.plot(mean["value"], y, look.marker, color=look.color, markerfacecolor=fill, markersize=5, zorder=4)
     gain: Any = means.loc["gain"]
     words = wording.interval(gain["value"], gain["low"], gain["high"], 1, sign=True)
     ax.annotate(words, (1.02, position), xycoords=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=look.color)
