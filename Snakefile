@@ -31,13 +31,13 @@ rule all:
     input:
         paths.REPORT,
         expand(
-            paths.TABLE + ".{suffix}",
-            table=TABLES,
+            "{table}.{suffix}",
+            table=expand(paths.TABLE, table=TABLES),
             suffix=["parquet", "csv", "md", "tex"],
         ),
         expand(
-            paths.FIGURE + ".{suffix}",
-            figure=FIGURES,
+            "{figure}.{suffix}",
+            figure=expand(paths.FIGURE, figure=FIGURES),
             suffix=["svg", "png", "parquet"],
         ),
 

@@ -227,6 +227,8 @@ def _once(place: Path, make: Callable[[Path], None]) -> Path:
 @pytest.fixture(scope="session")
 def source(shared: Path) -> Path:
     """A copy of the source tree, never changed."""
+    if "WFDEV" in os.environ:
+        return Path("/tmp/wf/src")  # DEV
     return _once(shared / "source", lambda place: copy_sources(place) and None)
 
 
@@ -239,6 +241,9 @@ def _write_study(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def complete(shared: Path, source: Path) -> Project:
     """The tiny study with all its results, made by `snakemake --cores 2`. Never changed: see `project`."""
+
+    if "WFDEV" in os.environ:
+        return Project(Path("/tmp/wf/dev"), source)  # DEV
 
     def make(place: Path) -> None:
         _write_study(place)

@@ -23,7 +23,18 @@ import finecal
 from finecal.errors import UserError
 
 PROVENANCE = b"finecal"
-LIBRARIES = ("numpy", "pyarrow", "scipy", "torch", "torchvision", "timm", "pandas", "scikit-learn", "matplotlib", "seaborn")
+LIBRARIES = (
+    "numpy",
+    "pyarrow",
+    "scipy",
+    "torch",
+    "torchvision",
+    "timm",
+    "pandas",
+    "scikit-learn",
+    "matplotlib",
+    "seaborn",
+)
 
 
 @contextmanager

@@ -42,9 +42,9 @@ def load(kind: str, name: str) -> ModuleType:
 
 
 def description(kind: str, name: str) -> str:
-    """The first line of the module's docstring, read without importing it."""
+    """The first paragraph of the module's docstring on one line, read without importing it."""
     docstring = ast.get_docstring(ast.parse(source_file(kind, name).read_text())) or ""
-    return docstring.partition("\n")[0]
+    return " ".join(docstring.partition("\n\n")[0].split())
 
 
 def constant(kind: str, name: str, constant: str) -> Any:

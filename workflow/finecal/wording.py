@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,12 +76,6 @@ def setting(key: tuple[str, ...]) -> str:
     """One (dataset, task, backbone, recipe) in full."""
     dataset, task_name, backbone, recipe = key
     return f"{dataset}, {task(task_name)} ({backbone}, {recipe})"
-
-
-def first_paragraph(source: Path) -> str:
-    """The first paragraph of a module's docstring on one line, read without importing the module."""
-    docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
-    return " ".join(docstring.partition("\n\n")[0].split())
 
 
 def count(n: int, thing: str) -> str:

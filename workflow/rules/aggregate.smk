@@ -5,7 +5,7 @@ rule aggregate_runs:
     input:
         lambda w: [run.folder / paths.AGGREGATED[w.table] for run in PLAN.runs],
     output:
-        paths.TABLE + ".parquet",
+        f"{paths.TABLE}.parquet",
     log:
         "logs/aggregate/{table}.log",
     wildcard_constraints:
@@ -27,8 +27,8 @@ rule make_table:
         paths.TABLE.format(table="metrics") + ".parquet",
     output:
         report(
-            paths.TABLE + ".csv",
-            caption="../report/{table}.rst",
+            f"{paths.TABLE}.csv",
+            caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
@@ -44,6 +44,7 @@ rule make_table:
         runtime=10,
     params:
         stage=lambda w: WORKFLOW.stage("table", w),
+        caption=lambda w: plugins.description("table", w.table),
         study=STUDY,
     shell:
         "exec finecal table {wildcards.table} {params.study} > {log} 2>&1"
@@ -57,8 +58,8 @@ rule draw_figure:
         ],
     output:
         report(
-            paths.FIGURE + ".svg",
-            caption="../report/{figure}.rst",
+            f"{paths.FIGURE}.svg",
+            caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
@@ -74,6 +75,7 @@ rule draw_figure:
         runtime=10,
     params:
         stage=lambda w: WORKFLOW.stage("figure", w),
+        caption=lambda w: plugins.description("figure", w.figure),
         study=STUDY,
     shell:
         "exec finecal figure {wildcards.figure} {params.study} > {log} 2>&1"

@@ -5,7 +5,7 @@ rule fit_calibrators:
     input:
         unpack(WORKFLOW.calibration_inputs),
     output:
-        paths.RUN + "/" + paths.CALIBRATION,
+        f"{paths.RUN}/{paths.CALIBRATION}",
     log:
         "logs/calibrate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:
@@ -25,8 +25,8 @@ rule evaluate_run:
     input:
         unpack(WORKFLOW.evaluation_inputs),
     output:
-        metrics=paths.RUN + "/" + paths.METRICS,
-        curve=paths.RUN + "/" + paths.CURVE,
+        metrics=f"{paths.RUN}/{paths.METRICS}",
+        curve=f"{paths.RUN}/{paths.CURVE}",
     log:
         "logs/evaluate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:

@@ -2,11 +2,16 @@
 
 import os
 
-from finecal import paths
+from finecal import paths, plugins
+from finecal.lock import release_stale_lock
 from finecal.workflow import TABLES, FIGURES, Workflow, or_stop
 
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
+
+# On a cluster (`nodes` is --jobs) the jobs of a killed Snakemake live on, so there a person looks before unlocking.
+if workflow.is_main_process and workflow.resource_settings.nodes is None:
+    release_stale_lock()
 
 
 # Parts of commands: which studies are selected, and where jobs run. Neither makes a finished result out of date, so

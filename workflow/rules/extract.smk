@@ -27,10 +27,10 @@ rule extract_pretrained_logits:
 
 rule extract_logits:
     input:
-        model=paths.RUN + "/" + paths.MODEL,
+        model=f"{paths.RUN}/{paths.MODEL}",
         images=paths.images_of_target,
     output:
-        paths.RUN + "/" + paths.LOGITS,
+        f"{paths.RUN}/{paths.LOGITS}",
     log:
         "logs/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:

@@ -10,9 +10,9 @@ rule finetune_model:
         images=paths.images_of_target,
         split=paths.SPLIT,
     output:
-        model=paths.RUN + "/" + paths.MODEL,
-        head=paths.RUN + "/" + paths.HEAD,
-        history=paths.RUN + "/" + paths.HISTORY,
+        model=f"{paths.RUN}/{paths.MODEL}",
+        head=f"{paths.RUN}/{paths.HEAD}",
+        history=f"{paths.RUN}/{paths.HISTORY}",
     log:
         "logs/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:

@@ -5,9 +5,9 @@ rule pretrain_model:
     input:
         images=paths.IMAGES.replace("{domain}", "{source}"),
     output:
-        model=paths.PRETRAINED + "/" + paths.MODEL,
-        head=paths.PRETRAINED + "/" + paths.HEAD,
-        history=paths.PRETRAINED + "/" + paths.HISTORY,
+        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        head=f"{paths.PRETRAINED}/{paths.HEAD}",
+        history=f"{paths.PRETRAINED}/{paths.HISTORY}",
     log:
         "logs/pretrain/{dataset}/{source}/{backbone}.log",
     benchmark:

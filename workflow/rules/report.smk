@@ -3,8 +3,8 @@
 
 rule write_report:
     input:
-        expand(paths.TABLE + ".parquet", table=["metrics", "calibration", *TABLES]),
-        expand(paths.FIGURE + ".svg", figure=FIGURES),
+        expand(f"{paths.TABLE}.parquet", table=["metrics", "calibration", *TABLES]),
+        expand(f"{paths.FIGURE}.svg", figure=FIGURES),
     output:
         report(paths.REPORT, caption="../report/report.rst", category="Answer"),
         paths.RESOLVED,

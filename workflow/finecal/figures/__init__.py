@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finecal import artifacts, plugins, wording
+from finecal import artifacts, plugins
 from finecal.tables import as_arrow
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ DPI = 200
 
 def caption(name: str) -> str:
     """What stands below the figure: the first paragraph of its module's docstring."""
-    return wording.first_paragraph(plugins.source_file("figure", name))
+    return plugins.description("figure", name)
 
 
 def needs(name: str) -> tuple[str, ...]:
     """The aggregated tables that a figure draws, in the order of its arguments, read without importing it."""
-    return tuple(plugins.constant("figure", name, "NEEDS"))
+    tables: tuple[str, ...] = plugins.constant("figure", name, "NEEDS")
+    return tables
 
 
 def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:

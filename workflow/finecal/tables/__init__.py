@@ -21,7 +21,7 @@ SUFFIXES = (".parquet", ".csv", ".md", ".tex")
 
 def caption(name: str) -> str:
     """What stands above the table: the first paragraph of its module's docstring."""
-    return wording.first_paragraph(plugins.source_file("table", name))
+    return plugins.description("table", name)
 
 
 def write(name: str, metrics: pd.DataFrame, stem: str | Path, *, provenance: Mapping[str, Any]) -> None:

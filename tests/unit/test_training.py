@@ -1,0 +1,448 @@
+"""The training loop: what makes a step, and that a run which was interrupted equals one that was not."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from finecal.config import Augmentation, Training
+from finecal.errors import UserError
+from finecal.models import Architecture, architecture, build, head
+from finecal.recipes import full
+from finecal.state import Interrupted, StateFile
+from finecal.training import Batches, TrainingData, _optimizer, _schedule, train
+
+SIZE = 32
+COORDINATES = ("digits", "run", 3)
+STILL = Augmentation(
+    crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), horizontal_flip=0.0, color_jitter=0.0, grayscale=0.0
+)  # fmt: skip
+TRAINING = Training(lr=0.05, epochs=3, batch_size=8)  # 20 samples: 3 steps per epoch, 9 in all
+STEPS = 9
+
+Run = tuple[dict[str, Tensor], list[dict[str, float]]]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def description() -> Architecture:
+    backbone = {"model": "test_resnet", "options": {"drop_rate": 0.3}, "image_size": SIZE}
+    return architecture(backbone, ("a", "b", "c"), 1)
+
+
+@pytest.fixture(scope="module")
+def fresh(description: Architecture) -> nn.Module:
+    torch.manual_seed(0)
+    return build(description, weights="random")
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    """20 of 40 samples; every pixel of a sample is five times its number, so that a batch shows whom it holds."""
+    pixels = np.repeat(np.arange(40, dtype=np.uint8) * 5, SIZE * SIZE).reshape(40, SIZE, SIZE, 1)
+    chosen = np.arange(40) % 2 == 1
+    return TrainingData.of(pixels, np.arange(40, dtype=np.int32) % 3, chosen, torch.device("cpu"))
+
+
+class Recipe(full.Recipe):
+    """Full fine-tuning that does something of ours at one step."""
+
+    def __init__(self, at: int | None = None, act: Callable[[Tensor], Tensor] | None = None) -> None:
+        super().__init__(full.Options())
+        self.at, self.act, self.calls, self.finished = at, act, 0, 0
+        self.batches: list[Tensor] = []
+        self.smoothing: set[float] = set()
+
+    def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
+        assert model.training
+        self.batches.append(images)
+        self.smoothing.add(label_smoothing)
+        loss = super().loss(model, images, labels, label_smoothing=label_smoothing)
+        self.calls += 1
+        if self.act is not None and self.calls - 1 == self.at:
+            return self.act(loss)
+        return loss
+
+    def finish(self, model: nn.Module) -> None:
+        self.finished += 1
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop(_: Tensor) -> Tensor:
+    raise StoppedError
+
+
+def observe(model: nn.Module) -> dict[str, float]:
+    assert not model.training
+    return {"norm": float(head(model).weight.detach().norm())}
+
+
+@pytest.fixture
+def run(fresh: nn.Module, description: Architecture, data: TrainingData) -> Callable[..., Run]:
+    def run(
+        recipe: full.Recipe | None = None,
+        training: Training = TRAINING,
+        state: str = "state.pt",
+        interval: float = 0,
+        belongs_to: int = 0,
+        coordinates: tuple[str | int, ...] = COORDINATES,
+    ) -> Run:
+        model = copy.deepcopy(fresh)
+        history = train(
+            model, description, data, recipe or Recipe(), training, coordinates=coordinates,
+            state=StateFile(Path(state), {"of": belongs_to}, interval), observe=observe,
+        )  # fmt: skip
+        return model.state_dict(), history
+
+    return run
+
+
+def assert_same(one: Run, other: Run) -> None:
+    """Bit by bit, but for the seconds."""
+    assert list(one[0]) == list(other[0])
+    for name in one[0]:
+        assert torch.equal(one[0][name], other[0][name]), name
+    for row, same in zip(one[1], other[1], strict=True):
+        assert {k: repr(v) for k, v in row.items() if k != "seconds"} == {
+            k: repr(v) for k, v in same.items() if k != "seconds"
+        }
+
+
+# ------------------------------------------------------------------ which samples a step takes
+
+
+@given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 5))
+def test_every_pass_is_a_permutation(n: int, size: int, seed: int) -> None:
+    batches = Batches(n, size, ("x", seed))
+    assert batches.size == min(n, size)
+    steps = 4 * batches.steps_per_pass()
+    row = np.concatenate([batches[t] for t in range(steps)])
+    for start in range(0, len(row) - n + 1, n):
+        assert sorted(row[start : start + n]) == list(range(n))
+    assert (batches.steps_per_pass() - 1) * batches.size < n <= batches.steps_per_pass() * batches.size
+
+
+@given(st.integers(1, 30), st.integers(1, 12), st.permutations(range(20)))
+def test_a_batch_does_not_depend_on_what_was_asked_before(n: int, size: int, order: list[int]) -> None:
+    in_turn, asked = Batches(n, size, ("x", 0)), Batches(n, size, ("x", 0))
+    expected = [in_turn[t] for t in range(20)]
+    for t in order:
+        assert np.array_equal(asked[t], expected[t])
+
+
+def test_passes_and_coordinates_differ() -> None:
+    batches = Batches(50, 50, ("x", 0))
+    assert not np.array_equal(batches[0], batches[1])
+    assert not np.array_equal(batches[0], Batches(50, 50, ("x", 1))[0])
+
+
+def test_training_data_keeps_numbers_and_layout(data: TrainingData) -> None:
+    assert data.pixels.shape == (20, 1, SIZE, SIZE)
+    assert data.pixels.dtype == torch.uint8
+    assert data.samples.tolist() == list(range(1, 40, 2))
+    assert data.labels.tolist() == [n % 3 for n in range(1, 40, 2)]
+    assert data.pixels[:, 0, 0, 0].tolist() == [5 * n for n in range(1, 40, 2)]
+
+
+# ------------------------------------------------------------------ optimiser and schedule
+
+
+def test_the_learning_rate_falls_along_a_half_cosine() -> None:
+    factors = [_schedule(step, 10, 0) for step in range(10)]
+    assert factors[0] == 1
+    assert factors[5] == pytest.approx(0.5)
+    assert factors == sorted(factors, reverse=True)
+    assert factors[9] == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.9)))
+
+
+def test_the_warm_up_rises_in_equal_steps_to_one() -> None:
+    factors = [_schedule(step, 12, 4) for step in range(6)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factors[5] < 1
+    assert _schedule(3, 4, 4) == 0.8  # nothing but warm-up
+
+
+def test_two_groups_with_two_learning_rates(fresh: nn.Module) -> None:
+    optimizer = _optimizer(fresh, Training(lr=0.5, backbone_lr_scale=0.1, weight_decay=0.01, momentum=0.8))
+    backbone, last = optimizer.param_groups
+    assert (backbone["lr"], last["lr"]) == (pytest.approx(0.05), 0.5)
+    assert {id(p) for p in last["params"]} == {id(p) for p in head(fresh).parameters()}
+    assert len(backbone["params"]) + 2 == len(list(fresh.parameters()))
+    assert all((g["weight_decay"], g["momentum"], g["nesterov"]) == (0.01, 0.8, True) for g in (backbone, last))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "adabelief", "adadelta", "adagrad", "rmsprop"])
+def test_the_optimisers_of_the_paper(fresh: nn.Module, optimizer: str) -> None:
+    made = _optimizer(
+        fresh, Training(optimizer=optimizer, optimizer_options={"eps": 1e-6} if optimizer != "sgd" else {})
+    )
+    assert [group["base_lr"] for group in made.param_groups] == [pytest.approx(1e-4), 1e-3]
+
+
+def test_options_of_an_optimiser_arrive(fresh: nn.Module) -> None:
+    made = _optimizer(fresh, Training(optimizer="adamw", optimizer_options={"betas": [0.7, 0.8]}))
+    assert list(made.param_groups[0]["betas"]) == [0.7, 0.8]
+
+
+def test_an_option_that_the_optimiser_does_not_have(fresh: nn.Module) -> None:
+    with pytest.raises(UserError) as caught:
+        _optimizer(fresh, Training(optimizer_options={"nonsense": 1}))
+    assert str(caught.value) == (
+        "training.optimizer: timm cannot create the optimiser 'sgd' with {'nonsense': 1}: "
+        "SGD.__init__() got an unexpected keyword argument 'nonsense'."
+    )
+
+
+# ------------------------------------------------------------------ a run
+
+
+def test_the_history_has_a_row_for_the_start_and_each_epoch(run: Callable[..., Run]) -> None:
+    recipe = Recipe()
+    _, history = run(recipe)
+    assert [row["epoch"] for row in history] == [0, 1, 2, 3]
+    assert [row["step"] for row in history] == [0, 3, 6, 9]
+    assert math.isnan(history[0]["loss"])
+    assert all(math.isfinite(row["loss"]) for row in history[1:])
+    assert [row["lr"] for row in history] == pytest.approx([0.05, *(0.05 * _schedule(t, 9, 0) for t in (2, 5, 8))])
+    assert len({row["norm"] for row in history}) == 4
+    assert (recipe.calls, recipe.finished) == (STEPS, 1)
+    assert recipe.smoothing == {0.0}
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_steps(run: Callable[..., Run]) -> None:
+    losses: list[float] = []
+
+    class Noted(Recipe):
+        def loss(self, *arguments: Any, **options: Any) -> Tensor:
+            found = super().loss(*arguments, **options)
+            losses.append(float(found.detach()))
+            return found
+
+    _, history = run(Noted())
+    assert [row["loss"] for row in history[1:]] == pytest.approx([np.mean(losses[t : t + 3]) for t in (0, 3, 6)])
+
+
+def test_steps_per_epoch_can_be_given(run: Callable[..., Run]) -> None:
+    recipe = Recipe()
+    _, history = run(recipe, Training(epochs=2, batch_size=8, steps_per_epoch=4))
+    assert [row["step"] for row in history] == [0, 4, 8]
+    assert recipe.calls == 8
+
+
+def test_the_run_depends_on_its_coordinates_alone(run: Callable[..., Run]) -> None:
+    torch.manual_seed(1)
+    np.random.seed(1)
+    one = run(state="one.pt")
+    torch.manual_seed(2)
+    torch.rand(100)
+    np.random.seed(2)
+    assert_same(run(state="two.pt", interval=1e9), one)
+    other = run(state="three.pt", coordinates=("digits", "run", 4))
+    assert not torch.equal(other[0]["fc.weight"], one[0]["fc.weight"])
+
+
+def test_dropout_has_randomness_of_its_own_at_every_step(run: Callable[..., Run], fresh: nn.Module) -> None:
+    """Two steps on the same batch without learning: only dropout can make their losses differ."""
+    losses = []
+
+    class Noted(Recipe):
+        def loss(self, *arguments: Any, **options: Any) -> Tensor:
+            losses.append(float((found := super().loss(*arguments, **options)).detach()))
+            return found
+
+    assert fresh.drop_rate == 0.3
+    run(Noted(), Training(lr=1e-12, epochs=1, batch_size=20, steps_per_epoch=3, weight_decay=0.0, augmentation=STILL))
+    assert len(set(losses)) == 3
+
+
+def test_the_backbone_stands_still_at_a_scale_of_zero(run: Callable[..., Run], fresh: nn.Module) -> None:
+    weights, _ = run(training=Training(lr=0.05, epochs=1, batch_size=8, backbone_lr_scale=0.0))
+    moved = {name for name, _ in fresh.named_parameters() if not torch.equal(weights[name], fresh.state_dict()[name])}
+    assert moved == {"fc.weight", "fc.bias"}
+
+
+def test_label_smoothing_reaches_the_loss(run: Callable[..., Run]) -> None:
+    recipe = Recipe()
+    run(recipe, Training(epochs=1, batch_size=8, label_smoothing=0.25))
+    assert recipe.smoothing == {0.25}
+
+
+def test_the_loss_of_full_fine_tuning_by_hand() -> None:
+    logits = torch.tensor([[2.0, 0.0, 1.0]])
+    log_p = logits[0] - math.log(math.exp(2) + 1 + math.e)
+    loss = full.Recipe(full.Options()).loss(nn.Identity(), logits, torch.tensor([2]), label_smoothing=0.3)
+    assert float(loss) == pytest.approx(float(-(0.7 * log_p[2] + 0.3 * log_p.mean())), abs=1e-6)
+
+
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_the_gradient_is_clipped(run: Callable[..., Run], fresh: nn.Module, clip: float | None) -> None:
+    """One step of plain SGD moves the weights by lr × gradient."""
+    training = Training(
+        optimizer="momentum", momentum=0.0, weight_decay=0.0, lr=0.1, backbone_lr_scale=1.0, epochs=1,
+        steps_per_epoch=1, batch_size=8, clip_grad=clip,
+    )  # fmt: skip
+    weights, _ = run(training=training)
+    steps = [weights[name] - p.detach() for name, p in fresh.named_parameters()]
+    norm = math.sqrt(sum(float((step.double() ** 2).sum()) for step in steps))
+    if clip:
+        assert norm == pytest.approx(0.1 * clip, rel=1e-3)
+    else:
+        assert norm > 0.1 * 0.1
+
+
+# ------------------------------------------------------------------ interrupted and taken up again
+
+
+@pytest.fixture(scope="module")
+def whole(fresh: nn.Module, description: Architecture, data: TrainingData, tmp_path_factory: Any) -> dict[str, Run]:
+    """The runs that were never interrupted, by optimiser."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    runs = {}
+    for optimizer in ("sgd", "adamw"):
+        model = copy.deepcopy(fresh)
+        state = StateFile(tmp_path_factory.mktemp("whole") / "state.pt", {}, 1e9)
+        training = TRAINING.model_copy(update={"optimizer": optimizer})
+        history = train(
+            model, description, data, Recipe(), training, coordinates=COORDINATES, state=state, observe=observe
+        )  # fmt: skip
+        runs[optimizer] = (model.state_dict(), history)
+    torch.set_num_threads(threads)
+    return runs
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5, 8])
+def test_a_run_taken_up_again_is_the_same(
+    run: Callable[..., Run], whole: dict[str, Run], step: int, optimizer: str
+) -> None:
+    """Before anything was saved, inside an epoch, and at its end; what the process did in between is irrelevant."""
+    training = TRAINING.model_copy(update={"optimizer": optimizer})
+    with pytest.raises(StoppedError):
+        run(Recipe(step, stop), training)
+    torch.manual_seed(step)
+    torch.rand(17)
+    rest = Recipe()
+    assert_same(run(rest, training), whole[optimizer])
+    assert rest.calls == STEPS - step
+
+
+def test_a_run_interrupted_at_every_step_is_the_same(run: Callable[..., Run], whole: dict[str, Run]) -> None:
+    for _ in range(STEPS - 1):
+        with pytest.raises(StoppedError):
+            run(Recipe(1, stop))
+    assert_same(run(), whole["sgd"])
+
+
+def test_a_run_that_ended_before_its_results_were_written(run: Callable[..., Run], whole: dict[str, Run]) -> None:
+    """The state after the last step is saved whatever the interval: only `finish` is left to do."""
+    run(interval=1e9)
+    rest = Recipe()
+    assert_same(run(rest, interval=1e9), whole["sgd"])
+    assert (rest.calls, rest.finished) == (0, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_ends_the_run_after_the_step(
+    run: Callable[..., Run], whole: dict[str, Run], number: signal.Signals
+) -> None:
+    def receive(loss: Tensor) -> Tensor:
+        os.kill(os.getpid(), number)
+        return loss
+
+    handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGUSR1)]
+    recipe = Recipe(4, receive)
+    with pytest.raises(Interrupted) as caught:
+        run(recipe, interval=1e9)
+    assert str(caught.value) == f"interrupted by {number.name}; the state is saved, a rerun goes on from it"
+    assert caught.value.number == number
+    assert (recipe.calls, recipe.finished) == (5, 0)
+    assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGUSR1)] == handlers
+    rest = Recipe()
+    assert_same(run(rest, interval=1e9), whole["sgd"])
+    assert rest.calls == STEPS - 5
+
+
+def test_a_state_of_other_options_is_not_taken_up(
+    run: Callable[..., Run], whole: dict[str, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(StoppedError):
+        run(Recipe(5, stop), belongs_to=1)
+    capsys.readouterr()
+    rest = Recipe()
+    assert_same(run(rest, belongs_to=2), whole["sgd"])
+    assert rest.calls == STEPS
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "state.pt belongs to other options, inputs or code; starting from the beginning"
+
+
+def test_a_damaged_state_is_not_taken_up(
+    run: Callable[..., Run], whole: dict[str, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(StoppedError):
+        run(Recipe(5, stop))
+    content = Path("state.pt").read_bytes()
+    Path("state.pt").write_bytes(content[: len(content) // 2])
+    capsys.readouterr()
+    assert_same(run(), whole["sgd"])
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("state.pt is not readable (")
+    assert first.endswith("); starting from the beginning")
+
+
+# ------------------------------------------------------------------ a loss that is not finite
+
+
+def samples_of(images: Tensor, description: Architecture) -> list[int]:
+    """The numbers of the samples, read off their pixels."""
+    pixels = (images[:, 0, 0, 0] * description.std[0] + description.mean[0]) * 255
+    return sorted(round(float(value) / 5) for value in pixels)
+
+
+@pytest.mark.parametrize("step", [0, 4, 8])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_the_step_and_its_samples_are_named(
+    run: Callable[..., Run], description: Architecture, step: int, value: float
+) -> None:
+    training = TRAINING.model_copy(update={"augmentation": STILL})
+    recipe = Recipe(step, lambda loss: loss * value)
+    with pytest.raises(UserError) as caught:
+        run(recipe, training)
+    assert str(caught.value) == (
+        f"digits/run/3: the loss of step {step} is {value}. "
+        f"Its batch holds the samples {samples_of(recipe.batches[step], description)}. "
+        "Hint: A smaller learning rate, `warmup_steps` or `clip_grad` often helps."
+    )
+    assert len(recipe.batches) == step + 1
+
+
+def test_a_broken_state_is_never_saved(run: Callable[..., Run], whole: dict[str, Run]) -> None:
+    """The weights are spoilt when the loss is looked at; a rerun must not go on from them."""
+    with pytest.raises(UserError):
+        run(Recipe(4, lambda loss: loss * math.nan))
+    rest = Recipe()
+    assert_same(run(rest), whole["sgd"])
+    assert rest.calls == STEPS - 4

@@ -1,0 +1,63 @@
+"""Snakemake's lock on the working directory, where it outlived a Snakemake that was killed.
+
+Snakemake locks a directory with files that it removes when it ends. After a SIGKILL or a power cut they stay, and
+every further call stops until somebody has typed `snakemake --unlock`. Beside them we hold a lock of the operating
+system (flock), which ends with its process however that ends: if nobody holds it, the files are stale.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import IO
+
+STATE = Path(".snakemake")
+
+
+def release_stale_lock() -> None:
+    """Remove Snakemake's lock if its owner has died, then show for the rest of this process that we are at work.
+
+    Several Snakemakes may be at work in one directory, on different results; their locks are left alone while any
+    of them lives. So are those of other hosts that did not end well, since flock may not reach from host to host.
+    """
+    STATE.mkdir(exist_ok=True)
+    own = STATE / f"at_work.{socket.gethostname()}"
+    file = own.open("a+")
+    try:
+        if _alone(file) and not any(other.stat().st_size for other in STATE.glob("at_work.*") if other != own):
+            stale = [*STATE.glob("locks/*.lock")]
+            for lock in stale:
+                lock.unlink()
+            if stale:
+                print("finecal: the Snakemake that had locked this folder was killed; going on", file=sys.stderr)
+        fcntl.flock(file, fcntl.LOCK_SH)
+    except OSError:  # a file system without flock: as if this module did not exist
+        file.close()
+        return
+    _note(file, f"process {os.getpid()}\n")
+    atexit.register(_end, file)
+
+
+def _alone(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _note(file: IO[str], text: str) -> None:
+    file.truncate(0)
+    file.write(text)
+    file.flush()
+
+
+def _end(file: IO[str]) -> None:
+    """The last one to leave empties the file: then all have ended well."""
+    if _alone(file):
+        _note(file, "")
+    file.close()
