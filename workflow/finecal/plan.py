@@ -37,7 +37,8 @@ class Plan:
             raise UserError("no study is selected", where="studies")
         self.studies: dict[str, Study] = {name: load_study(name) for name in self.names}
         self._options: dict[tuple[str, ...], tuple[Options, str]] = {}
-        self._members: dict[RunKey, list[Study]] = {}
+        self._members: dict[RunKey, list[str]] = {}
+        self._calibrators: dict[tuple[str, ...], Options] = {}
         for name, study in self.studies.items():
             self._register(name, study)
 
@@ -51,17 +52,20 @@ class Plan:
         """All fine-tuning runs, those on all classes included."""
         return tuple(self._members)
 
+    def studies_of(self, run: RunKey) -> tuple[str, ...]:
+        """The selected studies that contain a run."""
+        return tuple(self._members[self.known(run)])
+
     def calibrators(self, run: RunKey) -> Options:
         """Name → {calibrator, options} of a run, joined over the studies that contain it."""
-        joined: Options = {}
-        for study in self._members[self.known(run)]:
-            for name, use in study.calibrators.items():
-                built_in = use.calibrator or name
-                joined[name] = {
-                    "calibrator": built_in,
-                    "options": plugin_options("calibrator", built_in, use.options).model_dump(),
-                }
-        return joined
+        return self.joined_calibrators(self.studies_of(run))
+
+    def joined_calibrators(self, studies: tuple[str, ...]) -> Options:
+        """Name → {calibrator, options} of all calibrators of some studies, in their order."""
+        if studies not in self._calibrators:
+            names = dict.fromkeys(name for study in studies for name in self.studies[study].calibrators)
+            self._calibrators[studies] = {name: self._options[("calibrator", name)][0] for name in names}
+        return self._calibrators[studies]
 
     def reads(self, run: RunKey) -> frozenset[str]:
         """The data that the calibrators of a run read, all taken together."""
@@ -70,7 +74,7 @@ class Plan:
 
     def has_oracle(self, run: RunKey) -> bool:
         """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""
-        return any(study.oracle_fine_tuning for study in self._members[self.known(run)])
+        return any(self.studies[name].oracle_fine_tuning for name in self.studies_of(run))
 
     def known(self, run: RunKey) -> RunKey:
         """The run itself if a selected study contains it; else a UserError that names what does not fit."""
@@ -132,7 +136,7 @@ class Plan:
             options = plugin_options("calibrator", built_in, use_.options).model_dump(mode="json")
             self._set(name, {"calibrator": built_in, "options": options}, "calibrator", calibrator)
         for run in _runs(study):
-            self._members.setdefault(run, []).append(study)
+            self._members.setdefault(run, []).append(name)
 
     def _register_backbone(self, name: str, study: Study, dataset: str, backbone: str) -> None:
         use = study.backbones[backbone]

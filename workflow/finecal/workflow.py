@@ -22,6 +22,20 @@ T = TypeVar("T")
 TABLES = plugins.names("table")
 FIGURES = plugins.names("figure")
 
+# The wildcards on which a stage's options depend.
+COORDINATES: dict[str, tuple[str, ...]] = {
+    "prepare": ("dataset",),
+    "split": ("dataset", "split"),
+    "pretrain": ("dataset", "backbone"),
+    "extract": ("dataset", "backbone"),
+    "finetune": ("dataset", "backbone", "recipe"),
+    "pseudo": ("dataset", "backbone", "recipe"),
+    "aggregate": (),
+    "table": ("table",),
+    "figure": ("figure",),
+    "report": (),
+}
+
 
 def or_stop(make: Callable[[], T]) -> T:
     """The result; a UserError ends Snakemake with its one paragraph and status 2, without a traceback."""
@@ -50,48 +64,39 @@ class Workflow:
         # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
         self.threads = 1
         self.gpus = _gpus(self.settings.device)
+        self._stages: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def stage(self, stage: str, wildcards: Any = None) -> dict[str, Any]:
         """What decides the result of a job besides its inputs: options and code.
 
         One dict of plain types with sorted keys: Snakemake compares the values of `params` without their names,
-        and drops those it cannot represent.
+        and drops those it cannot represent. Jobs that differ in split and seed only share one.
         """
-        options: dict[str, Any] = {}
-        extra: list[Path] = []
-        if stage in ("calibrate", "evaluate"):
-            run = or_stop(lambda: self.plan.known(run_key(wildcards)))
-            options = self.plan.calibrators(run)
-            extra = plugin_files("calibrator", {use["calibrator"] for use in options.values()})
-        elif stage in ("table", "figure"):
-            name = getattr(wildcards, stage)
-            options = {"studies": list(self.settings.studies)}
-            extra = plugin_files(stage, [name])
-        elif stage == "report":
-            options = {"studies": list(self.settings.studies)}
-            extra = [*plugin_files("table", TABLES)]
-        elif stage == "aggregate":
-            options = {"studies": list(self.settings.studies)}
-        else:
-            options = or_stop(lambda: self._options(stage, wildcards))
-            if stage == "prepare":
-                extra = plugin_files("dataset", [options["source"]])
-            elif stage in ("finetune", "pseudo"):
-                extra = plugin_files("recipe", [options["recipe"]])
-        return {"code": digests(stage, extra), "options": _sorted(options)}
+        key = or_stop(lambda: self._what_decides(stage, wildcards))
+        if (stage, *key) not in self._stages:
+            options, extra = or_stop(lambda: self._resolve(stage, key))
+            self._stages[(stage, *key)] = {"code": digests(stage, extra), "options": _sorted(options)}
+        return self._stages[(stage, *key)]
 
-    def _options(self, stage: str, wildcards: Any) -> dict[str, Any]:
-        keys = {
-            "prepare": ("dataset",),
-            "split": ("dataset", "split"),
-            "pretrain": ("dataset", "backbone"),
-            "extract": ("dataset", "backbone"),
-            "finetune": ("dataset", "backbone", "recipe"),
-            "pseudo": ("dataset", "backbone", "recipe"),
-        }
+    def _what_decides(self, stage: str, wildcards: Any) -> tuple[str, ...]:
+        """The coordinates on which a stage's options depend; for calibrators, the studies that contain the run."""
+        if stage in ("calibrate", "evaluate"):
+            return self.plan.studies_of(run_key(wildcards))
         if stage in ("finetune", "pseudo"):
             self.plan.known(run_key(wildcards))
-        return self.plan.options(stage, *(getattr(wildcards, key) for key in keys[stage]))
+        return tuple(getattr(wildcards, name) for name in COORDINATES[stage])
+
+    def _resolve(self, stage: str, key: tuple[str, ...]) -> tuple[dict[str, Any], list[Path]]:
+        """Options of a stage, and the plugin files that it uses."""
+        if stage in ("calibrate", "evaluate"):
+            options = self.plan.joined_calibrators(key)
+            return options, plugin_files("calibrator", {use["calibrator"] for use in options.values()})
+        if stage in ("aggregate", "table", "figure", "report"):
+            used = {"table": ("table", key), "figure": ("figure", key), "report": ("table", TABLES)}
+            return {"studies": list(self.settings.studies)}, plugin_files(*used[stage]) if stage in used else []
+        options = self.plan.options(stage, *key)
+        plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
+        return options, plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
 
     def calibration_inputs(self, wildcards: Any) -> dict[str, str]:
         """The files that the calibrators of a run read."""

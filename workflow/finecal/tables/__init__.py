@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finecal import artifacts, plugins, wording
+from finecal import artifacts, plugins
 
 if TYPE_CHECKING:
     import pandas as pd
