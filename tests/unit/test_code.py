@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,12 +56,17 @@ PLUGINS = {
 }
 
 
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
+
+
 def imports_of(file: Path, stage: str) -> Iterator[str]:
     """The files of finecal that a file imports, at its top or inside functions, but not for types alone.
 
     A module with several stages has one function for each: only that of `stage` counts.
     """
-    pending: list[ast.AST] = list(ast.parse(file.read_text("utf-8")).body)
+    pending: list[ast.AST] = list(tree(file).body)
     while pending:
         node = pending.pop()
         if isinstance(node, ast.FunctionDef) and node.name in STAGE_FILES and node.name != stage:
@@ -90,11 +96,13 @@ def files_of(dotted: str) -> Iterator[str]:
                 yield file.relative_to(PACKAGE).as_posix()
 
 
+@cache
 def has_code(file: Path) -> bool:
     """Whether there is more than a docstring in a file."""
-    return any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_text("utf-8")).body)
+    return any(not isinstance(node, ast.Expr) for node in tree(file).body)
 
 
+@cache
 def closure(stage: str) -> set[str]:
     """All files that decide a stage's result, as far as imports tell."""
     entry = MODULES.get(stage, f"stages/{stage}.py")

@@ -214,6 +214,7 @@ def test_the_pretrained_logits_are_no_run(key: RunKey) -> None:
         "results/digits/printed-handwritten/test_resnet/full/half0/seed",
         "results/digits/printed-handwritten/test_resnet/full/half0/seed01",  # would be a second name of seed1
         "results/digits/printed-handwritten/test_resnet/full/half0/seed-1",
+        "results/digits/printed-handwritten/test_resnet/pretrained/half0/seed0",  # a name kept for the pretrained model
         "other/digits/printed-handwritten/test_resnet/full/half0/seed0",
         "/results/digits/printed-handwritten/test_resnet/full/half0/seed0",
         "results//printed-handwritten/test_resnet/full/half0/seed0",

@@ -87,6 +87,19 @@ class Recipe(full.Recipe):
         self.finished += 1
 
 
+class Noted(Recipe):
+    """Full fine-tuning that notes the loss of every step."""
+
+    def __init__(self, losses: list[float]) -> None:
+        super().__init__()
+        self.losses = losses
+
+    def loss(self, *arguments: Any, **options: Any) -> Tensor:
+        found = super().loss(*arguments, **options)
+        self.losses.append(float(found.detach()))
+        return found
+
+
 class StoppedError(Exception):
     pass
 
@@ -234,14 +247,7 @@ def test_the_history_has_a_row_for_the_start_and_each_epoch(run: Callable[..., R
 
 def test_the_loss_of_an_epoch_is_the_mean_of_its_steps(run: Callable[..., Run]) -> None:
     losses: list[float] = []
-
-    class Noted(Recipe):
-        def loss(self, *arguments: Any, **options: Any) -> Tensor:
-            found = super().loss(*arguments, **options)
-            losses.append(float(found.detach()))
-            return found
-
-    _, history = run(Noted())
+    _, history = run(Noted(losses))
     assert [row["loss"] for row in history[1:]] == pytest.approx([np.mean(losses[t : t + 3]) for t in (0, 3, 6)])
 
 
@@ -264,18 +270,24 @@ def test_the_run_depends_on_its_coordinates_alone(run: Callable[..., Run]) -> No
     assert not torch.equal(other[0]["fc.weight"], one[0]["fc.weight"])
 
 
-def test_dropout_has_randomness_of_its_own_at_every_step(run: Callable[..., Run], fresh: nn.Module) -> None:
-    """Two steps on the same batch without learning: only dropout can make their losses differ."""
-    losses = []
-
-    class Noted(Recipe):
-        def loss(self, *arguments: Any, **options: Any) -> Tensor:
-            losses.append(float((found := super().loss(*arguments, **options)).detach()))
-            return found
-
+@pytest.mark.parametrize("jitter", [0.0, 0.3])
+def test_every_step_has_randomness_of_its_own(fresh: nn.Module, description: Architecture, jitter: float) -> None:
+    """Equal samples and no learning: only dropout makes losses differ, and only augmentation makes images differ."""
+    pixels = np.full((8, SIZE, SIZE, 1), 100, np.uint8)
+    same = TrainingData.of(pixels, np.ones(8, np.int32), np.ones(8, bool), torch.device("cpu"))
+    augmentation = STILL.model_copy(update={"color_jitter": jitter})
+    training = Training(
+        lr=1e-12, weight_decay=0.0, batch_size=8, epochs=1, steps_per_epoch=4, augmentation=augmentation
+    )
+    losses: list[float] = []
+    recipe = Noted(losses)
+    train(
+        copy.deepcopy(fresh), description, same, recipe, training, coordinates=COORDINATES,
+        state=StateFile(Path("state.pt"), {}, 1e9), observe=observe,
+    )  # fmt: skip
     assert fresh.drop_rate == 0.3
-    run(Noted(), Training(lr=1e-12, epochs=1, batch_size=20, steps_per_epoch=3, weight_decay=0.0, augmentation=STILL))
-    assert len(set(losses)) == 3
+    assert len(set(losses)) == 4
+    assert len({images.numpy().tobytes() for images in recipe.batches}) == (4 if jitter else 1)
 
 
 def test_the_backbone_stands_still_at_a_scale_of_zero(run: Callable[..., Run], fresh: nn.Module) -> None:

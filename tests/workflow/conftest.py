@@ -8,6 +8,8 @@ at which jobs Snakemake would run.
 from __future__ import annotations
 
 import fcntl
+import functools
+import json
 import os
 import re
 import shutil
@@ -82,6 +84,27 @@ def jobs(**named: list[str]) -> Jobs:
     }
 
 
+def _environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "COV"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**kept, "PATH": path, "CUDA_VISIBLE_DEVICES": ""}
+
+
+@functools.cache
+def _forks() -> subprocess.Popen[str]:
+    """See forks.py; it ends with this process, since its input does."""
+    script = Path(__file__).with_name("forks.py")
+    return subprocess.Popen(
+        [sys.executable, str(script)], env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def _checked(found: int, output: str, command: list[str], status: int | None) -> str:
+    as_expected = found == status if status is not None else found != 0
+    assert as_expected, f"status {found} of {' '.join(command)}:\n{output}"
+    return output
+
+
 @dataclass(frozen=True)
 class Project:
     """A working directory and the source tree that it is run with."""
@@ -90,9 +113,7 @@ class Project:
     source: Path
 
     def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "COV"))}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**kept, "PATH": path, "PYTHONPATH": str(self.source / "workflow"), "CUDA_VISIBLE_DEVICES": ""}
+        return {**_environment(), "PYTHONPATH": str(self.source / "workflow")}
 
     def start(self, *command: str | Path, log: Path | None = None) -> subprocess.Popen[bytes]:
         """Start a command in the folder, in a process group of its own, its output appended to `log`."""
@@ -108,8 +129,9 @@ class Project:
 
     def run(self, *command: str | Path, status: int | None = 0) -> str:
         """Run a command in the folder; its output, after checking its exit status (None: must not be zero)."""
+        parts = [str(part) for part in command]
         done = subprocess.run(
-            [str(part) for part in command],
+            parts,
             cwd=self.folder,
             env=self.environment(),
             stdout=subprocess.PIPE,
@@ -118,9 +140,7 @@ class Project:
             check=False,
             timeout=400,
         )
-        as_expected = done.returncode == status if status is not None else done.returncode != 0
-        assert as_expected, f"status {done.returncode} of {command}:\n{done.stdout}"
-        return done.stdout
+        return _checked(done.returncode, done.stdout, parts, status)
 
     def snakemake_command(self, *arguments: str) -> list[str]:
         options = ["--snakefile", str(self.source / "Snakefile"), "--directory", str(self.folder)]
@@ -136,10 +156,24 @@ class Project:
         """Rule → outputs of the jobs that Snakemake would run; targets without outputs are left out."""
         return {rule: {o for job in found for o in job["output"]} for rule, found in self.blocks(*arguments).items()}
 
+    def forked(self, *command: str, status: int | None = 0) -> str:
+        """As `run`, for `snakemake` and `finecal`, from a process that has done the imports: see forks.py."""
+        output = self.folder.with_name(f"{self.folder.name}.output")
+        path = self.source / "workflow"
+        request = {"command": command, "folder": str(self.folder), "path": str(path), "output": str(output)}
+        forks = _forks()
+        assert forks.stdin is not None
+        assert forks.stdout is not None
+        print(json.dumps(request), file=forks.stdin, flush=True)
+        return _checked(int(forks.stdout.readline()), output.read_text(), list(command), status)
+
+    def dry_run(self, *arguments: str, status: int | None = 0) -> str:
+        return self.forked(*self.snakemake_command("--dry-run", *arguments), status=status)
+
     def blocks(self, *arguments: str) -> dict[str, list[dict[str, list[str]]]]:
         """Rule → the jobs that Snakemake would run, each with its output and log files, as a dry run prints them."""
         found: dict[str, list[dict[str, list[str]]]] = {}
-        for block in self.snakemake("--dry-run", *arguments).split("\n\n"):
+        for block in self.dry_run(*arguments).split("\n\n"):
             rule = re.search(r"^(?:local)?rule (\w+):$", block, re.MULTILINE)
             lines = dict(re.findall(r"^    (output|log): (.*)$", block, re.MULTILINE))
             if rule and "output" in lines:

@@ -124,6 +124,6 @@ def test_one_file_needs_only_its_ancestors(empty: Project) -> None:
 )
 def test_unknown_run_names_the_known(empty: Project, wrong: str, coordinate: str, known: str) -> None:
     path = f"{RUNS.removesuffix('/full')}/{wrong}/metrics.parquet"
-    one_paragraph(empty.snakemake("--dry-run", path, status=None), coordinate, f"closest first: {known}")
+    one_paragraph(empty.dry_run(path, status=None), coordinate, f"closest first: {known}")
     one_paragraph(empty.finecal("evaluate", path.rpartition("/")[0], status=2), coordinate, f"closest first: {known}")
     assert not empty.path("results").exists()

@@ -75,6 +75,11 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "pretrained/…/head.parquet": {**_PRETRAINED, **_HEAD},
     "pretrained/…/history.parquet": {**_PRETRAINED, **_EPOCH, "acc_y_y": "accuracy of the source's test samples"},
+    "{task}/{backbone}/pretrained/logits.parquet": {
+        **{name: _RUN[name] for name in ("dataset", "task", "backbone")},
+        "recipe": "pretrained",
+        **_LOGITS,
+    },
     "{run}/head.parquet": {**_RUN, **_HEAD},
     "{run}/history.parquet": {
         **_RUN,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 STATE = Path(".snakemake")
+_held: IO[str] | None = None
 
 
 def release_stale_lock() -> None:
@@ -24,11 +25,12 @@ def release_stale_lock() -> None:
     Several Snakemakes may be at work in one directory, on different results; their locks are left alone while any
     of them lives. So are those of other hosts that did not end well, since flock may not reach from host to host.
     """
+    global _held
     STATE.mkdir(exist_ok=True)
     own = STATE / f"at_work.{socket.gethostname()}"
     file = own.open("a+")
     try:
-        if _alone(file) and not any(other.stat().st_size for other in STATE.glob("at_work.*") if other != own):
+        if _alone(file) and not _elsewhere(own):
             stale = [*STATE.glob("locks/*.lock")]
             for lock in stale:
                 lock.unlink()
@@ -40,6 +42,27 @@ def release_stale_lock() -> None:
         return
     _note(file, f"process {os.getpid()}\n")
     atexit.register(_end, file)
+    _held = file
+
+
+def others_at_work() -> str:
+    """Who else is or may be at work in this directory; empty if this process is certainly alone.
+
+    The lock is let go for a moment in between.
+    """
+    if _held is None:
+        return "another Snakemake (the file system has no flock, so nobody knows)"
+    own = STATE / f"at_work.{socket.gethostname()}"
+    alone = _alone(_held)
+    fcntl.flock(_held, fcntl.LOCK_SH)
+    if not alone:
+        return "another Snakemake on this host"
+    hosts = [file.name.removeprefix("at_work.") for file in _elsewhere(own)]
+    return f"a Snakemake on {' and '.join(hosts)}" if hosts else ""
+
+
+def _elsewhere(own: Path) -> list[Path]:
+    return sorted(other for other in STATE.glob("at_work.*") if other != own and other.stat().st_size)
 
 
 def _alone(file: IO[str]) -> bool:

@@ -32,14 +32,20 @@ class Interrupted(Exception):  # noqa: N818 - a request, not an error
 
 
 class Signals:
-    """Notes SIGTERM and SIGUSR1 (a cluster's warnings) instead of dying; the loop looks when it can save."""
+    """Notes a cluster's warnings instead of dying; the loop looks when it can save.
+
+    SIGTERM comes at the time limit, on preemption and on scancel; which signal announces it is a site's or a
+    user's choice. Under Snakemake it is SIGURG, which all other processes of the job ignore.
+    """
+
+    WARNINGS = (signal.SIGTERM, signal.SIGURG, signal.SIGUSR1)
 
     def __init__(self) -> None:
         self.received: int | None = None
 
     def __enter__(self) -> Signals:
         # The handler only sets a flag: signals may arrive together, and a handler that logs is not re-entrant.
-        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGUSR1)}
+        self._before = {s: signal.signal(s, self._note) for s in self.WARNINGS}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -119,7 +119,7 @@ def train(
     UserError
         If a loss is not finite: with the step and the samples of the batch.
     Interrupted
-        After SIGTERM or SIGUSR1, once the state is saved.
+        After SIGTERM, SIGURG or SIGUSR1, once the state is saved.
     """
     device = data.labels.device
     batches = Batches(len(data.samples), training.batch_size, coordinates)

@@ -60,11 +60,20 @@ class Workflow:
         self.plan = Plan(self.settings.studies)
         _check_writable(Path("results"))
         self.study_option = "--study " + " ".join(self.settings.studies)
-        self.torch_options = f"--device {self.settings.device} --state-interval {self.settings.state_interval:g}"
         # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
         self.threads = 1
-        self.gpus = _gpus(self.settings.device)
         self._stages: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def torch_options(self, *, on_cluster: bool) -> str:
+        """What a job that runs models is told; on a cluster `auto` means the GPU that the job has asked for."""
+        device = "cuda" if on_cluster and self.settings.device == "auto" else self.settings.device
+        return f"--device {device} --state-interval {self.settings.state_interval:g}"
+
+    def gpus(self, *, on_cluster: bool) -> int:
+        """GPUs of a job that runs models: on `auto` one, except on this machine if it has none."""
+        if self.settings.device == "auto":
+            return int(on_cluster or any(Path("/dev").glob("nvidia[0-9]*")))
+        return int(self.settings.device == "cuda")
 
     def stage(self, stage: str, wildcards: Any = None) -> dict[str, Any]:
         """What decides the result of a job besides its inputs: options and code.
@@ -138,11 +147,6 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _sorted(value[key]) for key in sorted(value)}
     return [_sorted(entry) for entry in value] if isinstance(value, (list, tuple)) else value
-
-
-def _gpus(device: str) -> int:
-    """GPUs of a job: on `auto` one if this machine has any, since there it is the machine of the jobs too."""
-    return int(device == "cuda" or (device == "auto" and any(Path("/dev").glob("nvidia[0-9]*"))))
 
 
 def _check_writable(folder: Path) -> None:

@@ -1,17 +1,18 @@
 """The plan of the selected studies, and what every rule needs of it."""
 
 import os
+import time
 
-from finecal import paths, plugins
+from finecal import cluster, paths, plugins
 from finecal.lock import release_stale_lock
 from finecal.workflow import TABLES, FIGURES, Workflow, or_stop
 
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
 
-# On a cluster (`nodes` is --jobs) the jobs of a killed Snakemake live on, so there a person looks before unlocking.
-if workflow.is_main_process and workflow.resource_settings.nodes is None:
+if workflow.is_main_process:
     release_stale_lock()
+    STARTED = time.time()
 
 
 # Parts of commands: which studies are selected, and where jobs run. Neither makes a finished result out of date, so
@@ -21,7 +22,11 @@ def STUDY(wildcards, threads):
 
 
 def TORCH(wildcards, threads):
-    return WORKFLOW.torch_options
+    return WORKFLOW.torch_options(on_cluster=workflow.remote_exec)
+
+
+def GPUS(wildcards):
+    return WORKFLOW.gpus(on_cluster=workflow.remote_exec or workflow.non_local_exec)
 
 
 CONDA = "../../envs/finecal.yaml"
@@ -48,3 +53,21 @@ localrules:
     figure2,
     figure3,
     figure7,
+
+
+def on_slurm():
+    return workflow.executor_plugin.name == "slurm"
+
+
+onstart:
+    if on_slurm():
+        partitions = {
+            job.resources.get("slurm_partition")
+            for job in workflow.dag.needrun_jobs()
+        }
+        or_stop(lambda: cluster.prepare(partitions - {None}))
+
+
+onerror:
+    if on_slurm():
+        cluster.explain_failure(STARTED)

@@ -15,7 +15,7 @@ rule extract_pretrained_logits:
         CONDA
     threads: WORKFLOW.threads
     resources:
-        gpu=WORKFLOW.gpus,
+        gpu=GPUS,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
@@ -39,7 +39,7 @@ rule extract_logits:
         CONDA
     threads: WORKFLOW.threads
     resources:
-        gpu=WORKFLOW.gpus,
+        gpu=GPUS,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:

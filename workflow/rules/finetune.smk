@@ -21,7 +21,7 @@ rule finetune_model:
         CONDA
     threads: WORKFLOW.threads
     resources:
-        gpu=WORKFLOW.gpus,
+        gpu=GPUS,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
@@ -49,7 +49,7 @@ rule finetune_pseudo_splits:
         CONDA
     threads: WORKFLOW.threads
     resources:
-        gpu=WORKFLOW.gpus,
+        gpu=GPUS,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 360 * attempt,
     params:

@@ -16,7 +16,7 @@ rule pretrain_model:
         CONDA
     threads: WORKFLOW.threads
     resources:
-        gpu=WORKFLOW.gpus,
+        gpu=GPUS,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 240 * attempt,
     params:

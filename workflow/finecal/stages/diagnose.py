@@ -89,6 +89,8 @@ def read_logits(path: Path) -> tuple[Predictions, list[str]]:
                 f"the column {name!r} is missing", where=str(path), why=f"It has {', '.join(arrays) or 'none'}"
             )
     labels, logits, features = arrays["label"], arrays["logits"], arrays.get("features")
+    if len(labels) == 0:
+        raise UserError("there is no sample", where=str(path))
     for name, array in (("logits", logits), ("features", features)):
         if array is not None and (array.ndim != 2 or array.dtype.kind != "f"):
             raise UserError(
@@ -97,8 +99,6 @@ def read_logits(path: Path) -> tuple[Predictions, list[str]]:
             )  # fmt: skip
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(f"label has type {labels.dtype}", where=str(path), why="Labels are integers, counted from 0")
-    if len(labels) == 0:
-        raise UserError("there is no sample", where=str(path))
     for name, array in arrays.items():
         if len(array) != len(labels):
             raise UserError(f"{name} has {len(array)} rows, label has {len(labels)}", where=str(path))
@@ -108,7 +108,7 @@ def read_logits(path: Path) -> tuple[Predictions, list[str]]:
         subset = arrays["subset"].astype(str)
         wrong = sorted(set(subset) - {"train", "test"})
         if wrong:
-            raise UserError(f"subset has the value {wrong[0]!r}", where=str(path), why="It is 'train' or 'test'")
+            raise UserError(f"subset has the value {str(wrong[0])!r}", where=str(path), why="It is 'train' or 'test'")
         test = subset == "test"
     else:
         test = np.ones(len(labels), dtype=bool)
@@ -118,14 +118,17 @@ def read_logits(path: Path) -> tuple[Predictions, list[str]]:
 
 
 def _arrays_of_parquet(path: Path) -> dict[str, np.ndarray]:
-    table = read_table(path)
+    try:
+        table = read_table(path)
+    except UserError as error:  # without the hint to delete it: this file is the user's own
+        raise UserError(error.what, where=error.where, why=error.why) from error
     arrays: dict[str, np.ndarray] = {}
     for name in ("label", "logits", "features", "subset"):
         if name in table.column_names:
             column = table[name]
             if column.null_count:
                 raise UserError(f"the column {name!r} has {column.null_count} empty values", where=str(path))
-            is_list = pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type)
+            is_list = pa.types.is_nested(column.type)
             try:
                 arrays[name] = matrix(column) if is_list else column.to_numpy()
             except UserError as error:
@@ -146,12 +149,11 @@ def _arrays_of_npz(path: Path) -> dict[str, np.ndarray]:
 def _mask(text: str, num_classes: int) -> np.ndarray:
     """The (C,) mask of S from numbers separated by commas, or from a file with one per line."""
     where = "--fine-tuning"
-    if Path(text).is_file():
-        parts, where = Path(text).read_text("utf-8").split("\n"), text
-    else:
-        parts = text.split(",")
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.lstrip("-").isdigit() for part in parts if part) and Path(text).is_file():
+        parts, where = [line.strip() for line in Path(text).read_text("utf-8").split("\n")], text
     numbers: list[str | int] = []
-    for part in (p.strip() for p in parts):
+    for part in parts:
         if part:
             if not part.lstrip("-").isdigit():
                 raise UserError(

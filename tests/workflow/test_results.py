@@ -1,0 +1,114 @@
+"""What a finished results folder holds: documented columns, provenance, no pickle, reports that need no network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import RUNS, Project
+from safetensors import safe_open
+
+from finecal import artifacts, plugins
+from finecal.columns import COLUMNS, METRICS
+
+PROVENANCE = {"version", "commit", "command", "options", "libraries", "device", "inputs"}
+
+
+@pytest.fixture(scope="module")
+def tables(complete: Project) -> dict[str, pq.FileMetaData]:
+    """Path below results → schema, of every Parquet file."""
+    return {str(f.relative_to(complete.path("results"))): pq.read_schema(f) for f in
+            sorted(complete.path("results").rglob("*.parquet"))}  # fmt: skip
+
+
+def documented(file: str) -> str | None:
+    """The entry of COLUMNS that describes a file; None for the tables made of others."""
+    run = RUNS.removeprefix("results/")
+    if file.startswith(("tables/", "figures/")):
+        return None
+    if file.startswith(run):
+        return "{run}/" + "/".join(file.removeprefix(run).split("/")[3:])
+    name = file.removeprefix("digits/")
+    patterns = {
+        r"images/\w+\.parquet": "images/{domain}.parquet",
+        r"splits/\w+\.parquet": "splits/{split}.parquet",
+        r"pretrained/.*/(\w+\.parquet)": r"pretrained/…/\1",
+        r"printed-handwritten/test_resnet/pretrained/logits.parquet": "{task}/{backbone}/pretrained/logits.parquet",
+    }
+    return next(re.sub(p, r, name) for p, r in patterns.items() if re.fullmatch(p, name))
+
+
+def test_columns_are_the_documented(tables: dict[str, pq.FileMetaData]) -> None:
+    seen = set()
+    for file, schema in tables.items():
+        entry = documented(file)
+        if entry is not None:
+            assert schema.names == list(COLUMNS[entry]), file
+            seen.add(entry)
+    assert seen == {entry for entry in COLUMNS if not entry.startswith(("tables/", "figures/"))}
+
+
+def test_metrics_are_the_documented(complete: Project) -> None:
+    metrics = pq.read_table(complete.path("results/tables/metrics.parquet"))
+    assert set(metrics["metric"].to_pylist()) == set(METRICS)
+
+
+def test_every_table_says_where_it_comes_from(complete: Project, tables: dict[str, pq.FileMetaData]) -> None:
+    hashes = {file: hashlib.sha256(complete.path(file).read_bytes()).hexdigest() for file in complete.files()}
+    for file, schema in tables.items():
+        record = json.loads(schema.metadata[artifacts.PROVENANCE])
+        assert set(record) == PROVENANCE, file
+        assert record["command"].startswith("finecal "), file
+        assert record["device"] == "cpu"
+        assert record["libraries"].keys() == set(artifacts.LIBRARIES)
+        assert bool(record["inputs"]) != file.startswith("digits/images/"), file
+        for path, found in record["inputs"].items():
+            assert hashes[path] == found, f"{file} was made from another {path}"
+
+
+def test_weights_say_where_they_come_from(complete: Project) -> None:
+    for file in complete.path("results").rglob("*.safetensors"):
+        with safe_open(file, "numpy") as opened:
+            record = json.loads(opened.metadata()["finecal"])
+        assert set(record) == {*PROVENANCE, "architecture"}
+        assert record["inputs"]
+
+
+def test_nothing_is_pickled(complete: Project) -> None:
+    kinds = {Path(file).suffix for file in complete.files()}
+    assert kinds <= {".parquet", ".safetensors", ".csv", ".md", ".tex", ".svg", ".png", ".html", ".yaml"}
+    for file in complete.files():
+        path = complete.path(file)
+        assert not zipfile.is_zipfile(path), f"{file} may be torch's format"
+        assert path.read_bytes()[:1] != b"\x80", f"{file} begins as a pickle"
+
+
+def assert_self_contained(page: str) -> None:
+    """The page loads nothing: no address in any place from which a browser would fetch."""
+    loaded = re.findall(r"""<(?:script|img|link|iframe|image|use)\b[^>]*?(?:src|href)=["']?([^"'\s>]+)""", page)
+    assert [address for address in loaded if not address.startswith(("data:", "#"))] == []
+    assert not re.search(r"""@import|url\(["']?(?:https?:)?//""", page)
+
+
+def test_page_needs_no_network(complete: Project) -> None:
+    page = complete.path("results/report.html").read_text()
+    assert_self_contained(page)
+    assert len(re.findall("data:image|<svg", page)) >= 4
+
+
+@pytest.mark.slow
+def test_snakemakes_report(project: Project) -> None:
+    """`snakemake --report` holds the tables, the figures, the page, each with its caption."""
+    project.snakemake("--report", "report.html")
+    page = project.path("report.html").read_text()
+    captions = [plugins.description(kind, name) for kind in ("table", "figure") for name in plugins.names(kind)]
+    assert len(captions) >= 6
+    captions.append(project.source.joinpath("workflow/report/report.rst").read_text().strip())
+    for caption in captions:
+        assert caption in page
+    assert_self_contained(page)
