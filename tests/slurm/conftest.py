@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,6 @@ from mini_cluster import (
     copy_project,
     copy_sources,
     run_folder,
-    slurm,
-    wait_until,
 )
 
 
@@ -70,21 +69,21 @@ def prepared(source: Path, cluster: Cluster, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def undisturbed(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The short run, computed on this machine without any disturbance."""
-    project = copy_project(prepared, tmp_path_factory.mktemp("undisturbed") / "project")
-    project.run_here(f"{run_folder('short')}/metrics.parquet")
-    return project
+def undisturbed(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """A recipe's run, computed on this machine without any disturbance."""
+
+    @cache
+    def made(recipe: str) -> Project:
+        project = copy_project(prepared, tmp_path_factory.mktemp("undisturbed") / recipe)
+        project.run_here(f"{run_folder(recipe)}/metrics.parquet")
+        return project
+
+    return made
 
 
 @pytest.fixture
-def project(prepared: Project, cluster: Cluster, tmp_path: Path) -> Iterator[Project]:
+def project(prepared: Project, tmp_path: Path) -> Iterator[Project]:
     """A project before fine-tuning; its Snakemakes and jobs end with the test."""
     made = copy_project(prepared, tmp_path / "project")
     yield made
-    for process in made.started:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    slurm("scancel", "--me")
-    wait_until(lambda: not slurm("squeue", "-h"), 90, "the cancelled jobs to end")
+    made.stop()

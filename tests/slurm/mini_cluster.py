@@ -192,7 +192,7 @@ TINY: dict[str, Any] = {
     },
     "recipes": {
         "short": {"recipe": "full", "training": {"epochs": 6}},
-        "long": {"recipe": "full", "training": {"epochs": 80}},
+        "long": {"recipe": "full", "training": {"epochs": 100}},
     },
     "training": {"lr": 0.03, "backbone_lr_scale": 0.1, "steps_per_epoch": 40, "batch_size": 32},
     "splits": {"half": {"kind": "random", "fraction": 0.5, "seed": 0}},
@@ -219,6 +219,7 @@ class Project:
 
     folder: Path
     source: Path
+    before: list[str] = field(default_factory=list)  # in front of Snakemake's command
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
@@ -228,7 +229,7 @@ class Project:
 
     def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start Snakemake on the cluster, as a person would in a clone, with its output in `snakemake.log`."""
-        command = ["snakemake", *SLURM, *arguments, "--directory", str(self.folder)]
+        command = [*self.before, "snakemake", *SLURM, *arguments, "--directory", str(self.folder)]
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=self.source, env={**self.environment(), **(environment or {})}, stdout=log,
@@ -248,6 +249,22 @@ class Project:
     def run(self, *arguments: str, status: int | None = 0, environment: dict[str, str] | None = None) -> str:
         return self.finish(self.start(*arguments, environment=environment), status)
 
+    def stop(self) -> None:
+        """End what was started and its jobs."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if jobs := self.jobs():
+            slurm("scancel", *jobs)
+            wait_until(lambda: not self.jobs(), 90, "the cancelled jobs to end")
+
+    def jobs(self, rule: str = "", *options: str) -> list[str]:
+        """The numbers of this project's jobs that wait or run, all or those of a rule."""
+        place = f"{self.folder}/.snakemake/slurm_logs/{rule and f'rule_{rule}/'}"
+        jobs = slurm("squeue", "-h", *options, "-O", "JobID:20,STDOUT:1000").splitlines()
+        return [job.split()[0] for job in jobs if place in job]
+
     def run_here(self, *arguments: str) -> None:
         """Run Snakemake on this machine, undisturbed."""
         command = ["snakemake", "--cores", "1", *arguments, "--directory", str(self.folder)]
@@ -263,17 +280,11 @@ class Project:
     def path(self, *parts: str) -> Path:
         return self.folder.joinpath(*parts)
 
-    def job(self, rule: str = "finetune_model", state: str = "RUNNING", seconds: float = 120) -> str:
-        """The number of this project's job of a rule, once it is in a state."""
+    def job(self, rule: str = "finetune_model") -> str:
+        """The number of this project's running job of a rule."""
+        return str(wait_until(lambda: self.jobs(rule, "-t", "RUNNING"), 120, f"a running job of {rule}")[0])
 
-        def found() -> str:
-            jobs = slurm("squeue", "-h", "-t", state, "-O", "JobID:20,STDOUT:1000").splitlines()
-            mine = [job.split()[0] for job in jobs if f"{self.folder}/.snakemake/slurm_logs/rule_{rule}/" in job]
-            return mine[0] if mine else ""
-
-        return str(wait_until(found, seconds, f"a {state} job of {rule}"))
-
-    def wait_for_state(self, recipe: str = "short", seconds: float = 120) -> str:
+    def wait_for_state(self, recipe: str = "short", seconds: float = 240) -> str:
         """Wait until a training has saved its state; its job."""
         state = self.path(run_folder(recipe).replace("results", "state"), "state.pt")
         wait_until(state.is_file, seconds, str(state))

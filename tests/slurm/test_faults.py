@@ -1,27 +1,226 @@
-"""Each fault on the real SLURM, ending with the numbers of an undisturbed run on this machine."""
+"""Each fault on the real SLURM, ending with the numbers of an undisturbed run on this machine.
+
+A job mostly waits, for SLURM and for the next question about its state, so the tests run side by side: the first
+one starts all that are selected. Those that hit the whole cluster come last, one at a time.
+"""
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
-from mini_cluster import GPU, Project, run_folder, slurm
+from mini_cluster import GPU, Cluster, Project, copy_project, run_folder, slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-METRICS = f"{run_folder('short')}/metrics.parquet"
+MODEL = f"{run_folder('short')}/model.safetensors"
+LONG = f"{run_folder('long')}/model.safetensors"
+RESUMED = r"going on from step \d+"
+
+Scenario = Callable[[Project, Cluster], None]
+SIDE_BY_SIDE: dict[str, Scenario] = {}
 
 
-def assert_as_undisturbed(project: Project, undisturbed: Project, recipe: str = "short") -> None:
+def side_by_side(scenario: Scenario) -> Scenario:
+    SIDE_BY_SIDE[scenario.__name__] = scenario
+    return scenario
+
+
+@side_by_side
+def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
+    """The training needs at least three limits of a minute; SLURM's warning comes half a minute before at most."""
+    limits = ["--set-resources", "finetune_model:runtime=1", "--retries", "12"]
+    warning = ["--default-resources", "slurm_extra=--signal=URG@1", "mem_mb=4000", "runtime=30"]
+    said = project.run(LONG, *limits, *warning)
+    assert said.count("Trying to restart job") >= 2, said[-3000:]
+    assert re.search(RESUMED, project.training_log("long"))
+
+
+@side_by_side
+def scancel(project: Project, _: Cluster) -> None:
+    running = project.start(MODEL, "--set-resources", GPU)
+    slurm("scancel", project.wait_for_state())
+    assert "SLURM status is: 'CANCELLED'" in project.finish(running)
+    assert re.search(RESUMED, project.training_log())
+
+
+@side_by_side
+def requeue(project: Project, _: Cluster) -> None:
+    """SLURM starts the same job again, and Snakemake notices nothing."""
+    running = project.start(MODEL)
+    slurm("scontrol", "requeue", project.wait_for_state())
+    assert "Trying to restart" not in project.finish(running)
+    assert re.search(RESUMED, project.training_log())
+
+
+@side_by_side
+def main_process_killed(project: Project, _: Cluster) -> None:
+    """The next start takes the lock away, ends the job that was left, and goes on from its state."""
+    running = project.start(MODEL, "--retries", "0")
+    job = project.wait_for_state()
+    with most_trainings_at_a_time(project) as most:
+        running.kill()
+        running.wait()
+        assert any(project.path(".snakemake/locks").iterdir())
+        said = project.run(MODEL, "--retries", "0")
+    assert f"has died. Its 1 job on the cluster ({job}) will be cancelled" in said
+    assert most == [1]
+    assert re.search(RESUMED, project.training_log())
+
+
+@side_by_side
+def out_of_memory(project: Project, _: Cluster) -> None:
+    """SLURM itself kills what takes more than its --mem; the second try has twice as much."""
+    said = project.run(MODEL, "--set-resources", "finetune_model:mem_mb=700 * attempt")
+    assert said.count("Trying to restart job") >= 1
+    assert "memory limit" in "".join(log.read_text() for log in project.path(".snakemake/slurm_logs").rglob("*.log"))
+
+
+@side_by_side
+def results_disk_full(project: Project, _: Cluster) -> None:
+    _disk_full(project, run_folder("short"))
+
+
+@side_by_side
+def state_disk_full(project: Project, _: Cluster) -> None:
+    _disk_full(project, "state")
+
+
+def _disk_full(project: Project, folder: str) -> None:
+    """A clear error and no part of a file; with space again the same command goes on."""
+    disk = project.path(folder)
+    disk.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"nothing may be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        said = project.run(MODEL, "--retries", "0", status=None)
+        assert "no space left to write this file" in said
+        assert "Traceback" not in project.training_log()
+        assert not [p for p in disk.rglob("*") if p.name.startswith(".") or p.name == "model.safetensors"]
+        subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+        project.run(MODEL, "--retries", "0")
+        kept = copy_folder(disk, project.folder / "kept")
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    shutil.copytree(kept, disk, dirs_exist_ok=True)
+    shutil.rmtree(kept)
+
+
+def copy_folder(folder: Path, target: Path) -> Path:
+    subprocess.run(["cp", "-a", folder, target], check=True)
+    return target
+
+
+def node_killed(project: Project, cluster: Cluster) -> None:
+    """Its daemon and all processes of the job die at once: the job starts again on the other node."""
+    running = project.start(MODEL)
+    job = project.wait_for_state()
+    node = slurm("squeue", "-h", "-j", job, "-o", "%N")
+    cluster.kill_node(node)
+    try:
+        said = project.finish(running)
+    finally:
+        cluster.start_node(node)
+    assert "Trying to restart" not in said
+    assert re.search(RESUMED, project.training_log())
+
+
+def controller_restarted(project: Project, cluster: Cluster) -> None:
+    """Neither the job nor Snakemake minds."""
+    running = project.start(MODEL)
+    project.wait_for_state()
+    cluster.stop_controller()
+    time.sleep(5)
+    cluster.start_controller()
+    assert "Trying to restart" not in project.finish(running)
+
+
+ALONE: dict[str, Scenario] = {s.__name__: s for s in (node_killed, controller_restarted)}
+
+
+# ------------------------------------------------------------------ running them
+
+
+def _scenario(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, folder: Path) -> Project:
+    project = copy_project(prepared, folder / name)
+    try:
+        scenario(project, cluster)
+    finally:
+        project.stop()
+    return project
+
+
+@pytest.fixture(scope="session")
+def running(
+    prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[Project]]]:
+    """The selected scenarios that run side by side."""
+    folder = tmp_path_factory.mktemp("faults")
+    selected = [name for name in SIDE_BY_SIDE if any(f"[{name}]" in item.name for item in request.session.items)]
+    with ThreadPoolExecutor(4) as pool:
+        yield {name: pool.submit(_scenario, name, SIDE_BY_SIDE[name], prepared, cluster, folder) for name in selected}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("name", SIDE_BY_SIDE)
+def test_fault(name: str, running: dict[str, Future[Project]], undisturbed: Callable[[str], Project]) -> None:
+    assert_as_undisturbed(
+        running[name].result(timeout=900), undisturbed, "long" if name.startswith("time") else "short"
+    )
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_fault_of_the_cluster(
+    name: str, prepared: Project, cluster: Cluster, undisturbed: Callable[[str], Project], tmp_path: Path
+) -> None:
+    assert_as_undisturbed(_scenario(name, ALONE[name], prepared, cluster, tmp_path), undisturbed, "short")
+
+
+def assert_as_undisturbed(project: Project, undisturbed: Callable[[str], Project], recipe: str) -> None:
     """The numbers are those of the undisturbed run to the last bit, and nothing half-done is left."""
+    project.run_here(f"{run_folder(recipe)}/metrics.parquet")
+    expected = undisturbed(recipe)
     for name in ("metrics", "curve", "logits"):
         file = f"{run_folder(recipe)}/{name}.parquet"
-        assert pq.read_table(project.path(file)).equals(pq.read_table(undisturbed.path(file))), file
+        assert pq.read_table(project.path(file)).equals(pq.read_table(expected.path(file))), file
+    assert (
+        project.path(MODEL if recipe == "short" else LONG).read_bytes()
+        == expected.path(MODEL if recipe == "short" else LONG).read_bytes()
+    )
     assert project.leftovers() == []
 
 
-def test_scancel(project: Project, undisturbed: Project) -> None:
-    running = project.start(METRICS, "--set-resources", GPU)
-    slurm("scancel", project.wait_for_state())
-    said = project.finish(running)
-    assert "SLURM status is: 'CANCELLED'" in said
-    assert "going on from step" in project.training_log()
-    assert_as_undisturbed(project, undisturbed)
+@contextmanager
+def most_trainings_at_a_time(project: Project) -> Iterator[list[int]]:
+    """The largest number of trainings of a project that were seen past their lock at the same time."""
+    most, ended = [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            most[0] = max(most[0], sum(_holds_state(process, project) for process in Path("/proc").glob("[0-9]*")))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _holds_state(process: Path, project: Project) -> bool:
+    with suppress(OSError):
+        command = (process / "cmdline").read_bytes().split(b"\0")
+        return b"finetune" in command and (process / "cwd").resolve() == project.folder
+    return False

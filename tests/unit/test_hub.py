@@ -107,3 +107,22 @@ def test_a_hub_out_of_reach_is_one_clear_error(tmp_path: Path, published: Path) 
         f"finecal: pretraining.weights: the weights of '{MODEL}' could not be fetched ("
     )
     assert "fetch them before on one with network, into the same cache (HF_HOME)" in done.stderr
+
+
+@pytest.mark.slow
+def test_prefetch_fills_the_cache_that_jobs_without_network_read(hub: str, tmp_path: Path, published: Path) -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "workflow" / "studies" / "digits.yaml").read_text("utf-8")
+    (tmp_path / "study.yaml").write_text(
+        text.replace("[test_resnet]", f"[{MODEL}]").replace("weights: random", "weights: hub"), "utf-8"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-m", "finecal.cli", "prefetch", "study.yaml"]
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout == f"{MODEL}: the hub's weights are in the cache\n", done.stderr
+    offline = {**environment, "HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    code = [sys.executable, "-c", SCRIPT, str(published), "10", "1"]
+    again = subprocess.run(code, env=offline, capture_output=True, text=True, timeout=300, check=False)
+    assert again.stdout.splitlines()[0] == "body equal: True", again.stderr

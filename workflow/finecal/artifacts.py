@@ -225,11 +225,18 @@ def commit() -> str:
     return done.stdout.strip()
 
 
-def provenance(*, options: Mapping[str, Any], inputs: Sequence[str | Path] = (), device: str = "cpu") -> dict[str, Any]:
+def provenance(
+    *,
+    options: Mapping[str, Any],
+    inputs: Sequence[str | Path] = (),
+    device: str = "cpu",
+    peak_gpu_memory_mib: float | None = None,
+) -> dict[str, Any]:
     """What made a file: version and commit, command, resolved options, libraries, device, inputs with hashes.
 
-    There is no time in it: the same work twice gives the same bytes.
+    There is no time in it: the same work twice gives the same bytes. The memory is there for a GPU only.
     """
+    memory = {} if peak_gpu_memory_mib is None else {"peak_gpu_memory_mib": peak_gpu_memory_mib}
     return {
         "version": finecal.__version__,
         "commit": commit(),
@@ -237,5 +244,6 @@ def provenance(*, options: Mapping[str, Any], inputs: Sequence[str | Path] = (),
         "options": dict(options),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "device": device,
+        **memory,
         "inputs": {str(path): sha256(path) for path in inputs},
     }

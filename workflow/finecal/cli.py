@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "study", nargs="*", metavar="STUDY", help="built-in names or YAML files (default: config.yaml's)"
     )
+    prefetching = add("prefetch", _prefetch, "Fetch what jobs need from the network, into their caches.", study=False)
+    prefetching.add_argument("study", nargs="*", metavar="STUDY", help="built-in names or YAML files")
     listing = add("list", _list, "List what there is.", study=False)
     listing.add_argument("kind", choices=("datasets", "recipes", "calibrators", "studies"))
     _add_diagnose(add("diagnose", _diagnose, "Diagnose a classifier from its logits alone.", study=False))
@@ -222,6 +224,14 @@ def _check(given: argparse.Namespace) -> None:
     from finecal.overview import describe_plan
 
     print(describe_plan(_plan(given)))
+
+
+def _prefetch(given: argparse.Namespace) -> None:
+    plan = _plan(given)
+    _import_torch()
+    from finecal.stages.prefetch import prefetch
+
+    print(prefetch(plan))
 
 
 def _list(given: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,14 @@ def choose_device(name: str, threads: int) -> torch.device:
 def describe(device: torch.device) -> str:
     """The name that provenance and tables give a device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def used(device: torch.device) -> dict[str, Any]:
+    """For provenance: the device's name and, of a GPU, the most memory that tensors took there so far, in MiB."""
+    if device.type != "cuda":
+        return {"device": describe(device)}
+    peak = round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    return {"device": describe(device), "peak_gpu_memory_mib": peak}
 
 
 def autocast(device: torch.device) -> AbstractContextManager[None]:

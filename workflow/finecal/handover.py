@@ -24,13 +24,16 @@ def leave(folder: Path, table: pa.Table, *, model: Path, images: Path, device: s
     write_table(_place(folder), table, provenance=provenance(options=_belongs_to(model, images), device=device))
 
 
-def take(folder: Path, *, model: Path, images: Path) -> tuple[pa.Table, str] | None:
-    """The logits that were left for this run and the device they were computed on; None if they do not fit."""
+def take(folder: Path, *, model: Path, images: Path) -> tuple[pa.Table, dict[str, Any]] | None:
+    """The logits that were left for this run and, for provenance, their device; None if they do not fit.
+
+    The memory they took there belongs to the job that left them.
+    """
     try:
         record: dict[str, Any] = read_metadata(_place(folder))
         if record.get("options") != _belongs_to(model, images):
             return None
-        return read_table(_place(folder)).replace_schema_metadata(None), record["device"]
+        return read_table(_place(folder)).replace_schema_metadata(None), {"device": record["device"]}
     except UserError:  # nothing was left, or the file is damaged
         return None
 

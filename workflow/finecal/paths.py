@@ -42,6 +42,16 @@ REPORT = "results/report.html"
 # Name of an aggregated table → the file of a run that it is made from.
 AGGREGATED = {"metrics": METRICS, "calibration": CALIBRATION, "curve": CURVE, "history": HISTORY}
 
+# What a job took, as Snakemake measured it: stage → the file of a job.
+MEASURED = {
+    "prepare": "benchmarks/data/prepare/{dataset}/{domain}.tsv",
+    "pretrain": "benchmarks/data/pretrain/{dataset}/{source}/{backbone}.tsv",
+    "extract_pretrained": "benchmarks/data/extract/{dataset}/{task}/{backbone}/pretrained.tsv",
+    "finetune": "benchmarks/data/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
+    "pcv": "benchmarks/data/pcv/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
+    "extract": "benchmarks/data/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
+}
+
 # The split whose fine-tuning classes are all of Y: "oracle fine-tuning" is any recipe run on it.
 ALL_CLASSES = "all"
 

@@ -76,6 +76,11 @@ class Plan:
         """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""
         return any(self.studies[name].oracle_fine_tuning for name in self.studies_of(run))
 
+    def hub_models(self) -> list[str]:
+        """timm's names of the models whose weights the jobs fetch from the hub."""
+        uses = [options for (stage, *_), (options, _) in self._options.items() if stage == "pretrain"]
+        return sorted({use["backbone"]["model"] for use in uses if use["pretraining"]["weights"] == "hub"})
+
     def known(self, run: RunKey) -> RunKey:
         """The run itself if a selected study contains it; else a UserError that names what does not fit."""
         if run in self._members:

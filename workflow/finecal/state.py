@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -99,8 +100,10 @@ class StateFile:
 
     def save(self, state: dict[str, Any]) -> None:
         """Write the state, whole or not at all."""
+        content = io.BytesIO()  # torch tells of a full disk by a RuntimeError about positions
+        torch.save({**state, "fingerprint": self.fingerprint}, content)
         with whole_file(self.path) as temporary:
-            torch.save({**state, "fingerprint": self.fingerprint}, temporary)
+            temporary.write_bytes(content.getbuffer())
         self._saved = time.monotonic()
 
 

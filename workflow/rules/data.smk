@@ -7,7 +7,7 @@ rule prepare_domain:
     log:
         "logs/prepare/{dataset}/{domain}.log",
     benchmark:
-        "benchmarks/data/prepare/{dataset}/{domain}.tsv"
+        paths.MEASURED["prepare"]
     conda:
         CONDA
     resources:

@@ -10,7 +10,7 @@ rule extract_pretrained_logits:
     log:
         "logs/extract/{dataset}/{task}/{backbone}/pretrained.log",
     benchmark:
-        "benchmarks/data/extract/{dataset}/{task}/{backbone}/pretrained.tsv"
+        paths.MEASURED["extract_pretrained"]
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -34,7 +34,7 @@ rule extract_logits:
     log:
         "logs/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:
-        "benchmarks/data/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv"
+        paths.MEASURED["extract"]
     conda:
         CONDA
     threads: WORKFLOW.threads

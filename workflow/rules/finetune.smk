@@ -16,7 +16,7 @@ rule finetune_model:
     log:
         "logs/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:
-        "benchmarks/data/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv"
+        paths.MEASURED["finetune"]
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -44,7 +44,7 @@ rule finetune_pseudo_splits:
     log:
         "logs/pcv/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:
-        "benchmarks/data/pcv/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv"
+        paths.MEASURED["pcv"]
     conda:
         CONDA
     threads: WORKFLOW.threads

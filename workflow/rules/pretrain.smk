@@ -11,7 +11,7 @@ rule pretrain_model:
     log:
         "logs/pretrain/{dataset}/{source}/{backbone}.log",
     benchmark:
-        "benchmarks/data/pretrain/{dataset}/{source}/{backbone}.tsv"
+        paths.MEASURED["pretrain"]
     conda:
         CONDA
     threads: WORKFLOW.threads

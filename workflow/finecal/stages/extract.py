@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -26,20 +27,20 @@ def extract(out: Path, settings: Settings) -> None:
     model_path, images_path, columns = sources(out)
     left = handover.take(out.parent, model=model_path, images=images_path)
     table, device = left or _compute(model_path, images_path, settings)
-    record = provenance(options={}, inputs=[model_path, images_path], device=device)
+    record = provenance(options={}, inputs=[model_path, images_path], **device)
     write_table(out, with_columns(table, columns), provenance=record)
     handover.discard(out.parent)
 
 
-def _compute(model_path: Path, images_path: Path, settings: Settings) -> tuple[pa.Table, str]:
-    from finecal.device import choose_device, describe
+def _compute(model_path: Path, images_path: Path, settings: Settings) -> tuple[pa.Table, dict[str, Any]]:
+    from finecal.device import choose_device, used
     from finecal.extraction import extract_table
     from finecal.models import load_model
 
     device = choose_device(settings.device, settings.threads)
     images = read_images(images_path)
     model, description = load_model(model_path, device)
-    return extract_table(model, description, images, device), describe(device)
+    return extract_table(model, description, images, device), used(device)
 
 
 def sources(out: Path) -> tuple[Path, Path, dict[str, str | int]]:

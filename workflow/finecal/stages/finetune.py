@@ -14,7 +14,7 @@ from finecal.anatomy import observe_run
 from finecal.artifacts import provenance, sha256, with_columns, write_table
 from finecal.code import digests, plugin_files
 from finecal.config import Training, plugin_options
-from finecal.device import choose_device, describe
+from finecal.device import choose_device, describe, used
 from finecal.extraction import extract, extract_table
 from finecal.images import read_images
 from finecal.logits import read_split
@@ -63,7 +63,7 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
             observe=observe,
         )
-        record = provenance(options=spec, inputs=inputs, device=describe(device))
+        record = provenance(options=spec, inputs=inputs, **used(device))
         columns = run.columns()
         write_table(run.folder / paths.HISTORY, with_columns(_table(history), columns), provenance=record)
         write_head(run.folder / paths.HEAD, model, images.classes, columns, provenance=record)

@@ -12,7 +12,7 @@ from finecal import paths
 from finecal.artifacts import provenance, sha256, with_columns, write_table
 from finecal.code import digests
 from finecal.config import Pretraining
-from finecal.device import choose_device, describe, seed_everything
+from finecal.device import choose_device, seed_everything, used
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.images import read_images
@@ -69,7 +69,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
                 where="pretraining.training", why="`null` takes the hub's head as it is",
                 hint="Give `training`, so that the head is trained on the source domain",
             )  # fmt: skip
-        record = provenance(options=spec, inputs=[images_path], device=describe(device))
+        record = provenance(options=spec, inputs=[images_path], **used(device))
         table = pa.Table.from_pylist(history) if history else pa.table({"epoch": pa.array([], pa.int64())})
         write_table(folder / paths.HISTORY, with_columns(table, columns), provenance=record)
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)

@@ -15,7 +15,7 @@ from finecal import paths, plugins
 from finecal.artifacts import list_array, provenance, sha256, with_columns, write_table
 from finecal.code import digests, plugin_files
 from finecal.config import PseudoSplits, Training, plugin_options
-from finecal.device import choose_device, describe
+from finecal.device import choose_device, used
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.images import PackedImages, read_images, stratified_test
@@ -63,7 +63,7 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
             labels = images.labels[validation]
             logits_parts.append(_fold_table(fold, np.flatnonzero(validation), labels, s_prime, logits))
             history_parts.append(pa.Table.from_pylist([{"fold": fold, **row} for row in history]))
-        record = provenance(options=spec, inputs=inputs, device=describe(device))
+        record = provenance(options=spec, inputs=inputs, **used(device))
         for pattern, parts in ((paths.PSEUDO_HISTORY, history_parts), (paths.PSEUDO_LOGITS, logits_parts)):
             table = with_columns(pa.concat_tables(parts), run.columns())
             write_table(run.path(pattern), table, provenance=record)
