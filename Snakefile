@@ -70,6 +70,12 @@ rule evaluated:
         [run.folder / paths.METRICS for run in PLAN.runs],
 
 
+rule cost:
+    input:
+        paths.TABLE.format(table="cost_by_stage") + ".md",
+        paths.FIGURE.format(figure="cost") + ".svg",
+
+
 # Results by their number in the paper.
 
 

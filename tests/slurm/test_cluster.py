@@ -22,7 +22,7 @@ METRICS = f"{run_folder('short')}/metrics.parquet"
 def message(said: str) -> str:
     """finecal's one message in what Snakemake has said, without a traceback."""
     assert "Traceback" not in said, said
-    found = [line for line in said.splitlines() if line.startswith("finecal: ")]
+    found = list(dict.fromkeys(line for line in said.splitlines() if line.startswith("finecal: ")))
     assert len(found) == 1, said
     return found[0]
 

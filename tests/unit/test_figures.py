@@ -139,6 +139,26 @@ def test_anatomy_means_over_runs() -> None:
     assert len(data) == 8 * 5
 
 
+def test_cost_medians_and_totals() -> None:
+    _, data = figures.draw("cost", made_tables())
+    wall = data[data["quantity"] == "wall_seconds"].set_index(["stage", "element"])["value"]
+    assert wall["finetune", "median"] == 250
+    assert wall["finetune", "total"] == 1000
+    assert wall["finetune", "job"].to_list() == [100, 200, 300, 400]
+    assert np.isnan(wall["pretrain", "total"])  # not measured is not nothing
+    assert set(data["element"][data["quantity"] != "wall_seconds"]) == {"median", "job"}
+
+
+def test_cost_without_any_measurement() -> None:
+    """Results that were copied without their benchmark files."""
+    tables = made_tables()
+    tables["cost"].iloc[:, -4:] = np.nan
+    figure, _ = figures.draw("cost", tables)
+    figure.draw_without_rendering()
+    legends = [text.get_text() for ax in figure.axes for text in ax.get_legend().get_texts()]
+    assert legends == [f"{name} not measured" for name in ("wall time", "CPU time", "main memory", "GPU memory")]
+
+
 def test_labels_are_spread_in_order() -> None:
     sizes = np.full(4, 0.1)
     placed = spread([0.5, 0.52, 0.51, 0.0], sizes)

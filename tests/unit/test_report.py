@@ -46,7 +46,7 @@ class Page(HTMLParser):
 def page(made: dict[str, pd.DataFrame], **changes: Any) -> str:
     arguments = {"studies": "digits:\n  seeds: [0]\n", "provenance": PROVENANCE, **changes}
     svgs = arguments.pop("svgs", {"anatomy": SVG, "gain": SVG})
-    return render(made["metrics"], made["calibration"], svgs, **arguments)
+    return render(made, svgs, **arguments)
 
 
 def test_page_loads_nothing_and_runs_nothing() -> None:
@@ -74,6 +74,7 @@ def test_page_says_everything_in_order() -> None:
         tables.caption("main"),
         "fine-tuned + γ* †",
         tables.caption("ausuc"),
+        tables.caption("cost_by_stage"),
         "seeds: [0]",
         "1.2.3, commit abc",
         "finecal report <x>",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from result_tables import RUNS, made_metrics
+from result_tables import RUNS, made_cost, made_metrics, made_tables
 
 from finecal import artifacts, plugins, tables
 from finecal.errors import UserError
-from finecal.tables import ausuc, main
+from finecal.tables import ausuc, cost_by_stage, main
 from finecal.tables._text import condensed, csv, escape, grouped, latex, markdown
 
 
@@ -60,11 +60,23 @@ def test_ausuc_table_has_classifiers_only() -> None:
 
 @pytest.mark.parametrize("name", plugins.names("table"))
 def test_files_of_a_table(name: str, tmp_path: Path) -> None:
-    metrics = pd.concat([made_metrics(), made_metrics(task="a-b")])
-    tables.write(name, metrics, tmp_path / name, provenance={"made": "here"})
+    one, other = made_tables(), made_tables(task="a-b")
+    both = {key: pd.concat([one[key], other[key]], ignore_index=True) for key in one}
+    tables.write(name, both, tmp_path / name, provenance={"made": "here"})
     assert {path.suffix for path in tmp_path.iterdir()} == set(tables.SUFFIXES)
-    tidy = artifacts.read_table(tmp_path / f"{name}.parquet")
     assert artifacts.read_metadata(tmp_path / f"{name}.parquet") == {"made": "here"}
+    first = (tmp_path / f"{name}.md").read_text().partition("\n")[0]
+    assert first.startswith(tables.caption(name))
+    tidy = artifacts.read_table(tmp_path / f"{name}.parquet").to_pandas()
+    shown = plugins.load("table", name).present(tidy)  # the file holds all that the others show
+    assert (tmp_path / f"{name}.csv").read_text() == csv(shown)
+
+
+@pytest.mark.parametrize("name", ["ausuc", "main"])
+def test_files_of_a_table_of_methods(name: str, tmp_path: Path) -> None:
+    metrics = pd.concat([made_metrics(), made_metrics(task="a-b")])
+    tables.write(name, {"metrics": metrics}, tmp_path / name, provenance={})
+    tidy = artifacts.read_table(tmp_path / f"{name}.parquet")
     types = {field.name: str(field.type) for field in tidy.schema}
     assert (types["task"], types["mean"], types["n_runs"], types["upper_bound"]) == (
         "string",
@@ -80,6 +92,32 @@ def test_files_of_a_table(name: str, tmp_path: Path) -> None:
     tex = (tmp_path / f"{name}.tex").read_text()
     assert tex.count(r"\midrule") == 2  # one for each setting
     assert r"\itshape printed $\rightarrow$ handwritten" in tex
+
+
+def test_cost_by_stage() -> None:
+    tidy = cost_by_stage.build(made_cost()).set_index("stage")
+    assert list(tidy.index) == ["prepare", "pretrain", "finetune", "extract"]
+    finetune = tidy.loc["finetune"]
+    assert (finetune["n_jobs"], finetune["wall_seconds"], finetune["wall_seconds_total"]) == (4, 250, 1000)
+    assert finetune["cpu_seconds_total"] == 500
+    shown = cost_by_stage.present(tidy.reset_index()).set_index("stage")
+    assert list(shown.loc["fine-tune"]) == [
+        "GPU 1", "4", "4.2 min", "2.1 min", "17 min", "8.3 min", "2.0 GiB", "512 MiB",
+    ]  # fmt: skip
+    assert list(shown.loc["pretrain"]) == ["GPU 1", "1 (0 measured)", "–", "–", "–", "–", "2.0 GiB", "512 MiB"]
+    assert shown.loc["prepare images", "GPU memory"] == "–"
+
+
+def test_cost_by_stage_tells_recipes_and_devices_apart() -> None:
+    recipes = pd.concat([made_cost(), made_cost(recipe="linear_probe")]).drop_duplicates()
+    rows = list(cost_by_stage.present(cost_by_stage.build(recipes))["stage"])
+    assert rows == [
+        "prepare images", "pretrain", "fine-tune, full", "logits, fine-tuned, full",
+        "fine-tune, linear_probe", "logits, fine-tuned, linear_probe",
+    ]  # fmt: skip
+    devices = pd.concat([made_cost(), made_cost(RUNS[:1]).query("stage == 'finetune'").assign(device="GPU 2")])
+    tidy = cost_by_stage.build(devices)
+    assert list(tidy["n_jobs"][tidy["stage"] == "finetune"]) == [4, 1]
 
 
 def test_columns_that_say_the_same_everywhere_go_into_the_caption() -> None:
@@ -106,4 +144,4 @@ def test_hostile_texts_are_escaped() -> None:
 
 def test_an_unknown_table_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown table 'mian'"):
-        tables.write("mian", made_metrics(), tmp_path / "x", provenance={})
+        tables.write("mian", made_tables(), tmp_path / "x", provenance={})

@@ -65,6 +65,7 @@ OUTPUTS = {
     "fit_calibrators": [f"{RUNS}/{{}}/calibration.parquet"],
     "evaluate_run": [f"{RUNS}/{{}}/metrics.parquet", f"{RUNS}/{{}}/curve.parquet"],
     "aggregate_runs": ["results/tables/{}.parquet"],
+    "aggregate_cost": ["results/tables/{}.parquet"],
     "make_table": [f"results/tables/{{}}.{suffix}" for suffix in ("csv", "parquet", "md", "tex")],
     "draw_figure": [f"results/figures/{{}}.{suffix}" for suffix in ("svg", "png", "parquet")],
     "write_report": ["results/{}.html", "results/studies.yaml"],
@@ -261,8 +262,6 @@ def _once(place: Path, make: Callable[[Path], None]) -> Path:
 @pytest.fixture(scope="session")
 def source(shared: Path) -> Path:
     """A copy of the source tree, never changed."""
-    if "WFDEV" in os.environ:
-        return Path("/tmp/wf/src")  # DEV
     return _once(shared / "source", lambda place: copy_sources(place) and None)
 
 
@@ -275,9 +274,6 @@ def _write_study(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def complete(shared: Path, source: Path) -> Project:
     """The tiny study with all its results, made by `snakemake --cores 2`. Never changed: see `project`."""
-
-    if "WFDEV" in os.environ:
-        return Project(Path("/tmp/wf/dev"), source)  # DEV
 
     def make(place: Path) -> None:
         _write_study(place)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas  # noqa: F401
 import pyarrow.parquet  # noqa: F401
+import seaborn  # noqa: F401
 import snakemake.cli
 import snakemake_executor_plugin_slurm  # noqa: F401 - Snakemake imports all executor plugins
 

@@ -66,7 +66,8 @@ def test_study(empty: Project) -> None:
     for settings in ([STUDY], ["digits", STUDY]):
         with empty.settings() as config:
             config["studies"] = settings
-        one_paragraph(empty.snakemake(status=2), f"{STUDY}: training.lr: 'fast' is not allowed")
+        output = empty.forked(*empty.snakemake_command(), status=2)
+        one_paragraph(output, f"{STUDY}: training.lr: 'fast' is not allowed")
     assert not empty.path("results").exists()
 
 

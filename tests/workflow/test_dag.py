@@ -20,7 +20,7 @@ STAGES = {
     "extract": ["extract_pretrained_logits", "extract_logits"],
     "calibrate": ["fit_calibrators"],
     "evaluate": ["evaluate_run"],
-    "aggregate": ["aggregate_runs"],
+    "aggregate": ["aggregate_runs", "aggregate_cost"],
     "tables and figures": ["make_table", "draw_figure"],
     "report": ["write_report"],
 }
@@ -67,7 +67,7 @@ def test_every_job_has_a_log_of_its_own(empty: Project) -> None:
     # No rule is left out of `all`: the others are targets.
     listed = set(empty.snakemake("--list-rules", "--quiet").split())
     targets = {"all", "pretrained", "finetuned", "extracted", "calibrated", "evaluated"}
-    targets |= {"table1", "table2", "figure1", "figure2", "figure3", "figure7"}
+    targets |= {"cost", "table1", "table2", "figure1", "figure2", "figure3", "figure7"}
     assert rules | targets <= listed
 
 
@@ -83,6 +83,17 @@ def test_lint(empty: Project) -> None:
         ("extracted", TO_EXTRACTED),
         ("calibrated", TO_CALIBRATED),
         ("evaluated", TO_EVALUATED),
+        (
+            "cost",
+            TO_EXTRACTED
+            | jobs(
+                extract_pretrained_logits=[TASK],
+                finetune_pseudo_splits=HALVES,
+                aggregate_cost=["cost"],
+                make_table=["cost_by_stage"],
+                draw_figure=["cost"],
+            ),
+        ),
         ("table1", TO_EVALUATED | jobs(aggregate_runs=["metrics"], make_table=["main"])),
         ("table2", TO_EVALUATED | jobs(aggregate_runs=["metrics"], make_table=["ausuc"])),
         ("figure1", TO_EVALUATED | jobs(aggregate_runs=["metrics"], draw_figure=["gain"])),

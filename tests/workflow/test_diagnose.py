@@ -47,7 +47,7 @@ class TestPublishedNumbers:
     def test_all_samples(self, folder: Project, golden: tuple[Path, dict[str, Any]]) -> None:
         file, expected = golden
         classes = ",".join(map(str, expected["fine_tuning_classes"]))
-        said = folder.finecal("diagnose", file, "--fine-tuning", classes, "--out", "out")
+        said = folder.forked("finecal", "diagnose", str(file), "--fine-tuning", classes, "--out", "out")
         found = measured(folder, "out")
         for name, percent in expected["accuracy"].items():
             assert 100 * found[NAMES[name]] == pytest.approx(percent, abs=1e-4), name
@@ -68,7 +68,7 @@ class TestPublishedNumbers:
         subset = pa.array(["train"] * half + ["test"] * (table.num_rows - half))
         pq.write_table(table.append_column("subset", subset), folder.path("halves.parquet"))
         classes = ",".join(map(str, expected["fine_tuning_classes"]))
-        said = folder.finecal("diagnose", "halves.parquet", "--fine-tuning", classes, "--out", "out")
+        said = folder.forked("finecal", "diagnose", "halves.parquet", "--fine-tuning", classes, "--out", "out")
         found = measured(folder, "out")
         for name, percent in expected["ncm_second_half_with_means_of_first_half"].items():
             assert 100 * found[f"ncm_{NAMES[name]}"] == pytest.approx(percent, abs=1e-4), name
@@ -104,7 +104,7 @@ def test_npz_and_a_file_of_classes(folder: Project) -> None:
     folder.path("classes.txt").write_text("0\n\n2\n")
     for suffix, classes in (("parquet", "0,2"), ("npz", "classes.txt")):
         pretrained = ("--pretrained", f"before.{suffix}")
-        folder.finecal("diagnose", f"logits.{suffix}", "--fine-tuning", classes, "--out", suffix, *pretrained)
+        folder.forked("finecal", "diagnose", f"logits.{suffix}", "--fine-tuning", classes, "--out", suffix, *pretrained)
     for name in ("metrics", "curve", "calibration"):
         one, other = (pq.read_table(folder.path(kind, f"{name}.parquet")).to_pandas() for kind in ("parquet", "npz"))
         pd.testing.assert_frame_equal(one, other, check_exact=True)

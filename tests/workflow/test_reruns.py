@@ -10,26 +10,28 @@ from pathlib import Path
 import pytest
 from conftest import PRETRAINED, TASK, Jobs, Project, copy_folder, copy_sources, jobs
 
+from finecal import plugins
 from finecal.paths import AGGREGATED
 
 HALVES = ["half0/seed0", "half1/seed0"]
-TABLES = jobs(make_table=["main", "ausuc"])
-FIGURES = {"gain", "curve", "relations"}  # those that are drawn from metrics
 REPORT = jobs(write_report=["report"])
 
 
 def presented(*changed: str) -> Jobs:
-    """What follows when these aggregated tables change."""
-    figures = (["gain", "relations", "curve"] if {"metrics", "curve"} & {*changed} else []) + (
-        ["anatomy"] if "history" in changed else []
-    )
-    tables = TABLES if "metrics" in changed else {}
-    return jobs(aggregate_runs=list(changed), draw_figure=figures) | tables | REPORT
+    """What follows when these aggregated tables change: the tables and figures that say they need one of them."""
+
+    def in_need(kind: str) -> list[str]:
+        return [name for name in plugins.names(kind) if {*changed} & {*plugins.constant(kind, name, "NEEDS")}]
+
+    runs = [table for table in changed if table in AGGREGATED]
+    cost = [table for table in changed if table not in AGGREGATED]
+    made = jobs(aggregate_runs=runs, aggregate_cost=cost, make_table=in_need("table"), draw_figure=in_need("figure"))
+    return made | REPORT
 
 
 # What follows when the runs' metrics change but not their trainings.
 SCORED = presented("metrics", "calibration", "curve")
-ALL_TABLES = presented(*AGGREGATED)
+ALL_TABLES = presented(*AGGREGATED, "cost")
 
 
 def trained(splits: list[str], seeds: list[int]) -> Jobs:
@@ -122,7 +124,7 @@ class TestStudyChanged:
         with project.study() as study:
             study["pseudo_splits"]["folds"] = 3
         calibrated = jobs(finetune_pseudo_splits=HALVES, fit_calibrators=HALVES, evaluate_run=HALVES)
-        assert project.planned() == calibrated | SCORED
+        assert project.planned() == calibrated | presented("metrics", "calibration", "curve", "cost")
 
     def test_definition_of_a_split(self, project: Project) -> None:
         with project.study() as study:
@@ -152,13 +154,16 @@ class TestCodeChanged:
             ("calibrators/temperature.py", jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED),
             ("figures/curve.py", jobs(draw_figure=["curve"]) | REPORT),
             ("tables/main.py", jobs(make_table=["main"]) | REPORT),
-            ("stages/aggregate.py", ALL_TABLES),
+            ("stages/aggregate.py", presented(*AGGREGATED)),
             (
                 "training.py",
                 jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING,
             ),
             ("recipes/full.py", jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING),
-            ("stages/finetune.py", FROM_FINETUNING | jobs(finetune_pseudo_splits=[])),
+            (
+                "stages/finetune.py",  # the pseudo-splits have a stage of their own
+                {rule: outputs for rule, outputs in FROM_FINETUNING.items() if rule != "finetune_pseudo_splits"},
+            ),
             ("cli.py", {}),
             ("plan.py", {}),
         ],
@@ -166,10 +171,7 @@ class TestCodeChanged:
     def test_one_file(self, edited: Project, file: str, rerun: Jobs) -> None:
         with (edited.source / "workflow" / "finecal" / file).open("a") as text:
             text.write("\n# changed\n")
-        planned = edited.planned()
-        if file == "stages/finetune.py":  # the pseudo-splits have a stage of their own
-            rerun = {rule: outputs for rule, outputs in FROM_FINETUNING.items() if rule != "finetune_pseudo_splits"}
-        assert planned == rerun
+        assert edited.planned() == rerun
 
 
 @pytest.mark.slow

@@ -186,8 +186,13 @@ def matrix_column(table: pa.Table, name: str, path: str | Path) -> np.ndarray:
 
 
 def list_array(values: np.ndarray) -> pa.FixedSizeListArray:
-    """An (N, width) array as a column of fixed-size lists."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+    """An (N, width) array as a column of fixed-size lists.
+
+    The name inside the type is the one that Parquet gives it: a table read and written again has the same bytes.
+    """
+    flat = pa.array(values.reshape(-1))
+    kind = pa.list_(pa.field("element", flat.type), values.shape[1])
+    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
 
 
 def with_columns(table: pa.Table, columns: Mapping[str, str | int]) -> pa.Table:

@@ -197,9 +197,14 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 
 def _aggregate(given: argparse.Namespace) -> None:
-    from finecal.stages.aggregate import aggregate
+    if given.target == "cost":
+        from finecal.stages.cost import cost
 
-    aggregate(_plan(given), given.target)
+        cost(_plan(given))
+    else:
+        from finecal.stages.aggregate import aggregate
+
+        aggregate(_plan(given), given.target)
 
 
 def _table(given: argparse.Namespace) -> None:

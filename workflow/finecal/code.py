@@ -40,8 +40,16 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "stages/evaluate.py",
     ),
     "aggregate": ("stages/aggregate.py",),
-    "table": (*_PRESENTED, "tables/__init__.py", "tables/_methods.py", "tables/_text.py"),
-    "figure": (*_PRESENTED, "figures/__init__.py", "figures/_labels.py", "figures/_style.py", "tables/__init__.py"),
+    "cost": ("cost.py", "stages/cost.py"),
+    "table": (*_PRESENTED, "tables/__init__.py", "tables/_cost.py", "tables/_methods.py", "tables/_text.py"),
+    "figure": (
+        *_PRESENTED,
+        "figures/__init__.py",
+        "figures/_labels.py",
+        "figures/_style.py",
+        "tables/__init__.py",
+        "tables/_cost.py",
+    ),
     "report": (
         *_PRESENTED,
         "advice.py",

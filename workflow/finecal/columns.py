@@ -106,6 +106,20 @@ COLUMNS: dict[str, dict[str, str]] = {
     "{run}/calibration.parquet": {**_RUN, **_CALIBRATION},
     "{run}/curve.parquet": {**_RUN, **_CURVE},
     "{run}/metrics.parquet": {**_RUN, **_METRICS},
+    "tables/cost.parquet": {
+        "stage": "prepare, pretrain, extract_pretrained, finetune, pcv or extract; a row is a job",
+        "dataset": _RUN["dataset"],
+        "domain": "of prepare, its domain; of pretrain, the source domain",
+        **{name: f"{_RUN[name]}; missing where the stage has none" for name in list(_RUN)[1:]},
+        "device": "cpu, or the name of the GPU",
+        "wall_seconds": "wall time; with the next two from Snakemake's benchmark file of the job's last attempt, "
+        "NaN if results were copied without it",
+        "cpu_seconds": "CPU time of all threads, sampled twice a second, after 15 s every 30 s; NaN if the job was "
+        "over before the first sample",
+        "peak_memory_mib": "largest sample of the resident memory, in 2²⁰ bytes",
+        "peak_gpu_memory_mib": "most memory of torch's tensors on the GPU; NaN on the CPU, and for logits that the "
+        "training job has left",
+    },
 }
 
 METRICS: dict[str, str] = {

@@ -47,7 +47,7 @@ def job_counts(plan: Plan) -> dict[str, int]:
         "extract": len(tasks) + len(plan.trainings),
         "calibrate": len(plan.runs),
         "evaluate": len(plan.runs),
-        "aggregate": len(AGGREGATED),
+        "aggregate": len(AGGREGATED) + 1,  # and the cost
         "tables and figures": len(plugins.names("table")) + len(plugins.names("figure")),
         "report": 1,
     }

@@ -18,6 +18,7 @@ from finecal.tables._text import WORDS, grouped
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 ORDER = ("gain", "relations", "curve", "anatomy")  # the others follow by name
+READ = ("metrics", "calibration", "cost")
 ENLARGED = 1.25  # a screen is read from further away than paper
 MARKS = {
     diagnosis.DAMAGED: ("damaged", "▼"),
@@ -28,8 +29,7 @@ MARKS = {
 
 
 def render(
-    metrics: pd.DataFrame,
-    calibration: pd.DataFrame,
+    aggregated: Mapping[str, pd.DataFrame],
     svgs: Mapping[str, str],
     *,
     studies: str,
@@ -39,8 +39,8 @@ def render(
 
     Parameters
     ----------
-    metrics, calibration
-        The aggregated tables.
+    aggregated
+        The aggregated tables `READ`.
     svgs
         Name of a figure → its SVG. They are embedded as images, so ids in them cannot clash.
     studies
@@ -48,7 +48,8 @@ def render(
     provenance
         From `finecal.artifacts.provenance`.
     """
-    answers = diagnosis.diagnose(summarise(metrics), calibration)
+    metrics = aggregated["metrics"]
+    answers = diagnosis.diagnose(summarise(metrics), aggregated["calibration"])
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -65,7 +66,7 @@ def render(
         things=diagnosis.TITLES,
         figures=[_figure(name, svgs[name]) for name in sorted(svgs, key=_position)],
         tables=[
-            _table(name, metrics) for name in sorted(plugins.names("table"), key=lambda name: (name != "main", name))
+            _table(name, aggregated) for name in sorted(plugins.names("table"), key=lambda name: (name != "main", name))
         ],
         studies=studies,
         provenance=provenance,
@@ -93,8 +94,7 @@ def _figure(name: str, svg: str) -> dict[str, str | int]:
     return {"name": name, "caption": figures.caption(name), "source": source, "width": width}
 
 
-def _table(name: str, metrics: pd.DataFrame) -> dict[str, Any]:
-    module = plugins.load("table", name)
-    columns, groups, same = grouped(module.present(module.build(metrics)))
+def _table(name: str, aggregated: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    columns, groups, same = grouped(plugins.load("table", name).present(tables.build(name, aggregated)))
     caption = f"{tables.caption(name)} {same}".strip()
     return {"name": name, "caption": caption, "columns": columns, "groups": groups, "words": WORDS}

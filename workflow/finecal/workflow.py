@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from finecal import paths, plugins
 from finecal.code import digests, plugin_files
+from finecal.cost import measured_jobs
 from finecal.errors import UserError
 from finecal.paths import RunKey
 from finecal.plan import Plan
@@ -31,6 +33,7 @@ COORDINATES: dict[str, tuple[str, ...]] = {
     "finetune": ("dataset", "backbone", "recipe"),
     "pseudo": ("dataset", "backbone", "recipe"),
     "aggregate": (),
+    "cost": (),
     "table": ("table",),
     "figure": ("figure",),
     "report": (),
@@ -72,7 +75,7 @@ class Workflow:
     def gpus(self, *, on_cluster: bool) -> int:
         """GPUs of a job that runs models: on `auto` one, except on this machine if it has none."""
         if self.settings.device == "auto":
-            return int(on_cluster or any(Path("/dev").glob("nvidia[0-9]*")))
+            return int(on_cluster or _has_gpu())
         return int(self.settings.device == "cuda")
 
     def stage(self, stage: str, wildcards: Any = None) -> dict[str, Any]:
@@ -100,7 +103,7 @@ class Workflow:
         if stage in ("calibrate", "evaluate"):
             options = self.plan.joined_calibrators(key)
             return options, plugin_files("calibrator", {use["calibrator"] for use in options.values()})
-        if stage in ("aggregate", "table", "figure", "report"):
+        if stage in ("aggregate", "cost", "table", "figure", "report"):
             used = {"table": ("table", key), "figure": ("figure", key), "report": ("table", TABLES)}
             return {"studies": list(self.settings.studies)}, plugin_files(*used[stage]) if stage in used else []
         options = self.plan.options(stage, *key)
@@ -131,10 +134,21 @@ class Workflow:
             files["oracle"] = run.oracle().folder / paths.LOGITS
         return {name: str(file) for name, file in files.items()}
 
-    def figure_needs(self, figure: str) -> tuple[str, ...]:
-        """The aggregated tables that a figure is drawn from."""
-        needs: tuple[str, ...] = plugins.constant("figure", figure, "NEEDS")
-        return needs
+    def measured(self) -> list[Path]:
+        """A file of each job whose cost is in the table of costs.
+
+        Not the measurements themselves: where results are copied without them, nothing is to be computed again.
+        """
+        return [job.result for job in measured_jobs(self.plan)]
+
+    def needs(self, kind: str, name: str) -> list[str]:
+        """The aggregated tables that a table or a figure is made from."""
+        return [f"{paths.TABLE.format(table=table)}.parquet" for table in plugins.constant(kind, name, "NEEDS")]
+
+
+@cache
+def _has_gpu() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def run_key(wildcards: Any) -> RunKey:
@@ -151,6 +165,10 @@ def _sorted(value: Any) -> Any:
 
 def _check_writable(folder: Path) -> None:
     present = next(p for p in (folder, *folder.resolve().parents) if p.exists())
+    if not present.is_dir():
+        raise UserError(
+            f"{str(present)!r} is not a folder", where=str(folder), why="The results are to be written there"
+        )
     if not os.access(present, os.W_OK):
         raise UserError(
             f"the folder {str(present)!r} cannot be written", where=str(folder), hint="Use `snakemake --directory DIR`"

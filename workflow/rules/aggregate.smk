@@ -22,9 +22,28 @@ rule aggregate_runs:
         "exec finecal aggregate {wildcards.table} {params.study} > {log} 2>&1"
 
 
+rule aggregate_cost:
+    input:
+        WORKFLOW.measured(),
+    output:
+        paths.TABLE.format(table="cost") + ".parquet",
+    log:
+        "logs/aggregate/cost.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        stage=WORKFLOW.stage("cost"),
+        study=STUDY,
+    shell:
+        "exec finecal aggregate cost {params.study} > {log} 2>&1"
+
+
 rule make_table:
     input:
-        paths.TABLE.format(table="metrics") + ".parquet",
+        lambda w: WORKFLOW.needs("table", w.table),
     output:
         report(
             f"{paths.TABLE}.csv",
@@ -52,10 +71,7 @@ rule make_table:
 
 rule draw_figure:
     input:
-        lambda w: [
-            paths.TABLE.format(table=name) + ".parquet"
-            for name in WORKFLOW.figure_needs(w.figure)
-        ],
+        lambda w: WORKFLOW.needs("figure", w.figure),
     output:
         report(
             f"{paths.FIGURE}.svg",

@@ -3,6 +3,8 @@
 import os
 import time
 
+from snakemake.settings.types import DeploymentMethod
+
 from finecal import cluster, paths, plugins
 from finecal.lock import release_stale_lock
 from finecal.workflow import TABLES, FIGURES, Workflow, or_stop
@@ -29,7 +31,14 @@ def GPUS(wildcards):
     return WORKFLOW.gpus(on_cluster=workflow.remote_exec or workflow.non_local_exec)
 
 
-CONDA = "../../envs/finecal.yaml"
+# Left out of a run without --sdm conda: for the directive, Snakemake expands the params of every job once more.
+if (
+    workflow.execution_settings is not None
+    and DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method
+):
+    CONDA = None
+else:
+    CONDA = "../../envs/finecal.yaml"
 # Where the conda environment's post-deploy script finds finecal, also with --directory.
 os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
 
@@ -47,6 +56,7 @@ localrules:
     extracted,
     calibrated,
     evaluated,
+    cost,
     table1,
     table2,
     figure1,

@@ -3,7 +3,9 @@
 
 rule write_report:
     input:
-        expand(f"{paths.TABLE}.parquet", table=["metrics", "calibration", *TABLES]),
+        expand(
+            f"{paths.TABLE}.parquet", table=["metrics", "calibration", "cost", *TABLES]
+        ),
         expand(f"{paths.FIGURE}.svg", figure=FIGURES),
     output:
         report(paths.REPORT, caption="../report/report.rst", category="Answer"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from finecal import paths, plugins
+from finecal import paths
 from finecal.artifacts import provenance, read_table
 from finecal.plan import Plan
 
@@ -16,16 +16,17 @@ def table(plan: Plan, name: str) -> None:
     """Write results/tables/{name}.parquet, .csv, .md and .tex."""
     from finecal import tables
 
-    plugins.source_file("table", name)
-    record = provenance(options={"studies": list(plan.names)}, inputs=[table_path("metrics")])
-    tables.write(name, aggregated("metrics"), paths.TABLE.format(table=name), provenance=record)
+    needs = tables.needs(name)
+    record = provenance(options={"studies": list(plan.names)}, inputs=[table_path(need) for need in needs])
+    frames = {need: aggregated(need) for need in needs}
+    tables.write(name, frames, paths.TABLE.format(table=name), provenance=record)
 
 
 def figure(plan: Plan, name: str) -> None:
     """Write results/figures/{name}.svg, .png and .parquet (the numbers drawn)."""
     from finecal import figures
 
-    needs = plugins.constant("figure", name, "NEEDS")
+    needs = figures.needs(name)
     record = provenance(options={"studies": list(plan.names)}, inputs=[table_path(need) for need in needs])
     frames = {need: aggregated(need) for need in needs}
     figures.draw_and_save(name, frames, paths.FIGURE.format(figure=name), provenance=record)

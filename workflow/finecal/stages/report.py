@@ -9,7 +9,7 @@ import yaml
 from finecal import paths, plugins
 from finecal.artifacts import provenance, write_text
 from finecal.plan import Plan
-from finecal.report import render
+from finecal.report import READ, render
 from finecal.stages.present import aggregated, table_path
 
 
@@ -18,10 +18,9 @@ def report(plan: Plan) -> None:
     svgs = {name: Path(f"{paths.FIGURE.format(figure=name)}.svg") for name in plugins.names("figure")}
     resolved = {name: study.model_dump(mode="json") for name, study in plan.studies.items()}
     studies = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
-    inputs: list[str | Path] = [table_path("metrics"), table_path("calibration"), *svgs.values()]
+    inputs: list[str | Path] = [*map(table_path, READ), *svgs.values()]
     page = render(
-        aggregated("metrics"),
-        aggregated("calibration"),
+        {name: aggregated(name) for name in READ},
         {name: file.read_text("utf-8") for name, file in svgs.items()},
         studies=studies,
         provenance=provenance(options={"studies": list(plan.names)}, inputs=inputs),

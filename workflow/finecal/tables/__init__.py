@@ -1,7 +1,7 @@
-"""One file per table: tidy numbers from the metrics, and how people see them.
+"""One file per table: tidy numbers from an aggregated table, and how people see them.
 
-A module's docstring begins with the caption; `build(metrics)` gives the tidy table, `present(tidy)` the same in
-words, percent and brackets.
+A module's docstring begins with the caption, `NEEDS` names the aggregated tables; `build(*tables)` gives the tidy
+table, `present(tidy)` the same in words, percent and brackets.
 """
 
 from __future__ import annotations
@@ -24,13 +24,24 @@ def caption(name: str) -> str:
     return plugins.description("table", name)
 
 
-def write(name: str, metrics: pd.DataFrame, stem: str | Path, *, provenance: Mapping[str, Any]) -> None:
+def needs(name: str) -> tuple[str, ...]:
+    """The aggregated tables that a table is made from, in the order of its arguments, read without importing it."""
+    tables: tuple[str, ...] = plugins.constant("table", name, "NEEDS")
+    return tables
+
+
+def build(name: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The tidy table, from the aggregated tables that it needs."""
+    tidy: pd.DataFrame = plugins.load("table", name).build(*(tables[needed] for needed in needs(name)))
+    return tidy
+
+
+def write(name: str, tables: Mapping[str, pd.DataFrame], stem: str | Path, *, provenance: Mapping[str, Any]) -> None:
     """Write one table as `stem` + .parquet (tidy, with provenance), .csv, .md and .tex (as people see it)."""
     from finecal.tables._text import csv, latex, markdown
 
-    module = plugins.load("table", name)
-    tidy = module.build(metrics)
-    shown = module.present(tidy)
+    tidy = build(name, tables)
+    shown = plugins.load("table", name).present(tidy)
     artifacts.write_table(f"{stem}.parquet", as_arrow(tidy), provenance=provenance)
     artifacts.write_text(f"{stem}.csv", csv(shown))
     artifacts.write_text(f"{stem}.md", markdown(shown, caption(name)))

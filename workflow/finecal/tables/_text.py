@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 SETTING = ("data set", "task", "backbone", "recipe")
-WORDS = ("method", "reads")  # the other columns are numbers
+WORDS = ("method", "reads", "stage", "device")  # the other columns are numbers
 _INTERVAL = re.compile(r"(?P<mean>[^\[]+) (?P<interval>\[.*\])")
 
 _LATEX = {

@@ -11,6 +11,7 @@ import pandas as pd
 
 from finecal.tables import _methods
 
+NEEDS = ("metrics",)
 TITLES = {"ausuc": "AUSUC"}
 
 

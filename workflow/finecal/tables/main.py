@@ -11,6 +11,7 @@ import pandas as pd
 
 from finecal.tables import _methods
 
+NEEDS = ("metrics",)
 TITLES = {"acc_y_y": "all classes", "acc_s_y": "S", "acc_u_y": "U"}
 
 

@@ -1,0 +1,111 @@
+"""What jobs took: which are measured, Snakemake's files, and what a job notes itself."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+
+from finecal import artifacts, device, paths
+from finecal.columns import COLUMNS
+from finecal.cost import measured_jobs
+from finecal.errors import UserError
+from finecal.plan import Plan
+from finecal.stages.cost import cost, read_measurement
+from finecal.study import STUDIES
+
+HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+LINE = "11.96\t0:00:11\t835.89\t4834.64\t782.80\t805.45\t0.50\t0.65\t89.06\t11.13\n"
+MEASURED = {"wall_seconds": 11.96, "cpu_seconds": 11.13, "peak_memory_mib": 835.89}
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan(["digits"])
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_a_measured_job_is_read(tmp_path: Path) -> None:
+    assert read_measurement(write(tmp_path / "a.tsv", HEAD + LINE)) == MEASURED
+
+
+def test_what_was_not_measured_is_nan(tmp_path: Path) -> None:
+    missing = read_measurement(tmp_path / "nowhere.tsv")
+    assert list(missing) == list(MEASURED)
+    assert all(map(math.isnan, missing.values()))
+    short = "0.05\t0:00:00\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\n"  # over before Snakemake looked
+    found = read_measurement(write(tmp_path / "short.tsv", HEAD + short))
+    assert found.pop("wall_seconds") == 0.05
+    assert all(map(math.isnan, found.values()))
+
+
+@pytest.mark.parametrize("text", ["", "s\tother\n1\t2\n", HEAD, HEAD + LINE.replace("11.13", "much"), HEAD + "1\n"])
+def test_another_file_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not one of Snakemake's benchmark files"):
+        read_measurement(write(tmp_path / "bad.tsv", text))
+
+
+def test_each_job_is_measured_once(plan: Plan) -> None:
+    jobs = measured_jobs(plan)
+    counts = {stage: sum(job.stage == stage for job in jobs) for stage in paths.MEASURED}
+    # 2 domains, 1 source; 2 splits × 2 seeds, and 2 runs on all classes, which need no pseudo-splits
+    assert counts == {"prepare": 2, "pretrain": 1, "extract_pretrained": 1, "finetune": 6, "pcv": 4, "extract": 6}
+    assert len({job.measurement for job in jobs}) == len({job.result for job in jobs}) == len(jobs)
+    assert [job.stage for job in jobs] == sorted((j.stage for j in jobs), key=list(paths.MEASURED).index)
+
+
+def test_no_pseudo_splits_without_a_calibrator_that_reads_them(tmp_path: Path) -> None:
+    study = yaml.safe_load((STUDIES / "digits.yaml").read_text("utf-8")) | {"calibrators": ["none", "alg"]}
+    file = write(tmp_path / "study.yaml", yaml.safe_dump(study))
+    assert "pcv" not in {job.stage for job in measured_jobs(Plan([str(file)]))}
+
+
+def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    jobs = measured_jobs(plan)
+    for job in jobs:
+        noted: dict[str, Any] = {"device": "cpu"}
+        if job.stage == "finetune":
+            noted = {"device": "GPU 1", "peak_gpu_memory_mib": 512.5}
+        record = artifacts.provenance(options={}, **noted)
+        artifacts.write_table(job.result, pa.table({"a": [1]}), provenance=record)
+    written = [job for job in jobs if job.stage != "pcv"]  # these were copied without their measurements
+    for job in written:
+        write(job.measurement, HEAD + LINE)
+    cost(plan)
+    file = "results/tables/cost.parquet"
+    table = artifacts.read_table(file)
+    assert table.column_names == list(COLUMNS["tables/cost.parquet"])
+    assert set(artifacts.read_metadata(file)["inputs"]) == {str(job.measurement) for job in written}
+    rows = table.to_pylist()
+    assert len(rows) == len(jobs)
+    finetune = next(row for row in rows if row["stage"] == "finetune")
+    assert finetune == {
+        "stage": "finetune", "dataset": "digits", "domain": None, "task": "printed-handwritten",
+        "backbone": "test_resnet", "recipe": "full", "split": "half0", "seed": 0, "device": "GPU 1", **MEASURED,
+        "peak_gpu_memory_mib": 512.5,
+    }  # fmt: skip
+    pretrain = next(row for row in rows if row["stage"] == "pretrain")
+    assert (pretrain["domain"], pretrain["backbone"], pretrain["recipe"]) == ("printed", "test_resnet", None)
+    assert math.isnan(pretrain["peak_gpu_memory_mib"])
+    assert all(math.isnan(row["wall_seconds"]) == (row["stage"] == "pcv") for row in rows)
+
+
+def test_memory_is_noted_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.used(torch.device("cpu")) == {"device": "cpu"}
+    assert "peak_gpu_memory_mib" not in artifacts.provenance(options={}, **device.used(torch.device("cpu")))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GPU 1")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 3 * 2**19)
+    noted = device.used(torch.device("cuda"))
+    assert noted == {"device": "GPU 1", "peak_gpu_memory_mib": 1.5}
+    assert artifacts.provenance(options={}, **noted).items() >= noted.items()

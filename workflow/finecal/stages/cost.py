@@ -1,0 +1,71 @@
+"""What the jobs took: Snakemake's measurements beside the device that the jobs noted."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from finecal import paths
+from finecal.artifacts import provenance, read_metadata, write_table
+from finecal.cost import COORDINATES, MeasuredJob, measured_jobs
+from finecal.errors import UserError
+from finecal.plan import Plan
+
+# Column of the table → column of Snakemake's benchmark file, whose MB are 2**20 bytes.
+MEASURES = {"wall_seconds": "s", "cpu_seconds": "cpu_time", "peak_memory_mib": "max_rss"}
+NAN = float("nan")
+
+SCHEMA = pa.schema(
+    [
+        pa.field("stage", pa.string()),
+        *(pa.field(name, pa.int64() if name == "seed" else pa.string()) for name in COORDINATES),
+        pa.field("device", pa.string()),
+        *(pa.field(name, pa.float64()) for name in (*MEASURES, "peak_gpu_memory_mib")),
+    ]
+)
+
+
+def cost(plan: Plan) -> None:
+    """Write results/tables/cost.parquet: one row for each job of the selected studies that is measured."""
+    jobs = measured_jobs(plan)
+    table = pa.Table.from_pylist([row(job) for job in jobs], SCHEMA)
+    there = [job.measurement for job in jobs if job.measurement.is_file()]
+    record = provenance(options={"studies": list(plan.names)}, inputs=there)
+    write_table(f"{paths.TABLE.format(table='cost')}.parquet", table, provenance=record)
+
+
+def row(job: MeasuredJob) -> dict[str, Any]:
+    """A job's row; coordinates that it does not have are missing, what was not measured is NaN."""
+    record = read_metadata(job.result)
+    noted = {"device": record.get("device"), "peak_gpu_memory_mib": record.get("peak_gpu_memory_mib", NAN)}
+    return {"stage": job.stage, **job.coordinates, **noted, **read_measurement(job.measurement)}
+
+
+def read_measurement(path: Path) -> dict[str, float]:
+    """Seconds and MiB from one of Snakemake's benchmark files; NaN for what it does not have, or if it is not there.
+
+    Snakemake writes NA for a job that was over before it looked.
+
+    Raises
+    ------
+    UserError
+        If the file is there, but not such a file.
+    """
+    if not path.is_file():
+        return dict.fromkeys(MEASURES, NAN)
+    with path.open(encoding="utf-8", newline="") as file:
+        found = next(csv.DictReader(file, delimiter="\t"), {})
+    try:
+        return {name: _number(found[column]) for name, column in MEASURES.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            "this is not one of Snakemake's benchmark files", where=str(path), why=f"wrong or missing: {error}",
+            hint="Delete it: what it should tell is then counted as not measured",
+        ) from error  # fmt: skip
+
+
+def _number(text: str) -> float:
+    return NAN if text in ("NA", "-") else float(text)

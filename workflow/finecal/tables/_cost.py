@@ -1,0 +1,54 @@
+"""What the table and the figure of the cost share: the jobs of a stage taken together."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from finecal import wording
+
+# Tasks, splits and seeds differ little in cost: they are the jobs of one row.
+KEYS = ["stage", "dataset", "backbone", "recipe", "device"]
+STAGES = {
+    "prepare": "prepare images",
+    "pretrain": "pretrain",
+    "extract_pretrained": "logits, pretrained",
+    "finetune": "fine-tune",
+    "pcv": "fine-tune for PCV",
+    "extract": "logits, fine-tuned",
+}
+
+
+def with_labels(cost: pd.DataFrame) -> pd.DataFrame:
+    """The jobs with `row`, the words of their group: the stage, and what else is needed to tell the groups apart."""
+    jobs = cost.copy()
+    jobs[KEYS] = jobs[KEYS].fillna("").astype(str)
+    told = [name for name in ("dataset", "backbone", "recipe") if jobs[name].replace("", pd.NA).nunique() > 1]
+    if jobs.groupby(KEYS[:-1])["device"].nunique().gt(1).any():
+        told.append("device")
+    details = [" · ".join(filter(None, names)) for names in jobs[told].itertuples(index=False, name=None)]
+    stages = [STAGES.get(stage, stage) for stage in jobs["stage"]]
+    jobs["row"] = [f"{stage}\n{words}".rstrip() for stage, words in zip(stages, details, strict=True)]
+    return jobs
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them, two digits or more.
+
+    >>> duration(0.25), duration(45.2), duration(150), duration(5400), duration(200_000), duration(float("nan"))
+    ('0.2 s', '45 s', '2.5 min', '1.5 h', '56 h', '–')
+    """
+    for size, unit in ((3600, "h"), (60, "min"), (1, "s")):
+        if seconds >= size or unit == "s":
+            value = seconds / size
+            return wording.number(value, 1, 0 if value >= 10 else 1) + (f" {unit}" if value == value else "")
+    raise AssertionError
+
+
+def memory(mib: float) -> str:
+    """MiB as people say them.
+
+    >>> memory(835.9), memory(12_345), memory(float("nan"))
+    ('836 MiB', '12.1 GiB', '–')
+    """
+    size, unit, digits = (1024, "GiB", 1) if mib >= 1024 else (1, "MiB", 0)
+    return wording.number(mib / size, 1, digits) + (f" {unit}" if mib == mib else "")
