@@ -9,7 +9,8 @@ the same chain of rules with plain inputs, outputs and a command: no params, fun
 * all built: the same where all files are there, empty and equally old, but without the notes that Snakemake keeps of
   finished jobs, so that it compares times and not params.
 
-Both Snakefiles take turns in every repeat, so that a busy moment of the machine hits both; the medians are compared.
+Both Snakefiles take turns in every repeat, so that a busy moment of the machine hits both; the medians are compared,
+of CPU seconds, which a busy machine changes less than wall seconds.
 Memory is the peak of Snakemake's process, looked at fifty times a second. Nothing here fails for being slow.
 """
 
@@ -37,9 +38,10 @@ NEEDS["evaluate"] = ["extract", "calibrate"]
 
 
 class Planned(NamedTuple):
-    """Wall seconds, peak memory in MiB, and the output of a dry run."""
+    """Wall and CPU seconds, peak memory in MiB, and the output of a dry run."""
 
     seconds: float
+    cpu: float
     memory: float
     output: str
 
@@ -59,17 +61,19 @@ class Sweep(NamedTuple):
         start = time.perf_counter()
         with tempfile.TemporaryFile("w+") as output:
             process = subprocess.Popen(command, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT)
-            memory = 0
-            while process.poll() is None:
+            memory = ended = 0
+            while not ended:
                 with suppress(psutil.Error):  # it has just ended
                     memory = max(memory, psutil.Process(process.pid).memory_info().rss)
                 time.sleep(0.02)
+                ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+            process.returncode = os.waitstatus_to_exitcode(status)
             seconds = time.perf_counter() - start
             output.seek(0)
             text = output.read()
         if process.returncode:
             sys.exit(f"{' '.join(command)} failed in {self.folder}:\n{text[-2000:]}")
-        return Planned(seconds, memory / 2**20, text)
+        return Planned(seconds, usage.ru_utime + usage.ru_stime, memory / 2**20, text)
 
     def build(self) -> int:
         """Make all files that the plan names, equally old; the number of jobs."""
@@ -125,8 +129,8 @@ def main() -> None:
         args.runs, args.repeats = [5], 1
 
     print(f"Median of {args.repeats} interleaved repeats; the trivial Snakefile in brackets.\n")
-    print("| runs | jobs | files | time (s) | × trivial | ms per job | peak memory (MiB) |")
-    print("|---:|---:|---|---:|---:|---:|---:|")
+    print("| runs | jobs | files | wall (s) | CPU (s) | × trivial (CPU) | CPU ms per job | peak memory (MiB) |")
+    print("|---:|---:|---|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as temporary:
         for runs in args.runs:
             sweeps = (
@@ -146,10 +150,11 @@ def main() -> None:
 
 def row(runs: int, jobs: list[int], files: str, taken: list[list[Planned]]) -> str:
     """One line of the table: ours, and the trivial one in brackets."""
-    ours, other = (median(planned.seconds for planned in part) for part in taken)
+    ours, other = (median(planned.cpu for planned in part) for part in taken)
+    wall = [median(planned.seconds for planned in part) for part in taken]
     memory = [median(planned.memory for planned in part) for part in taken]
     cells = (
-        f"{runs:,}", f"{jobs[0]:,} ({jobs[1]:,})", files, f"{ours:.1f} ({other:.1f})", f"{ours / other:.2f}",
+        f"{runs:,}", f"{jobs[0]:,} ({jobs[1]:,})", files, f"{wall[0]:.1f} ({wall[1]:.1f})", f"{ours:.1f} ({other:.1f})", f"{ours / other:.2f}",
         f"{1e3 * ours / jobs[0]:.1f} ({1e3 * other / jobs[1]:.1f})", f"{memory[0]:.0f} ({memory[1]:.0f})",
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -42,6 +43,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     # One at a time on this machine. The lock is on the file's inode, so the file stays.
     with Path("/var/lock/finecal-tests-slurm").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if left := re.search(r"^StateSaveLocation=(.*)/state$", present.read_text() if present.exists() else "", re.M):
+            Cluster(Path(left[1])).stop()  # of tests that were killed
         made = Cluster(tmp_path_factory.mktemp("slurm"))
         try:
             made.start()

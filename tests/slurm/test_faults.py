@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from mini_cluster import GPU, Cluster, Project, copy_project, run_folder, slurm
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
 MODEL = f"{run_folder('short')}/model.safetensors"
 LONG = f"{run_folder('long')}/model.safetensors"
 RESUMED = r"going on from step \d+"
@@ -98,9 +98,7 @@ def _disk_full(project: Project, folder: str) -> None:
     """A clear error and no part of a file; with space again the same command goes on."""
     disk = project.path(folder)
     disk.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", disk], capture_output=True, check=False
-    )
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip(f"nothing may be mounted here: {mounted.stderr.decode().strip()}")
     occupied = disk / "occupied"

@@ -35,9 +35,9 @@ def unfinished(project: Project) -> Project:
     return project
 
 
-def finetune(project: Project, interval: float, log: Path) -> subprocess.Popen[bytes]:
+def finetune(project: Project, interval: float, log: Path, target: str = RUN) -> subprocess.Popen[bytes]:
     options = (*STUDY_OPTIONS, "--state-interval", str(interval))
-    return project.start("finecal", "finetune", RUN, *options, log=log)
+    return project.start("finecal", "finetune", target, *options, log=log)
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
@@ -128,18 +128,26 @@ def test_killed_at_five_steps(complete: Project, unfinished: Project) -> None:
 
 
 def test_asked_to_stop(unfinished: Project) -> None:
-    """SIGTERM, as a cluster sends it before the time is up: the state is saved then, whatever the interval."""
+    """SIGTERM, as a cluster sends it before the time is up: the state is saved then, whatever the interval.
+
+    It is that of the pseudo-splits, and outlives the end of the run's own training, which may well be meanwhile.
+    """
     log = unfinished.path("stopped.log")
-    process = finetune(unfinished, 1e6, log)
+    process = finetune(unfinished, 1e6, log, f"{RUN}/pcv")
     wait_until(lambda: "epoch 1" in log.read_text(), process, log)
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
     assert "interrupted by SIGTERM; the state is saved" in log.read_text()
     assert "Traceback" not in log.read_text()
-    assert unfinished.path(STATE).is_file()
+    states = {file for file in unfinished.files("state") if file.endswith(".pt")}
+    assert len(states) == 1
     assert not unfinished.path(RUN).exists()
+
+    unfinished.finecal("finetune", RUN, *STUDY_OPTIONS)
+    assert unfinished.path(RUN, "model.safetensors").is_file()
+    assert states <= unfinished.files("state")
     again = unfinished.path("again.log")
-    process = finetune(unfinished, 1e6, again)
+    process = finetune(unfinished, 1e6, again, f"{RUN}/pcv")
     wait_until(lambda: bool(resumed(again)), process, again)
     assert resumed(again)[0] >= TINY["training"]["steps_per_epoch"]
     kill(process)

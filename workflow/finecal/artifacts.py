@@ -78,11 +78,11 @@ def _explained(error: OSError, path: Path) -> Exception:
 def remove_empty_parents(path: Path) -> None:
     """Remove the folders above a relative path that hold nothing any more."""
     for parent in path.parents:
-        if parent == Path() or next(parent.iterdir(), None) is not None:
-            return
         try:
+            if parent == Path() or next(parent.iterdir(), None) is not None:
+                return
             parent.rmdir()
-        except OSError:  # another job has just put something there
+        except OSError:  # another job has just put something there, or removed it itself
             return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import io
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -126,8 +127,7 @@ def state_of_one_process(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _locked(lock: Path, what: str) -> Iterator[None]:
     while True:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("a+") as file:
+        with _opened(lock) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -147,6 +147,14 @@ def _locked(lock: Path, what: str) -> Iterator[None]:
             file.flush()
             yield
             return
+
+
+def _opened(lock: Path) -> IO[str]:
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError):  # another job has just removed the folder, which was empty
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            return lock.open("a+")
+    return lock.open("a+")
 
 
 def _is_file(path: Path, inode: int) -> bool:

@@ -3,8 +3,6 @@
 import os
 import time
 
-from snakemake.settings.types import DeploymentMethod
-
 from finecal import cluster, paths, plugins
 from finecal.lock import release_stale_lock
 from finecal.workflow import TABLES, FIGURES, Workflow, or_stop
@@ -18,12 +16,13 @@ if workflow.is_main_process:
 
 
 # Parts of commands: which studies are selected, and where jobs run. Neither makes a finished result out of date, so
-# they are functions of `threads`: Snakemake does not compare params that are derived from a job's other parts.
-def STUDY(wildcards, threads):
+# they are functions of `output`: Snakemake does not compare params that are derived from a job's other parts (and
+# `threads` would make it work out the resources of every job, finished ones too).
+def STUDY(wildcards, output):
     return WORKFLOW.study_option
 
 
-def TORCH(wildcards, threads):
+def TORCH(wildcards, output):
     return WORKFLOW.torch_options(on_cluster=workflow.remote_exec)
 
 
@@ -31,14 +30,7 @@ def GPUS(wildcards):
     return WORKFLOW.gpus(on_cluster=workflow.remote_exec or workflow.non_local_exec)
 
 
-# Left out of a run without --sdm conda: for the directive, Snakemake expands the params of every job once more.
-if (
-    workflow.execution_settings is not None
-    and DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method
-):
-    CONDA = None
-else:
-    CONDA = "../../envs/finecal.yaml"
+CONDA = "../../envs/finecal.yaml"
 # Where the conda environment's post-deploy script finds finecal, also with --directory.
 os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
 

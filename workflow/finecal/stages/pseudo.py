@@ -43,7 +43,9 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
     hashes = [sha256(path) for path in inputs]
     logits_parts, history_parts = [], []
 
-    with state_of_one_process(paths.state_folder(run.folder) / "pcv") as state_folder:
+    # Beside the run's own state, not in it: the two jobs run at the same time, and each removes its own at its end.
+    state = paths.state_folder(run.folder)
+    with state_of_one_process(state.with_name(f"{state.name}.pcv")) as state_folder:
         for fold in range(options.folds):
             coordinates = (*run.columns().values(), "pcv", fold)
             s_prime, training, validation = divide(images, fine_tuning, options, coordinates)
