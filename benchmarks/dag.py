@@ -154,7 +154,8 @@ def row(runs: int, jobs: list[int], files: str, taken: list[list[Planned]]) -> s
     wall = [median(planned.seconds for planned in part) for part in taken]
     memory = [median(planned.memory for planned in part) for part in taken]
     cells = (
-        f"{runs:,}", f"{jobs[0]:,} ({jobs[1]:,})", files, f"{wall[0]:.1f} ({wall[1]:.1f})", f"{ours:.1f} ({other:.1f})", f"{ours / other:.2f}",
+        f"{runs:,}", f"{jobs[0]:,} ({jobs[1]:,})", files, f"{wall[0]:.1f} ({wall[1]:.1f})",
+        f"{ours:.1f} ({other:.1f})", f"{ours / other:.2f}",
         f"{1e3 * ours / jobs[0]:.1f} ({1e3 * other / jobs[1]:.1f})", f"{memory[0]:.0f} ({memory[1]:.0f})",
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
