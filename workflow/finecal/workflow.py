@@ -6,6 +6,7 @@ Imported by every job's Snakemake, so nothing heavy here.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -62,7 +63,7 @@ class Workflow:
         self.settings = parse_settings(dict(config))
         self.plan = Plan(self.settings.studies)
         _check_writable(Path("results"))
-        self.study_option = "--study " + " ".join(self.settings.studies)
+        self.study_option = "--study " + shlex.join(self.settings.studies)
         # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
         self.threads = 1
         self._stages: dict[tuple[str, ...], dict[str, Any]] = {}
