@@ -138,3 +138,14 @@ def test_unknown_run_names_the_known(empty: Project, wrong: str, coordinate: str
     one_paragraph(empty.dry_run(path, status=None), coordinate, f"closest first: {known}")
     one_paragraph(empty.finecal("evaluate", path.rpartition("/")[0], status=2), coordinate, f"closest first: {known}")
     assert not empty.path("results").exists()
+
+
+@pytest.mark.slow
+def test_the_whole_dag_with_touch_alone(project: Project) -> None:
+    """Every job goes through the real scheduler, only its command is left out; then there is nothing left to do."""
+    before = {file: project.path(file).read_bytes() for file in project.files()}
+    said = project.snakemake("--cores", "2", "--touch", "--forceall")
+    total = sum(map(len, project.blocks("--forceall").values()))
+    assert len(re.findall(r"^Finished jobid: ", said, re.MULTILINE)) == total + 1  # `all` has no output
+    assert {file: project.path(file).read_bytes() for file in project.files()} == before
+    assert project.planned() == {}
