@@ -24,86 +24,14 @@ include: "workflow/rules/extract.smk"
 include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"
 
 
 rule all:
+    """Everything that makes sense for the selected studies."""
     default_target: True
     input:
         paths.REPORT,
-        expand(
-            "{table}.{suffix}",
-            table=expand(paths.TABLE, table=TABLES),
-            suffix=["parquet", "csv", "md", "tex"],
-        ),
-        expand(
-            "{figure}.{suffix}",
-            figure=expand(paths.FIGURE, figure=FIGURES),
-            suffix=["svg", "png", "parquet"],
-        ),
-
-
-# Stages to stop at.
-
-
-rule pretrained:
-    input:
-        [run.pretrained_folder / paths.MODEL for run in PLAN.trainings],
-
-
-rule finetuned:
-    input:
-        [run.folder / paths.MODEL for run in PLAN.trainings],
-
-
-rule extracted:
-    input:
-        [run.folder / paths.LOGITS for run in PLAN.trainings],
-
-
-rule calibrated:
-    input:
-        [run.folder / paths.CALIBRATION for run in PLAN.runs],
-
-
-rule evaluated:
-    input:
-        [run.folder / paths.METRICS for run in PLAN.runs],
-
-
-rule cost:
-    input:
-        paths.TABLE.format(table="cost_by_stage") + ".md",
-        paths.FIGURE.format(figure="cost") + ".svg",
-
-
-# Results by their number in the paper.
-
-
-rule table1:
-    input:
-        paths.TABLE.format(table="main") + ".md",
-
-
-rule table2:
-    input:
-        paths.TABLE.format(table="ausuc") + ".md",
-
-
-rule figure1:
-    input:
-        paths.FIGURE.format(figure="gain") + ".svg",
-
-
-rule figure2:
-    input:
-        paths.FIGURE.format(figure="curve") + ".svg",
-
-
-rule figure3:
-    input:
-        paths.FIGURE.format(figure="relations") + ".svg",
-
-
-rule figure7:
-    input:
-        paths.FIGURE.format(figure="anatomy") + ".svg",
+        [WORKFLOW.files("table", name) for name in WORKFLOW.tables],
+        [WORKFLOW.files("figure", name) for name in WORKFLOW.figures],
+    localrule: True

@@ -15,9 +15,11 @@ from finecal.code import PACKAGE, STAGE_FILES, digests, plugin_files
 # Imported, but of no influence on the content of a result; everything else that a stage imports must be listed.
 INFRASTRUCTURE = {
     "__init__.py": "the version; provenance records it",
+    "axes.py": "which figures and tables there are",
     "artifacts.py": "how files are written and checked, not what is in them",
     "catalogue.py": "which names are allowed",
     "code.py": "this list",
+    "composition.py": "puts the files of a study together",
     "columns.py": "what columns mean, for the reference page",
     "config.py": "what a study may say; what it says arrives as resolved options",
     "errors.py": "the wording of errors",
@@ -25,6 +27,7 @@ INFRASTRUCTURE = {
     "paths.py": "where files are",
     "plan.py": "resolved options, which are compared as values",
     "plugins.py": "finds the file of a name; that file is compared",
+    "reading.py": "reads YAML",
     "settings.py": "which studies, and where jobs run",
     "stages/__init__.py": "where and how a job runs",
     "state.py": "a resumed training equals one that was never interrupted (test_training)",
@@ -39,6 +42,7 @@ EXCEPT = {
     ("extract", "images.py"): "as for pretrain",
     ("finetune", "logits.py"): "reads the split",
     ("pseudo", "logits.py"): "reads the split, and the words fine_tuning and absent",
+    ("runs", "logits.py"): "reads the split",
     ("figure", "tables/_text.py"): "writes tables as text",
     ("evaluate", "stages/calibrate.py"): "the columns of calibration.parquet, which is an input",
 }  # fmt: skip

@@ -13,11 +13,11 @@ import yaml
 
 from finecal import artifacts, device, paths
 from finecal.columns import COLUMNS
+from finecal.composition import STUDIES
 from finecal.cost import measured_jobs
 from finecal.errors import UserError
 from finecal.plan import Plan
 from finecal.stages.cost import cost, read_measurement
-from finecal.study import STUDIES
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 LINE = "11.96\t0:00:11\t835.89\t4834.64\t782.80\t805.45\t0.50\t0.65\t89.06\t11.13\n"

@@ -48,7 +48,9 @@ def test_every_key_has_a_meaning(generate: ModuleType) -> None:
 def test_the_schema_is_a_json_schema(generate: ModuleType) -> None:
     schema = json.loads(generate.schema())
     assert schema["additionalProperties"] is False
-    assert {"description", "datasets", "tasks", "recipes"} <= set(schema["required"])
+    extending, complete = (set(one["required"]) for one in schema["anyOf"])
+    assert extending == {"extends"}
+    assert {"description", "datasets", "tasks", "recipes"} <= complete
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finecal import paths
+from finecal.composition import STUDIES
 from finecal.errors import UserError
 from finecal.paths import RunKey, parse, state_folder
 from finecal.plan import Plan
-from finecal.study import STUDIES
 
 RUN = RunKey("digits", "printed-handwritten", "test_resnet", "full", "half0", 0)
 

@@ -44,7 +44,12 @@ class Page(HTMLParser):
 
 
 def page(made: dict[str, pd.DataFrame], **changes: Any) -> str:
-    arguments = {"studies": "digits:\n  seeds: [0]\n", "provenance": PROVENANCE, **changes}
+    arguments = {
+        "made": ("main", "ausuc", "cost_by_stage"),
+        "studies": "digits:\n  seeds: [0]\n",
+        "provenance": PROVENANCE,
+        **changes,
+    }
     svgs = arguments.pop("svgs", {"anatomy": SVG, "gain": SVG})
     return render(made, svgs, **arguments)
 

@@ -12,11 +12,12 @@ import yaml
 
 from finecal import plugins
 from finecal.catalogue import architectures, optimizers
+from finecal.composition import STUDIES, study_names
 from finecal.config import Study
 from finecal.errors import UserError, closest
 from finecal.plan import Plan
 from finecal.settings import parse_settings, read_settings
-from finecal.study import STUDIES, load_study, parse_study, study_names
+from finecal.study import load_study, parse_study
 
 BUILT_IN = (STUDIES / "digits.yaml").read_text("utf-8")
 REMOVED = object()
@@ -119,7 +120,7 @@ EDITS: dict[str, tuple[str, Any, str]] = {
         "sedes",
         [1],
         "unknown key 'sedes'. Known, closest first: seeds, recipes, datasets, pseudo_splits, tasks, description, "
-        "splits, backbones, image_size, oracle_fine_tuning, calibrators, pretraining and 1 more.",
+        "splits, backbones, image_size, oracle_fine_tuning, extends, calibrators and 2 more.",
     ),
     "key of a recipe's training": (
         "recipes",
@@ -641,7 +642,8 @@ def test_messages_do_not_depend_on_the_hash_seed() -> None:
     """Names that are equally close come in alphabetical order."""
     code = (
         "from finecal.errors import UserError\n"
-        "from finecal.study import STUDIES, parse_study\n"
+        "from finecal.composition import STUDIES\n"
+        "from finecal.study import parse_study\n"
         "text = (STUDIES / 'digits.yaml').read_text().replace('lr: 0.03', 'optimizer: sdg')\n"
         "try: parse_study(text, where='my.yaml')\n"
         "except UserError as error: print(error)\n"

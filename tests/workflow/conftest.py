@@ -66,6 +66,7 @@ OUTPUTS = {
     "evaluate_run": [f"{RUNS}/{{}}/metrics.parquet", f"{RUNS}/{{}}/curve.parquet"],
     "aggregate_runs": ["results/tables/{}.parquet"],
     "aggregate_cost": ["results/tables/{}.parquet"],
+    "list_runs": ["results/tables/{}.parquet"],
     "make_table": [f"results/tables/{{}}.{suffix}" for suffix in ("csv", "parquet", "md", "tex")],
     "draw_figure": [f"results/figures/{{}}.{suffix}" for suffix in ("svg", "png", "parquet")],
     "write_report": ["results/{}.html", "results/studies.yaml"],

@@ -20,7 +20,7 @@ STAGES = {
     "extract": ["extract_pretrained_logits", "extract_logits"],
     "calibrate": ["fit_calibrators"],
     "evaluate": ["evaluate_run"],
-    "aggregate": ["aggregate_runs", "aggregate_cost"],
+    "aggregate": ["aggregate_runs", "aggregate_cost", "list_runs"],
     "tables and figures": ["make_table", "draw_figure"],
     "report": ["write_report"],
 }
@@ -51,14 +51,14 @@ def test_counts_are_those_of_finecal_check(empty: Project) -> None:
     blocks = empty.blocks("--config", "studies=digits")
     said = dict(re.findall(r"^  ([a-z -]+?) +([\d,]+)$", empty.finecal("check", "digits"), re.MULTILINE))
     total = int(said.pop("total"))
-    counts = {stage: sum(len(blocks[rule]) for rule in rules) for stage, rules in STAGES.items()}
+    counts = {stage: sum(len(blocks.get(rule, [])) for rule in rules) for stage, rules in STAGES.items()}
     assert counts == {stage: int(count) for stage, count in said.items()}
     assert sum(map(len, blocks.values())) == total
     assert not empty.path("results").exists()
 
 
 def test_every_job_has_a_log_of_its_own(empty: Project) -> None:
-    blocks = empty.blocks()
+    blocks = empty.blocks("all", "results/tables/runs.parquet")
     rules = {rule for rules in STAGES.values() for rule in rules}
     assert set(blocks) == rules
     logs = [log for found in blocks.values() for job in found for log in job.get("log", ["none"])]
@@ -66,9 +66,15 @@ def test_every_job_has_a_log_of_its_own(empty: Project) -> None:
     assert all(log.startswith("logs/") for log in logs)
     # No rule is left out of `all`: the others are targets.
     listed = set(empty.snakemake("--list-rules", "--quiet").split())
+    assert rules <= listed
+
+
+def test_every_target_says_what_it_is(empty: Project) -> None:
+    lines = empty.forked(*empty.snakemake_command("--list-target-rules", "--quiet")).splitlines()
+    said = dict(re.findall(r"^(\w+) \((.+)\)$", "\n".join(lines), re.MULTILINE))
     targets = {"all", "pretrained", "finetuned", "extracted", "calibrated", "evaluated"}
     targets |= {"cost", "table1", "table2", "figure1", "figure2", "figure3", "figure7"}
-    assert rules | targets <= listed
+    assert targets <= set(said)
 
 
 def test_lint(empty: Project) -> None:

@@ -201,6 +201,10 @@ def _aggregate(given: argparse.Namespace) -> None:
         from finecal.stages.cost import cost
 
         cost(_plan(given))
+    elif given.target == "runs":
+        from finecal.stages.runs import runs
+
+        runs(_plan(given))
     else:
         from finecal.stages.aggregate import aggregate
 

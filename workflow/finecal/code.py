@@ -41,6 +41,7 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     ),
     "aggregate": ("stages/aggregate.py",),
     "cost": ("cost.py", "stages/cost.py"),
+    "runs": ("runs.py", "stages/runs.py"),
     "table": (*_PRESENTED, "tables/__init__.py", "tables/_cost.py", "tables/_methods.py", "tables/_text.py"),
     "figure": (
         *_PRESENTED,

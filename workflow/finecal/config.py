@@ -184,9 +184,23 @@ class PseudoSplits(Model):
     validation_fraction: Fraction = Field(0.2, description="Part of S's training samples kept for validation.")
 
 
+def _complete_or_extending(schema: dict[str, Any]) -> None:
+    """For editors: a file that extends another may leave out every key."""
+    schema["anyOf"] = [{"required": ["extends"]}, {"required": schema.pop("required")}]
+
+
 class Study(Model):
     """One study: every combination of its tasks, backbones, recipes, splits and seeds is a run."""
 
+    model_config = ConfigDict(json_schema_extra=_complete_or_extending)
+
+    extends: Listed[str] = Field(
+        (),
+        exclude=True,  # once it is read, everything is in the other keys
+        description="Built-in studies, or files beside this one, that say what this file does not; a later one in the "
+        "list replaces what an earlier one says. Mappings of settings (`training`, `pretraining`, `pseudo_splits`) are "
+        "merged key by key, everything else is replaced as a whole.",
+    )
     description: str = Field(description="One sentence: what the study asks.")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="Data sets by name.")
     tasks: dict[Name, Listed[str]] = Field(
@@ -211,6 +225,12 @@ class Study(Model):
             _distinct(value)
             return {v: {} for v in value}
         return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("extends", mode="before")
+    @classmethod
+    def _one_name(cls, value: Any) -> Any:
+        """`a` is short for `[a]`."""
+        return [value] if isinstance(value, str) else value
 
     @field_validator("tasks", "seeds", mode="after")
     @classmethod

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from finecal import plugins
-from finecal.paths import AGGREGATED, ALL_CLASSES, RunKey
+from finecal import axes, plugins
+from finecal.composition import study_names
+from finecal.paths import ALL_CLASSES, RunKey
 from finecal.plan import Plan
-from finecal.study import load_study, study_names
+from finecal.study import load_study
 
 
 def describe_names(kind: str) -> str:
@@ -47,8 +48,8 @@ def job_counts(plan: Plan) -> dict[str, int]:
         "extract": len(tasks) + len(plan.trainings),
         "calibrate": len(plan.runs),
         "evaluate": len(plan.runs),
-        "aggregate": len(AGGREGATED) + 1,  # and the cost
-        "tables and figures": len(plugins.names("table")) + len(plugins.names("figure")),
+        "aggregate": len(axes.aggregated(plan.axes())),
+        "tables and figures": sum(len(axes.applicable(kind, plan.axes())) for kind in ("table", "figure")),
         "report": 1,
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from finecal import plugins
+from finecal.axes import axes_of
 from finecal.config import Study, plugin_options
 from finecal.errors import UserError, unknown
 from finecal.paths import ALL_CLASSES, RunKey
@@ -39,6 +40,7 @@ class Plan:
         self._options: dict[tuple[str, ...], tuple[Options, str]] = {}
         self._members: dict[RunKey, list[str]] = {}
         self._calibrators: dict[tuple[str, ...], Options] = {}
+        self._axes: frozenset[str] | None = None
         for name, study in self.studies.items():
             self._register(name, study)
 
@@ -75,6 +77,12 @@ class Plan:
     def has_oracle(self, run: RunKey) -> bool:
         """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""
         return any(self.studies[name].oracle_fine_tuning for name in self.studies_of(run))
+
+    def axes(self) -> frozenset[str]:
+        """What the selected studies vary: keys of `finecal.axes.MEANING`."""
+        if self._axes is None:
+            self._axes = axes_of({key: options for key, (options, _) in self._options.items()})
+        return self._axes
 
     def hub_models(self) -> list[str]:
         """timm's names of the models whose weights the jobs fetch from the hub."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -41,16 +42,31 @@ def load(kind: str, name: str) -> ModuleType:
     return importlib.import_module(f"finecal.{KINDS[kind]}.{name}")
 
 
+@cache
+def _parsed(kind: str, name: str) -> ast.Module:
+    return ast.parse(source_file(kind, name).read_text("utf-8"))
+
+
 def description(kind: str, name: str) -> str:
     """The first paragraph of the module's docstring on one line, read without importing it."""
-    docstring = ast.get_docstring(ast.parse(source_file(kind, name).read_text())) or ""
+    docstring = ast.get_docstring(_parsed(kind, name)) or ""
     return " ".join(docstring.partition("\n\n")[0].split())
 
 
-def constant(kind: str, name: str, constant: str) -> Any:
+def title(kind: str, name: str) -> str:
+    """The beginning of the description, up to the first full stop or colon."""
+    return re.split(r"[.:](?= |$)", description(kind, name))[0]
+
+
+_REQUIRED = object()
+
+
+def constant(kind: str, name: str, constant: str, default: Any = _REQUIRED) -> Any:
     """A literal assigned at the top of a module, read without importing the module and what it imports."""
-    for statement in ast.parse(source_file(kind, name).read_text()).body:
+    for statement in _parsed(kind, name).body:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         if isinstance(statement, ast.Assign) and constant in [t.id for t in targets if isinstance(t, ast.Name)]:
             return ast.literal_eval(statement.value)
-    raise AttributeError(f"{name} has no constant {constant}")
+    if default is _REQUIRED:
+        raise AttributeError(f"{name} has no constant {constant}")
+    return default

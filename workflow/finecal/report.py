@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from finecal.tables._text import WORDS, grouped
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 ORDER = ("gain", "relations", "curve", "anatomy")  # the others follow by name
-READ = ("metrics", "calibration", "cost")
 ENLARGED = 1.25  # a screen is read from further away than paper
 MARKS = {
     diagnosis.DAMAGED: ("damaged", "▼"),
@@ -32,6 +31,7 @@ def render(
     aggregated: Mapping[str, pd.DataFrame],
     svgs: Mapping[str, str],
     *,
+    made: Sequence[str],
     studies: str,
     provenance: Mapping[str, Any],
 ) -> str:
@@ -40,9 +40,11 @@ def render(
     Parameters
     ----------
     aggregated
-        The aggregated tables `READ`.
+        metrics, calibration, and what the tables of the page need.
     svgs
         Name of a figure → its SVG. They are embedded as images, so ids in them cannot clash.
+    made
+        The tables of the page.
     studies
         The resolved studies as YAML.
     provenance
@@ -65,9 +67,7 @@ def render(
         labels=wording.settings(metrics),
         things=diagnosis.TITLES,
         figures=[_figure(name, svgs[name]) for name in sorted(svgs, key=_position)],
-        tables=[
-            _table(name, aggregated) for name in sorted(plugins.names("table"), key=lambda name: (name != "main", name))
-        ],
+        tables=[_table(name, aggregated) for name in sorted(made, key=lambda name: (name != "main", name))],
         studies=studies,
         provenance=provenance,
     )

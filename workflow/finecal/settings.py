@@ -9,7 +9,8 @@ from pydantic import Field
 
 from finecal.config import Listed, Model, NonNegative
 from finecal.errors import UserError
-from finecal.study import parse_yaml, read_text, translated
+from finecal.reading import parse_yaml, read_text
+from finecal.study import translated
 
 CONFIG = Path("config.yaml")
 

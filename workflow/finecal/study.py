@@ -2,90 +2,40 @@
 
 from __future__ import annotations
 
-import re
 import typing
-from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from finecal import catalogue, plugins
+from finecal.composition import Keys, Origin, compose, compose_text
 from finecal.config import OfficialSplit, Study, plugin_options
 from finecal.errors import UserError, closest, unknown
 from finecal.splits import split_size
 
-STUDIES = Path(__file__).parent.parent / "studies"
-
-
-def study_names() -> tuple[str, ...]:
-    """The built-in studies."""
-    return tuple(sorted(p.stem for p in STUDIES.glob("*.yaml")))
-
 
 def load_study(name: str) -> Study:
-    """Read and check a study, by its built-in name or by the path of a YAML file.
+    """Read and check a study, by its built-in name or by the path of a YAML file, with what it extends.
 
     Raises
     ------
     UserError
-        If there is no such study, the file is no YAML, or anything in it is wrong.
+        If there is no such study, a file is no YAML, or anything in it is wrong.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else STUDIES / f"{name}.yaml"
-    if not path.is_file():
-        if path.parent == STUDIES:
-            raise unknown("study", name, study_names(), where="studies")
-        raise UserError(f"there is no file {name!r}", where="studies", why="A study is a built-in name or a YAML file")
-    return parse_study(read_text(path), where=name)
+    return _study(*compose(name))
 
 
 def parse_study(text: str, *, where: str) -> Study:
     """As `load_study`, from the YAML text; `where` names it in errors."""
-    raw = parse_yaml(text, where=where)
-    if not isinstance(raw, dict):
-        raise UserError("a study is a mapping of keys to values", where=where)
+    return _study(*compose_text(text, where))
+
+
+def _study(raw: dict[str, Any], where: Origin) -> Study:
     with translated(where, Study, raw):
         study = Study.model_validate(raw)
     _check_meaning(study, where)
     return study
-
-
-def read_text(path: Path) -> str:
-    """The text of a file in UTF-8."""
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"byte {error.start} is not UTF-8", where=str(path), why="It must be text in UTF-8") from error
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: two equal keys are an error, and 1e-3 is a number."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
-                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
-            seen.add((key.tag, str(key.value)))
-        return node
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-def parse_yaml(text: str, *, where: str) -> Any:
-    """The value of a YAML text; UserError with the line of the first mistake."""
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        line = f"{where}, line {error.problem_mark.line + 1}" if error.problem_mark else where
-        raise UserError(f"not readable as YAML: {error.problem}", where=line) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a value such as 2024-13-45
-        raise UserError(f"not readable as YAML: {' '.join(str(error).split())}", where=where) from error
 
 
 class translated:  # noqa: N801 - a context manager, used like a function
@@ -94,7 +44,7 @@ class translated:  # noqa: N801 - a context manager, used like a function
     Parameters
     ----------
     where
-        The file.
+        The file, or the files.
     model
         What `raw` is read into.
     raw
@@ -103,8 +53,9 @@ class translated:  # noqa: N801 - a context manager, used like a function
         The key path of `raw` in the file.
     """
 
-    def __init__(self, where: str, model: type[BaseModel], raw: Any, at: str = "") -> None:
-        self.where, self.model, self.raw, self.at = where, model, raw, at
+    def __init__(self, where: str | Origin, model: type[BaseModel], raw: Any, at: Keys = ()) -> None:
+        self.where = Origin(where) if isinstance(where, str) else where
+        self.model, self.raw, self.at = model, raw, at
 
     def __enter__(self) -> None:
         return None
@@ -146,7 +97,7 @@ class translated:  # noqa: N801 - a context manager, used like a function
 
     def _location(self, entry: ErrorDetails) -> str:
         """File and key path, as it stands in the file: without the marks that pydantic puts in for unions."""
-        keys = [self.at] if self.at else []
+        keys = list(self.at)
         value = self.raw
         loc = entry["loc"][:-1] if entry["type"] == "extra_forbidden" else entry["loc"]
         for number, part in enumerate(loc, start=1):
@@ -158,7 +109,7 @@ class translated:  # noqa: N801 - a context manager, used like a function
             elif entry["type"] != "missing" or number < len(loc) or isinstance(part, int):
                 continue
             keys.append(str(part))
-        return f"{self.where}: {'.'.join(keys)}" if keys else self.where
+        return self.where.at(*keys, wrong=str(entry["loc"][-1]) if entry["type"] == "extra_forbidden" else None)
 
 
 def _allowed(entry: ErrorDetails) -> str:
@@ -212,12 +163,12 @@ def _describe(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     return ""
 
 
-def _check_meaning(study: Study, where: str) -> None:
+def _check_meaning(study: Study, where: Origin) -> None:
     """What no single field can know: names that must exist, combinations that cannot work."""
     for name, backbone in study.backbones.items():
         model = backbone.model or name
         if not catalogue.is_model(model):
-            raise unknown("timm model", model, catalogue.architectures(), where=f"{where}: backbones.{name}", limit=5)
+            raise unknown("timm model", model, catalogue.architectures(), where=where.at("backbones", name), limit=5)
     for key, uses, kind, attribute in (
         ("datasets", study.datasets, "dataset", "source"),
         ("recipes", study.recipes, "recipe", "recipe"),
@@ -228,12 +179,12 @@ def _check_meaning(study: Study, where: str) -> None:
             if built_in not in plugins.names(kind):
                 hint = "" if getattr(use, attribute) else f"A name of your own needs `{attribute}:` with a built-in one"
                 found = unknown(kind.replace("dataset", "data set"), built_in, plugins.names(kind))
-                raise UserError(found.what, where=f"{where}: {key}.{name}", why=found.why, hint=hint)
+                raise UserError(found.what, where=where.at(key, name), why=found.why, hint=hint)
             options = plugins.load(kind, built_in).Options
-            with translated(where, options, use.options, at=f"{key}.{name}.options"):
+            with translated(where, options, use.options, at=(key, name, "options")):
                 plugin_options(kind, built_in, use.options)
     for name, recipe in study.recipes.items():
-        with translated(where, type(study.training), recipe.training, at=f"recipes.{name}.training"):
+        with translated(where, type(study.training), recipe.training, at=("recipes", name, "training")):
             study.training_of(name)
     _check_tasks(study, where)
     for dataset in study.datasets:
@@ -241,21 +192,21 @@ def _check_meaning(study: Study, where: str) -> None:
             _check_split(study, dataset, split, where)
 
 
-def _check_tasks(study: Study, where: str) -> None:
+def _check_tasks(study: Study, where: Origin) -> None:
     for dataset in study.tasks:
         if dataset not in study.datasets:
-            raise unknown("data set", dataset, study.datasets, where=f"{where}: tasks")
+            raise unknown("data set", dataset, study.datasets, where=where.at("tasks"))
     for dataset, use in study.datasets.items():
         module = plugins.load("dataset", use.source or dataset)
         domains = module.domains(module.Options.model_validate(use.options))
         if not study.tasks.get(dataset):
-            raise UserError(f"no task for the data set {dataset!r}", where=f"{where}: tasks", why=_task_form(domains))
+            raise UserError(f"no task for the data set {dataset!r}", where=where.at("tasks"), why=_task_form(domains))
         for task in study.tasks[dataset]:
             source, _, target = task.partition("-")
             if source not in domains or target not in domains or source == target:
                 offered = closest(task, [f"{a}-{b}" for a in domains for b in domains if a != b])
                 raise UserError(
-                    f"{task!r} is no task", where=f"{where}: tasks.{dataset}", why=_task_form(domains),
+                    f"{task!r} is no task", where=where.at("tasks", dataset), why=_task_form(domains),
                     hint=f"The closest is {offered[0]!r}" if offered else "",
                 )  # fmt: skip
 
@@ -264,9 +215,9 @@ def _task_form(domains: tuple[str, ...]) -> str:
     return f"A task is `source-target`, two different domains of {', '.join(domains)}"
 
 
-def _check_split(study: Study, dataset: str, name: str, where: str) -> None:
+def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
     """Whether a split works for a data set whose classes are known before any job has run."""
-    location = f"{where}: splits.{name}"
+    location = where.at("splits", name)
     use, split = study.datasets[dataset], study.splits[name]
     module = plugins.load("dataset", use.source or dataset)
     options = module.Options.model_validate(use.options)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from finecal import paths, plugins
+from finecal import axes, paths, plugins, runs
 from finecal.code import digests, plugin_files
 from finecal.cost import measured_jobs
 from finecal.errors import UserError
@@ -22,8 +22,12 @@ from finecal.plan import Plan
 from finecal.settings import parse_settings
 
 T = TypeVar("T")
-TABLES = plugins.names("table")
-FIGURES = plugins.names("figure")
+
+# The files of a table and of a figure, first the one to look at.
+PRESENTED = {
+    "table": (paths.TABLE, ("md", "parquet", "csv", "tex")),
+    "figure": (paths.FIGURE, ("svg", "png", "parquet")),
+}
 
 # The wildcards on which a stage's options depend.
 COORDINATES: dict[str, tuple[str, ...]] = {
@@ -35,6 +39,7 @@ COORDINATES: dict[str, tuple[str, ...]] = {
     "pseudo": ("dataset", "backbone", "recipe"),
     "aggregate": (),
     "cost": (),
+    "runs": (),
     "table": ("table",),
     "figure": ("figure",),
     "report": (),
@@ -66,6 +71,10 @@ class Workflow:
         self.study_option = "--study " + shlex.join(self.settings.studies)
         # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
         self.threads = 1
+        # Those that show something of the selected studies; the others say so when they are asked for.
+        self.tables = axes.applicable("table", self.plan.axes())
+        self.figures = axes.applicable("figure", self.plan.axes())
+        self.report_reads = axes.read_by_report(self.plan.axes())
         self._stages: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def torch_options(self, *, on_cluster: bool) -> str:
@@ -104,9 +113,11 @@ class Workflow:
         if stage in ("calibrate", "evaluate"):
             options = self.plan.joined_calibrators(key)
             return options, plugin_files("calibrator", {use["calibrator"] for use in options.values()})
-        if stage in ("aggregate", "cost", "table", "figure", "report"):
-            used = {"table": ("table", key), "figure": ("figure", key), "report": ("table", TABLES)}
-            return {"studies": list(self.settings.studies)}, plugin_files(*used[stage]) if stage in used else []
+        if stage in ("aggregate", "cost", "runs", "table", "figure", "report"):
+            used = {"table": ("table", key), "figure": ("figure", key), "report": ("table", self.tables)}
+            what = {"runs": runs.digest(self.plan)} if stage == "runs" else {}
+            studies = list(self.settings.studies)
+            return {"studies": studies, **what}, plugin_files(*used[stage]) if stage in used else []
         options = self.plan.options(stage, *key)
         plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
         return options, plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
@@ -142,8 +153,18 @@ class Workflow:
         """
         return [job.result for job in measured_jobs(self.plan)]
 
+    def files(self, kind: str, name: str) -> list[str]:
+        """All files of a table or a figure."""
+        pattern, suffixes = PRESENTED[kind]
+        return [f"{pattern.format(**{kind: name})}.{suffix}" for suffix in suffixes]
+
+    def shown(self, kind: str, name: str) -> str:
+        """The file of a table or a figure that people look at first."""
+        return self.files(kind, name)[0]
+
     def needs(self, kind: str, name: str) -> list[str]:
         """The aggregated tables that a table or a figure is made from."""
+        or_stop(lambda: axes.check_applicable(kind, name, self.plan.axes()))
         return [f"{paths.TABLE.format(table=table)}.parquet" for table in plugins.constant(kind, name, "NEEDS")]
 
 

@@ -23,6 +23,7 @@ rule aggregate_runs:
 
 
 rule aggregate_cost:
+    """What every job took."""
     input:
         WORKFLOW.measured(),
     output:
@@ -41,6 +42,26 @@ rule aggregate_cost:
         "exec finecal aggregate cost {params.study} > {log} 2>&1"
 
 
+rule list_runs:
+    """What every run is."""
+    input:
+        lambda w: sorted({str(run.path(paths.SPLIT)) for run in PLAN.runs}),
+    output:
+        paths.TABLE.format(table="runs") + ".parquet",
+    log:
+        "logs/aggregate/runs.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        stage=lambda w: WORKFLOW.stage("runs"),
+        study=STUDY,
+    shell:
+        "exec finecal aggregate runs {params.study} > {log} 2>&1"
+
+
 rule make_table:
     input:
         lambda w: WORKFLOW.needs("table", w.table),
@@ -55,7 +76,7 @@ rule make_table:
     log:
         "logs/table/{table}.log",
     wildcard_constraints:
-        table="|".join(TABLES),
+        table="|".join(plugins.names("table")),
     conda:
         CONDA
     resources:
@@ -83,7 +104,7 @@ rule draw_figure:
     log:
         "logs/figure/{figure}.log",
     wildcard_constraints:
-        figure="|".join(FIGURES),
+        figure="|".join(plugins.names("figure")),
     conda:
         CONDA
     resources:

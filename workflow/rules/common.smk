@@ -5,7 +5,7 @@ import time
 
 from finecal import cluster, paths, plugins
 from finecal.lock import release_stale_lock
-from finecal.workflow import TABLES, FIGURES, Workflow, or_stop
+from finecal.workflow import Workflow, or_stop
 
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
@@ -39,22 +39,6 @@ wildcard_constraints:
     **paths.WILDCARDS,
     table="[a-z_]+",
     figure="[a-z_]+",
-
-
-localrules:
-    all,
-    pretrained,
-    finetuned,
-    extracted,
-    calibrated,
-    evaluated,
-    cost,
-    table1,
-    table2,
-    figure1,
-    figure2,
-    figure3,
-    figure7,
 
 
 def on_slurm():

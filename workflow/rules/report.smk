@@ -2,11 +2,12 @@
 
 
 rule write_report:
+    """The page with the answer."""
     input:
         expand(
-            f"{paths.TABLE}.parquet", table=["metrics", "calibration", "cost", *TABLES]
+            f"{paths.TABLE}.parquet", table=[*WORKFLOW.report_reads, *WORKFLOW.tables]
         ),
-        expand(f"{paths.FIGURE}.svg", figure=FIGURES),
+        expand(f"{paths.FIGURE}.svg", figure=WORKFLOW.figures),
     output:
         report(paths.REPORT, caption="../report/report.rst", category="Answer"),
         paths.RESOLVED,

@@ -1,0 +1,48 @@
+"""YAML as people mean it: two equal keys are an error, and 1e-3 is a number."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from finecal.errors import UserError
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"byte {error.start} is not UTF-8", where=str(path), why="It must be text in UTF-8") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """See the module."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+            seen.add((key.tag, str(key.value)))
+        return node
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def parse_yaml(text: str, *, where: str) -> Any:
+    """The value of a YAML text; UserError with the line of the first mistake."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f"{where}, line {error.problem_mark.line + 1}" if error.problem_mark else where
+        raise UserError(f"not readable as YAML: {error.problem}", where=line) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a value such as 2024-13-45
+        raise UserError(f"not readable as YAML: {' '.join(str(error).split())}", where=where) from error

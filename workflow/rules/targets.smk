@@ -1,0 +1,65 @@
+"""Targets by name: stages to stop at, and results by their number in the paper. None of them runs a command."""
+
+STAGES = {
+    "pretrained": (
+        "The pretrained models",
+        lambda w: [run.pretrained_folder / paths.MODEL for run in PLAN.trainings],
+    ),
+    "finetuned": (
+        "The fine-tuned models",
+        lambda w: [run.folder / paths.MODEL for run in PLAN.trainings],
+    ),
+    "extracted": (
+        "Logits and features of all fine-tuned models",
+        lambda w: [run.folder / paths.LOGITS for run in PLAN.trainings],
+    ),
+    "calibrated": (
+        "The fitted calibrators",
+        lambda w: [run.folder / paths.CALIBRATION for run in PLAN.runs],
+    ),
+    "evaluated": (
+        "The metrics of all runs",
+        lambda w: [run.folder / paths.METRICS for run in PLAN.runs],
+    ),
+}
+# Name → figure or table. The description is the figure's or table's own.
+RESULTS = {
+    "table1": ("table", "main"),
+    "table2": ("table", "ausuc"),
+    "figure1": ("figure", "gain"),
+    "figure2": ("figure", "curve"),
+    "figure3": ("figure", "relations"),
+    "figure7": ("figure", "anatomy"),
+}
+
+
+for target, (text, files) in STAGES.items():
+
+    rule:
+        name:
+            target
+        input:
+            files,
+        localrule: True
+
+    workflow.get_rule(target).docstring = text
+
+
+for target, (kind, result) in RESULTS.items():
+
+    rule:
+        name:
+            target
+        input:
+            WORKFLOW.shown(kind, result),
+        localrule: True
+
+    workflow.get_rule(target).docstring = plugins.title(kind, result)
+
+
+rule cost:
+    input:
+        WORKFLOW.shown("table", "cost_by_stage"),
+        WORKFLOW.shown("figure", "cost"),
+    """What the jobs took: a table and a figure."""
+    localrule: True
