@@ -26,6 +26,7 @@ from finecal.training import Batches, TrainingData, _optimizer, _schedule, train
 
 SIZE = 32
 COORDINATES = ("digits", "run", 3)
+OF_S = np.array([True, True, True])
 STILL = Augmentation(
     crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), horizontal_flip=0.0, color_jitter=0.0, grayscale=0.0
 )  # fmt: skip
@@ -125,7 +126,7 @@ def run(fresh: nn.Module, description: Architecture, data: TrainingData) -> Call
     ) -> Run:
         model = copy.deepcopy(fresh)
         history = train(
-            model, description, data, recipe or Recipe(), training, coordinates=coordinates,
+            model, description, data, recipe or Recipe(), training, fine_tuning=OF_S, coordinates=coordinates,
             state=StateFile(Path(state), {"of": belongs_to}, interval), observe=observe,
         )  # fmt: skip
         return model.state_dict(), history
@@ -282,7 +283,7 @@ def test_every_step_has_randomness_of_its_own(fresh: nn.Module, description: Arc
     losses: list[float] = []
     recipe = Noted(losses)
     train(
-        copy.deepcopy(fresh), description, same, recipe, training, coordinates=COORDINATES,
+        copy.deepcopy(fresh), description, same, recipe, training, fine_tuning=OF_S, coordinates=COORDINATES,
         state=StateFile(Path("state.pt"), {}, 1e9), observe=observe,
     )  # fmt: skip
     assert fresh.drop_rate == 0.3
@@ -339,7 +340,8 @@ def whole(fresh: nn.Module, description: Architecture, data: TrainingData, tmp_p
         state = StateFile(tmp_path_factory.mktemp("whole") / "state.pt", {}, 1e9)
         training = TRAINING.model_copy(update={"optimizer": optimizer})
         history = train(
-            model, description, data, Recipe(), training, coordinates=COORDINATES, state=state, observe=observe
+            model, description, data, Recipe(), training, fine_tuning=OF_S, coordinates=COORDINATES, state=state,
+            observe=observe,
         )  # fmt: skip
         runs[optimizer] = (model.state_dict(), history)
     torch.set_num_threads(threads)

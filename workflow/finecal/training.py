@@ -10,30 +10,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from timm.optim import create_optimizer_v2
 from torch import Tensor, nn
 
-from finecal.augmentation import augment
+from finecal.augmentation import augment, resize
 from finecal.config import Training
 from finecal.device import autocast, seed_everything
 from finecal.errors import UserError
 from finecal.models import Architecture, head, normaliser
+from finecal.recipes import BaseRecipe, Context
 from finecal.seeds import seed_of
 from finecal.state import Interrupted, Signals, StateFile
 
 Observe = Callable[[nn.Module], dict[str, float]]
-
-
-class TrainingRecipe(Protocol):
-    """What the loop asks of a recipe; see `finecal.recipes.full`."""
-
-    def prepare(self, model: nn.Module) -> None: ...
-    def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor: ...
-    def finish(self, model: nn.Module) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -90,9 +83,10 @@ def train(
     model: nn.Module,
     description: Architecture,
     data: TrainingData,
-    recipe: TrainingRecipe,
+    recipe: BaseRecipe[Any],
     training: Training,
     *,
+    fine_tuning: np.ndarray,
     coordinates: tuple[str | int, ...],
     state: StateFile,
     observe: Observe,
@@ -102,7 +96,9 @@ def train(
     Parameters
     ----------
     model
-        On the data's device.
+        θ⁰, on the data's device.
+    fine_tuning
+        (C,) bool: the classes of S.
     coordinates
         What makes this run's randomness its own.
     observe
@@ -111,29 +107,38 @@ def train(
 
     Returns
     -------
-    One row per epoch, and one for the start: epoch, step, loss (mean of the epoch), lr (of the head, at the
-    epoch's end), seconds (of the epoch), and what `observe` returned.
+    One row per epoch of each of the recipe's cycles, and one for the start: epoch, step, loss (mean of the epoch),
+    lr (of the head, at the epoch's end), seconds (of the epoch), and what `observe` returned.
 
     Raises
     ------
     UserError
-        If a loss is not finite: with the step and the samples of the batch.
+        If a loss is not finite: with the step and the samples of the batch. If the recipe is not possible for this
+        model.
     Interrupted
         After SIGTERM, SIGURG or SIGUSR1, once the state is saved.
     """
     device = data.labels.device
     batches = Batches(len(data.samples), training.batch_size, coordinates)
     per_epoch = training.steps_per_epoch or batches.steps_per_pass()
-    total = per_epoch * training.epochs
+    cycle = per_epoch * training.epochs
+    total = cycle * recipe.cycles
     mean, std = normaliser(description, device)
 
-    recipe.prepare(model)
+    def plain(positions: np.ndarray) -> Tensor:
+        pixels = data.pixels[torch.from_numpy(positions).to(device)].float() / 255
+        return (resize(pixels, description.image_size) - mean) / std
+
+    of_s = torch.from_numpy(fine_tuning).to(device)
+    seed_everything(seed_of(*coordinates, "prepare"))
+    recipe.prepare(model, Context(of_s, data.labels, plain, total, coordinates))
     optimizer = _optimizer(model, training)
     start, history, losses = 0, [], torch.zeros(per_epoch, device=device)
     saved = state.load()
     if saved is not None:
         model.load_state_dict(saved["model"])
         optimizer.load_state_dict(saved["optimizer"])
+        recipe.load_state_dict(saved["recipe"])
         start, history = saved["step"], saved["history"]
         losses.copy_(saved["losses"])
         _log(f"going on from step {start} of {total}")
@@ -147,7 +152,7 @@ def train(
     def checked(step: int) -> None:
         for number in range(looked, step):
             if not math.isfinite(losses[number % per_epoch]):
-                ids = sorted(data.samples[batches[number]].tolist())
+                ids = sorted(data.samples[recipe.batch(number, batches[number])].tolist())
                 raise UserError(
                     f"the loss of step {number} is {float(losses[number % per_epoch])}",
                     where="/".join(map(str, coordinates)), why=f"Its batch holds the samples {ids}",
@@ -156,15 +161,18 @@ def train(
 
     with Signals() as signals:
         for step in range(start, total):
-            factor = _schedule(step, total, training.warmup_steps)
+            if step and (step % cycle == 0 or recipe.restarts(step)):
+                optimizer = _optimizer(model, training)
+            factor = _schedule(step % cycle, cycle, training.warmup_steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
-            chosen = torch.from_numpy(batches[step]).to(device)
+            chosen = torch.from_numpy(recipe.batch(step, batches[step])).to(device)
             random = torch.Generator().manual_seed(seed_of(*coordinates, "augment", step))
             pixels = data.pixels[chosen].float() / 255
             images = augment(pixels, description.image_size, training.augmentation.model_dump(), random)
             seed_everything(seed_of(*coordinates, "model", step))
             model.train()
+            recipe.before_step(model, step)
             with autocast(device):
                 loss = recipe.loss(
                     model, (images - mean) / std, data.labels[chosen], label_smoothing=training.label_smoothing
@@ -174,6 +182,7 @@ def train(
             if training.clip_grad is not None:
                 nn.utils.clip_grad_norm_(_trained(model), training.clip_grad)
             optimizer.step()
+            recipe.after_step(model, step)
             losses[step % per_epoch] = loss.detach()
 
             done = step + 1
@@ -185,12 +194,13 @@ def train(
                 row = _row(done // per_epoch, done, float(losses.double().mean()), optimizer.param_groups[-1]["lr"],
                            time.monotonic() - clock, model, observe)  # fmt: skip
                 history.append(row)
-                _progress(row, training.epochs, per_epoch * batches.size)
+                _progress(row, total // per_epoch, per_epoch * batches.size)
                 clock = time.monotonic()
             if due:
                 state.save({
                     "step": done, "model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                    "history": history, "losses": losses, "seconds": time.monotonic() - clock,
+                    "recipe": recipe.state_dict(), "history": history, "losses": losses,
+                    "seconds": time.monotonic() - clock,
                 })  # fmt: skip
             if signals.received is not None:
                 raise Interrupted(signals.received)
@@ -212,6 +222,8 @@ def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
         for params, lr in ((backbone, training.lr * training.backbone_lr_scale), (last, training.lr))
         if params
     ]
+    if not groups:
+        raise UserError("the recipe finds no parameter of this model to train", where="recipes")
     try:
         optimizer: torch.optim.Optimizer = create_optimizer_v2(
             groups, opt=training.optimizer, lr=training.lr, weight_decay=training.weight_decay,

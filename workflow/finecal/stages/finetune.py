@@ -59,6 +59,7 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             TrainingData.of(images.pixels, images.labels, ~images.test & fine_tuning[images.labels], device),
             recipe,
             Training.model_validate(spec["training"]),
+            fine_tuning=fine_tuning,
             coordinates=coordinates,
             state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
             observe=observe,

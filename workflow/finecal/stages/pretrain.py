@@ -59,6 +59,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
                 TrainingData.of(images.pixels, images.labels, ~images.test, device),
                 full.Recipe(full.Options()),
                 pretraining.training,
+                fine_tuning=np.ones(len(images.classes), dtype=bool),
                 coordinates=coordinates,
                 state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
                 observe=observe,

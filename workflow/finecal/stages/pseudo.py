@@ -57,6 +57,7 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
                 TrainingData.of(images.pixels, images.labels, training, device),
                 recipe,
                 Training.model_validate(spec["training"]),
+                fine_tuning=s_prime,
                 coordinates=coordinates,
                 state=StateFile(_state(state_folder, fold), belongs_to, settings.state_interval),
                 observe=lambda _model: {},
