@@ -82,6 +82,12 @@ EDITS: dict[str, tuple[str, Any, str]] = {
         "recipes.full.training.optimizer: unknown optimiser 'adamm'. Known, closest first: adam, adamc, adamp, adamw, "
         "nadam, radam, adamax, cadamc, cadamp, cadamw, nadamc, nadamw and MANY more.",
     ),
+    "Nesterov SGD without momentum": (
+        "training/momentum",
+        0.0,
+        "training.momentum: 0.0 is not allowed. `sgd` is Nesterov SGD and needs some; "
+        "the optimiser `momentum` does without.",
+    ),
     "option of training": ("training/lrr", 0.1, f"training: unknown key 'lrr'. {TRAINING_KEYS}"),
     "nested option": (
         "training/augmentation",

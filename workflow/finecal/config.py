@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from finecal import catalogue, plugins
 from finecal.errors import UserError, unknown
@@ -91,6 +100,14 @@ class Training(Model):
     def _known_optimizer(cls, value: str) -> str:
         if value not in catalogue.optimizers():
             raise ValueError from unknown("optimiser", value, catalogue.optimizers())  # pydantic adds the key path
+        return value
+
+    @field_validator("momentum")
+    @classmethod
+    def _nesterov_needs_it(cls, value: float, others: ValidationInfo) -> float:
+        name = others.data.get("optimizer")
+        if value == 0 and name in ("sgd", "nesterov", "sgdw", "nesterovw"):
+            raise ValueError(f"`{name}` is Nesterov SGD and needs some; the optimiser `momentum` does without")
         return value
 
 

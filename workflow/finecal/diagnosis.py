@@ -7,14 +7,13 @@ if all of it is above, else unchanged within uncertainty. One run has no interva
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 
 from finecal import wording
 from finecal.advice import Advice, advise
 from finecal.statistics import NAN, Interval, of_setting, paired_difference, row_of
-from finecal.wording import COORDINATES
 
 DAMAGED = "damaged"
 UNCHANGED = "unchanged within uncertainty"
@@ -107,16 +106,6 @@ def diagnose(summary: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
         parameters = of_setting(calibration, key)
         answers.append(Answer(key, _headline(findings), findings, advise(part, parameters)))  # type: ignore[arg-type]
     return answers
-
-
-def as_table(answers: list[Answer]) -> pd.DataFrame:
-    """The findings as a tidy table: coordinates, then the fields of `Finding`."""
-    rows = [
-        {**dict(zip(COORDINATES, answer.setting, strict=True)), **asdict(finding)}
-        for answer in answers
-        for finding in answer.findings
-    ]
-    return pd.DataFrame(rows)
 
 
 def overall(answers: list[Answer]) -> list[str]:
