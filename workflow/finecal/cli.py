@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     add("extract", _extract, "Compute logits and features of the target domain.", "LOGITS", torch=True)
     add("calibrate", _calibrate, "Fit all calibrators of a run.", "RUN")
     add("evaluate", _evaluate, "Score all classifiers of a run.", "RUN")
+    add("similarity", _similarity, "Compare the head's updates of the classes of a run.", "RUN", study=False)
+    add("embed", _embed, "Map the features of a run before and after fine-tuning.", "RUN", study=False)
     add("aggregate", _aggregate, "Concatenate one kind of table over all runs.", "NAME")
     add("table", _table, "Make a table of the results.", "NAME")
     add("figure", _figure, "Draw a figure of the results.", "NAME")
@@ -194,6 +196,20 @@ def _evaluate(given: argparse.Namespace) -> None:
     from finecal.stages.evaluate import evaluate
 
     evaluate(_plan(given), RunKey.of(given.target))
+
+
+def _similarity(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+    from finecal.stages.similarity import similarity
+
+    similarity(RunKey.of(given.target))
+
+
+def _embed(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+    from finecal.stages.embed import embed
+
+    embed(RunKey.of(given.target))
 
 
 def _aggregate(given: argparse.Namespace) -> None:

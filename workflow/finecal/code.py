@@ -39,6 +39,8 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "metrics.py",
         "stages/evaluate.py",
     ),
+    "similarity": ("similarity.py", "stages/similarity.py"),
+    "embed": ("embedding.py", "images.py", "seeds.py", "stages/embed.py"),
     "aggregate": ("stages/aggregate.py",),
     "cost": ("cost.py", "stages/cost.py"),
     "runs": ("runs.py", "stages/runs.py"),

@@ -17,6 +17,7 @@ _HEAD = {
     "weight": "row of the last layer, a list of D float32",
     "bias": "bias of the last layer, float32",
 }
+_GROUP = "fine_tuning (S) or absent (U)"
 _LOGITS = {
     "sample": "number of the sample in images.parquet",
     "label": "class number, from 0",
@@ -71,7 +72,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "split": _RUN["split"],
         "class": "class number, from 0",
         "name": "name of the class",
-        "group": "fine_tuning (S) or absent (U)",
+        "group": _GROUP,
     },
     "pretrained/…/head.parquet": {**_PRETRAINED, **_HEAD},
     "pretrained/…/history.parquet": {**_PRETRAINED, **_EPOCH, "acc_y_y": "accuracy of the source's test samples"},
@@ -106,6 +107,29 @@ COLUMNS: dict[str, dict[str, str]] = {
     "{run}/calibration.parquet": {**_RUN, **_CALIBRATION},
     "{run}/curve.parquet": {**_RUN, **_CURVE},
     "{run}/metrics.parquet": {**_RUN, **_METRICS},
+    "{run}/update_similarity.parquet": {
+        **_RUN,
+        "class": _HEAD["class"],
+        "name": _HEAD["name"],
+        "group": _GROUP,
+        "cosine": "cosine of the class's row of ΔW = W − W⁰ of the last layer with the row of each class, a list of C "
+        "float32; NaN where a row is zero",
+    },
+    "{run}/update_similarity_means.parquet": {
+        **_RUN,
+        "pairs": "pairs of different classes: fine_tuning (both of S), absent (both of U) or between (one of each)",
+        "cosine": "mean of the pairs' cosines",
+        "n": "number of pairs",
+    },
+    "{run}/feature_map.parquet": {
+        **_RUN,
+        "stage": "before or after fine-tuning; every sample is there twice",
+        **{name: _LOGITS[name] for name in ("sample", "label")},
+        "name": _HEAD["name"],
+        "group": _GROUP,
+        "x": "place of its features in the plane that both stages share (t-SNE; no unit)",
+        "y": "see x",
+    },
     "tables/runs.parquet": {
         **_RUN,
         "built_in_recipe": "name of the built-in recipe",

@@ -48,6 +48,8 @@ def job_counts(plan: Plan) -> dict[str, int]:
         "extract": len(tasks) + len(plan.trainings),
         "calibrate": len(plan.runs),
         "evaluate": len(plan.runs),
+        "similarity": len(plan.runs),
+        "embed": len(plan.first_runs),
         "aggregate": len(axes.aggregated(plan.axes())),
         "tables and figures": sum(len(axes.applicable(kind, plan.axes())) for kind in ("table", "figure")),
         "report": 1,

@@ -33,6 +33,9 @@ LOGITS = "logits.parquet"
 CALIBRATION = "calibration.parquet"
 CURVE = "curve.parquet"
 METRICS = "metrics.parquet"
+UPDATE_SIMILARITY = "update_similarity.parquet"
+UPDATE_SIMILARITY_MEANS = "update_similarity_means.parquet"
+FEATURE_MAP = "feature_map.parquet"
 
 TABLE = "results/tables/{table}"
 FIGURE = "results/figures/{figure}"
@@ -40,7 +43,17 @@ RESOLVED = "results/studies.yaml"
 REPORT = "results/report.html"
 
 # Name of an aggregated table → the file of a run that it is made from.
-AGGREGATED = {"metrics": METRICS, "calibration": CALIBRATION, "curve": CURVE, "history": HISTORY}
+AGGREGATED = {
+    "metrics": METRICS,
+    "calibration": CALIBRATION,
+    "curve": CURVE,
+    "history": HISTORY,
+    "update_similarity": UPDATE_SIMILARITY,
+    "update_similarity_means": UPDATE_SIMILARITY_MEANS,
+    "feature_map": FEATURE_MAP,
+}
+# Those too large to hold all runs: of each setting its first run is in them, which the figures draw.
+OF_FIRST_RUNS = frozenset({"update_similarity", "feature_map"})
 
 # What a job took, as Snakemake measured it: stage → the file of a job.
 MEASURED = {

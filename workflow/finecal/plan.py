@@ -9,7 +9,7 @@ from finecal import plugins
 from finecal.axes import axes_of
 from finecal.config import Study, plugin_options
 from finecal.errors import UserError, unknown
-from finecal.paths import ALL_CLASSES, RunKey
+from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
 from finecal.study import load_study
 
 Options = dict[str, Any]
@@ -53,6 +53,18 @@ class Plan:
     def trainings(self) -> tuple[RunKey, ...]:
         """All fine-tuning runs, those on all classes included."""
         return tuple(self._members)
+
+    @property
+    def first_runs(self) -> tuple[RunKey, ...]:
+        """Of each data set, task, backbone and recipe the first split and seed: what pictures of one run show."""
+        first: dict[tuple[str, ...], RunKey] = {}
+        for run in self.runs:
+            first.setdefault((run.dataset, run.task, run.backbone, run.recipe), run)
+        return tuple(first.values())
+
+    def runs_in(self, table: str) -> tuple[RunKey, ...]:
+        """The runs that an aggregated table holds."""
+        return self.first_runs if table in OF_FIRST_RUNS else self.runs
 
     def studies_of(self, run: RunKey) -> tuple[str, ...]:
         """The selected studies that contain a run."""

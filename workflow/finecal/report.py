@@ -17,7 +17,7 @@ from finecal.statistics import summarise
 from finecal.tables._text import WORDS, grouped
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-ORDER = ("gain", "relations", "curve", "anatomy")  # the others follow by name
+ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_map")  # the others follow by name
 ENLARGED = 1.25  # a screen is read from further away than paper
 MARKS = {
     diagnosis.DAMAGED: ("damaged", "▼"),

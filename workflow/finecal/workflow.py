@@ -37,6 +37,8 @@ COORDINATES: dict[str, tuple[str, ...]] = {
     "extract": ("dataset", "backbone"),
     "finetune": ("dataset", "backbone", "recipe"),
     "pseudo": ("dataset", "backbone", "recipe"),
+    "similarity": (),
+    "embed": (),
     "aggregate": (),
     "cost": (),
     "runs": (),
@@ -118,6 +120,8 @@ class Workflow:
             what = {"runs": runs.digest(self.plan)} if stage == "runs" else {}
             studies = list(self.settings.studies)
             return {"studies": studies, **what}, plugin_files(*used[stage]) if stage in used else []
+        if stage in ("similarity", "embed"):
+            return {}, []
         options = self.plan.options(stage, *key)
         plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
         return options, plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []

@@ -3,7 +3,7 @@
 
 rule aggregate_runs:
     input:
-        lambda w: [run.folder / paths.AGGREGATED[w.table] for run in PLAN.runs],
+        lambda w: [run.folder / paths.AGGREGATED[w.table] for run in PLAN.runs_in(w.table)],
     output:
         f"{paths.TABLE}.parquet",
     log:

@@ -29,7 +29,9 @@ RESULTS = {
     "figure1": ("figure", "gain"),
     "figure2": ("figure", "curve"),
     "figure3": ("figure", "relations"),
+    "figure6": ("figure", "update_similarity"),
     "figure7": ("figure", "anatomy"),
+    "figure8": ("figure", "feature_map"),
 }
 
 

@@ -14,7 +14,7 @@ def aggregate(plan: Plan, name: str) -> None:
     """Write results/tables/{name}.parquet; its rows keep the order of the runs in the plan."""
     if name not in paths.AGGREGATED:
         raise unknown("aggregated table", name, paths.AGGREGATED)
-    files = [run.folder / paths.AGGREGATED[name] for run in plan.runs]
+    files = [run.folder / paths.AGGREGATED[name] for run in plan.runs_in(name)]
     table = pa.concat_tables([read_table(file) for file in files])
     record = provenance(options={"studies": list(plan.names)}, inputs=files)
     write_table(f"{paths.TABLE.format(table=name)}.parquet", table.replace_schema_metadata(None), provenance=record)

@@ -1,0 +1,55 @@
+"""Class-update similarity: which classes' rows of the last layer did fine-tuning move the same way?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def update_similarity(tuned: npt.NDArray[Any], pretrained: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Cosine between the rows of ΔW = W − W⁰, as in figure 6 of the paper's analysis.
+
+    Row and column of a class whose weights did not move are NaN: the direction of nothing is not defined.
+
+    Parameters
+    ----------
+    tuned, pretrained
+        (C, D) weights of the last layer, W and W⁰.
+
+    Returns
+    -------
+    (C, C), symmetric, in [−1, 1].
+    """
+    update = tuned.astype(np.float64) - pretrained.astype(np.float64)
+    length = np.linalg.norm(update, axis=1, keepdims=True)
+    unit = np.divide(update, length, out=np.full_like(update, np.nan), where=length > 0)
+    cosine: npt.NDArray[np.float64] = np.clip(unit @ unit.T, -1, 1)
+    return cosine
+
+
+def mean_similarities(
+    cosine: npt.NDArray[np.float64], fine_tuning: npt.NDArray[np.bool_]
+) -> dict[str, tuple[float, int]]:
+    """Mean cosine of two different classes: both of S (`fine_tuning`), both of U (`absent`), one of each (`between`).
+
+    Parameters
+    ----------
+    cosine
+        (C, C), of `update_similarity`.
+    fine_tuning
+        (C,) bool.
+
+    Returns
+    -------
+    Name → (mean, number of pairs); pairs with NaN are left out, and the mean of no pair is NaN.
+    """
+    first, second = np.triu_indices(len(cosine), k=1)
+    values = cosine[first, second]
+    in_s = fine_tuning[first].astype(int) + fine_tuning[second]
+    found = {}
+    for name, members in (("fine_tuning", 2), ("absent", 0), ("between", 1)):
+        part = values[(in_s == members) & ~np.isnan(values)]
+        found[name] = (float(part.mean()) if len(part) else float("nan"), len(part))
+    return found

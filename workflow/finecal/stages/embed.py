@@ -1,0 +1,58 @@
+"""Features of the target's test samples before and after fine-tuning as one map: feature_map.parquet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from finecal import paths
+from finecal.artifacts import provenance, with_columns, write_table
+from finecal.embedding import joint_map
+from finecal.errors import UserError
+from finecal.images import stratified_test
+from finecal.logits import group_names, read_predictions, read_split
+from finecal.paths import RunKey
+from finecal.seeds import generator, seed_of
+
+AT_MOST = 1000  # samples, each shown twice: more neither fit into a panel nor change the picture
+
+
+def embed(run: RunKey) -> None:
+    """Write feature_map.parquet of a run: where each of its samples lies before and after.
+
+    Of more than `AT_MOST` test samples about so many are drawn at random, of every class the same part.
+    """
+    split_path, before_path, after_path = (
+        run.path(paths.SPLIT), run.path(paths.PRETRAINED_LOGITS), run.folder / paths.LOGITS
+    )  # fmt: skip
+    fine_tuning, names = read_split(split_path)
+    before, after = (
+        read_predictions(path, num_classes=len(names), features=True) for path in (before_path, after_path)
+    )
+    if not np.array_equal(before.samples, after.samples) or not np.array_equal(before.test, after.test):
+        raise UserError("its samples are not those of the pretrained model", where=str(after_path))
+    assert before.features is not None
+    assert after.features is not None
+    chosen = np.flatnonzero(after.test)
+    if len(chosen) > AT_MOST:
+        random = generator(*run.columns().values(), "feature_map", "samples")
+        chosen = chosen[stratified_test(after.labels[chosen], AT_MOST / len(chosen), random)]
+    seed = seed_of(*run.columns().values(), "feature_map") % 2**32
+    places = joint_map(before.features[chosen], after.features[chosen], seed=seed)
+    labels = after.labels[chosen]
+    table = pa.concat_tables(
+        pa.table(
+            {
+                "stage": pa.repeat(pa.scalar(stage), len(chosen)),
+                "sample": pa.array(after.samples[chosen]),
+                "label": pa.array(labels),
+                "name": pa.array([names[label] for label in labels]),
+                "group": pa.array(group_names(fine_tuning[labels])),
+                "x": pa.array(np.ascontiguousarray(place[:, 0])),
+                "y": pa.array(np.ascontiguousarray(place[:, 1])),
+            }
+        )
+        for stage, place in zip(("before", "after"), places, strict=True)
+    )
+    record = provenance(options={}, inputs=[split_path, before_path, after_path])
+    write_table(run.folder / paths.FEATURE_MAP, with_columns(table, run.columns()), provenance=record)

@@ -1,0 +1,51 @@
+"""How alike the head's updates of two classes are: update_similarity.parquet and its means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from finecal import paths
+from finecal.artifacts import matrix_column, provenance, read_table, with_columns, write_table
+from finecal.errors import UserError
+from finecal.logits import group_names, read_split
+from finecal.paths import RunKey
+from finecal.similarity import mean_similarities, update_similarity
+
+WEIGHT = pa.schema([("weight", pa.null())])
+MEANS_SCHEMA = pa.schema([("pairs", pa.string()), ("cosine", pa.float64()), ("n", pa.int64())])
+
+
+def similarity(run: RunKey) -> None:
+    """Write update_similarity.parquet, a row per class, and update_similarity_means.parquet, three rows, of a run."""
+    split_path = run.path(paths.SPLIT)
+    pretrained_path, tuned_path = run.pretrained_folder / paths.HEAD, run.folder / paths.HEAD
+    fine_tuning, names = read_split(split_path)
+    pretrained, tuned = read_weights(pretrained_path), read_weights(tuned_path)
+    if pretrained.shape != tuned.shape or len(tuned) != len(fine_tuning):
+        raise UserError(
+            f"the head's weights have shape {tuned.shape}", where=str(tuned_path),
+            why=f"Those of {pretrained_path} have {pretrained.shape}, and there are {len(fine_tuning)} classes",
+        )  # fmt: skip
+    cosine = update_similarity(tuned, pretrained)
+    classes = pa.table(
+        {
+            "class": pa.array(range(len(names)), pa.int32()),
+            "name": pa.array(names),
+            "group": pa.array(group_names(fine_tuning)),
+            # Lists without a fixed length: tables of data sets with different classes concatenate.
+            "cosine": pa.array(list(cosine.astype(np.float32)), pa.list_(pa.float32())),
+        }
+    )
+    rows = [{"pairs": k, "cosine": mean, "n": n} for k, (mean, n) in mean_similarities(cosine, fine_tuning).items()]
+    means = pa.Table.from_pylist(rows, schema=MEANS_SCHEMA)
+    record = provenance(options={}, inputs=[split_path, pretrained_path, tuned_path])
+    for name, table in ((paths.UPDATE_SIMILARITY, classes), (paths.UPDATE_SIMILARITY_MEANS, means)):
+        write_table(run.folder / name, with_columns(table, run.columns()), provenance=record)
+
+
+def read_weights(path: Path) -> np.ndarray:
+    """The (C, D) weights of a head.parquet."""
+    return matrix_column(read_table(path, WEIGHT), "weight", path)

@@ -1,0 +1,46 @@
+"""What the figures show of single runs: how the head's rows moved, where the features lie."""
+
+
+rule compare_updates:
+    """Which classes' rows of the head moved alike."""
+    input:
+        split=paths.SPLIT,
+        pretrained=paths.pretrained_of_task(paths.HEAD),
+        head=f"{paths.RUN}/{paths.HEAD}",
+    output:
+        similarity=f"{paths.RUN}/{paths.UPDATE_SIMILARITY}",
+        means=f"{paths.RUN}/{paths.UPDATE_SIMILARITY_MEANS}",
+    log:
+        "logs/similarity/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=lambda w, attempt: 10 * attempt,
+    params:
+        stage=WORKFLOW.stage("similarity"),
+        folder=subpath(output.similarity, parent=True),
+    shell:
+        "exec finecal similarity {params.folder} > {log} 2>&1"
+
+
+rule map_features:
+    """Where the features of the test samples lie before and after."""
+    input:
+        split=paths.SPLIT,
+        pretrained=paths.PRETRAINED_LOGITS,
+        logits=f"{paths.RUN}/{paths.LOGITS}",
+    output:
+        f"{paths.RUN}/{paths.FEATURE_MAP}",
+    log:
+        "logs/embed/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
+    params:
+        stage=WORKFLOW.stage("embed"),
+        folder=subpath(output[0], parent=True),
+    shell:
+        "exec finecal embed {params.folder} > {log} 2>&1"
