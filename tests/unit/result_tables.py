@@ -127,6 +127,49 @@ def made_cost(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFr
     return cost
 
 
+def made_update_similarity(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFrame:
+    """The first run's: classes one and four of S, the others of U; those of a group are alike, `four` did not move."""
+    split, seed = next(iter(runs))
+    classes = ("zero", "one", "two", "three", "four")
+    in_s = np.array([False, True, False, False, True])
+    cosine = np.where(in_s[:, None] == in_s, 0.5, -0.5) + 0.5 * np.eye(5)
+    cosine[4] = cosine[:, 4] = np.nan
+    frame = pd.DataFrame({"class": range(5), "name": classes, "group": np.where(in_s, "fine_tuning", "absent")})
+    frame["cosine"] = pd.Series(list(cosine.astype(np.float32)))
+    return pd.DataFrame({**NAMES, **names, "split": split, "seed": seed}, index=frame.index).join(frame)
+
+
+def made_update_similarity_means(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFrame:
+    """Alike within S and within U, opposite between them."""
+    rows = [
+        {**NAMES, **names, "split": split, "seed": seed, "pairs": pairs, "cosine": mean + STEPS[split, seed], "n": n}
+        for split, seed in runs
+        for pairs, mean, n in (("fine_tuning", 0.4, 1), ("absent", 0.6, 3), ("between", -0.5, 6))
+    ]
+    return pd.DataFrame(rows)
+
+
+def made_feature_map(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFrame:
+    """The first run's: 20 samples of four classes, each class at a corner, closer together after fine-tuning."""
+    split, seed = next(iter(runs))
+    label = np.repeat(np.arange(4), 5)
+    frames = []
+    for stage, width in (("before", 1.0), ("after", 0.3)):
+        offset = width * np.linspace(-1, 1, 20)
+        frames.append(
+            pd.DataFrame(
+                {
+                    **NAMES, **names, "split": split, "seed": seed, "stage": stage, "sample": np.arange(20),
+                    "label": label, "name": [f"class {number}" for number in label],
+                    "group": np.where(label < 2, "fine_tuning", "absent"),
+                    "x": (4.0 * (label % 2) + offset).astype(np.float32),
+                    "y": (4.0 * (label // 2) - offset).astype(np.float32),
+                }
+            )
+        )  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
 def made_tables(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> dict[str, pd.DataFrame]:
     """All aggregated tables."""
     runs = tuple(runs)
@@ -136,4 +179,7 @@ def made_tables(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> dict[st
         "curve": made_curve(runs, **names),
         "history": made_history(runs, **names),
         "cost": made_cost(runs, **names),
+        "update_similarity": made_update_similarity(runs, **names),
+        "update_similarity_means": made_update_similarity_means(runs, **names),
+        "feature_map": made_feature_map(runs, **names),
     }

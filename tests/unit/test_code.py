@@ -43,6 +43,8 @@ EXCEPT = {
     ("finetune", "logits.py"): "reads the split",
     ("pseudo", "logits.py"): "reads the split, and the words fine_tuning and absent",
     ("runs", "logits.py"): "reads the split",
+    ("similarity", "logits.py"): "reads the split",
+    ("embed", "logits.py"): "reads the split and logits.parquet",
     ("figure", "tables/_text.py"): "writes tables as text",
     ("evaluate", "stages/calibrate.py"): "the columns of calibration.parquet, which is an input",
 }  # fmt: skip

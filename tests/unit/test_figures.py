@@ -139,6 +139,58 @@ def test_anatomy_means_over_runs() -> None:
     assert len(data) == 8 * 5
 
 
+def test_update_similarity_has_s_first() -> None:
+    _, data = figures.draw("update_similarity", made_tables())
+    classes = chosen(data, element="class")
+    assert list(classes["name"]) == ["one", "four", "zero", "two", "three"]
+    cosine = np.stack(classes["cosine"].to_list())
+    assert cosine[0] == pytest.approx([1, np.nan, -0.5, -0.5, -0.5], nan_ok=True)
+    assert cosine[2, 2:] == pytest.approx([1, 0.5, 0.5])
+    means = chosen(data, element="mean").set_index("pairs")
+    assert means["mean"].to_dict() == pytest.approx({"fine_tuning": 0.4, "absent": 0.6, "between": -0.5})
+    assert list(means["n_runs"]) == [4] * 3
+
+
+def test_update_similarity_draws_what_did_not_move_grey() -> None:
+    figure, _ = figures.draw("update_similarity", made_tables())
+    image = figure.axes[0].images[0]
+    colours = image.to_rgba(image.get_array())
+    assert colours[1, 0] == pytest.approx([0.6, 0.6, 0.6, 1])
+    assert colours[0, 1] == pytest.approx([0.6, 0.6, 0.6, 1])
+    low, high = image.get_clim()
+    assert low == -high  # no cosine has the colour in the middle
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["one", "four", "zero", "two", "three"]
+
+
+def test_names_of_many_classes_are_left_out() -> None:
+    tables = made_tables()
+    many = pd.concat([tables["update_similarity"]] * 7, ignore_index=True)
+    many["class"] = range(35)
+    many["cosine"] = [np.zeros(35, np.float32)] * 35
+    tables["update_similarity"] = many
+    tables["feature_map"] = pd.concat([tables["feature_map"]] * 2, ignore_index=True).assign(label=np.arange(80))
+    figure, _ = figures.draw("update_similarity", tables)
+    assert not figure.axes[0].get_xticklabels()
+    assert {"S\n(14 classes)", "U\n(21 classes)"} <= {text.get_text() for text in figure.axes[0].texts}
+    figure, _ = figures.draw("feature_map", tables)
+    assert not figure.axes[0].texts
+
+
+def test_feature_map_shows_both_stages_on_one_scale() -> None:
+    tables = made_tables()
+    figure, data = figures.draw("feature_map", tables)
+    before, after = figure.axes
+    assert before.get_xlim() == after.get_xlim()
+    assert before.get_ylim() == after.get_ylim()
+    assert {text.get_text() for text in before.texts} == {f"class {number}" for number in range(4)}
+    assert "20 test samples" in before.get_title("left")
+    pd.testing.assert_frame_equal(data, tables["feature_map"], check_dtype=False)
+    marks = [len(drawn.get_offsets()) for drawn in after.collections]
+    assert marks == [10, 10]
+    shapes = [drawn.get_paths()[0].vertices.shape for drawn in after.collections]
+    assert shapes[0] != shapes[1]  # told apart without colours
+
+
 def test_cost_medians_and_totals() -> None:
     _, data = figures.draw("cost", made_tables())
     wall = data[data["quantity"] == "wall_seconds"].set_index(["stage", "element"])["value"]

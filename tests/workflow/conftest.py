@@ -64,6 +64,8 @@ OUTPUTS = {
     "extract_logits": [f"{RUNS}/{{}}/logits.parquet"],
     "fit_calibrators": [f"{RUNS}/{{}}/calibration.parquet"],
     "evaluate_run": [f"{RUNS}/{{}}/metrics.parquet", f"{RUNS}/{{}}/curve.parquet"],
+    "compare_updates": [f"{RUNS}/{{}}/update_similarity.parquet", f"{RUNS}/{{}}/update_similarity_means.parquet"],
+    "map_features": [f"{RUNS}/{{}}/feature_map.parquet"],
     "aggregate_runs": ["results/tables/{}.parquet"],
     "aggregate_cost": ["results/tables/{}.parquet"],
     "list_runs": ["results/tables/{}.parquet"],

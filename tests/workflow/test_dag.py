@@ -20,6 +20,8 @@ STAGES = {
     "extract": ["extract_pretrained_logits", "extract_logits"],
     "calibrate": ["fit_calibrators"],
     "evaluate": ["evaluate_run"],
+    "similarity": ["compare_updates"],
+    "embed": ["map_features"],
     "aggregate": ["aggregate_runs", "aggregate_cost", "list_runs"],
     "tables and figures": ["make_table", "draw_figure"],
     "report": ["write_report"],
@@ -73,7 +75,7 @@ def test_every_target_says_what_it_is(empty: Project) -> None:
     lines = empty.forked(*empty.snakemake_command("--list-target-rules", "--quiet")).splitlines()
     said = dict(re.findall(r"^(\w+) \((.+)\)$", "\n".join(lines), re.MULTILINE))
     targets = {"all", "pretrained", "finetuned", "extracted", "calibrated", "evaluated"}
-    targets |= {"cost", "table1", "table2", "figure1", "figure2", "figure3", "figure7"}
+    targets |= {"cost", "table1", "table2", "figure1", "figure2", "figure3", "figure6", "figure7", "figure8"}
     assert targets <= set(said)
 
 
@@ -105,6 +107,31 @@ def test_lint(empty: Project) -> None:
         ("figure1", TO_EVALUATED | jobs(aggregate_runs=["metrics"], draw_figure=["gain"])),
         ("figure2", TO_EVALUATED | jobs(aggregate_runs=["metrics", "curve"], draw_figure=["curve"])),
         ("figure3", TO_EVALUATED | jobs(aggregate_runs=["metrics"], draw_figure=["relations"])),
+        (
+            "figure6",
+            TO_FINETUNED
+            | jobs(
+                split_classes=["half0", "half1"],
+                finetune_model=HALVES,
+                compare_updates=HALVES,
+                aggregate_runs=["update_similarity", "update_similarity_means"],
+                draw_figure=["update_similarity"],
+            ),
+        ),
+        (
+            "figure8",
+            jobs(
+                prepare_domain=["printed", "handwritten"],
+                split_classes=["half0"],
+                pretrain_model=[PRETRAINED],
+                extract_pretrained_logits=[TASK],
+                finetune_model=["half0/seed0"],
+                extract_logits=["half0/seed0"],
+                map_features=["half0/seed0"],
+                aggregate_runs=["feature_map"],
+                draw_figure=["feature_map"],
+            ),
+        ),
         (
             "figure7",
             TO_FINETUNED

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import PRETRAINED, TASK, Jobs, Project, copy_folder, copy_sources, jobs
 
-from finecal import plugins
-from finecal.paths import AGGREGATED
+from finecal import axes, plugins
+from finecal.paths import AGGREGATED, OF_FIRST_RUNS
 
 HALVES = ["half0/seed0", "half1/seed0"]
 REPORT = jobs(write_report=["report"])
@@ -21,7 +21,8 @@ def presented(*changed: str) -> Jobs:
     """What follows when these aggregated tables change: the tables and figures that say they need one of them."""
 
     def in_need(kind: str) -> list[str]:
-        return [name for name in plugins.names(kind) if {*changed} & {*plugins.constant(kind, name, "NEEDS")}]
+        applicable = axes.applicable(kind, frozenset())
+        return [name for name in applicable if {*changed} & {*plugins.constant(kind, name, "NEEDS")}]
 
     runs = [table for table in changed if table in AGGREGATED]
     cost = [table for table in changed if table not in AGGREGATED]
@@ -31,7 +32,10 @@ def presented(*changed: str) -> Jobs:
 
 # What follows when the runs' metrics change but not their trainings.
 SCORED = presented("metrics", "calibration", "curve")
-ALL_TABLES = presented(*AGGREGATED, "cost")
+MADE = [table for table in AGGREGATED if table in axes.aggregated(frozenset())]
+ALL_TABLES = presented(*MADE, "cost")
+# The same if the first run stays as it is.
+FURTHER_TABLES = presented(*(table for table in MADE if table not in OF_FIRST_RUNS), "cost")
 
 
 def trained(splits: list[str], seeds: list[int]) -> Jobs:
@@ -44,10 +48,11 @@ def trained(splits: list[str], seeds: list[int]) -> Jobs:
         finetune_pseudo_splits=calibrated,
         fit_calibrators=calibrated,
         evaluate_run=calibrated,
+        compare_updates=calibrated,
     )
 
 
-FROM_FINETUNING = trained(["half0", "half1", "all"], [0]) | ALL_TABLES
+FROM_FINETUNING = trained(["half0", "half1", "all"], [0]) | jobs(map_features=["half0/seed0"]) | ALL_TABLES
 
 
 class TestNothingChanged:
@@ -84,12 +89,15 @@ class TestStudyChanged:
     def test_other_seed(self, project: Project) -> None:
         with project.study() as study:
             study["seeds"] = [1]
-        assert project.planned() == trained(["half0", "half1", "all"], [1]) | ALL_TABLES
+        assert (
+            project.planned()
+            == trained(["half0", "half1", "all"], [1]) | jobs(map_features=["half0/seed1"]) | ALL_TABLES
+        )
 
     def test_further_seed(self, project: Project) -> None:
         with project.study() as study:
             study["seeds"] = [0, 1]
-        assert project.planned() == trained(["half0", "half1", "all"], [1]) | ALL_TABLES
+        assert project.planned() == trained(["half0", "half1", "all"], [1]) | FURTHER_TABLES
 
     def test_option_of_a_recipe(self, project: Project) -> None:
         with project.study() as study:
@@ -129,7 +137,7 @@ class TestStudyChanged:
     def test_definition_of_a_split(self, project: Project) -> None:
         with project.study() as study:
             study["splits"]["half1"]["seed"] = 2
-        assert project.planned() == jobs(split_classes=["half1"]) | trained(["half1"], [0]) | ALL_TABLES
+        assert project.planned() == jobs(split_classes=["half1"]) | trained(["half1"], [0]) | FURTHER_TABLES
 
     def test_one_result_only(self, project: Project) -> None:
         """Asked for one file, what else has changed is left alone."""
@@ -152,9 +160,10 @@ class TestCodeChanged:
         ("file", "rerun"),
         [
             ("calibrators/temperature.py", jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED),
+            ("similarity.py", jobs(compare_updates=HALVES) | presented("update_similarity", "update_similarity_means")),
             ("figures/curve.py", jobs(draw_figure=["curve"]) | REPORT),
             ("tables/main.py", jobs(make_table=["main"]) | REPORT),
-            ("stages/aggregate.py", presented(*AGGREGATED)),
+            ("stages/aggregate.py", presented(*MADE)),
             (
                 "training.py",
                 jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING,

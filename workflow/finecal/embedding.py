@@ -37,7 +37,7 @@ def joint_map(
 
     features = _unit(np.concatenate([before, after]).astype(np.float64))
     n, width = features.shape
-    with threadpool_limits(1):
+    with threadpool_limits(1), np.errstate(invalid="ignore"):  # equal features explain 0/0 of their variance
         reduced = PCA(min(COMPONENTS, n, width), svd_solver="full").fit_transform(features)
         start = np.zeros((n, 2), np.float32)
         start[:, : min(2, reduced.shape[1])] = reduced[:, :2]

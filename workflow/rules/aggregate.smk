@@ -3,7 +3,9 @@
 
 rule aggregate_runs:
     input:
-        lambda w: [run.folder / paths.AGGREGATED[w.table] for run in PLAN.runs_in(w.table)],
+        lambda w: [
+            run.folder / paths.AGGREGATED[w.table] for run in PLAN.runs_in(w.table)
+        ],
     output:
         f"{paths.TABLE}.parquet",
     log:

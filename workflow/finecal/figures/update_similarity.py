@@ -112,7 +112,7 @@ def _draw_panel(ax: Any, data: pd.DataFrame, title: str) -> None:
         upright = max(map(len, names)) <= 2
         ax.set_xticks(range(total), names, rotation=0 if upright else 90)
         ax.set_yticks(range(total), names)
-        ax.tick_params(length=0, pad=6)
+        ax.tick_params(length=0, pad=8)
     else:
         ax.set_xticks([])
         ax.set_yticks([])

@@ -36,7 +36,7 @@ def similarity(run: RunKey) -> None:
             "name": pa.array(names),
             "group": pa.array(group_names(fine_tuning)),
             # Lists without a fixed length: tables of data sets with different classes concatenate.
-            "cosine": pa.array(list(cosine.astype(np.float32)), pa.list_(pa.float32())),
+            "cosine": pa.array(list(cosine.astype(np.float32)), pa.list_(pa.field("element", pa.float32()))),
         }
     )
     rows = [{"pairs": k, "cosine": mean, "n": n} for k, (mean, n) in mean_similarities(cosine, fine_tuning).items()]
