@@ -5,7 +5,7 @@
 A generated study of the digits has one split and as many seeds as runs: five jobs for each run. The other Snakefile has
 the same chain of rules with plain inputs, outputs and a command: no params, functions, resources, logs, benchmarks.
 
-* nothing built: `snakemake --dry-run --quiet all` in an empty folder;
+* nothing built: `snakemake --dry-run --quiet` in an empty folder (`--quiet all` would print every job);
 * all built: the same where all files are there, empty and equally old, but without the notes that Snakemake keeps of
   finished jobs, so that it compares times and not params.
 
@@ -144,7 +144,7 @@ def main() -> None:
                 taken: list[list[Planned]] = [[], []]
                 for _ in range(args.repeats):
                     for sweep, planned in zip(sweeps, taken, strict=True):
-                        planned.append(sweep.plan("--quiet", "all"))
+                        planned.append(sweep.plan("--quiet"))
                 print(row(runs, jobs or [len(STAGES) * runs] * 2, files, taken), flush=True)
 
 

@@ -40,8 +40,8 @@ COORDINATES = ("dataset", "domain", "task", "backbone", "recipe", "split", "seed
 def measured_jobs(plan: Plan) -> tuple[MeasuredJob, ...]:
     """The jobs in the order of the pipeline, each once."""
     found = {(job.stage, job.result): job for run in plan.trainings for job in _of(plan, run)}
-    order = list(paths.MEASURED)
-    return tuple(sorted(found.values(), key=lambda job: order.index(job.stage)))
+    order = {stage: place for place, stage in enumerate(paths.MEASURED)}
+    return tuple(sorted(found.values(), key=lambda job: order[job.stage]))
 
 
 def _of(plan: Plan, run: RunKey) -> Iterator[MeasuredJob]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -100,16 +101,16 @@ class RunKey:
     def target(self) -> str:
         return self.task.split("-")[1]
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        return Path(RUN.format(**asdict(self)))
+        return Path(RUN.format(**self.columns()))
 
     def columns(self) -> dict[str, str | int]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in COORDINATES}
 
     def path(self, pattern: str) -> Path:
         """A pattern of this module filled with this run's coordinates."""
-        return Path(pattern.format(**asdict(self), source=self.source, target=self.target, domain=self.target))
+        return Path(pattern.format(**self.columns(), source=self.source, target=self.target, domain=self.target))
 
     @property
     def pretrained_folder(self) -> Path:
@@ -136,6 +137,9 @@ class RunKey:
                 hint="`finecal check` prints the runs of a study",
             )
         return cls(**{**found, "seed": int(found["seed"])})  # type: ignore[arg-type]
+
+
+COORDINATES = tuple(field.name for field in fields(RunKey))
 
 
 def pretrained_of_task(file: str) -> Callable[[Any], str]:

@@ -41,6 +41,7 @@ class Plan:
         self._members: dict[RunKey, list[str]] = {}
         self._calibrators: dict[tuple[str, ...], Options] = {}
         self._axes: frozenset[str] | None = None
+        self._reads: dict[tuple[str, ...], frozenset[str]] = {}
         for name, study in self.studies.items():
             self._register(name, study)
 
@@ -83,8 +84,12 @@ class Plan:
 
     def reads(self, run: RunKey) -> frozenset[str]:
         """The data that the calibrators of a run read, all taken together."""
-        modules = [plugins.load("calibrator", use["calibrator"]) for use in self.calibrators(run).values()]
-        return frozenset(data for module in modules for data in module.READS)
+        studies = self.studies_of(run)
+        if studies not in self._reads:
+            uses = self.joined_calibrators(studies).values()
+            modules = [plugins.load("calibrator", use["calibrator"]) for use in uses]
+            self._reads[studies] = frozenset(data for module in modules for data in module.READS)
+        return self._reads[studies]
 
     def has_oracle(self, run: RunKey) -> bool:
         """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""

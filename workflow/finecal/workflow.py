@@ -179,8 +179,8 @@ def _has_gpu() -> bool:
 
 def run_key(wildcards: Any) -> RunKey:
     """The run of a job's wildcards."""
-    fields = ("dataset", "task", "backbone", "recipe", "split")
-    return RunKey(**{field: getattr(wildcards, field) for field in fields}, seed=int(wildcards.seed))
+    w = wildcards
+    return RunKey(w.dataset, w.task, w.backbone, w.recipe, w.split, int(w.seed))
 
 
 def _sorted(value: Any) -> Any:

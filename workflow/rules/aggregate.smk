@@ -27,7 +27,7 @@ rule aggregate_runs:
 rule aggregate_cost:
     """What every job took."""
     input:
-        WORKFLOW.measured(),
+        lambda w: WORKFLOW.measured(),
     output:
         paths.TABLE.format(table="cost") + ".parquet",
     log:
