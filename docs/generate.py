@@ -27,6 +27,7 @@ MODELS = (
     ("training.augmentation", config.Augmentation),
     ("recipes.NAME", config.RecipeUse),
     ("splits.NAME, kind: random", config.RandomSplit),
+    ("splits.NAME, kind: clustered", config.ClusteredSplit),
     ("splits.NAME, kind: classes", config.ClassesSplit),
     ("splits.NAME, kind: official", config.OfficialSplit),
     ("pseudo_splits", config.PseudoSplits),

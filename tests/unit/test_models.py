@@ -136,7 +136,7 @@ def test_the_head_as_a_table(model: nn.Module, tmp_path: Path) -> None:
     path = tmp_path / "head.parquet"
     write_head(path, model, CLASSES, {"dataset": "pets", "seed": 1}, provenance={"version": "x"})
     table = read_table(path)
-    assert table.column_names == ["dataset", "seed", "class", "name", "weight", "bias"]
+    assert table.column_names == ["dataset", "seed", "class", "name", "weight", "bias", "scale"]
     assert table["name"].to_pylist() == list(CLASSES)
     assert np.array_equal(matrix(table["weight"]), head(model).weight.detach().numpy())
     assert np.array_equal(table["bias"].to_numpy(), head(model).bias.detach().numpy())

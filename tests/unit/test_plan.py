@@ -56,7 +56,14 @@ def test_resolved_options_are_plain_and_complete(plan: Plan) -> None:
     assert finetune["training"]["lr"] == 0.03
     assert finetune["training"]["augmentation"]["crop_scale"] == [0.8, 1.0]
     pretrain = plan.options("pretrain", "digits", "test_resnet")
-    assert pretrain["backbone"] == {"model": "test_resnet", "options": {}, "image_size": 32}
+    assert pretrain["backbone"] == {
+        "model": "test_resnet",
+        "options": {},
+        "head": "linear",
+        "head_scale": 16.0,
+        "learn_head_scale": True,
+        "image_size": 32,
+    }
     assert pretrain["pretraining"]["weights"] == "random"
     assert plan.options("pseudo", "digits", "test_resnet", "full")["pseudo_splits"]["folds"] == 3
     plain(finetune)

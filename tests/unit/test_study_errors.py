@@ -136,7 +136,7 @@ EDITS: dict[str, tuple[str, Any, str]] = {
     "key of a split": (
         "splits/half0",
         {"kind": "random", "fracton": 0.5},
-        "splits.half0: unknown key 'fracton'. Known, closest first: fraction, count, kind, seed.",
+        "splits.half0: unknown key 'fracton'. Known, closest first: fraction, count, kind, seed, seeds, sizes.",
     ),
     "key of another kind of split": (
         "splits/half0",
@@ -177,12 +177,12 @@ EDITS: dict[str, tuple[str, Any, str]] = {
     "missing kind of split": (
         "splits/half0",
         {"fraction": 0.5},
-        "splits.half0.kind: this key is missing. It must be one of random, classes, official.",
+        "splits.half0.kind: this key is missing. It must be one of random, clustered, classes, official.",
     ),
     "unknown kind of split": (
         "splits/half0",
         {"kind": "rand"},
-        "splits.half0.kind: 'rand' is not allowed. It must be one of random, classes, official.",
+        "splits.half0.kind: 'rand' is not allowed. It must be one of random, clustered, classes, official.",
     ),
     "missing key of a split": (
         "splits/half0",
@@ -300,17 +300,17 @@ EDITS: dict[str, tuple[str, Any, str]] = {
         "splits/half0",
         {"kind": "random", "fraction": 0.5, "count": 5},
         "splits.half0: {'kind': 'random', 'fraction': 0.5, 'count': 5} is not allowed. "
-        "Give either `fraction` or `count`.",
+        "Give one of `fraction`, `count` and `sizes`.",
     ),
     "neither fraction nor count": (
         "splits/half0",
         {"kind": "random"},
-        "splits.half0: {'kind': 'random'} is not allowed. Give either `fraction` or `count`.",
+        "splits.half0: {'kind': 'random'} is not allowed. Give one of `fraction`, `count` and `sizes`.",
     ),
     "no official split": (
         "splits/half0",
         {"kind": "official"},
-        "splits.half0: the data set 'digits' has no official split. Kinds that work: random, classes.",
+        "splits.half0: the data set 'digits' has no official split. Kinds that work: random, clustered, classes.",
     ),
     "fraction out of range": (
         "splits/half0",

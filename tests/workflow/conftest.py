@@ -58,6 +58,7 @@ OUTPUTS = {
     "pretrain_model": [
         f"results/digits/pretrained/{{}}/{file}" for file in ("model.safetensors", "head.parquet", "history.parquet")
     ],
+    "extract_class_means": ["results/digits/pretrained/{}/class_means.parquet"],
     "extract_pretrained_logits": ["results/digits/{}/pretrained/logits.parquet"],
     "finetune_model": [f"{RUNS}/{{}}/{file}" for file in ("model.safetensors", "head.parquet", "history.parquet")],
     "finetune_pseudo_splits": [f"{RUNS}/{{}}/pcv/{file}" for file in ("logits.parquet", "history.parquet")],

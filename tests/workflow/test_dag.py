@@ -15,6 +15,7 @@ STAGES = {
     "prepare": ["prepare_domain"],
     "split": ["split_classes"],
     "pretrain": ["pretrain_model"],
+    "class means": ["extract_class_means"],
     "finetune": ["finetune_model"],
     "finetune pseudo-splits": ["finetune_pseudo_splits"],
     "extract": ["extract_pretrained_logits", "extract_logits"],
@@ -48,10 +49,11 @@ TO_EVALUATED = TO_EXTRACTED | jobs(
 )
 
 
-def test_counts_are_those_of_finecal_check(empty: Project) -> None:
-    """Of the built-in study, all of it: every job is planned, as often as `finecal check` says."""
-    blocks = empty.blocks("--config", "studies=digits")
-    said = dict(re.findall(r"^  ([a-z -]+?) +([\d,]+)$", empty.finecal("check", "digits"), re.MULTILINE))
+@pytest.mark.parametrize("study", ["digits", "small/class_size", "small/optimisers"])
+def test_counts_are_those_of_finecal_check(empty: Project, study: str) -> None:
+    """Every job is planned, as often as `finecal check` says."""
+    blocks = empty.blocks("--config", f"studies={study}")
+    said = dict(re.findall(r"^  ([a-z -]+?) +([\d,]+)$", empty.finecal("check", study), re.MULTILINE))
     total = int(said.pop("total"))
     counts = {stage: sum(len(blocks.get(rule, [])) for rule in rules) for stage, rules in STAGES.items()}
     assert counts == {stage: int(count) for stage, count in said.items()}
@@ -60,7 +62,8 @@ def test_counts_are_those_of_finecal_check(empty: Project) -> None:
 
 
 def test_every_job_has_a_log_of_its_own(empty: Project) -> None:
-    blocks = empty.blocks("all", "results/tables/runs.parquet")
+    means = f"results/digits/pretrained/{PRETRAINED}/class_means.parquet"
+    blocks = empty.blocks("all", "results/tables/runs.parquet", means)
     rules = {rule for rules in STAGES.values() for rule in rules}
     assert set(blocks) == rules
     logs = [log for found in blocks.values() for job in found for log in job.get("log", ["none"])]

@@ -50,7 +50,8 @@ def test_columns_are_the_documented(tables: dict[str, pq.FileMetaData]) -> None:
         if entry is not None:
             assert schema.names == list(COLUMNS[entry]), file
             seen.add(entry)
-    assert seen == {entry for entry in COLUMNS if not entry.startswith(("tables/", "figures/"))}
+    optional = {"pretrained/…/class_means.parquet"}  # for clustered splits only
+    assert seen == {entry for entry in COLUMNS if not entry.startswith(("tables/", "figures/"))} - optional
 
 
 def test_metrics_are_the_documented(complete: Project) -> None:

@@ -25,6 +25,7 @@ MEANING = {
     "backbone": "different models",
     "toy": "the two-dimensional toy data set",
 }
+HEAD = ("head", "head_scale", "learn_head_scale")
 VARIED = ("optimizer", "lr", "weight_decay")
 
 
@@ -49,7 +50,7 @@ def _found(options: Options) -> Iterator[str]:
     for found in models.values():
         if len({model["model"] for model in found}) > 1:
             yield "backbone"
-        if _same_without(found, lambda model: {k: v for k, v in model.items() if k != "head"}):
+        if _same_without(found, lambda model: {k: v for k, v in model.items() if k not in HEAD}):
             yield "head"
     for specs in recipes.values():
         if len({spec["recipe"] for spec in specs}) > 1:

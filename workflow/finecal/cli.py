@@ -67,7 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     add("split", _split, "Divide the classes into S and U.", "results/DATASET/splits/SPLIT.parquet")
     add("pretrain", _pretrain, "Make the pretrained model of a source domain.", "FOLDER", torch=True)
     add("finetune", _finetune, "Fine-tune a run, or with RUN/pcv its pseudo-splits.", "RUN", torch=True)
-    add("extract", _extract, "Compute logits and features of the target domain.", "LOGITS", torch=True)
+    add(
+        "extract",
+        _extract,
+        "Compute logits and features of the target domain, or class means of the source.",
+        "FILE",
+        torch=True,
+    )
     add("calibrate", _calibrate, "Fit all calibrators of a run.", "RUN")
     add("evaluate", _evaluate, "Score all classifiers of a run.", "RUN")
     add("similarity", _similarity, "Compare the head's updates of the classes of a run.", "RUN", study=False)
@@ -179,9 +185,17 @@ def _finetune(given: argparse.Namespace) -> None:
 
 
 def _extract(given: argparse.Namespace) -> None:
-    from finecal.stages.extract import extract
+    from finecal import paths
 
-    extract(Path(given.target), _settings(given))
+    class_means = f"{paths.PRETRAINED}/{paths.CLASS_MEANS}"
+    if paths.parse(class_means, given.target):
+        from finecal.stages.means import means
+
+        means(**_coordinates(class_means, given), settings=_settings(given))
+    else:
+        from finecal.stages.extract import extract
+
+        extract(Path(given.target), _settings(given))
 
 
 def _calibrate(given: argparse.Namespace) -> None:

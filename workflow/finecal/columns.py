@@ -16,6 +16,7 @@ _HEAD = {
     "name": "name of the class",
     "weight": "row of the last layer, a list of D float32",
     "bias": "bias of the last layer, float32",
+    "scale": "scale of a cosine head, float32; missing for a linear one",
 }
 _GROUP = "fine_tuning (S) or absent (U)"
 _LOGITS = {
@@ -75,6 +76,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "group": _GROUP,
     },
     "pretrained/…/head.parquet": {**_PRETRAINED, **_HEAD},
+    "pretrained/…/class_means.parquet": {
+        **_PRETRAINED,
+        "class": "class number, from 0",
+        "name": "name of the class",
+        "mean": "mean of the L2-normalised features of its training samples, a list of D float32",
+    },
     "pretrained/…/history.parquet": {**_PRETRAINED, **_EPOCH, "acc_y_y": "accuracy of the source's test samples"},
     "{task}/{backbone}/pretrained/logits.parquet": {
         **{name: _RUN[name] for name in ("dataset", "task", "backbone")},
@@ -142,6 +149,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "batch_size": "samples per step",
         "epochs": "epochs of fine-tuning",
         "model": "timm's name of the model",
+        "head": "kind of the last layer: linear or cosine",
         "split_kind": "kind of the split: random, clustered, classes or official",
         "split_seed": "seed of the split; missing where nothing is drawn",
         "n_fine_tuning": "number of classes in S",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +18,7 @@ from pydantic import (
 
 from finecal import catalogue, plugins
 from finecal.errors import UserError, unknown
+from finecal.grids import combinations, text
 from finecal.paths import ALL_CLASSES
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+]*$", description="A folder name.")]
@@ -125,6 +127,11 @@ class Backbone(Model):
     options: dict[str, bool | int | float | str] = Field(
         {}, description="Further arguments of `timm.create_model`, such as `drop_path_rate`."
     )
+    head: Literal["linear", "cosine"] = Field(
+        "linear", description="The last layer: `linear` is w·h + b, `cosine` is a scale times cos(w, h), without bias."
+    )
+    head_scale: Positive = Field(16.0, description="Scale of a cosine head at the start.")
+    learn_head_scale: bool = Field(True, description="Whether the scale of a cosine head is trained or stays.")
 
 
 class Pretraining(Model):
@@ -147,19 +154,56 @@ class Pretraining(Model):
         return self
 
 
-class RandomSplit(Model):
-    """Fine-tuning classes drawn at random."""
+class DrawnSplit(Model):
+    """What splits that are drawn have in common."""
 
-    kind: Literal["random"] = Field(description="Which kind of split this is.")
     seed: Seed = Field(0, description="Seed of the draw.")
     fraction: Fraction | None = Field(None, description="Part of the classes in S, rounded to the nearest number.")
     count: Count | None = Field(None, description="Number of classes in S.")
+    sizes: Listed[Count] = Field(
+        (),
+        exclude=True,
+        description="Many splits at once, NAME_3 with 3 classes in S; a smaller S is a part of a larger.",
+    )
+    seeds: Listed[Seed] = Field(
+        (), exclude=True, description="Many splits at once, NAME_seed1 (or NAME_3_seed1) drawn with seed 1."
+    )
 
     @model_validator(mode="after")
-    def _one_size(self) -> RandomSplit:
-        if (self.fraction is None) == (self.count is None):
-            raise ValueError("give either `fraction` or `count`")
+    def _one_size(self) -> Self:
+        if (self.fraction is not None) + (self.count is not None) + bool(self.sizes) != 1:
+            raise ValueError("give one of `fraction`, `count` and `sizes`")
+        if self.seeds and "seed" in self.model_fields_set:
+            raise ValueError("give either `seed` or `seeds`")
+        _distinct(self.sizes)
+        _distinct(self.seeds)
         return self
+
+    def expanded(self, name: str) -> dict[str, Self]:
+        """The splits that this one stands for, by name."""
+        grid = {key: values for key, values in (("count", self.sizes), ("seed", self.seeds)) if values}
+        single = {"sizes": (), "seeds": ()}
+        return {entry: self.model_copy(update={**single, **chosen}) for entry, chosen in combinations(name, grid)}
+
+
+class RandomSplit(DrawnSplit):
+    """Fine-tuning classes drawn at random."""
+
+    kind: Literal["random"] = Field(description="Which kind of split this is.")
+
+
+class ClusteredSplit(DrawnSplit):
+    """Fine-tuning classes that are similar: one drawn at random, and those that clustering joins to it first.
+
+    The classes are clustered (average linkage, cosine distance) by the means of the pretrained model's features on the
+    training samples of the source domain, so that no target data decides the split.
+    """
+
+    kind: Literal["clustered"] = Field(description="Which kind of split this is.")
+    source: Name | None = Field(
+        None, description="The source domain; by default that of the data set's tasks, if they have the same."
+    )
+    backbone: Name | None = Field(None, description="The model; by default the study's, if it has one.")
 
 
 class ClassesSplit(Model):
@@ -175,7 +219,7 @@ class OfficialSplit(Model):
     kind: Literal["official"] = Field(description="Which kind of split this is.")
 
 
-Split = Annotated[RandomSplit | ClassesSplit | OfficialSplit, Field(discriminator="kind")]
+Split = Annotated[RandomSplit | ClusteredSplit | ClassesSplit | OfficialSplit, Field(discriminator="kind")]
 
 
 class RecipeUse(Model):
@@ -184,6 +228,38 @@ class RecipeUse(Model):
     recipe: str | None = Field(None, description="The built-in recipe; by default the key's own name.")
     options: dict[str, Any] = Field({}, description="Options of this recipe: see `finecal list recipes`.")
     training: dict[str, Any] = Field({}, description="What differs from the study's `training`.")
+    grid: dict[str, Listed[bool | int | float | str]] = Field(
+        {},
+        exclude=True,
+        description="Many recipes at once: keys of `training` with lists of values. Every combination is a recipe, "
+        "called like NAME_adam_lr0.01_wd0.0005.",
+    )
+
+    @field_validator("grid")
+    @classmethod
+    def _values_that_can_be_names(cls, grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for key, values in grid.items():
+            if key not in Training.model_fields:
+                raise ValueError from unknown("key", key, Training.model_fields)
+            if not values:
+                raise ValueError(f"the list of {key} is empty")
+            _distinct([text(value) for value in values])
+        return grid
+
+    @model_validator(mode="after")
+    def _said_once(self) -> RecipeUse:
+        both = sorted(self.grid.keys() & self.training.keys())
+        if both:
+            raise ValueError(f"`{both[0]}` stands in `training` and in `grid`")
+        return self
+
+    def expanded(self, name: str) -> dict[str, RecipeUse]:
+        """The recipes that this one stands for, by name."""
+        built_in = {"recipe": self.recipe or name} if self.grid else {}
+        return {
+            entry: self.model_copy(update={**built_in, "grid": {}, "training": {**self.training, **chosen}})
+            for entry, chosen in combinations(name, self.grid)
+        }
 
 
 class CalibratorUse(Model):
@@ -249,6 +325,13 @@ class Study(Model):
         """`a` is short for `[a]`."""
         return [value] if isinstance(value, str) else value
 
+    @field_validator("recipes", "splits", mode="after")
+    @classmethod
+    def _each_by_itself(cls, value: dict[str, Any]) -> dict[str, Any]:
+        entries = [(name, use) for key, entry in value.items() for name, use in _expanded(key, entry)]
+        _distinct([name for name, _ in entries])
+        return dict(entries)
+
     @field_validator("tasks", "seeds", mode="after")
     @classmethod
     def _no_duplicates(cls, value: Any) -> Any:
@@ -262,6 +345,10 @@ class Study(Model):
         if isinstance(changes.get("augmentation"), dict):
             changes["augmentation"] = {**base["augmentation"], **changes["augmentation"]}
         return Training.model_validate({**base, **changes})
+
+
+def _expanded(name: str, entry: Any) -> Iterable[tuple[str, Any]]:
+    return entry.expanded(name).items() if isinstance(entry, (DrawnSplit, RecipeUse)) else [(name, entry)]
 
 
 def _distinct(values: Any) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from finecal.artifacts import list_array, whole_file, with_columns, write_table
 from finecal.errors import UserError, unknown
+from finecal.heads import CosineHead, with_cosine_head
 
 METADATA = "finecal"
 
@@ -38,6 +39,10 @@ class Architecture:
         The input is (N, channels, image_size, image_size).
     mean, std
         Per channel; the input is (pixel / 255 − mean) / std.
+    head
+        "linear", timm's own, or "cosine".
+    head_scale, learn_head_scale
+        Of a cosine head: its scale at the start, and whether that is trained.
     """
 
     model: str
@@ -47,6 +52,9 @@ class Architecture:
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    head: str = "linear"
+    head_scale: float = 16.0
+    learn_head_scale: bool = True
 
 
 def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: int) -> Architecture:
@@ -55,15 +63,17 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
     Parameters
     ----------
     backbone
-        `model`, `options` and `image_size`, as in the plan.
+        `model`, `options`, `image_size` and what concerns the head, as in the plan.
     """
     config = _config(backbone["model"])
     mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
     if channels == 1:
         mean, std = (float(np.mean(mean)),), (float(np.mean(std)),)
+    head_options = {name: backbone[name] for name in ("head", "head_scale", "learn_head_scale") if name in backbone}
     return Architecture(
-        backbone["model"], dict(backbone["options"]), tuple(classes), channels, backbone["image_size"], mean, std
-    )
+        backbone["model"], dict(backbone["options"]), tuple(classes), channels, backbone["image_size"], mean, std,
+        **head_options,
+    )  # fmt: skip
 
 
 def build(description: Architecture, *, weights: str) -> nn.Module:
@@ -103,7 +113,9 @@ def build(description: Architecture, *, weights: str) -> nn.Module:
             where="pretraining.weights",
             hint="On a machine without network, fetch them before on one with network, into the same cache (HF_HOME)",
         ) from error
-    head(model)
+    linear = head(model)
+    if description.head == "cosine":
+        with_cosine_head(model, linear, scale=description.head_scale, learned=description.learn_head_scale)
     return model
 
 
@@ -122,7 +134,10 @@ def _config(name: str) -> Any:
 
 
 def head(model: nn.Module) -> nn.Linear:
-    """The last layer. UserError if it is not linear: its rows are what γ and the analyses speak about."""
+    """The last layer: timm's linear one, or a `CosineHead` in its place. UserError if the model has another kind.
+
+    Its rows are what γ and the analyses speak about.
+    """
     classifier = model.get_classifier()  # type: ignore[operator]
     if not isinstance(classifier, nn.Linear):
         raise UserError(
@@ -202,15 +217,17 @@ def write_head(
     *,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write the head as a table: class, name, weight (a list of D floats), bias."""
+    """Write the head as a table: class, name, weight (a list of D floats), bias, scale (null unless it is cosine)."""
     linear = head(model)
     bias = linear.bias if linear.bias is not None else torch.zeros(len(classes))
+    scale = float(linear.scale.detach()) if isinstance(linear, CosineHead) else None
     table = pa.table(
         {
             "class": pa.array(range(len(classes)), pa.int32()),
             "name": pa.array(list(classes)),
             "weight": list_array(linear.weight.detach().float().cpu().numpy()),
             "bias": pa.array(bias.detach().float().cpu().numpy()),
+            "scale": pa.array([scale] * len(classes), pa.float32()),
         }
     )
     write_table(path, with_columns(table, columns), provenance=provenance)

@@ -39,10 +39,14 @@ def job_counts(plan: Plan) -> dict[str, int]:
     tasks = {(run.dataset, run.task, run.backbone) for run in plan.trainings}
     domains = {(run.dataset, domain) for run in plan.trainings for domain in (run.source, run.target)}
     domains |= {(run.dataset, plan.first_domain(run.dataset)) for run in plan.trainings}
+    splits = {(run.dataset, run.split) for run in plan.trainings}
+    specs = [(dataset, plan.options("split", dataset, split)) for dataset, split in splits]
+    clustered = {(dataset, spec["source"], spec["backbone"]) for dataset, spec in specs if spec["kind"] == "clustered"}
     return {
         "prepare": len(domains),
-        "split": len({(run.dataset, run.split) for run in plan.trainings}),
-        "pretrain": len({(run.dataset, run.source, run.backbone) for run in plan.trainings}),
+        "split": len(splits),
+        "pretrain": len({(run.dataset, run.source, run.backbone) for run in plan.trainings} | clustered),
+        "class means": len(clustered),
         "finetune": len(plan.trainings),
         "finetune pseudo-splits": sum(_reads_pseudo_splits(plan, run) for run in plan.runs),
         "extract": len(tasks) + len(plan.trainings),

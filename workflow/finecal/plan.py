@@ -10,6 +10,7 @@ from finecal.axes import axes_of
 from finecal.config import Study, plugin_options
 from finecal.errors import UserError, unknown
 from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
+from finecal.splits import resolved_split
 from finecal.study import load_study
 
 Options = dict[str, Any]
@@ -124,7 +125,7 @@ class Plan:
     def options(self, stage: str, *coordinates: str) -> Options:
         """Resolved options of a stage, plain types only.
 
-        `coordinates` are, for the stages prepare: data set; split: data set, split; pretrain, extract: data
+        `coordinates` are, for the stages prepare: data set; split: data set, split; pretrain, means, extract: data
         set, backbone; finetune, pseudo: data set, backbone, recipe.
         """
         try:
@@ -157,7 +158,7 @@ class Plan:
             resolved = plugin_options("dataset", source, use.options).model_dump(mode="json")
             self._set(name, {"source": source, "options": resolved}, "prepare", dataset)
             for split, spec in study.splits.items():
-                self._set(name, spec.model_dump(mode="json"), "split", dataset, split)
+                self._set(name, resolved_split(study, dataset, spec), "split", dataset, split)
             self._set(name, {"kind": "all"}, "split", dataset, ALL_CLASSES)
             for backbone in study.backbones:
                 self._register_backbone(name, study, dataset, backbone)
@@ -170,9 +171,10 @@ class Plan:
 
     def _register_backbone(self, name: str, study: Study, dataset: str, backbone: str) -> None:
         use = study.backbones[backbone]
-        model = {"model": use.model or backbone, "options": dict(use.options), "image_size": study.image_size}
+        model = {**use.model_dump(), "model": use.model or backbone, "image_size": study.image_size}
         pretraining = study.pretraining.model_dump(mode="json")
         self._set(name, {"backbone": model, "pretraining": pretraining}, "pretrain", dataset, backbone)
+        self._set(name, {"image_size": study.image_size}, "means", dataset, backbone)
         self._set(name, {"image_size": study.image_size}, "extract", dataset, backbone)
         for recipe, recipe_use in study.recipes.items():
             built_in = recipe_use.recipe or recipe

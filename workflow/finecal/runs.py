@@ -24,6 +24,7 @@ def described(plan: Plan, run: RunKey) -> dict[str, Any]:
         "built_in_recipe": finetune["recipe"],
         **{name: finetune["training"][name] for name in TRAINING},
         "model": backbone["model"],
+        "head": backbone["head"],
         "split_kind": split["kind"],
         "split_seed": split.get("seed"),
     }

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from finecal.config import ClassesSplit, OfficialSplit, RandomSplit
+from typing import TYPE_CHECKING, Any
+
+from finecal.config import ClassesSplit, ClusteredSplit, DrawnSplit, OfficialSplit, RandomSplit, Study
 from finecal.errors import UserError, unknown
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-def split_size(split: RandomSplit | ClassesSplit | OfficialSplit, classes: tuple[str, ...], where: str) -> int:
+AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | OfficialSplit
+
+
+def split_size(split: AnySplit, classes: tuple[str, ...], where: str) -> int:
     """Number of fine-tuning classes of a split; UserError if S would be empty or all of Y."""
     total = len(classes)
     if isinstance(split, ClassesSplit):
         size = len(class_numbers(split.fine_tuning, classes, where))
-    elif isinstance(split, RandomSplit):
+    elif isinstance(split, DrawnSplit):
         size = split.count if split.count is not None else round((split.fraction or 0) * total)
     else:
         return total
@@ -42,3 +50,64 @@ def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where:
     if twice:
         raise UserError(f"class {classes[twice[0]]!r} is given more than once", where=where)
     return sorted(numbers)
+
+
+def resolved_split(study: Study, dataset: str, split: AnySplit) -> dict[str, Any]:
+    """The options of a split for a data set, plain types; a clustered one with its source domain and backbone."""
+    options = split.model_dump(mode="json")
+    if isinstance(split, ClusteredSplit):
+        options["source"], options["backbone"] = clustered_with(study, dataset, split, "splits")
+    return options
+
+
+def clustered_with(study: Study, dataset: str, split: ClusteredSplit, where: str) -> tuple[str, str]:
+    """The source domain and the backbone of the pretrained model whose features decide a clustered split.
+
+    Raises
+    ------
+    UserError
+        If the study has no such model, or several and the split does not say which.
+    """
+    sources = list(dict.fromkeys(task.partition("-")[0] for task in study.tasks[dataset]))
+    return (
+        _one_of("source", split.source, sources, where),
+        _one_of("backbone", split.backbone, list(study.backbones), where),
+    )
+
+
+def _one_of(key: str, given: str | None, known: list[str], where: str) -> str:
+    if given is None and len(known) > 1:
+        raise UserError("this key is missing", where=f"{where}.{key}", why=f"The study has {', '.join(known)}")
+    if given is not None and given not in known:
+        raise unknown(key, given, known, where=where)
+    return given or known[0]
+
+
+def by_similarity(means: npt.NDArray[np.floating[Any]], start: int) -> list[int]:
+    """All classes in the order in which clustering joins them to the class `start`, itself first.
+
+    Agglomerative clustering with average linkage of the cosine distances (Sokal & Michener 1958). Classes that join at
+    once are ordered by their own distance to `start`.
+
+    Parameters
+    ----------
+    means
+        (C, D), not zero.
+
+    Raises
+    ------
+    UserError
+        If a class has no mean.
+    """
+    import numpy as np
+    from scipy.cluster.hierarchy import average, cophenet
+    from scipy.spatial.distance import pdist, squareform
+
+    bad = np.flatnonzero(~(np.linalg.norm(means, axis=1) > 0))
+    if len(bad):
+        raise UserError(f"class number {bad[0]} has no sample to take a mean of", where="clustered splits")
+    distances = pdist(means, "cosine")
+    joined = squareform(cophenet(average(distances)))[start] if len(means) > 1 else np.zeros(1)
+    joined[start] = -1
+    order: list[int] = np.lexsort((squareform(distances)[start], joined)).tolist()
+    return order

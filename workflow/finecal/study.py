@@ -10,9 +10,9 @@ from pydantic_core import ErrorDetails
 
 from finecal import catalogue, plugins
 from finecal.composition import Keys, Origin, compose, compose_text
-from finecal.config import OfficialSplit, Study, plugin_options
+from finecal.config import ClusteredSplit, OfficialSplit, Study, plugin_options
 from finecal.errors import UserError, closest, unknown
-from finecal.splits import split_size
+from finecal.splits import clustered_with, split_size
 
 
 def load_study(name: str) -> Study:
@@ -223,8 +223,12 @@ def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
     options = module.Options.model_validate(use.options)
     if isinstance(split, OfficialSplit) and not module.official_tasks(options):
         raise UserError(
-            f"the data set {dataset!r} has no official split", where=location, why="Kinds that work: random, classes"
+            f"the data set {dataset!r} has no official split",
+            where=location,
+            why="Kinds that work: random, clustered, classes",
         )
+    if isinstance(split, ClusteredSplit):
+        clustered_with(study, dataset, split, location)
     classes = module.classes(options)
     if classes is None:
         return

@@ -34,6 +34,7 @@ COORDINATES: dict[str, tuple[str, ...]] = {
     "prepare": ("dataset",),
     "split": ("dataset", "split"),
     "pretrain": ("dataset", "backbone"),
+    "means": ("dataset", "backbone"),
     "extract": ("dataset", "backbone"),
     "finetune": ("dataset", "backbone", "recipe"),
     "pseudo": ("dataset", "backbone", "recipe"),
@@ -125,6 +126,15 @@ class Workflow:
         options = self.plan.options(stage, *key)
         plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
         return options, plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
+
+    def split_inputs(self, wildcards: Any) -> list[str]:
+        """The file with the names of the classes, and for a clustered split the class means."""
+        first = or_stop(lambda: self.plan.first_domain(wildcards.dataset))
+        files = [paths.IMAGES.format(dataset=wildcards.dataset, domain=first)]
+        split = or_stop(lambda: self.plan.options("split", wildcards.dataset, wildcards.split))
+        if split["kind"] == "clustered":
+            files.append(f"{paths.PRETRAINED}/{paths.CLASS_MEANS}".format(dataset=wildcards.dataset, **split))
+        return files
 
     def calibration_inputs(self, wildcards: Any) -> dict[str, str]:
         """The files that the calibrators of a run read."""

@@ -22,9 +22,7 @@ rule prepare_domain:
 
 rule split_classes:
     input:
-        lambda w: paths.IMAGES.format(
-            dataset=w.dataset, domain=PLAN.first_domain(w.dataset)
-        ),
+        WORKFLOW.split_inputs,
     output:
         paths.SPLIT,
     log:

@@ -1,4 +1,26 @@
-"""Logits and features of the target domain's train and test samples."""
+"""Logits and features of the target domain's train and test samples; class means of the source domain."""
+
+
+rule extract_class_means:
+    input:
+        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        images=paths.IMAGES.replace("{domain}", "{source}"),
+    output:
+        f"{paths.PRETRAINED}/{paths.CLASS_MEANS}",
+    log:
+        "logs/extract/{dataset}/{source}/{backbone}/class_means.log",
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("means", w),
+        torch=TORCH,
+    shell:
+        "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
 
 
 rule extract_pretrained_logits:

@@ -21,6 +21,10 @@ STAGES = {
         "The metrics of all runs",
         lambda w: [run.folder / paths.METRICS for run in PLAN.runs],
     ),
+    "cost": (
+        "What the jobs took, a table and a figure",
+        [WORKFLOW.shown("table", "cost_by_stage"), WORKFLOW.shown("figure", "cost")],
+    ),
 }
 # Name → figure or table. The description is the figure's or table's own.
 RESULTS = {
@@ -57,11 +61,3 @@ for target, (kind, result) in RESULTS.items():
         localrule: True
 
     workflow.get_rule(target).docstring = plugins.title(kind, result)
-
-
-rule cost:
-    input:
-        WORKFLOW.shown("table", "cost_by_stage"),
-        WORKFLOW.shown("figure", "cost"),
-    """What the jobs took: a table and a figure."""
-    localrule: True

@@ -18,7 +18,7 @@ SCHEMA = pa.schema(
         ("optimizer", pa.string()),
         *((name, pa.float64()) for name in ("lr", "backbone_lr_scale", "weight_decay", "momentum", "label_smoothing")),
         *((name, pa.int64()) for name in ("batch_size", "epochs")),
-        *((name, pa.string()) for name in ("model", "split_kind")),
+        *((name, pa.string()) for name in ("model", "head", "split_kind")),
         *((name, pa.int64()) for name in ("split_seed", "n_fine_tuning", "n_absent")),
     ]
 )

@@ -7,41 +7,49 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from finecal import paths
-from finecal.artifacts import provenance, with_columns, write_table
-from finecal.config import ClassesSplit, OfficialSplit, RandomSplit, Split
+from finecal.artifacts import matrix_column, provenance, read_table, with_columns, write_table
+from finecal.config import ClassesSplit, DrawnSplit, Split
 from finecal.errors import UserError
 from finecal.images import read_format
 from finecal.logits import group_names
 from finecal.plan import Plan
 from finecal.seeds import generator
-from finecal.splits import class_numbers, split_size
+from finecal.splits import AnySplit, by_similarity, class_numbers, split_size
 
 
 def split(plan: Plan, dataset: str, name: str) -> None:
     """Write results/{dataset}/splits/{name}.parquet: class, name, group (fine_tuning or absent)."""
     spec = plan.options("split", dataset, name)
-    images = paths.IMAGES.format(dataset=dataset, domain=plan.first_domain(dataset))
-    classes = tuple(read_format(images)["classes"])
+    inputs = [paths.IMAGES.format(dataset=dataset, domain=plan.first_domain(dataset))]
+    classes = tuple(read_format(inputs[0])["classes"])
+    means = None
+    if spec["kind"] == "clustered":
+        inputs.append(f"{paths.PRETRAINED}/{paths.CLASS_MEANS}".format(dataset=dataset, **spec))
+        means = matrix_column(read_table(inputs[1]), "mean", inputs[1])
     table = pa.table(
         {
             "class": pa.array(range(len(classes)), pa.int32()),
             "name": pa.array(classes),
-            "group": pa.array(group_names(_mask(spec, classes, dataset, f"splits.{name}"))),
+            "group": pa.array(group_names(_mask(spec, classes, dataset, f"splits.{name}", means))),
         }
     )
     columns = {"dataset": dataset, "split": name}
     path = paths.SPLIT.format(dataset=dataset, split=name)
-    write_table(path, with_columns(table, columns), provenance=provenance(options=spec, inputs=[images]))
+    write_table(path, with_columns(table, columns), provenance=provenance(options=spec, inputs=inputs))
 
 
-def _mask(spec: dict[str, object], classes: tuple[str, ...], dataset: str, where: str) -> np.ndarray:
+def _mask(
+    spec: dict[str, object], classes: tuple[str, ...], dataset: str, where: str, means: np.ndarray | None
+) -> np.ndarray:
     mask = np.zeros(len(classes), dtype=bool)
     if spec["kind"] == "all":
         return ~mask
-    use: RandomSplit | ClassesSplit | OfficialSplit = TypeAdapter(Split).validate_python(spec)
+    use: AnySplit = TypeAdapter(Split).validate_python(spec)
     size = split_size(use, classes, where)
-    if isinstance(use, RandomSplit):
-        mask[generator("split", dataset, use.seed).permutation(len(classes))[:size]] = True
+    if isinstance(use, DrawnSplit):
+        # The same first class for both kinds: they differ in what is put beside it.
+        order = generator("split", dataset, use.seed).permutation(len(classes))
+        mask[order[:size] if means is None else by_similarity(means, int(order[0]))[:size]] = True
     elif isinstance(use, ClassesSplit):
         mask[class_numbers(use.fine_tuning, classes, where)] = True
     else:

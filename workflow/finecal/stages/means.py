@@ -1,0 +1,45 @@
+"""Class means of the pretrained model on its source domain, from which clustered splits are made: class_means.parquet.
+
+They are in a file of their own, so that a split needs neither the model nor torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from finecal import paths
+from finecal.artifacts import list_array, provenance, with_columns, write_table
+from finecal.device import choose_device, used
+from finecal.extraction import extract
+from finecal.images import read_images
+from finecal.metrics import class_means
+from finecal.models import load_model
+from finecal.stages import Settings
+
+
+def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
+    """Write results/{dataset}/pretrained/{source}/{backbone}/class_means.parquet: class, name, mean.
+
+    A mean is that of the L2-normalised features of the class's training samples, float32 × D; NaN for a class that has
+    none.
+    """
+    device = choose_device(settings.device, settings.threads)
+    columns: dict[str, str | int] = {"dataset": dataset, "source": source, "backbone": backbone}
+    folder = Path(paths.PRETRAINED.format(**columns))
+    inputs = [folder / paths.MODEL, Path(paths.IMAGES.format(dataset=dataset, domain=source))]
+    model, description = load_model(inputs[0], device)
+    images = read_images(inputs[1])
+    features, _ = extract(model, description, images.pixels[~images.test], device)
+    found = class_means(features, images.labels[~images.test], len(images.classes))
+    table = pa.table(
+        {
+            "class": pa.array(range(len(found)), pa.int32()),
+            "name": pa.array(images.classes),
+            "mean": list_array(found.astype(np.float32)),
+        }
+    )
+    record = provenance(options={}, inputs=inputs, **used(device))
+    write_table(folder / paths.CLASS_MEANS, with_columns(table, columns), provenance=record)
