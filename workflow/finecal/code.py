@@ -63,7 +63,14 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     "aggregate": ("stages/aggregate.py",),
     "cost": ("cost.py", "stages/cost.py"),
     "runs": ("runs.py", "stages/runs.py"),
-    "table": (*_PRESENTED, "tables/__init__.py", "tables/_cost.py", "tables/_methods.py", "tables/_text.py"),
+    "table": (
+        *_PRESENTED,
+        "tables/__init__.py",
+        "tables/_cost.py",
+        "tables/_leaderboard.py",
+        "tables/_methods.py",
+        "tables/_text.py",
+    ),
     "figure": (
         *_PRESENTED,
         "figures/__init__.py",
@@ -71,6 +78,8 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "figures/_style.py",
         "tables/__init__.py",
         "tables/_cost.py",
+        "tables/_leaderboard.py",
+        "tables/_methods.py",
     ),
     "report": (
         *_PRESENTED,

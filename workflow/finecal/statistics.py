@@ -39,9 +39,12 @@ class Interval(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _weights(n: int, resamples: int) -> npt.NDArray[np.float64]:
-    """(resamples, n) how often each run was drawn, over n: the same draws for every result with n runs."""
-    counts = generator("bootstrap", n, resamples).multinomial(n, np.full(n, 1 / n), size=resamples)
+def weights(n: int, resamples: int, *stratum: int) -> npt.NDArray[np.float64]:
+    """(resamples, n) how often each run was drawn, over n: the same draws for every result with n runs.
+
+    Results that are averaged over strata draw the runs of each stratum for themselves: its number is `stratum`.
+    """
+    counts = generator("bootstrap", n, resamples, *stratum).multinomial(n, np.full(n, 1 / n), size=resamples)
     return counts / n
 
 
@@ -60,7 +63,7 @@ def bootstrap_interval(
     if x.size < 2:
         return Interval(float(x[0]) if x.size else NAN, NAN, NAN, int(x.size))
     tail = (1 - confidence) / 2
-    low, high = np.quantile(_weights(x.size, resamples) @ x, [tail, 1 - tail])
+    low, high = np.quantile(weights(x.size, resamples) @ x, [tail, 1 - tail])
     # Sums of rounded weights may leave the range of the values by an ulp.
     low, high = np.clip([low, high], x.min(), x.max())
     return Interval(float(x.mean()), float(low), float(high), int(x.size))

@@ -30,6 +30,7 @@ STAGES = {
 RESULTS = {
     "table1": ("table", "main"),
     "table2": ("table", "ausuc"),
+    "leaderboard": ("table", "leaderboard"),
     "figure1": ("figure", "gain"),
     "figure2": ("figure", "curve"),
     "figure3": ("figure", "relations"),

@@ -8,6 +8,7 @@ import pandas as pd
 
 SETTING = ("data set", "task", "backbone", "recipe")
 WORDS = ("method", "reads", "stage", "device")  # the other columns are numbers
+LONGEST = 25  # rows of a table that LaTeX keeps on one page
 _INTERVAL = re.compile(r"(?P<mean>[^\[]+) (?P<interval>\[.*\])")
 
 _LATEX = {
@@ -50,20 +51,35 @@ def markdown(shown: pd.DataFrame, caption: str) -> str:
 
 
 def latex(shown: pd.DataFrame, caption: str, *, label: str) -> str:
-    """A table for the package booktabs: a heading for every setting, intervals below their means."""
+    """A table for the package booktabs: a heading for every setting, intervals below their means.
+
+    With more than `LONGEST` rows it is a longtable, which may break between pages, but not within a row.
+    """
     columns, groups, same = grouped(shown)
     alignment = "".join("l" if name in WORDS else "r" for name in columns)
-    lines = [
-        r"% needs \usepackage{booktabs}", r"\begin{table*}", r"\centering", r"\scriptsize",
-        r"\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{escape(f'{caption} {same}'.strip())}}}", rf"\label{{{label}}}",
-        rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", _row([escape(name) for name in columns]),
-    ]  # fmt: skip
-    for heading, rows in groups.items():
-        lines.append(r"\midrule")
-        lines += [rf"\multicolumn{{{len(columns)}}}{{l}}{{\itshape {escape(heading)}}} \\"] if heading else []
+    titles = _row([escape(name) for name in columns])
+    words = rf"\caption{{{escape(f'{caption} {same}'.strip())}}}", rf"\label{{{label}}}"
+    if len(shown) > LONGEST:
+        lines = [
+            r"% needs \usepackage{booktabs} and \usepackage{longtable}, one column of text", r"\begingroup",
+            r"\scriptsize", r"\setlength{\tabcolsep}{3pt}", rf"\begin{{longtable}}{{{alignment}}}",
+            *words, r"\\", r"\toprule", titles, r"\midrule", r"\endfirsthead",
+            r"\toprule", titles, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot",
+        ]  # fmt: skip
+        end = [r"\end{longtable}", r"\endgroup"]
+    else:
+        lines = [
+            r"% needs \usepackage{booktabs}", r"\begin{table*}", r"\centering", r"\scriptsize",
+            r"\setlength{\tabcolsep}{3pt}", *words, rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", titles,
+            r"\midrule",
+        ]  # fmt: skip
+        end = [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
+    for number, (heading, rows) in enumerate(groups.items()):
+        lines += [r"\midrule"] if number else []
+        # The star: no page ends below a heading, nor between a mean and its interval.
+        lines += [rf"\multicolumn{{{len(columns)}}}{{l}}{{\itshape {escape(heading)}}} \\*"] if heading else []
         lines += [line for row in rows for line in _lines(row)]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}"]) + "\n"
+    return "\n".join([*lines, *end]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -83,7 +99,7 @@ def _lines(cells: list[str]) -> list[str]:
     if not any(found):
         return [_row(means)]
     below = [rf"{{\tiny {escape(match['interval'])}}}" if match else "" for match in found]
-    return [_row(means, r"\\[-2pt]"), _row(below, r"\\[2pt]")]
+    return [_row(means, r"\\*[-2pt]"), _row(below, r"\\[2pt]")]
 
 
 def _row(cells: list[str], end: str = r"\\") -> str:

@@ -1,0 +1,182 @@
+"""Which methods are compared on which runs, and the ranks of their means: for the table and the figure.
+
+Methods of a setting (data set, task, backbone) are compared on the runs (split, seed) that all of them have. Methods
+with equal means share the better rank. Over all settings together a method's score is the mean of its means in the
+settings, and runs are drawn within each setting; only methods that are in every setting take part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finecal import wording
+from finecal.statistics import CONFIDENCE, NAN, RESAMPLES, weights
+from finecal.tables._methods import CLASSIFIERS
+from finecal.wording import CELL
+
+SETTING = ["dataset", "task", "backbone"]
+ENTRY = ["recipe", "classifier", "calibrator", "reads"]
+ALL = "all settings"
+RANKED_BY = "acc_y_y"
+DECIMALS = 12  # means that differ by rounding alone are equal
+
+# Metric → title, scale, digits.
+TITLES = {
+    "acc_y_y": ("all classes", 100, 1),
+    "acc_s_y": ("S", 100, 1),
+    "acc_u_y": ("U", 100, 1),
+    "harmonic_mean": ("harmonic mean", 100, 1),
+    "ausuc": ("AUSUC", 1, 3),
+    "ece": ("ECE", 100, 1),
+    "nll": ("NLL", 1, 2),
+}
+
+
+def build(metrics: pd.DataFrame) -> pd.DataFrame:
+    """One row per setting, method and metric; in each setting by rank, then the pretrained model, then upper bounds.
+
+    Columns: dataset, task, backbone ("all settings" for all together, which come first if there are several), recipe
+    (empty for the pretrained model), classifier, calibrator, reads, upper_bound; rank, rank_low, rank_high by
+    acc_y_y, NaN for what is not ranked or without runs in common; metric, mean, low, high, n_runs, n_samples.
+    """
+    parts = [common_runs(part) for _, part in entries(metrics).groupby(SETTING, sort=False)]
+    boards = [board([part]).assign(**part[SETTING].iloc[0]) for part in parts]
+    if len(parts) > 1:
+        boards = [board(parts).assign(**dict.fromkeys(SETTING, ALL)), *boards]
+    tidy = pd.concat(boards, ignore_index=True)
+    order = ["rank", "rank_low", "rank_high", "metric", "mean", "low", "high", "n_runs", "n_samples"]
+    return tidy[[*SETTING, *ENTRY, "upper_bound", *order]]
+
+
+def entries(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the leaderboard's metrics; the pretrained model once for all recipes, and without one."""
+    chosen = metrics[metrics["metric"].isin(list(TITLES)) & metrics["classifier"].isin(CLASSIFIERS)].copy()
+    before = chosen["classifier"] == "pretrained"
+    chosen.loc[before, "recipe"] = ""
+    return chosen[~(before & chosen.duplicated([*SETTING, *ENTRY, *CELL, "metric"]))]
+
+
+def common_runs(part: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one setting in the runs that all its methods have; all rows if there is no such run."""
+    runs = part[part["metric"] == RANKED_BY].pivot_table(index=list(CELL), columns=ENTRY, values="value", sort=False)
+    shared = runs.index[runs.notna().all(axis=1)]
+    in_shared = pd.MultiIndex.from_frame(part[list(CELL)]).isin(shared)
+    return part[in_shared] if len(shared) else part
+
+
+def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Ranks and means of the methods that all parts (settings) have; a row per method and metric, without SETTING."""
+    there = [set(part[ENTRY].itertuples(index=False, name=None)) for part in parts]
+    appear = dict.fromkeys(parts[0][ENTRY].itertuples(index=False, name=None))
+    methods = [method for method in appear if all(method in found for found in there)]
+    bounds = [classifier == "oracle_fine_tuning" or wording.reads_test(reads) for _, classifier, _, reads in methods]
+    ranked = [m for m, bound in zip(methods, bounds, strict=True) if not bound and m[1] == "fine_tuned"]
+    ranks = dict(zip(ranked, rank([values(part, RANKED_BY, ranked) for part in parts]), strict=True))
+    rows: list[dict[str, Any]] = []
+    for metric in TITLES:
+        stacked = [values(part, metric, methods) for part in parts]
+        samples = [part[part["metric"] == metric].groupby(ENTRY)["n"].mean() for part in parts]
+        for position, (method, mean) in enumerate(zip(methods, means(stacked), strict=True)):
+            place = ranks.get(method, (NAN,) * 3)
+            n_runs = sum(int((~np.isnan(one[:, position])).sum()) for one in stacked)
+            n = sum(float(found.get(method, 0)) for found in samples) / len(parts)
+            rows.append(
+                {
+                    **dict(zip(ENTRY, method, strict=True)), "upper_bound": bounds[position],
+                    **dict(zip(("rank", "rank_low", "rank_high"), place, strict=True)),
+                    "metric": metric, **dict(zip(("mean", "low", "high"), mean, strict=True)),
+                    "n_runs": n_runs, "n_samples": round(n),
+                }
+            )  # fmt: skip
+    tidy = pd.DataFrame(rows)
+    score = tidy[tidy["metric"] == RANKED_BY].set_index(ENTRY)["mean"]
+    order = tidy.assign(
+        group=np.select([tidy["upper_bound"], tidy["classifier"] == "pretrained"], [2, 1], 0),
+        score=[-score[tuple(row)] for row in tidy[ENTRY].itertuples(index=False)],
+        method=[methods.index(tuple(row)) for row in tidy[ENTRY].itertuples(index=False)],
+    )  # rows of a method keep the order of the metrics
+    return tidy.loc[order.sort_values(["group", "rank", "score", "method"], kind="stable").index]
+
+
+def values(part: pd.DataFrame, metric: str, methods: Sequence[tuple[str, ...]]) -> npt.NDArray[np.float64]:
+    """(runs, methods) of a metric, NaN where a method has no such run; the runs sorted."""
+    chosen = part[part["metric"] == metric]
+    table = chosen.pivot_table(index=list(CELL), columns=ENTRY, values="value", dropna=False)
+    return table.reindex(columns=pd.MultiIndex.from_tuples(methods, names=ENTRY)).to_numpy(np.float64)
+
+
+def means(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float, float]]:
+    """Mean, low and high of every method from (runs, methods) per setting; no interval if a setting has one run."""
+    mean = np.mean([_present_mean(one) for one in stacked], axis=0)
+    drawn = redrawn(stacked)
+    if drawn is None:
+        return [(float(value), NAN, NAN) for value in mean]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
+    return [(float(m), float(a), float(b)) for m, a, b in zip(mean, low, high, strict=True)]
+
+
+def _present_mean(one: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(runs, methods) → (methods,) means of what is not NaN; NaN where nothing is."""
+    count = (~np.isnan(one)).sum(axis=0)
+    found = np.full(one.shape[1], NAN)
+    np.divide(np.nansum(one, axis=0), count, out=found, where=count > 0)
+    return found
+
+
+def rank(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float, float]]:
+    """Rank of every method's mean, 1 for the highest, with the middle 95 % of its ranks among the redrawn runs.
+
+    NaN if the methods have no run in common, the last two also if a setting has one run only.
+
+    >>> rank([np.array([[0.5, 0.75, 0.5], [0.5, 0.75, 1.0]])])
+    [(3.0, 2.0, 3.0), (1.0, 1.0, 2.0), (1.0, 1.0, 2.0)]
+    """
+    count = stacked[0].shape[1]
+    if not count or any(np.isnan(one).any() for one in stacked):
+        return [(NAN, NAN, NAN)] * count
+    place = positions(np.mean([one.mean(axis=0) for one in stacked], axis=0)[None])[0]
+    drawn = redrawn(stacked)
+    if drawn is None:
+        return [(float(value), NAN, NAN) for value in place]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(positions(drawn), [tail, 1 - tail], axis=0, method="inverted_cdf")
+    return [(float(m), float(a), float(b)) for m, a, b in zip(place, low, high, strict=True)]
+
+
+def positions(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """(K, methods) → 1 + the number of methods with a higher score, in each row.
+
+    >>> positions(np.array([[0.5, 0.7, 0.5, 0.1]]))
+    array([[2, 1, 2, 4]])
+    """
+    rounded = scores.round(DECIMALS)
+    higher = [(rounded > rounded[:, [one]]).sum(axis=1) for one in range(rounded.shape[1])]
+    found: npt.NDArray[np.int64] = 1 + np.stack(higher, axis=1)
+    return found
+
+
+def redrawn(stacked: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64] | None:
+    """(resamples, methods) means of all methods over runs drawn with replacement, in every setting for itself."""
+    if any(len(one) < 2 for one in stacked):
+        return None
+    strata = range(1, len(stacked) + 1) if len(stacked) > 1 else (None,)
+    drawn = [
+        weights(len(one), RESAMPLES, *(() if stratum is None else (stratum,))) @ one
+        for one, stratum in zip(stacked, strata, strict=True)
+    ]
+    mean: npt.NDArray[np.float64] = np.mean(drawn, axis=0)
+    return mean
+
+
+def method(recipe: str, classifier: str, calibrator: str, *, with_recipe: bool) -> str:
+    """A method in words, with its recipe where there are several."""
+    words = wording.method(classifier, calibrator)
+    if not with_recipe or not recipe:
+        return words
+    return words.replace("fine-tuned", recipe, 1) if classifier == "fine_tuned" else f"{words}, {recipe}"

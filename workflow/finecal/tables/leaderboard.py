@@ -1,0 +1,48 @@
+"""Leaderboard: fine-tuning recipes × calibrators by accuracy on all classes, means over runs [95 % bootstrap
+interval]. Rank: 1 + the number of methods with a higher mean [middle 95 % of the ranks when the same runs are drawn
+again for all methods at once]. Few runs make both intervals too narrow. Accuracies, harmonic mean and ECE in %, NLL
+in nats, AUSUC from 0 to 1, all of the calibrated scores. Not ranked: the pretrained model, and † upper bounds, which
+read test labels or train on all classes.
+
+Within a setting (data set, task, backbone), and over all of them together if there are several: see
+`finecal.tables._leaderboard`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from finecal import wording
+from finecal.tables import _leaderboard
+from finecal.tables._leaderboard import ENTRY, SETTING, TITLES, method
+
+NEEDS = ("metrics",)
+
+
+def build(metrics: pd.DataFrame) -> pd.DataFrame:
+    """See `finecal.tables._leaderboard.build`."""
+    return _leaderboard.build(metrics)
+
+
+def present(tidy: pd.DataFrame) -> pd.DataFrame:
+    """One row per method, all texts."""
+    with_recipe = tidy.loc[tidy["recipe"] != "", "recipe"].nunique() > 1
+    rows = []
+    for key, group in tidy.groupby([*SETTING, *ENTRY], sort=False):
+        dataset, task, backbone, recipe, classifier, calibrator, reads = map(str, key)
+        first: Any = group.iloc[0]
+        dagger = " †" if first["upper_bound"] else ""
+        row = {
+            "data set": dataset, "task": wording.task(task), "backbone": backbone,
+            "rank": wording.interval(first["rank"], first["rank_low"], first["rank_high"], 1, 0),
+            "method": method(recipe, classifier, calibrator, with_recipe=with_recipe) + dagger,
+            "reads": "train S and U" if classifier == "oracle_fine_tuning" else wording.reads(reads),
+        }  # fmt: skip
+        found = group.set_index("metric")
+        for metric, (title, scale, digits) in TITLES.items():
+            one: Any = found.loc[metric]
+            row[title] = wording.interval(one["mean"], one["low"], one["high"], scale, digits)
+        rows.append({**row, "runs": str(group["n_runs"].max()), "samples": str(group["n_samples"].max())})
+    return pd.DataFrame(rows)
