@@ -83,6 +83,26 @@ def test_a_killed_process_leaves_no_part_under_the_final_name(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.txt")], check=False)
     assert done.returncode == -9
     assert not (tmp_path / "a.txt").exists()
+    assert len(files_in(tmp_path)) == 1
+    write_text(tmp_path / "a.txt", "whole")
+    assert files_in(tmp_path) == ["a.txt"]
+
+
+def test_parts_that_somebody_may_still_write_stay(tmp_path: Path) -> None:
+    here = os.uname().nodename
+    young = [
+        f".a.txt.{here}.{os.getppid()}.part",  # a process that lives
+        ".a.txt.other-host.4194305.part",
+        f".a.txt.b.{here}.4194305.part",  # of the file a.txt.b; no process has so high a number
+        f".b.txt.{here}.4194305.part",
+        ".a.txt.notes.part",
+    ]
+    old = ".a.txt.other.host.7.part"
+    for name in (*young, old):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / old, (0, 0))
+    write_text(tmp_path / "a.txt", "whole")
+    assert files_in(tmp_path) == sorted([*young, "a.txt"])
 
 
 NO_SPACE = (

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -23,6 +24,8 @@ import finecal
 from finecal.errors import UserError
 
 PROVENANCE = b"finecal"
+# A writer on another host cannot be asked whether it lives; one that has written nothing for a day does not.
+SECONDS_UNTIL_LEFT = 86_400
 LIBRARIES = (
     "numpy",
     "pyarrow",
@@ -42,7 +45,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; at the end of the block it becomes `path`, or vanishes.
 
     A job killed at any moment therefore never leaves a part of a file under the final name. The name starts
-    with a dot and holds the process number, so that two processes do not write to the same one.
+    with a dot and holds host and process number, so that two processes do not write to the same one. What dead
+    processes have left of this very file is removed.
 
     Raises
     ------
@@ -50,9 +54,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         If the folder cannot be written or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_parts(path)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -62,6 +67,34 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # not there, or there cannot be one
             temporary.unlink()
+
+
+def _remove_left_parts(path: Path) -> None:
+    """Remove the parts of a file whose writers have died: on this host for certain, elsewhere a day ago."""
+    start = f".{path.name}."
+    for part in path.parent.iterdir():
+        if not (part.name.startswith(start) and part.name.endswith(".part")):
+            continue
+        host, _, process = part.name.removeprefix(start).removesuffix(".part").rpartition(".")
+        if not process.isdecimal():
+            continue
+        with suppress(FileNotFoundError):  # its writer has just finished
+            if host == os.uname().nodename:
+                left = not _lives(int(process))
+            else:
+                left = time.time() - part.stat().st_mtime > SECONDS_UNTIL_LEFT
+            if left:
+                part.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _explained(error: OSError, path: Path) -> Exception:
