@@ -195,7 +195,7 @@ TINY: dict[str, Any] = {
     },
     "recipes": {
         "short": {"recipe": "full", "training": {"epochs": 6}},
-        "long": {"recipe": "full", "training": {"epochs": 90}},
+        "long": {"recipe": "paced", "training": {"epochs": 10}},
     },
     "training": {"lr": 0.03, "backbone_lr_scale": 0.1, "steps_per_epoch": 40, "batch_size": 32},
     "splits": {"half": {"kind": "random", "fraction": 0.5, "seed": 0}},
@@ -268,11 +268,17 @@ class Project:
         jobs = slurm("squeue", "-h", *options, "-O", "JobID:20,STDOUT:1000").splitlines()
         return [job.split()[0] for job in jobs if place in job]
 
-    def run_here(self, *arguments: str) -> None:
+    def run_here(self, *arguments: str, cores: int = 1, environment: dict[str, str] | None = None) -> None:
         """Run Snakemake on this machine, undisturbed."""
-        command = ["snakemake", "--cores", "1", *arguments, "--directory", str(self.folder)]
+        command = ["snakemake", "--cores", str(cores), *arguments, "--directory", str(self.folder)]
         done = subprocess.run(
-            command, cwd=self.source, env=self.environment(), capture_output=True, text=True, check=False, timeout=500
+            command,
+            cwd=self.source,
+            env={**self.environment(), **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=500,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -303,13 +309,14 @@ class Project:
 
 
 def copy_sources(target: Path) -> Path:
-    """Copy what a clone has of the source tree."""
+    """Copy what a clone has of the source tree, and add the tests' own recipe."""
     target.mkdir(parents=True)
     for name in SOURCES:
         if (REPOSITORY / name).is_dir():
             shutil.copytree(REPOSITORY / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(REPOSITORY / name, target / name)
+    shutil.copyfile(Path(__file__).with_name("paced.py"), target / "workflow/finecal/recipes/paced.py")
     return target
 
 

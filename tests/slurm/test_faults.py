@@ -36,10 +36,13 @@ def side_by_side(scenario: Scenario) -> Scenario:
 
 @side_by_side
 def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
-    """The training needs at least three limits of a minute; the warning comes between 10 and 40 s before the end."""
-    limits = ["--set-resources", "finetune_model:runtime=1", "--retries", "12"]
-    warning = ["--default-resources", "slurm_extra=--signal=URG@10", "mem_mb=4000", "runtime=30"]
-    said = project.finish(project.start(LONG, *limits, *warning), seconds=800)
+    """The training sleeps for 112 s; of a limit of a minute, the warning leaves it no more than 55 s.
+
+    SLURM looks at time limits every 30 s: it warns between 1 and 31 s before the end.
+    """
+    limits = ["--set-resources", "finetune_model:runtime=1", "finetune_model:mem_mb=4000", "--retries", "12"]
+    warning = ["--default-resources", "slurm_extra=--signal=URG@1", "mem_mb=4000", "runtime=30"]
+    said = project.finish(project.start(LONG, *limits, *warning, environment={"PACE": "0.28"}), seconds=800)
     assert said.count("Trying to restart job") >= 2, said[-3000:]
     assert re.search(RESUMED, project.training_log("long"))
 
