@@ -31,6 +31,7 @@ RESULTS = {
     "table1": ("table", "main"),
     "table2": ("table", "ausuc"),
     "leaderboard": ("table", "leaderboard"),
+    "gamma_sensitivity": ("table", "gamma_sensitivity"),
     "figure1": ("figure", "gain"),
     "figure2": ("figure", "curve"),
     "figure3": ("figure", "relations"),

@@ -1,0 +1,67 @@
+"""How much the choice of γ matters: γ of each calibrator, its distance from γ* (positive: the absent classes get
+more than γ*), and what acc_y_y loses against its maximum over all γ, means over runs [95 % bootstrap interval]. The
+tolerated width is that of the interval of γ around γ* in which acc_y_y stays within 1 point of the maximum. † Reads
+test labels.
+
+All from the exact seen–unseen curve of the test samples: this describes methods, none may choose γ so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from finecal import wording
+from finecal.statistics import intervals
+from finecal.tables import _gamma
+from finecal.wording import COORDINATES
+
+NEEDS = ("curve", "calibration")
+
+WHO = [*COORDINATES, "calibrator", "reads"]
+# Quantity → title, scale, digits, whether its sign is shown.
+QUANTITIES = {
+    "gamma": ("γ", 1, 2, False),
+    "offset": ("γ − γ*", 1, 2, True),
+    "loss": ("loss (points)", 100, 1, False),
+    "width": ("tolerated width of γ", 1, 2, False),
+}
+
+
+def build(curve: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+    """One row per setting, calibrator and quantity: mean, low, high, n_runs, and within, the runs that lose ≤ 1 point.
+
+    Quantities: gamma, offset (γ − γ*), loss (a fraction), width (of the tolerated interval of γ).
+    """
+    rows = []
+    for names, gamma, steps in _gamma.chosen(curve, calibration):
+        low, high = steps.tolerated()
+        best = steps.best()
+        loss = float(steps.accuracy[best] - steps.at(gamma))
+        found = {"gamma": gamma, "offset": gamma - float(steps.gamma[best]), "loss": loss, "width": high - low}
+        rows += [{**names, "quantity": name, "value": value} for name, value in found.items()]
+    runs = pd.DataFrame(rows, columns=[*_gamma.RUN, "calibrator", "reads", "quantity", "value"])
+    tidy = intervals(runs, [*WHO, "quantity"], "value")
+    losses = runs[runs["quantity"] == "loss"]
+    within = (losses["value"] <= _gamma.WITHIN + 1e-12).groupby([losses[name] for name in WHO], sort=False).sum()
+    return tidy.merge(within.rename("within").reset_index(), on=WHO)
+
+
+def present(tidy: pd.DataFrame) -> pd.DataFrame:
+    """One row per setting and calibrator, all texts."""
+    rows = []
+    for key, group in tidy.groupby(WHO, sort=False):
+        dataset, task, backbone, recipe, calibrator, reads = map(str, key)
+        row = {
+            "data set": dataset, "task": wording.task(task), "backbone": backbone, "recipe": recipe,
+            "method": wording.calibrator(calibrator) + (" †" if wording.reads_test(reads) else ""),
+            "reads": wording.reads(reads),
+        }  # fmt: skip
+        found = group.set_index("quantity")
+        for name, (title, scale, digits, sign) in QUANTITIES.items():
+            one: Any = found.loc[name]
+            row[title] = wording.interval(one["mean"], one["low"], one["high"], scale, digits, sign=sign)
+        runs = int(group["n_runs"].max())
+        rows.append({**row, "runs that lose ≤ 1 point": f"{group['within'].iloc[0]} of {runs}", "runs": str(runs)})
+    return pd.DataFrame(rows)
