@@ -74,11 +74,13 @@ def imports_of(file: Path, stage: str) -> Iterator[str]:
 
     A module with several stages has one function for each: only that of `stage` counts.
     """
-    pending: list[ast.AST] = list(tree(file).body)
+    pending: list[ast.AST] = [
+        node
+        for node in tree(file).body
+        if not (isinstance(node, ast.FunctionDef) and node.name in STAGE_FILES and node.name != stage)
+    ]
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.FunctionDef) and node.name in STAGE_FILES and node.name != stage:
-            continue
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             pending += node.orelse
             continue

@@ -29,13 +29,14 @@ _TRAINING = (
     "seeds.py",
     "training.py",
 )
+_RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
 _PRESENTED = ("seeds.py", "stages/present.py", "statistics.py", "wording.py")
 STAGE_FILES: dict[str, tuple[str, ...]] = {
     "prepare": ("images.py", "seeds.py", "stages/prepare.py"),
     "split": ("seeds.py", "splits.py", "stages/split.py"),
     "pretrain": (*_TRAINING, "extraction.py", "recipes/full.py", "stages/pretrain.py"),
-    "finetune": (*_TRAINING, "anatomy.py", "extraction.py", "stages/finetune.py"),
-    "pseudo": (*_TRAINING, "extraction.py", "images.py", "stages/pseudo.py"),
+    "finetune": (*_TRAINING, *_RECIPES, "anatomy.py", "extraction.py", "stages/finetune.py"),
+    "pseudo": (*_TRAINING, *_RECIPES, "extraction.py", "images.py", "stages/pseudo.py"),
     "means": (
         "augmentation.py",
         "checks.py",

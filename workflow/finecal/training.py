@@ -161,6 +161,9 @@ def train(
 
     with Signals() as signals:
         for step in range(start, total):
+            seed_everything(seed_of(*coordinates, "model", step))
+            model.train()
+            recipe.before_step(model, step)
             if step and (step % cycle == 0 or recipe.restarts(step)):
                 optimizer = _optimizer(model, training)
             factor = _schedule(step % cycle, cycle, training.warmup_steps)
@@ -170,9 +173,6 @@ def train(
             random = torch.Generator().manual_seed(seed_of(*coordinates, "augment", step))
             pixels = data.pixels[chosen].float() / 255
             images = augment(pixels, description.image_size, training.augmentation.model_dump(), random)
-            seed_everything(seed_of(*coordinates, "model", step))
-            model.train()
-            recipe.before_step(model, step)
             with autocast(device):
                 loss = recipe.loss(
                     model, (images - mean) / std, data.labels[chosen], label_smoothing=training.label_smoothing

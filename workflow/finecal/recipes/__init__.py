@@ -5,9 +5,9 @@ A module has `Options`, a typed model, and `Recipe`, a subclass of `BaseRecipe`.
     prepare(model, context)              once; also when an interrupted training is taken up again
     load_state_dict(state)               only when it is taken up again, after the model's weights have been loaded
     for every step:
+        before_step(model, step)         the model is in training mode
         restarts(step)                   is the optimiser made anew?
         batch(step, positions)           which samples
-        before_step(model, step)         the model is in training mode
         loss(model, images, labels, …)   backward and the optimiser's step follow
         after_step(model, step)          then the model may be observed and the state saved
     finish(model)                        once

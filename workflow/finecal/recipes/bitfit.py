@@ -1,0 +1,40 @@
+"""BitFit: only biases are trained (Ben Zaken et al. 2022), those of normalisation layers and of the head too.
+
+Batch statistics stay those of θ⁰: no tensor but biases changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from finecal.config import Model
+from finecal.recipes import BaseRecipe, Context
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Options(Model):
+    """What is trained beside the biases."""
+
+    head: bool = Field(False, description="Train the last layer's weights too.")
+
+
+class Recipe(BaseRecipe[Options]):
+    """Biases alone."""
+
+    def prepare(self, model: nn.Module, context: Context) -> None:
+        """Freeze all but the parameters that are called bias."""
+        from finecal.models import head
+        from finecal.recipes._frozen import train_only
+
+        biases = [p for name, p in model.named_parameters() if name.rpartition(".")[2] == "bias"]
+        train_only(model, [*biases, *(head(model).parameters() if self.options.head else [])])
+
+    def before_step(self, model: nn.Module, step: int) -> None:
+        """Keep the batch statistics."""
+        from finecal.recipes._frozen import hold_statistics
+
+        hold_statistics(model)

@@ -1,0 +1,50 @@
+"""Full fine-tuning with dropout of the features that the last layer reads.
+
+It is what timm's `drop_rate` does, for every architecture: part of the recipe, not of the backbone, so the pretrained
+model is shared with other recipes and the saved one has no dropout.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from finecal.config import Fraction, Model
+from finecal.recipes import BaseRecipe, Context
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Options(Model):
+    """How much is dropped."""
+
+    rate: Fraction = Field(0.5, description="Probability that a feature is dropped.")
+
+
+class Recipe(BaseRecipe[Options]):
+    """Dropout before the head."""
+
+    def prepare(self, model: nn.Module, context: Context) -> None:
+        """Train everything; drop in front of the head."""
+        from torch.nn.functional import dropout
+
+        from finecal.errors import UserError
+        from finecal.models import head
+
+        if getattr(model, "drop_rate", 0):
+            raise UserError(
+                f"the backbone has dropout already (drop_rate {model.drop_rate})", where="recipe dropout",
+                hint="Take `drop_rate` out of the backbone's options",
+            )  # fmt: skip
+        super().prepare(model, context)
+
+        def drop(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+            return (dropout(inputs[0], self.options.rate, training=module.training), *inputs[1:])
+
+        self._hook = head(model).register_forward_pre_hook(drop)
+
+    def finish(self, model: nn.Module) -> None:
+        """The head is an ordinary one again."""
+        self._hook.remove()

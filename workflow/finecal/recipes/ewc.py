@@ -1,0 +1,71 @@
+"""EWC: full fine-tuning with the penalty λ/2 Σᵢ Fᵢ (θᵢ − θ⁰ᵢ)² (Kirkpatrick et al. 2017).
+
+F is the diagonal Fisher information of θ⁰ on training samples of S, not augmented, the model in evaluation mode:
+Fᵢ = mean of (∂ log p(y|x; θ⁰) / ∂θᵢ)², one gradient per sample. The source data on which the method's authors take
+F is not there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from finecal.config import Count, Model, NonNegative
+from finecal.recipes import BaseRecipe, Context
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Options(Model):
+    """How strong the pull is, and how the Fisher information is estimated."""
+
+    strength: NonNegative = Field(10.0, description="λ, the weight of the penalty.")
+    samples: Count = Field(256, description="Training samples for F, drawn without replacement; at most all.")
+    labels: Literal["sampled", "true"] = Field(
+        "sampled",
+        description="y: drawn from p(y|x; θ⁰) (the Fisher information), or the sample's label (the empirical one).",
+    )
+
+
+class Recipe(BaseRecipe[Options]):
+    """A pull back to θ⁰, strong where the pretrained model is sensitive."""
+
+    def prepare(self, model: nn.Module, context: Context) -> None:
+        """Train everything, remember θ⁰ and estimate F."""
+        from finecal.recipes._reference import trained_parameters
+
+        super().prepare(model, context)
+        self._start = trained_parameters(model)
+        self._fisher = self._information(model, context)
+
+    def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
+        """Cross-entropy + λ/2 Σᵢ Fᵢ (θᵢ − θ⁰ᵢ)²."""
+        from finecal.recipes._reference import squared_distance
+
+        fit = super().loss(model, images, labels, label_smoothing=label_smoothing)
+        return fit + self.options.strength / 2 * squared_distance(model, self._start, self._fisher)
+
+    def _information(self, model: nn.Module, context: Context) -> dict[str, Tensor]:
+        """Parameter → its Fᵢ, of the parameter's shape."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        from finecal.seeds import generator
+
+        total = len(context.labels)
+        chosen = generator(*context.coordinates, "fisher").permutation(total)[: self.options.samples]
+        parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        sums = {name: torch.zeros_like(p) for name, p in parameters.items()}
+        model.eval()
+        for position in chosen[:, None]:  # one sample at a time: (1,) arrays
+            logits = model(context.images(position)).float()
+            label = context.labels[int(position[0])].reshape(1)
+            if self.options.labels == "sampled":
+                label = torch.multinomial(logits.detach().softmax(dim=1), 1).reshape(1)
+            gradients = torch.autograd.grad(cross_entropy(logits, label), list(parameters.values()), allow_unused=True)
+            for name, gradient in zip(parameters, gradients, strict=True):
+                if gradient is not None:
+                    sums[name] += gradient.square()
+        return {name: value / len(chosen) for name, value in sums.items()}

@@ -1,0 +1,41 @@
+"""LP-FT: a linear probe, then full fine-tuning from it, each a whole training (Kumar et al. 2022).
+
+Both have all epochs, the whole schedule of the learning rate and an optimiser of their own; the history counts their
+epochs through. The probe keeps the backbone in evaluation mode, as `linear_probe` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finecal.config import Model
+from finecal.recipes import BaseRecipe, Context
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Options(Model):
+    """This recipe has no options."""
+
+
+class Recipe(BaseRecipe[Options]):
+    """First the last layer, then everything."""
+
+    cycles = 2
+
+    def prepare(self, model: nn.Module, context: Context) -> None:
+        """All parameters belong to the optimiser; in the first half only the head has gradients."""
+        model.requires_grad_(True)
+        self._probe_steps = context.steps // self.cycles
+
+    def before_step(self, model: nn.Module, step: int) -> None:
+        """Choose what has gradients; in the first half the features are those of θ⁰."""
+        from finecal.models import head
+        from finecal.recipes._frozen import train_only
+
+        if step < self._probe_steps:
+            train_only(model, head(model).parameters())
+            model.eval()
+        else:
+            model.requires_grad_(True)

@@ -1,0 +1,38 @@
+"""Norm tuning: only the affine parameters of normalisation layers are trained.
+
+Batch statistics follow the target domain, as in full fine-tuning.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from finecal.config import Model
+from finecal.recipes import BaseRecipe, Context
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Options(Model):
+    """What is trained beside the normalisation layers."""
+
+    head: bool = Field(False, description="Train the last layer too.")
+
+
+class Recipe(BaseRecipe[Options]):
+    """Scales and shifts of normalisation alone."""
+
+    def prepare(self, model: nn.Module, context: Context) -> None:
+        """Freeze all but the normalisation layers' own parameters."""
+        from finecal.errors import UserError
+        from finecal.models import head
+        from finecal.recipes._frozen import normalisations, train_only
+
+        layers = normalisations(model)
+        if not layers:
+            raise UserError("the backbone has no normalisation layer with parameters", where="recipe norm_tuning")
+        own = [p for layer in layers for p in layer.parameters(recurse=False)]
+        train_only(model, [*own, *(head(model).parameters() if self.options.head else [])])
