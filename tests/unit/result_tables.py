@@ -170,6 +170,29 @@ def made_feature_map(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd
     return pd.concat(frames, ignore_index=True)
 
 
+def made_decision_regions(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFrame:
+    """The first run's: two classes, parted at x = 0 before and, with γ, after fine-tuning; without γ all is S."""
+    split, seed = next(iter(runs))
+    x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-2, 2, 9)))
+    both = (x > 0).astype(int)
+    parts = [("sample", "", "", np.array([-1.0, 1.0, 1.5]), np.array([0.0, 1.0, -1.0]), np.array([0, 1, 1]))]
+    for classifier, calibrator in (("pretrained", "none"), ("fine_tuned", "none"), ("fine_tuned", "alg")):
+        predicted = 0 * both if (classifier, calibrator) == ("fine_tuned", "none") else both
+        parts.append(("region", classifier, calibrator, x, y, predicted))
+    frames = []
+    for element, classifier, calibrator, first, second, number in parts:
+        frames.append(
+            pd.DataFrame(
+                {
+                    **NAMES, **names, "split": split, "seed": seed, "element": element, "classifier": classifier,
+                    "calibrator": calibrator, "x": first, "y": second, "class": number,
+                    "name": np.where(number == 0, "A", "B"), "group": np.where(number == 0, "fine_tuning", "absent"),
+                }
+            )
+        )  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
 def made_tables(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> dict[str, pd.DataFrame]:
     """All aggregated tables."""
     runs = tuple(runs)
@@ -182,4 +205,5 @@ def made_tables(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> dict[st
         "update_similarity": made_update_similarity(runs, **names),
         "update_similarity_means": made_update_similarity_means(runs, **names),
         "feature_map": made_feature_map(runs, **names),
+        "decision_regions": made_decision_regions(runs, **names),
     }

@@ -47,6 +47,8 @@ EXCEPT = {
     ("runs", "logits.py"): "reads the split",
     ("similarity", "logits.py"): "reads the split",
     ("embed", "logits.py"): "reads the split and logits.parquet",
+    ("regions", "images.py"): "as for pretrain",
+    ("regions", "logits.py"): "reads the split",
     ("figure", "tables/_text.py"): "writes tables as text",
     ("evaluate", "stages/calibrate.py"): "the columns of calibration.parquet, which is an input",
 }  # fmt: skip

@@ -191,6 +191,21 @@ def test_feature_map_shows_both_stages_on_one_scale() -> None:
     assert shapes[0] != shapes[1]  # told apart without colours
 
 
+def test_decision_regions_and_their_accuracies() -> None:
+    figure, data = figures.draw("decision_regions", made_tables())
+    titles = [ax.get_title("left") for ax in figure.axes]
+    assert titles == [
+        "printed → handwritten, a, seed 0 (3 test samples)\nPretrained\nS 60 % · U 64 %",  # of this run, not the mean
+        "\nFine-tuned\nS 94 % · U 23 %",
+        "\nFine-tuned + ALG\nS 92 % · U 45 %",
+    ]
+    assert data["element"].value_counts().to_dict() == {"region": 3 * 81, "accuracy": 6 + 2, "sample": 3}
+    before, after, _ = (ax.images[0].get_array() for ax in figure.axes)
+    assert np.array_equal(before[0], [0, 0, 0, 0, 0, 1, 1, 1, 1])  # from left to right, lowest row first
+    assert not after.any()
+    assert len(figure.axes[0].collections) == len(figure.axes[1].collections) + 1  # the line between S and U
+
+
 def test_cost_medians_and_totals() -> None:
     _, data = figures.draw("cost", made_tables())
     wall = data[data["quantity"] == "wall_seconds"].set_index(["stage", "element"])["value"]

@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("evaluate", _evaluate, "Score all classifiers of a run.", "RUN")
     add("similarity", _similarity, "Compare the head's updates of the classes of a run.", "RUN", study=False)
     add("embed", _embed, "Map the features of a run before and after fine-tuning.", "RUN", study=False)
+    add("regions", _regions, "Draw a run's classifiers over the plane (toy only).", "RUN", torch=True, study=False)
     add("aggregate", _aggregate, "Concatenate one kind of table over all runs.", "NAME")
     add("table", _table, "Make a table of the results.", "NAME")
     add("figure", _figure, "Draw a figure of the results.", "NAME")
@@ -224,6 +225,16 @@ def _embed(given: argparse.Namespace) -> None:
     from finecal.stages.embed import embed
 
     embed(RunKey.of(given.target))
+
+
+def _regions(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+
+    run = RunKey.of(given.target)
+    _import_torch()
+    from finecal.stages.regions import regions
+
+    regions(run, _settings(given))
 
 
 def _aggregate(given: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ _TRAINING = (
     "models.py",
     "recipes/__init__.py",
     "seeds.py",
+    "toy_model.py",
     "training.py",
 )
 _RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
@@ -47,8 +48,17 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "metrics.py",
         "models.py",
         "stages/means.py",
+        "toy_model.py",
     ),
-    "extract": ("augmentation.py", "device.py", "extraction.py", "heads.py", "models.py", "stages/extract.py"),
+    "extract": (
+        "augmentation.py",
+        "device.py",
+        "extraction.py",
+        "heads.py",
+        "models.py",
+        "stages/extract.py",
+        "toy_model.py",
+    ),
     "calibrate": ("calibration.py", "checks.py", "curve.py", "logits.py", "metrics.py", "stages/calibrate.py"),
     "evaluate": (
         "calibration.py",
@@ -61,6 +71,16 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     ),
     "similarity": ("similarity.py", "stages/similarity.py"),
     "embed": ("embedding.py", "images.py", "seeds.py", "stages/embed.py"),
+    "regions": (
+        "augmentation.py",
+        "datasets/toy.py",
+        "device.py",
+        "extraction.py",
+        "heads.py",
+        "models.py",
+        "stages/regions.py",
+        "toy_model.py",
+    ),
     "aggregate": ("stages/aggregate.py",),
     "cost": ("cost.py", "stages/cost.py"),
     "runs": ("runs.py", "stages/runs.py"),

@@ -137,6 +137,17 @@ COLUMNS: dict[str, dict[str, str]] = {
         "x": "place of its features in the plane that both stages share (t-SNE; no unit)",
         "y": "see x",
     },
+    "{run}/decision_regions.parquet": {
+        **_RUN,
+        "element": "sample (a test point) or region (a place of a grid); of the data set toy only",
+        "classifier": "of a region: pretrained or fine_tuned",
+        "calibrator": "of a region: none, or the calibrator whose γ is added",
+        "x": "first coordinate, from −2 to 2",
+        "y": "second coordinate, from −2 to 2",
+        "class": "of a sample its class, of a region the predicted one",
+        "name": _HEAD["name"],
+        "group": _GROUP,
+    },
     "tables/runs.parquet": {
         **_RUN,
         "built_in_recipe": "name of the built-in recipe",

@@ -16,6 +16,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+import finecal.toy_model  # noqa: F401 - registers finecal_mlp
 from finecal.artifacts import list_array, whole_file, with_columns, write_table
 from finecal.errors import UserError, unknown
 from finecal.heads import CosineHead, with_cosine_head

@@ -54,6 +54,7 @@ def job_counts(plan: Plan) -> dict[str, int]:
         "evaluate": len(plan.runs),
         "similarity": len(plan.runs),
         "embed": len(plan.first_runs),
+        **({"regions": len(plan.runs_in("decision_regions"))} if "toy" in plan.axes() else {}),
         "aggregate": len(axes.aggregated(plan.axes())),
         "tables and figures": sum(len(axes.applicable(kind, plan.axes())) for kind in ("table", "figure")),
         "report": 1,

@@ -38,6 +38,7 @@ METRICS = "metrics.parquet"
 UPDATE_SIMILARITY = "update_similarity.parquet"
 UPDATE_SIMILARITY_MEANS = "update_similarity_means.parquet"
 FEATURE_MAP = "feature_map.parquet"
+DECISION_REGIONS = "decision_regions.parquet"
 
 TABLE = "results/tables/{table}"
 FIGURE = "results/figures/{figure}"
@@ -53,9 +54,10 @@ AGGREGATED = {
     "update_similarity": UPDATE_SIMILARITY,
     "update_similarity_means": UPDATE_SIMILARITY_MEANS,
     "feature_map": FEATURE_MAP,
+    "decision_regions": DECISION_REGIONS,
 }
 # Those too large to hold all runs: of each setting its first run is in them, which the figures draw.
-OF_FIRST_RUNS = frozenset({"update_similarity", "feature_map"})
+OF_FIRST_RUNS = frozenset({"update_similarity", "feature_map", "decision_regions"})
 
 # What a job took, as Snakemake measured it: stage → the file of a job.
 MEASURED = {

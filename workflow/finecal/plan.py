@@ -66,6 +66,8 @@ class Plan:
 
     def runs_in(self, table: str) -> tuple[RunKey, ...]:
         """The runs that an aggregated table holds."""
+        if table == "decision_regions":  # of points in the plane alone
+            return tuple(run for run in self.first_runs if self.options("prepare", run.dataset)["source"] == "toy")
         return self.first_runs if table in OF_FIRST_RUNS else self.runs
 
     def studies_of(self, run: RunKey) -> tuple[str, ...]:

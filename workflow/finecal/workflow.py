@@ -40,6 +40,7 @@ COORDINATES: dict[str, tuple[str, ...]] = {
     "pseudo": ("dataset", "backbone", "recipe"),
     "similarity": (),
     "embed": (),
+    "regions": (),
     "aggregate": (),
     "cost": (),
     "runs": (),
@@ -121,7 +122,7 @@ class Workflow:
             what = {"runs": runs.digest(self.plan)} if stage == "runs" else {}
             studies = list(self.settings.studies)
             return {"studies": studies, **what}, plugin_files(*used[stage]) if stage in used else []
-        if stage in ("similarity", "embed"):
+        if stage in ("similarity", "embed", "regions"):
             return {}, []
         options = self.plan.options(stage, *key)
         plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)

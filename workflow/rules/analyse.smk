@@ -44,3 +44,30 @@ rule map_features:
         folder=subpath(output[0], parent=True),
     shell:
         "exec finecal embed {params.folder} > {log} 2>&1"
+
+
+rule map_regions:
+    """What the classifiers of a run predict in the plane; of the data set toy."""
+    input:
+        split=paths.SPLIT,
+        images=paths.images_of_target,
+        pretrained=paths.pretrained_of_task(paths.MODEL),
+        model=f"{paths.RUN}/{paths.MODEL}",
+        calibration=f"{paths.RUN}/{paths.CALIBRATION}",
+    output:
+        f"{paths.RUN}/{paths.DECISION_REGIONS}",
+    log:
+        "logs/regions/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
+    params:
+        stage=WORKFLOW.stage("regions"),
+        folder=subpath(output[0], parent=True),
+        torch=TORCH,
+    shell:
+        "exec finecal regions {params.folder} {params.torch} --threads {threads} > {log} 2>&1"

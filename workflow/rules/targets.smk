@@ -38,6 +38,7 @@ RESULTS = {
     "figure6": ("figure", "update_similarity"),
     "figure7": ("figure", "anatomy"),
     "figure8": ("figure", "feature_map"),
+    "figureA5": ("figure", "decision_regions"),
 }
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import provenance, read_table, write_table
-from finecal.errors import unknown
+from finecal.errors import UserError, unknown
 from finecal.plan import Plan
 
 
@@ -14,6 +14,8 @@ def aggregate(plan: Plan, name: str) -> None:
     """Write results/tables/{name}.parquet; its rows keep the order of the runs in the plan."""
     if name not in paths.AGGREGATED:
         raise unknown("aggregated table", name, paths.AGGREGATED)
+    if not plan.runs_in(name):
+        raise UserError(f"no selected study has a run for the table {name!r}", where="studies")
     files = [run.folder / paths.AGGREGATED[name] for run in plan.runs_in(name)]
     table = pa.concat_tables([read_table(file) for file in files])
     record = provenance(options={"studies": list(plan.names)}, inputs=files)

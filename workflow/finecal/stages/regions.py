@@ -1,0 +1,73 @@
+"""Which class a run's classifiers predict at every place of the plane: decision_regions.parquet of the toy data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from finecal import paths
+from finecal.artifacts import provenance, read_table, with_columns, write_table
+from finecal.datasets import toy
+from finecal.device import choose_device, used
+from finecal.extraction import extract
+from finecal.images import read_images
+from finecal.logits import group_names, read_split
+from finecal.models import load_model
+from finecal.paths import RunKey
+from finecal.stages import Settings
+
+LEVELS = np.arange(0, 256, 2)  # every second brightness: places that a picture shows exactly
+CALIBRATION = pa.schema([("calibrator", pa.string()), ("parameter", pa.string()), ("value", pa.float64())])
+
+
+def regions(run: RunKey, settings: Settings) -> None:
+    """Write decision_regions.parquet: the test samples, and per classifier its prediction at each place of a grid.
+
+    The classifiers are the pretrained and the fine-tuned model, and the latter with each calibrator that is a γ.
+    """
+    device = choose_device(settings.device, settings.threads)
+    split_path, images_path, calibration_path = (
+        run.path(paths.SPLIT), run.path(paths.IMAGES), run.folder / paths.CALIBRATION
+    )  # fmt: skip
+    models = {"pretrained": run.pretrained_folder / paths.MODEL, "fine_tuned": run.folder / paths.MODEL}
+    fine_tuning, names = read_split(split_path)
+    images = read_images(images_path)
+    levels = np.stack(np.meshgrid(LEVELS, LEVELS), axis=-1).reshape(-1, 2)
+    pictures = toy.pictures(levels / 255 * 2 * toy.EDGE - toy.EDGE)
+    grid = toy.places(pictures)
+
+    def rows(element: str, classifier: str, calibrator: str, places: np.ndarray, classes: np.ndarray) -> pa.Table:
+        constant = {"element": element, "classifier": classifier, "calibrator": calibrator}
+        columns = {
+            "x": pa.array(np.ascontiguousarray(places[:, 0])),
+            "y": pa.array(np.ascontiguousarray(places[:, 1])),
+            "class": pa.array(classes.astype(np.int32)),
+            "name": pa.array([names[number] for number in classes]),
+            "group": pa.array(group_names(fine_tuning[classes])),
+        }
+        return with_columns(pa.table(columns), constant)
+
+    tables = [rows("sample", "", "", toy.places(images.pixels[images.test]), images.labels[images.test])]
+    for classifier, path in models.items():
+        model, description = load_model(path, device)
+        _, logits = extract(model, description, pictures, device)
+        gammas = {"none": 0.0, **(_gammas(calibration_path) if classifier == "fine_tuned" else {})}
+        for calibrator, gamma in gammas.items():
+            shifted = np.where(fine_tuning, logits, logits.astype(np.float64) + gamma)
+            tables.append(rows("region", classifier, calibrator, grid, shifted.argmax(axis=1)))
+    record = provenance(
+        options={}, inputs=[split_path, images_path, calibration_path, *models.values()], **used(device)
+    )
+    table = with_columns(pa.concat_tables(tables), run.columns())
+    write_table(run.folder / paths.DECISION_REGIONS, table, provenance=record)
+
+
+def _gammas(path: Path) -> dict[str, float]:
+    """Calibrator → γ, of those that have no other parameter."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in read_table(path, CALIBRATION).to_pylist():
+        found.setdefault(row["calibrator"], {})[row["parameter"]] = row["value"]
+    return {name: state["gamma"] for name, state in found.items() if set(state) == {"gamma"}}
