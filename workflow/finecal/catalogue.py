@@ -19,7 +19,7 @@ def _timm() -> Path:
 @cache
 def architectures() -> frozenset[str]:
     """The names under which timm and finecal register a model with timm, without pretrained tags."""
-    pattern = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+    pattern = re.compile(r"^@register_model(?: +#.*)?\s+def (\w+)\(", re.MULTILINE)
     files = [*(_timm() / "models").glob("*.py"), Path(__file__).with_name("toy_model.py")]
     return frozenset(name for file in files for name in pattern.findall(file.read_text("utf-8")))
 

@@ -73,7 +73,7 @@ def numbers(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFra
     samples = decision_regions[decision_regions["element"] == "sample"]
     grid = decision_regions[decision_regions["element"] == "region"].merge(methods, on=METHOD)
     scores = metrics[metrics["metric"].isin(ACCURACIES)].merge(samples[of_run].drop_duplicates(), on=of_run)
-    scores = scores.merge(methods, on=METHOD).assign(element="accuracy")
+    scores = scores.merge(grid[METHOD].drop_duplicates(), on=METHOD).assign(element="accuracy")
     scores["value"] *= 100
     data = pd.concat([samples, grid, scores], ignore_index=True)
     data["class"] = data["class"].astype("Int64")
