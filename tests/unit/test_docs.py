@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+from finecal import plugins
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "envs").glob("*.md")])
 
@@ -58,3 +60,11 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_recipe_is_explained_once() -> None:
+    """The first column of the table in recipes.md."""
+    page = (ROOT / "docs" / "recipes.md").read_text("utf-8")
+    header, *named = re.findall(r"^\| (\w+) \|", page, re.MULTILINE)
+    assert header == "recipe"
+    assert sorted(named) == list(plugins.names("recipe"))

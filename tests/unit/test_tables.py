@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from result_tables import RUNS, made_cost, made_metrics, made_tables
 
-from finecal import artifacts, plugins, tables
+from finecal import artifacts, plugins, tables, wording
 from finecal.errors import UserError
 from finecal.tables import ausuc, cost_by_stage, main
 from finecal.tables._text import condensed, csv, escape, grouped, latex, markdown
@@ -113,7 +113,7 @@ def test_cost_by_stage_tells_recipes_and_devices_apart() -> None:
     rows = list(cost_by_stage.present(cost_by_stage.build(recipes))["stage"])
     assert rows == [
         "prepare images", "pretrain", "fine-tune, full", "logits, fine-tuned, full",
-        "fine-tune, linear_probe", "logits, fine-tuned, linear_probe",
+        "fine-tune, linear probe", "logits, fine-tuned, linear probe",
     ]  # fmt: skip
     devices = pd.concat([made_cost(), made_cost(RUNS[:1]).query("stage == 'finetune'").assign(device="GPU 2")])
     tidy = cost_by_stage.build(devices)
@@ -125,7 +125,7 @@ def test_columns_that_say_the_same_everywhere_go_into_the_caption() -> None:
     table, sentence = condensed(shown)
     assert sentence == "Data set digits, task printed → handwritten, backbone resnet10t."
     assert table.columns[0] == "recipe"
-    assert list(grouped(shown)[1]) == ["full", "linear_probe"]
+    assert list(grouped(shown)[1]) == ["full", "linear probe"]
 
 
 def test_hostile_texts_are_escaped() -> None:
@@ -145,3 +145,12 @@ def test_hostile_texts_are_escaped() -> None:
 def test_an_unknown_table_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown table 'mian'"):
         tables.write("mian", made_tables(), tmp_path / "x", provenance={})
+
+
+def test_the_words_of_recipes() -> None:
+    assert [wording.recipe(name) for name in ("lp_ft", "l2_sp", "seen_only", "mine")] == [
+        "LP-FT",
+        "L2-SP",
+        "seen only",
+        "mine",
+    ]

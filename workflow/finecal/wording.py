@@ -22,6 +22,17 @@ CLASSIFIERS = {
     "oracle_fine_tuning": "oracle fine-tuning",
 }
 CALIBRATORS = {"alg": "ALG", "pcv": "PCV", "oracle": "γ*"}
+RECIPES = {
+    "bitfit": "BitFit",
+    "ewc": "EWC",
+    "fedrs": "FedRS",
+    "frozen_bn": "frozen BN",
+    "l2_sp": "L2-SP",
+    "lolsgd": "LOLSGD",
+    "lora": "LoRA",
+    "lp_ft": "LP-FT",
+    "lwf": "LwF",
+}
 READS = {  # in tables, in sentences
     "train_fine_tuning": ("train S", "the training data of the fine-tuning classes"),
     "weights": ("weights", "the model's weights"),
@@ -37,6 +48,15 @@ NOTHING = "–"
 def calibrator(name: str) -> str:
     """`alg` → ALG, `source_gap` → source gap."""
     return CALIBRATORS.get(name, name.replace("_", " "))
+
+
+def recipe(name: str) -> str:
+    """The name of a recipe, a study's own too.
+
+    >>> recipe("lp_ft"), recipe("linear_probe")
+    ('LP-FT', 'linear probe')
+    """
+    return RECIPES.get(name, name.replace("_", " "))
 
 
 def method(classifier: str, calibrator_name: str) -> str:
@@ -69,13 +89,14 @@ def settings(frame: pd.DataFrame, separator: str = " · ") -> dict[tuple[str, ..
     """
     keys = [tuple(map(str, row)) for row in frame[list(COORDINATES)].drop_duplicates().itertuples(index=False)]
     named = [i for i, name in enumerate(COORDINATES) if name == "task" or len({key[i] for key in keys}) > 1]
-    return {key: separator.join(task(key[i]) if COORDINATES[i] == "task" else key[i] for i in named) for key in keys}
+    words = {"task": task, "recipe": recipe}
+    return {key: separator.join(words.get(COORDINATES[i], str)(key[i]) for i in named) for key in keys}
 
 
 def setting(key: tuple[str, ...]) -> str:
     """One (dataset, task, backbone, recipe) in full."""
-    dataset, task_name, backbone, recipe = key
-    return f"{dataset}, {task(task_name)} ({backbone}, {recipe})"
+    dataset, task_name, backbone, recipe_name = key
+    return f"{dataset}, {task(task_name)} ({backbone}, {recipe(recipe_name)})"
 
 
 def count(n: int, thing: str) -> str:

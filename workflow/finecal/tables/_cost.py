@@ -25,7 +25,8 @@ def with_labels(cost: pd.DataFrame) -> pd.DataFrame:
     told = [name for name in ("dataset", "backbone", "recipe") if jobs[name].replace("", pd.NA).nunique() > 1]
     if jobs.groupby(KEYS[:-1])["device"].nunique().gt(1).any():
         told.append("device")
-    details = [" · ".join(filter(None, names)) for names in jobs[told].itertuples(index=False, name=None)]
+    shown = jobs[told].assign(**{name: jobs[name].map(wording.recipe) for name in told if name == "recipe"})
+    details = [" · ".join(filter(None, names)) for names in shown.itertuples(index=False, name=None)]
     stages = [STAGES.get(stage, stage) for stage in jobs["stage"]]
     jobs["row"] = [f"{stage}\n{words}".rstrip() for stage, words in zip(stages, details, strict=True)]
     return jobs

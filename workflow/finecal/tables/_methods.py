@@ -47,7 +47,7 @@ def present(tidy: pd.DataFrame, titles: dict[str, str], *, scale: float = 100, d
         dataset, task, backbone, recipe, classifier, calibrator, reads = map(str, key)
         bound = bool(group["upper_bound"].iloc[0])
         row = {
-            "data set": dataset, "task": wording.task(task), "backbone": backbone, "recipe": recipe,
+            "data set": dataset, "task": wording.task(task), "backbone": backbone, "recipe": wording.recipe(recipe),
             "method": wording.method(classifier, calibrator) + (" †" if bound else ""),
             "reads": "train S and U" if classifier == "oracle_fine_tuning" else wording.reads(reads),
         }  # fmt: skip
