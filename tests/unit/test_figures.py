@@ -203,7 +203,7 @@ def test_decision_regions_and_their_accuracies() -> None:
     before, after, _ = (ax.images[0].get_array() for ax in figure.axes)
     assert np.array_equal(before[0], [0, 0, 0, 0, 0, 1, 1, 1, 1])  # from left to right, lowest row first
     assert not after.any()
-    assert len(figure.axes[0].collections) == len(figure.axes[1].collections) + 1  # the line between S and U
+    assert len(figure.axes[2].collections) == len(figure.axes[1].collections) + 1  # the line between S and U
 
 
 def test_cost_medians_and_totals() -> None:
