@@ -96,6 +96,7 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     "figure": (
         *_PRESENTED,
         "figures/__init__.py",
+        "figures/_compare.py",
         "figures/_labels.py",
         "figures/_style.py",
         "tables/__init__.py",

@@ -35,9 +35,14 @@ RESULTS = {
     "figure1": ("figure", "gain"),
     "figure2": ("figure", "curve"),
     "figure3": ("figure", "relations"),
+    "figure4": ("figure", "class_size"),
+    "figure5": ("figure", "optimizers"),
     "figure6": ("figure", "update_similarity"),
     "figure7": ("figure", "anatomy"),
     "figure8": ("figure", "feature_map"),
+    "figureA1": ("figure", "heads"),
+    "figureA2": ("figure", "frozen"),
+    "figureA3": ("figure", "backbones"),
     "figureA5": ("figure", "decision_regions"),
 }
 

@@ -1,0 +1,65 @@
+"""Every built-in study in its size for tests, from images to the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import SETTINGS, Project, one_paragraph
+
+from finecal import axes
+from finecal.composition import study_names
+from finecal.plan import Plan
+
+SMALL = [name for name in study_names() if name.startswith("small/")]
+STUDIES = [name for name in study_names() if "/" not in name]
+# Figure or table → the study that shows it.
+OF_AXIS = {"class_size": "class_size", "optimizers": "optimisers", "heads": "heads", "backbones": "backbones"}
+
+
+@pytest.fixture
+def folder(source: Path, tmp_path: Path) -> Project:
+    """An empty folder with settings only."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(SETTINGS))
+    return Project(tmp_path, source)
+
+
+def test_every_study_has_a_size_for_tests() -> None:
+    assert {name.removeprefix("small/") for name in SMALL} == set(STUDIES)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_small_study_shows_what_the_large_one_does(study: str) -> None:
+    assert Plan([f"small/{study}"]).axes() == Plan([study]).axes()
+
+
+@pytest.mark.parametrize(("figure", "study"), OF_AXIS.items())
+def test_a_figure_without_its_axis_names_the_study(folder: Project, figure: str, study: str) -> None:
+    said = folder.dry_run("--config", "studies=digits", "--", f"results/figures/{figure}.svg", status=None)
+    one_paragraph(said, f"the figure '{figure}' compares {axes.MEANING[axes.axis('figure', figure) or '']}", study)
+    drawn = folder.planned("--config", f"studies=small/{study}")["draw_figure"]
+    assert f"results/figures/{figure}.svg" in drawn
+
+
+@pytest.mark.slow
+def test_all_small_studies_run_together(folder: Project) -> None:
+    """They share what they have in common, and the page shows the figures of all axes."""
+    chosen = [name for name in SMALL if name not in ("small/heads", "small/backbones")]
+    folder.snakemake("--cores", "2", "--config", f"studies={yaml.safe_dump(chosen, default_flow_style=True).strip()}")
+    plan = Plan(chosen)
+    metrics = pq.read_table(folder.path("results/tables/metrics.parquet"), columns=["recipe", "split", "seed"])
+    found = {tuple(row.values()) for row in metrics.to_pylist()}
+    assert found == {(run.recipe, run.split, run.seed) for run in plan.runs}
+    page = folder.path("results/report.html").read_text()
+    for figure in axes.applicable("figure", plan.axes()):
+        assert f'id="figure-{figure}"' in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", ["heads", "backbones"])
+def test_small_studies_of_models(folder: Project, study: str) -> None:
+    folder.snakemake("--cores", "2", "--config", f"studies=small/{study}")
+    runs = pq.read_table(folder.path(f"results/figures/{study}.parquet"))
+    assert set(runs["backbone"].to_pylist()) == set(Plan([f"small/{study}"]).studies[f"small/{study}"].backbones)

@@ -1,0 +1,78 @@
+"""Rows of settings side by side, before and after fine-tuning: what the figures of variants share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from finecal import wording
+from finecal.figures import _style
+from finecal.statistics import gains, intervals, of_setting
+from finecal.wording import COORDINATES
+
+# Metric → title of its panel, label of its axis, scale, look.
+PANELS = {
+    "ausuc": ("Seen–unseen curve", "AUSUC", 1.0, _style.FINE_TUNED),
+    "acc_u_y": ("U, network head", "Accuracy (%)", 100.0, _style.U),
+    "ncm_acc_u_y": ("U, NCM of features", "Accuracy (%)", 100.0, _style.U),
+}
+STAGES = ("before", "after")
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """A row for each setting in the order of appearance, a panel for each metric, from `numbers`."""
+    settings = _labels(data)
+    counts = data.groupby(list(COORDINATES))["n_runs"].max().astype(int).to_dict()
+    labels, note = _style.row_labels(settings, counts)
+    figure = _style.new(_style.DOUBLE, 0.95 + _style.rows_height(labels, least=0.3))
+    axes = figure.subplots(1, len(PANELS), sharey=True)
+    for ax, (metric, (title, unit, _, look)) in zip(axes, PANELS.items(), strict=True):
+        for position, key in enumerate(settings):
+            part = of_setting(data[data["metric"] == metric], key)
+            _draw_row(ax, part.set_index("stage"), position, look)
+        ax.set_title(title, pad=4)
+        ax.set_xlabel(unit)
+        ax.margins(x=0.12)
+        _style.mark_rows(ax, labels)
+    handles = [
+        axes[0].plot([], [], "o", color=_style.BLACK, markerfacecolor=fill, label=label)[0]
+        for label, fill in (("pretrained", "white"), ("fine-tuned", _style.BLACK))
+    ]
+    figure.legend(handles=handles + _style.remark(axes[0], note), loc="outside upper center", ncols=3)
+    return figure
+
+
+def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Tidy: coordinates, metric, stage (before or after fine-tuning), mean, low, high, n_runs.
+
+    AUSUC lies in [0, 1], accuracies are in %.
+    """
+    runs = gains(metrics, list(PANELS))
+    runs = runs.melt([*COORDINATES, "split", "seed", "metric"], list(STAGES), var_name="stage")
+    runs["value"] *= runs["metric"].map({metric: scale for metric, (_, _, scale, _) in PANELS.items()})
+    return intervals(runs, [*COORDINATES, "metric", "stage"], "value")
+
+
+def _labels(data: pd.DataFrame) -> dict[tuple[str, ...], str]:
+    """Every setting with the names that tell it apart, at least one."""
+    keys = [tuple(map(str, row)) for row in data[list(COORDINATES)].drop_duplicates().itertuples(index=False)]
+    named = [i for i in range(len(COORDINATES)) if len({key[i] for key in keys}) > 1] or [len(COORDINATES) - 1]
+    return {
+        key: "\n".join(wording.task(key[i]) if COORDINATES[i] == "task" else key[i].replace("_", " ") for i in named)
+        for key in keys
+    }
+
+
+def _draw_row(ax: Any, means: pd.DataFrame, position: int, look: _style.Look) -> None:
+    """Before a little above, after below."""
+    if means.empty:  # a metric that this setting does not have
+        return
+    ys = [position - 0.12, position + 0.12]
+    ax.plot(means.loc[list(STAGES), "mean"], ys, color=look.color, linewidth=0.8)
+    for stage, y in zip(STAGES, ys, strict=True):
+        mean = means.loc[stage]
+        ax.plot([mean["low"], mean["high"]], [y, y], color=look.color, linewidth=1.6, solid_capstyle="butt", zorder=3)
+        fill = "white" if stage == "before" else look.color
+        ax.plot(mean["mean"], y, look.marker, color=look.color, markerfacecolor=fill, markersize=4.5, zorder=4)

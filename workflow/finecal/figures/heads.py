@@ -1,0 +1,33 @@
+"""A linear against a cosine classifier as the last layer.
+AUSUC, and accuracy of the test samples of absent classes U among all classes by the network's own head and by the
+nearest class mean of its features (NCM), before (hollow, above) and after fine-tuning (filled, below). Marks are means
+over runs with 95 % bootstrap intervals.
+
+A1 of Mai et al. 2024 (arXiv 2409.16223).
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from finecal.figures import _compare
+from finecal.wording import COORDINATES
+
+AXIS = "head"
+NEEDS = ("metrics", "runs")
+
+
+def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """The figure and its numbers, see `_compare.numbers`."""
+    data = numbers(metrics, runs)
+    return _compare.draw(data), data
+
+
+def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """As `_compare.numbers`, with the kind of head and the model; models with one kind of head are left out if others
+    have both."""
+    keys = list(COORDINATES)
+    data = _compare.numbers(metrics).merge(runs[[*keys, "model", "head"]].drop_duplicates(), on=keys)
+    heads = data.groupby(["dataset", "task", "recipe", "model"], sort=False)["head"].transform("nunique")
+    return data[heads > 1].reset_index(drop=True) if (heads > 1).any() else data
