@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,7 @@ LABELS = np.array([0, 2] * 9, dtype=np.int32)
 COORDINATES = ("pets", "run", 3)
 TRAINING = Training(lr=0.05, epochs=2, batch_size=6)  # 3 steps per epoch, 6 in a cycle
 DESCRIPTION = architecture({"model": "test_resnet", "options": {}, "image_size": SIZE}, CLASSES, 1)
+DESCRIPTIONS = {"linear": DESCRIPTION, "cosine": dataclasses.replace(DESCRIPTION, head="cosine")}
 DEVICE = torch.device("cpu")
 # Options with which the short training reaches all that a recipe does.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -57,9 +59,9 @@ def recipe_of(name: str, **options: Any) -> BaseRecipe[Any]:
 
 
 @cache
-def _pretrained() -> nn.Module:
+def _pretrained(description: str) -> nn.Module:
     torch.manual_seed(0)
-    model = build(DESCRIPTION, weights="random").train()
+    model = build(DESCRIPTIONS[description], weights="random").train()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -69,9 +71,9 @@ def _pretrained() -> nn.Module:
     return model.eval()
 
 
-def pretrained() -> nn.Module:
+def pretrained(head: str = "linear") -> nn.Module:
     """θ⁰: random weights, batch statistics that are not those of a fresh layer."""
-    return copy.deepcopy(_pretrained())
+    return copy.deepcopy(_pretrained(head))
 
 
 def data(labels: np.ndarray = LABELS) -> TrainingData:
@@ -101,12 +103,13 @@ def trained(
     training: Training = TRAINING,
     labels: np.ndarray = LABELS,
     fine_tuning: np.ndarray = FINE_TUNING,
+    head: str = "linear",
     observe: Callable[[nn.Module], dict[str, float]] = lambda model: {},
 ) -> Run:
     """The trained model and its history; the state is saved after every step."""
-    model = pretrained()
+    model = pretrained(head)
     history = train(
-        model, DESCRIPTION, data(labels), recipe, training, fine_tuning=fine_tuning, coordinates=COORDINATES,
+        model, DESCRIPTIONS[head], data(labels), recipe, training, fine_tuning=fine_tuning, coordinates=COORDINATES,
         state=StateFile(state, {}, 0), observe=observe,
     )  # fmt: skip
     return model, history

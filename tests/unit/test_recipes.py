@@ -11,7 +11,7 @@ import pytest
 import torch
 from recipe_runs import (
     CLASSES,
-    DESCRIPTION,
+    DESCRIPTIONS,
     FINE_TUNING,
     TRAINING,
     batch,
@@ -83,12 +83,13 @@ def test_one_recipe_trains_several_models(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_result_is_an_ordinary_checkpoint(name: str, tmp_path: Path) -> None:
-    model, _ = trained(recipe_of(name), tmp_path / "state.pt")
-    save_model(tmp_path / "model.safetensors", model, DESCRIPTION, provenance={})
+@pytest.mark.parametrize("kind", DESCRIPTIONS)
+def test_the_result_is_an_ordinary_checkpoint(name: str, kind: str, tmp_path: Path) -> None:
+    model, _ = trained(recipe_of(name), tmp_path / "state.pt", head=kind)
+    save_model(tmp_path / "model.safetensors", model, DESCRIPTIONS[kind], provenance={})
     loaded, found = load_model(tmp_path / "model.safetensors")
-    assert found == DESCRIPTION
-    assert set(loaded.state_dict()) == set(pretrained().state_dict())
+    assert found == DESCRIPTIONS[kind]
+    assert set(loaded.state_dict()) == set(pretrained(kind).state_dict())
     images, _ = batch()
     with torch.no_grad():
         assert torch.equal(loaded.eval()(images), model.eval()(images))
