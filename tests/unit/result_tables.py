@@ -207,6 +207,24 @@ def made_runs(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
+def made_gamma_draws(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFrame:
+    """γ of ALG: 1 in the mean; two draws differ the less, the more samples there are."""
+    rows = []
+    for split, seed in runs:
+        for n, repeats in ((1, 2), (2, 2), (3, 1)):
+            for repeat in range(repeats):
+                gamma = 1.0 + (2 * repeat - 1) / n * (repeats > 1)
+                rows.append(
+                    {
+                        **NAMES, **names, "split": split, "seed": seed, "calibrator": "alg",
+                        "reads": "train_fine_tuning", "n_per_class": n, "everything": repeats == 1,
+                        "n_samples": 5 * n, "repeat": repeat, "gamma": gamma, "acc_y_y": 0.5 + 0.1 * gamma,
+                        "best_gamma": 3.0, "best_acc_y_y": 0.8,
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def made_tables(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> dict[str, pd.DataFrame]:
     """All aggregated tables."""
     runs = tuple(runs)
@@ -217,6 +235,7 @@ def made_tables(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> dict[st
         "history": made_history(runs, **names),
         "runs": made_runs(runs, **names),
         "cost": made_cost(runs, **names),
+        "gamma_draws": made_gamma_draws(runs, **names),
         "update_similarity": made_update_similarity(runs, **names),
         "update_similarity_means": made_update_similarity_means(runs, **names),
         "feature_map": made_feature_map(runs, **names),

@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("calibrate", _calibrate, "Fit all calibrators of a run.", "RUN")
     add("evaluate", _evaluate, "Score all classifiers of a run.", "RUN")
+    add("gamma-data", _gamma_data, "Fit the γ of a run on fewer and fewer samples.", "RUN")
     add("similarity", _similarity, "Compare the head's updates of the classes of a run.", "RUN", study=False)
     add("embed", _embed, "Map the features of a run before and after fine-tuning.", "RUN", study=False)
     add("regions", _regions, "Draw a run's classifiers over the plane (toy only).", "RUN", torch=True, study=False)
@@ -211,6 +212,13 @@ def _evaluate(given: argparse.Namespace) -> None:
     from finecal.stages.evaluate import evaluate
 
     evaluate(_plan(given), RunKey.of(given.target))
+
+
+def _gamma_data(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+    from finecal.stages.gamma_data import gamma_data
+
+    gamma_data(_plan(given), RunKey.of(given.target))
 
 
 def _similarity(given: argparse.Namespace) -> None:

@@ -53,6 +53,7 @@ def job_counts(plan: Plan) -> dict[str, int]:
         "calibrate": len(plan.runs),
         "evaluate": len(plan.runs),
         "similarity": len(plan.runs),
+        "gamma data": len(plan.runs),
         "embed": len(plan.first_runs),
         **({"regions": len(plan.runs_in("decision_regions"))} if "toy" in plan.axes() else {}),
         "aggregate": len(axes.aggregated(plan.axes())),

@@ -39,6 +39,7 @@ UPDATE_SIMILARITY = "update_similarity.parquet"
 UPDATE_SIMILARITY_MEANS = "update_similarity_means.parquet"
 FEATURE_MAP = "feature_map.parquet"
 DECISION_REGIONS = "decision_regions.parquet"
+GAMMA_DRAWS = "gamma_draws.parquet"
 
 TABLE = "results/tables/{table}"
 FIGURE = "results/figures/{figure}"
@@ -55,6 +56,7 @@ AGGREGATED = {
     "update_similarity_means": UPDATE_SIMILARITY_MEANS,
     "feature_map": FEATURE_MAP,
     "decision_regions": DECISION_REGIONS,
+    "gamma_draws": GAMMA_DRAWS,
 }
 # Those too large to hold all runs: of each setting its first run is in them, which the figures draw.
 OF_FIRST_RUNS = frozenset({"update_similarity", "feature_map", "decision_regions"})

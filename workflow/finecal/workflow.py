@@ -106,7 +106,7 @@ class Workflow:
 
     def _what_decides(self, stage: str, wildcards: Any) -> tuple[str, ...]:
         """The coordinates on which a stage's options depend; for calibrators, the studies that contain the run."""
-        if stage in ("calibrate", "evaluate"):
+        if stage in ("calibrate", "evaluate", "gamma_data"):
             return self.plan.studies_of(run_key(wildcards))
         if stage in ("finetune", "pseudo"):
             self.plan.known(run_key(wildcards))
@@ -114,7 +114,7 @@ class Workflow:
 
     def _resolve(self, stage: str, key: tuple[str, ...]) -> tuple[dict[str, Any], list[Path]]:
         """Options of a stage, and the plugin files that it uses."""
-        if stage in ("calibrate", "evaluate"):
+        if stage in ("calibrate", "evaluate", "gamma_data"):
             options = self.plan.joined_calibrators(key)
             return options, plugin_files("calibrator", {use["calibrator"] for use in options.values()})
         if stage in ("aggregate", "cost", "runs", "table", "figure", "report"):

@@ -71,3 +71,24 @@ rule map_regions:
         torch=TORCH,
     shell:
         "exec finecal regions {params.folder} {params.torch} --threads {threads} > {log} 2>&1"
+
+
+rule fit_gamma_on_parts:
+    """How much data the calibrators of a run need."""
+    input:
+        unpack(WORKFLOW.calibration_inputs),
+    output:
+        f"{paths.RUN}/{paths.GAMMA_DRAWS}",
+    log:
+        "logs/gamma_data/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    conda:
+        CONDA
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("gamma_data", w),
+        folder=subpath(output[0], parent=True),
+        study=STUDY,
+    shell:
+        "exec finecal gamma-data {params.folder} {params.study} > {log} 2>&1"

@@ -31,6 +31,7 @@ RESULTS = {
     "table1": ("table", "main"),
     "table2": ("table", "ausuc"),
     "leaderboard": ("table", "leaderboard"),
+    "gamma_data": ("table", "gamma_data"),
     "gamma_sensitivity": ("table", "gamma_sensitivity"),
     "figure1": ("figure", "gain"),
     "figure2": ("figure", "curve"),

@@ -1,0 +1,137 @@
+"""How much data γ needs: the calibrators that are a γ, fitted on random parts of the data they read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from finecal import paths, plugins
+from finecal.artifacts import provenance, with_columns, write_table
+from finecal.calibration import AddGamma, Data, finite_gamma
+from finecal.config import plugin_options
+from finecal.logits import read_predictions, read_pseudo_folds, read_split
+from finecal.metrics import SeenUnseenCurve, seen_unseen_curve
+from finecal.paths import RunKey
+from finecal.plan import Plan
+from finecal.seeds import generator
+from finecal.stages.calibrate import available
+
+# What is drawn from; a calibrator that reads anything else is left out.
+SAMPLED = frozenset({"train_fine_tuning", "pretrained", "pseudo_splits", "validation"})
+REPEATS = 20
+SCHEMA = pa.schema(
+    [
+        ("calibrator", pa.string()),
+        ("reads", pa.string()),
+        ("n_per_class", pa.int64()),
+        ("everything", pa.bool_()),
+        ("n_samples", pa.int64()),
+        ("repeat", pa.int64()),
+        ("gamma", pa.float64()),
+        ("acc_y_y", pa.float64()),
+        ("best_gamma", pa.float64()),
+        ("best_acc_y_y", pa.float64()),
+    ]
+)
+
+
+def gamma_data(plan: Plan, run: RunKey) -> None:
+    """Write gamma_draws.parquet of a run: one row per calibrator, number of samples and repeat."""
+    uses, reads = plan.calibrators(run), plan.reads(run)
+    inputs = [run.path(paths.SPLIT), run.folder / paths.LOGITS]
+    fine_tuning, _ = read_split(inputs[0])
+    tuned = read_predictions(inputs[1], num_classes=len(fine_tuning))
+    pretrained, folds = None, None
+    if "pretrained" in reads:
+        inputs.append(run.path(paths.PRETRAINED_LOGITS))
+        pretrained = read_predictions(inputs[-1], num_classes=len(fine_tuning))
+    if "pseudo_splits" in reads:
+        inputs.append(run.path(paths.PSEUDO_LOGITS))
+        folds = read_pseudo_folds(inputs[-1], fine_tuning)
+    data = available(tuned, pretrained, folds, fine_tuning)
+    test = data["test"]
+    curve = seen_unseen_curve(test.logits, test.labels, fine_tuning)
+    rows = fit_on_parts(uses, data, fine_tuning, curve, tuple(run.columns().values()))
+    table = with_columns(pa.Table.from_pylist(rows, schema=SCHEMA), run.columns())
+    write_table(run.folder / paths.GAMMA_DRAWS, table, provenance=provenance(options=uses, inputs=inputs))
+
+
+def fit_on_parts(
+    uses: Mapping[str, Any],
+    data: Mapping[str, Any],
+    fine_tuning: npt.NDArray[np.bool_],
+    curve: SeenUnseenCurve,
+    coordinates: tuple[str | int, ...],
+) -> list[dict[str, Any]]:
+    """Rows of `SCHEMA` for every calibrator that is a γ and reads samples only; `curve` is that of the test samples."""
+    rows = []
+    best = curve.best()
+    reference = {"best_gamma": finite_gamma(curve, best), "best_acc_y_y": float(curve.acc_y_y[best])}
+    for name, use in uses.items():
+        module = plugins.load("calibrator", use["calibrator"])
+        calibrator: Any = module.Calibrator(plugin_options("calibrator", use["calibrator"], use["options"]))
+        if not issubclass(module.Calibrator, AddGamma) or not module.READS or not module.READS <= SAMPLED:
+            continue
+        read = {kind: data[kind] for kind in sorted(module.READS) if kind in data}
+        # PCV declares the training samples, whose pseudo-splits it reads: those are its data.
+        own = "pseudo_splits" if "pseudo_splits" in read else next(k for k in (*read, "") if k != "pretrained")
+        for n, everything, repeat in plan_of_parts(largest_class(read[own])):
+            part = {kind: drawn(value, n, (*coordinates, n, repeat)) for kind, value in read.items()}
+            gamma = calibrator.fit(Data(fine_tuning, part, module.READS))["gamma"]
+            rows.append(
+                {
+                    "calibrator": name, "reads": ", ".join(sorted(module.READS)), "n_per_class": n,
+                    "everything": everything, "n_samples": size(part[own]), "repeat": repeat,
+                    "gamma": gamma, "acc_y_y": curve.at(gamma).acc_y_y, **reference,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def plan_of_parts(largest: int) -> Iterator[tuple[int, bool, int]]:
+    """(samples per class, whether these are all, repeat): 1, 2, 4, … below all `REPEATS` times, all of them once.
+
+    >>> list(dict.fromkeys(n for n, everything, repeat in plan_of_parts(6)))
+    [1, 2, 4, 6]
+    """
+    n = 1
+    while n < largest:
+        yield from ((n, False, repeat) for repeat in range(REPEATS))
+        n *= 2
+    yield largest, True, 0
+
+
+def drawn(value: Any, n: int, seed: tuple[str | int, ...]) -> Any:
+    """At most n samples of every class; the same ones of equally labelled data (before and after fine-tuning)."""
+    if isinstance(value, list):  # pseudo-splits
+        return [drawn(fold, n, (*seed, number)) for number, fold in enumerate(value)]
+    random = generator("gamma_data", *seed).random(len(value.labels))
+    order = np.lexsort((random, value.labels))
+    first = np.flatnonzero(np.diff(value.labels[order], prepend=-1))  # where each class begins
+    place = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    rows = np.sort(order[place < n])
+    return replace(value, **{field.name: _rows(getattr(value, field.name), rows) for field in fields(value)
+                             if field.name != "fine_tuning"})  # fmt: skip
+
+
+def _rows(value: Any, rows: npt.NDArray[np.intp]) -> Any:
+    """Rows of an array, or of every array in a mapping; anything else belongs to no sample."""
+    if isinstance(value, Mapping):
+        return {key: _rows(entry, rows) for key, entry in value.items()}
+    return value[rows] if isinstance(value, np.ndarray) else value
+
+
+def largest_class(value: Any) -> int:
+    """Samples of the class that has most of them, in the largest of several pseudo-splits."""
+    parts = value if isinstance(value, list) else [value]
+    return max(int(np.bincount(part.labels).max()) for part in parts)
+
+
+def size(value: Any) -> int:
+    """Number of samples, those of all pseudo-splits together."""
+    return sum(len(part.labels) for part in (value if isinstance(value, list) else [value]))

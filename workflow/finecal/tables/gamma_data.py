@@ -1,0 +1,38 @@
+"""How much data γ needs: γ and accuracy on all classes of calibrators fitted on a few samples per class, mean [middle
+95 % of random draws and runs together]. Every number of samples is drawn 20 times in each run, all samples once; PCV
+gets so many of each pseudo-split. γ* in the last columns is the best γ for the test labels.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from finecal import wording
+from finecal.tables import _gamma_data
+
+NEEDS = ("gamma_draws",)
+
+
+def build(gamma_draws: pd.DataFrame) -> pd.DataFrame:
+    """See `finecal.tables._gamma_data.build`."""
+    return _gamma_data.build(gamma_draws)
+
+
+def present(tidy: pd.DataFrame) -> pd.DataFrame:
+    """One row per calibrator and number of samples, all texts."""
+    rows = []
+    for one in tidy.to_dict("records"):
+        n = wording.number(one["n_per_class"], 1, 0)
+        rows.append(
+            {
+                "data set": one["dataset"], "task": wording.task(one["task"]), "backbone": one["backbone"],
+                "recipe": one["recipe"], "method": wording.calibrator(one["calibrator"]),
+                "reads": wording.reads(one["reads"]), "samples per class": f"all ({n})" if one["everything"] else n,
+                "γ": wording.interval(one["gamma"], one["gamma_low"], one["gamma_high"], 1, 2),
+                "all classes": wording.interval(one["acc_y_y"], one["acc_y_y_low"], one["acc_y_y_high"]),
+                "γ*": wording.number(one["best_gamma"], 1, 2),
+                "all classes, γ*": wording.number(one["best_acc_y_y"]),
+                "runs": str(one["n_runs"]), "draws": str(one["n_draws"]),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
