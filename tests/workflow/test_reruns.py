@@ -15,6 +15,7 @@ from finecal.paths import AGGREGATED, OF_FIRST_RUNS
 
 HALVES = ["half0/seed0", "half1/seed0"]
 REPORT = jobs(write_report=["report"])
+CALIBRATED = jobs(fit_calibrators=HALVES, evaluate_run=HALVES, fit_gamma_on_parts=HALVES)
 
 
 def presented(*changed: str) -> Jobs:
@@ -31,7 +32,7 @@ def presented(*changed: str) -> Jobs:
 
 
 # What follows when the runs' metrics change but not their trainings.
-SCORED = presented("metrics", "calibration", "curve")
+SCORED = presented("metrics", "calibration", "curve", "gamma_draws")
 MADE = [table for table in AGGREGATED if table in axes.aggregated(frozenset())]
 ALL_TABLES = presented(*MADE, "cost")
 # The same if the first run stays as it is.
@@ -48,6 +49,7 @@ def trained(splits: list[str], seeds: list[int]) -> Jobs:
         finetune_pseudo_splits=calibrated,
         fit_calibrators=calibrated,
         evaluate_run=calibrated,
+        fit_gamma_on_parts=calibrated,
         compare_updates=calibrated,
     )
 
@@ -120,19 +122,19 @@ class TestStudyChanged:
     def test_calibrator_left_out(self, project: Project) -> None:
         with project.study() as study:
             study["calibrators"].remove("temperature")
-        assert project.planned() == jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED
+        assert project.planned() == CALIBRATED | SCORED
 
     def test_option_of_a_calibrator(self, project: Project) -> None:
         with project.study() as study:
             study["calibrators"] = {name: {} for name in study["calibrators"]}
             study["calibrators"]["temperature"] = {"options": {"largest": 50.0}}
-        assert project.planned() == jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED
+        assert project.planned() == CALIBRATED | SCORED
 
     def test_pseudo_splits(self, project: Project) -> None:
         with project.study() as study:
             study["pseudo_splits"]["folds"] = 3
-        calibrated = jobs(finetune_pseudo_splits=HALVES, fit_calibrators=HALVES, evaluate_run=HALVES)
-        assert project.planned() == calibrated | presented("metrics", "calibration", "curve", "cost")
+        calibrated = jobs(finetune_pseudo_splits=HALVES) | CALIBRATED
+        assert project.planned() == calibrated | presented("metrics", "calibration", "curve", "gamma_draws", "cost")
 
     def test_definition_of_a_split(self, project: Project) -> None:
         with project.study() as study:
@@ -159,7 +161,7 @@ class TestCodeChanged:
     @pytest.mark.parametrize(
         ("file", "rerun"),
         [
-            ("calibrators/temperature.py", jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED),
+            ("calibrators/temperature.py", CALIBRATED | SCORED),
             ("similarity.py", jobs(compare_updates=HALVES) | presented("update_similarity", "update_similarity_means")),
             ("figures/curve.py", jobs(draw_figure=["curve"]) | REPORT),
             ("tables/main.py", jobs(make_table=["main"]) | REPORT),
