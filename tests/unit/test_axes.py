@@ -10,6 +10,7 @@ import yaml
 
 from finecal import axes, plugins
 from finecal.errors import UserError
+from finecal.overview import describe_plan
 from finecal.plan import Plan
 
 
@@ -80,3 +81,10 @@ def test_asking_for_what_cannot_show_anything(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UserError, match=r"Hint: The built-in studies that do: digits \(snakemake --config 'studies="):
         axes.check_applicable("figure", "gain", frozenset({"recipe"}))
     axes.check_applicable("figure", "gain", frozenset({"class_size"}))
+
+
+def test_check_says_what_can_be_compared() -> None:
+    text = describe_plan(Plan(["small/class_size"]))
+    assert "To compare: splits that put different numbers of classes into S.\n" in text
+    assert ", class_size, " in text
+    assert "To compare: nothing but methods.\n" in describe_plan(Plan(["digits"]))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import SETTINGS, Project, one_paragraph
 
-from finecal import axes
+from finecal import axes, plugins
 from finecal.composition import study_names
 from finecal.plan import Plan
 
@@ -46,20 +46,15 @@ def test_a_figure_without_its_axis_names_the_study(folder: Project, figure: str,
 @pytest.mark.slow
 def test_all_small_studies_run_together(folder: Project) -> None:
     """They share what they have in common, and the page shows the figures of all axes."""
-    chosen = [name for name in SMALL if name not in ("small/heads", "small/backbones")]
-    folder.snakemake("--cores", "2", "--config", f"studies={yaml.safe_dump(chosen, default_flow_style=True).strip()}")
-    plan = Plan(chosen)
-    metrics = pq.read_table(folder.path("results/tables/metrics.parquet"), columns=["recipe", "split", "seed"])
-    found = {tuple(row.values()) for row in metrics.to_pylist()}
-    assert found == {(run.recipe, run.split, run.seed) for run in plan.runs}
+    folder.snakemake("--cores", "2", "--config", f"studies=[{','.join(SMALL)}]")
+    plan = Plan(SMALL)
+    assert plan.axes() == set(axes.MEANING)
+    coordinates = ["dataset", "task", "backbone", "recipe", "split", "seed"]
+    metrics = pq.read_table(folder.path("results/tables/metrics.parquet"), columns=coordinates)
+    assert {tuple(row.values()) for row in metrics.to_pylist()} == {tuple(run.columns().values()) for run in plan.runs}
+    runs = pq.read_table(folder.path("results/tables/runs.parquet"))
+    assert set(runs["head"].to_pylist()) == {"linear", "cosine"}
+    assert set(runs["split_kind"].to_pylist()) == {"random", "clustered", "classes"}
     page = folder.path("results/report.html").read_text()
-    for figure in axes.applicable("figure", plan.axes()):
+    for figure in plugins.names("figure"):
         assert f'id="figure-{figure}"' in page
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("study", ["heads", "backbones"])
-def test_small_studies_of_models(folder: Project, study: str) -> None:
-    folder.snakemake("--cores", "2", "--config", f"studies=small/{study}")
-    runs = pq.read_table(folder.path(f"results/figures/{study}.parquet"))
-    assert set(runs["backbone"].to_pylist()) == set(Plan([f"small/{study}"]).studies[f"small/{study}"].backbones)

@@ -27,6 +27,10 @@ def describe_plan(plan: Plan) -> str:
         lines += [f"{name}: {study.description}", ""]
     for run in plan.trainings:
         lines.append(f"  {run.folder}{'  (upper bound: all classes)' if run.split == ALL_CLASSES else ''}")
+    varied = [meaning for name, meaning in axes.MEANING.items() if name in plan.axes()]
+    lines += ["", f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
+    drawn = [*axes.applicable("table", plan.axes()), *axes.applicable("figure", plan.axes())]
+    lines += [f"Tables and figures: {', '.join(drawn)}."]
     jobs = job_counts(plan)
     lines += ["", "Jobs at most (what is there already is not made again):"]
     lines += [f"  {stage:<22} {count:>7,}" for stage, count in jobs.items()]
