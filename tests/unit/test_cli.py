@@ -10,6 +10,8 @@ import pytest
 
 from finecal import __version__, plugins
 from finecal.cli import main
+from finecal.errors import closest
+from finecal.paths import AGGREGATED
 
 RUN = "results/digits/printed-handwritten/test_resnet/full/half0/seed0"
 
@@ -60,7 +62,8 @@ ERRORS = {
     ),
     ("split", "results/digits/splits/half0.parquet"): "results/digits/images/printed.parquet: this file is missing.",
     ("aggregate", "metric"): (
-        "unknown aggregated table 'metric'. Known, closest first: metrics, history, calibration, curve."
+        "unknown aggregated table 'metric'. Known, closest first: "
+        f"{', '.join(closest('metric', [*AGGREGATED, 'cost', 'runs']))}."
     ),
     ("diagnose", "none.npz", "--fine-tuning", "0", "--out", "out"): "none.npz: this file is missing.",
 }

@@ -13,7 +13,7 @@ from finecal.plan import Plan
 def aggregate(plan: Plan, name: str) -> None:
     """Write results/tables/{name}.parquet; its rows keep the order of the runs in the plan."""
     if name not in paths.AGGREGATED:
-        raise unknown("aggregated table", name, paths.AGGREGATED)
+        raise unknown("aggregated table", name, [*paths.AGGREGATED, "cost", "runs"])
     if not plan.runs_in(name):
         raise UserError(f"no selected study has a run for the table {name!r}", where="studies")
     files = [run.folder / paths.AGGREGATED[name] for run in plan.runs_in(name)]
