@@ -52,10 +52,7 @@ def test_columns_are_the_documented(tables: dict[str, pq.FileMetaData]) -> None:
             seen.add(entry)
     # For clustered splits, and for points in the plane.
     optional = {"pretrained/…/class_means.parquet", "{run}/decision_regions.parquet"}
-    assert (
-        seen
-        == {entry for entry in COLUMNS if not entry.startswith(("tables/", "figures/"))} - optional
-    )
+    assert seen == {entry for entry in COLUMNS if not entry.startswith(("tables/", "figures/"))} - optional
 
 
 def test_metrics_are_the_documented(complete: Project) -> None:
