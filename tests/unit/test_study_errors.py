@@ -398,11 +398,12 @@ EDITS: dict[str, tuple[str, Any, str]] = {
 
 
 def with_names(message: str, given: str) -> str:
-    """The lists of plugins grow with every file, so tests do not repeat them."""
-    for kind in ("recipe", "calibrator", "dataset"):
-        names = closest(given, plugins.names(kind))
+    """The lists of plugins and studies grow with every file, so tests do not repeat them."""
+    known = {f"{kind.upper()}S": plugins.names(kind) for kind in ("recipe", "calibrator", "dataset")}
+    for placeholder, all_names in {**known, "STUDIES": study_names()}.items():
+        names = closest(given, all_names)
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        message = message.replace(f"{kind.upper()}S", shown)
+        message = message.replace(placeholder, shown)
     return message.replace("MANY", str(len(optimizers()) - 12))
 
 
@@ -522,7 +523,7 @@ def test_no_such_study(name: str, message: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as caught:
         load_study(name)
-    assert str(caught.value) == message.replace("STUDIES", ", ".join(closest(name, study_names())))
+    assert str(caught.value) == with_names(message, name)
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
