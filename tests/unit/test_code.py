@@ -42,6 +42,7 @@ EXCEPT = {
     ("finetune", "images.py"): "as for pretrain",
     ("means", "images.py"): "as for pretrain",
     ("extract", "images.py"): "as for pretrain",
+    ("interpolate", "images.py"): "as for pretrain",
     ("finetune", "logits.py"): "reads the split",
     ("pseudo", "logits.py"): "reads the split, and the words fine_tuning and absent",
     ("runs", "logits.py"): "reads the split",
@@ -50,7 +51,6 @@ EXCEPT = {
     ("regions", "images.py"): "as for pretrain",
     ("regions", "logits.py"): "reads the split",
     ("figure", "tables/_text.py"): "writes tables as text",
-    ("evaluate", "stages/calibrate.py"): "the columns of calibration.parquet, which is an input",
 }  # fmt: skip
 
 # A stage's own module, if it is not called like the stage; and the plugins that its options choose among.

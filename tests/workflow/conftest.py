@@ -31,7 +31,7 @@ SOURCES = ("Snakefile", "config.yaml", "profiles", "envs", "workflow")
 STUDY = "tiny.yaml"
 TINY: dict[str, Any] = {
     "description": "The smallest study that has everything.",
-    "datasets": {"digits": {"options": {"per_class": 30}}},
+    "datasets": {"digits": {"options": {"per_class": 30}, "validation_fraction": 0.1}},
     "tasks": {"digits": ["printed-handwritten"]},
     "backbones": ["test_resnet"],
     "image_size": 32,
@@ -47,7 +47,7 @@ TINY: dict[str, Any] = {
     },
     "seeds": [0],
     "pseudo_splits": {"folds": 2},
-    "calibrators": ["none", "alg", "pcv", "source_gap", "temperature", "oracle"],
+    "calibrators": ["none", "alg", "pcv", "source_gap", "temperature", "oracle", "cosine", "ncm", "wise_ft"],
 }
 SETTINGS = {"studies": [STUDY], "device": "cpu", "state_interval": 60}
 
@@ -63,6 +63,7 @@ OUTPUTS = {
     "finetune_model": [f"{RUNS}/{{}}/{file}" for file in ("model.safetensors", "head.parquet", "history.parquet")],
     "finetune_pseudo_splits": [f"{RUNS}/{{}}/pcv/{file}" for file in ("logits.parquet", "history.parquet")],
     "extract_logits": [f"{RUNS}/{{}}/logits.parquet"],
+    "extract_interpolated_logits": [f"{RUNS}/{{}}/interpolated/logits.parquet"],
     "fit_calibrators": [f"{RUNS}/{{}}/calibration.parquet"],
     "evaluate_run": [f"{RUNS}/{{}}/metrics.parquet", f"{RUNS}/{{}}/curve.parquet"],
     "fit_gamma_on_parts": [f"{RUNS}/{{}}/gamma_draws.parquet"],

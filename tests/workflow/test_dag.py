@@ -19,6 +19,7 @@ STAGES = {
     "finetune": ["finetune_model"],
     "finetune pseudo-splits": ["finetune_pseudo_splits"],
     "extract": ["extract_pretrained_logits", "extract_logits"],
+    "extract interpolated": ["extract_interpolated_logits"],
     "calibrate": ["fit_calibrators"],
     "evaluate": ["evaluate_run"],
     "similarity": ["compare_updates"],
@@ -46,7 +47,11 @@ TO_CALIBRATED = TO_FINETUNED | jobs(
     fit_calibrators=HALVES,
 )
 TO_EVALUATED = TO_EXTRACTED | jobs(
-    finetune_pseudo_splits=HALVES, extract_pretrained_logits=[TASK], fit_calibrators=HALVES, evaluate_run=HALVES
+    finetune_pseudo_splits=HALVES,
+    extract_pretrained_logits=[TASK],
+    extract_interpolated_logits=HALVES,
+    fit_calibrators=HALVES,
+    evaluate_run=HALVES,
 )
 
 
@@ -102,6 +107,7 @@ def test_lint(empty: Project) -> None:
             | jobs(
                 extract_pretrained_logits=[TASK],
                 finetune_pseudo_splits=HALVES,
+                extract_interpolated_logits=HALVES,
                 aggregate_cost=["cost"],
                 make_table=["cost_by_stage"],
                 draw_figure=["cost"],

@@ -46,6 +46,7 @@ def trained(splits: list[str], seeds: list[int]) -> Jobs:
     return jobs(
         finetune_model=every,
         extract_logits=every,
+        extract_interpolated_logits=calibrated,
         finetune_pseudo_splits=calibrated,
         fit_calibrators=calibrated,
         evaluate_run=calibrated,

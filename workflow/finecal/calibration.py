@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from finecal.metrics import SeenUnseenCurve
 
-# The data there is to read, and the letter that stands for it in tables.
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+State = Mapping[str, float | Floats]
+Fitted = dict[str, float | Floats]
+
+# The data there is to read (`READS` of a calibrator), and the letter that stands for it in tables.
 READABLE = {
     "weights": "W",
     "train_fine_tuning": "S",
@@ -21,14 +26,64 @@ READABLE = {
     "validation": "V",
     "test": "O",
 }
+# What there is of a sample besides its logits (`TAKES` of a calibrator), and what READS must hold for it.
+TAKEABLE = {
+    "features": None,  # (N, D), what the last layer reads
+    "pretrained": "pretrained",  # (N, C), the pretrained model's logits
+    "interpolated": "pretrained",  # weight α → (N, C), the logits of (1 − α) θ⁰ + α θ
+    "weights": "weights",  # the head of the fine-tuned model
+}
+
+
+class UndeclaredRead(Exception):  # noqa: N818 - it names what happened
+    """A calibrator asked for data that it declares neither in READS nor in TAKES: a mistake in its code."""
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Logits (N, C), float32 or float64, with their labels (N,), integer."""
+class Head:
+    """The last layer, z = W h + b: weight (C, D) and bias (C,), both float64."""
+
+    weight: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Samples as the models see them, without labels.
+
+    `samples["features"]` and the other keys of `TAKEABLE` are there if the calibrator declares them.
+
+    Attributes
+    ----------
+    logits
+        (N, C), float32 or float64; for `Calibrator.apply` always float64.
+    more
+        What else is known of them, by the keys of `TAKEABLE`.
+    """
 
     logits: npt.NDArray[Any]
+    more: Mapping[str, Any] = field(default_factory=dict, kw_only=True, repr=False)
+
+    def __getitem__(self, name: str) -> Any:
+        return _granted(self.more, name)
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+
+@dataclass(frozen=True)
+class Labelled(Unlabelled):
+    """Samples with their labels (N,), integer."""
+
     labels: npt.NDArray[Any]
+
+
+Samples = TypeVar("Samples", bound=Unlabelled)
+
+
+def granted(samples: Samples, declared: frozenset[str]) -> Samples:
+    """The same samples with no more known about them than is declared."""
+    return replace(samples, more={name: value for name, value in samples.more.items() if name in declared})
 
 
 @dataclass(frozen=True)
@@ -47,52 +102,63 @@ class PseudoFold:
 
     logits: npt.NDArray[Any]
     labels: npt.NDArray[Any]
-    fine_tuning: npt.NDArray[np.bool_]
-
-
-class UndeclaredRead(Exception):  # noqa: N818 - it names what happened
-    """A calibrator asked for data that it does not declare in READS: a mistake in its code."""
+    fine_tuning: Mask
 
 
 class Data:
-    """The data handed to one calibrator.
+    """The data handed to one calibrator to be fitted on.
 
-    `data["train_fine_tuning"]` and `data["test"]` are `Labelled`; `data["pretrained"]` has the pretrained
-    model's logits of the same samples as `train_fine_tuning`; `data["pseudo_splits"]` is a list of `PseudoFold`.
-    `fine_tuning` is the (C,) bool mask of S, which every method knows.
+    `data["train_fine_tuning"]`, `data["validation"]` and `data["test"]` are `Labelled`, `data["target_unlabelled"]`
+    is `Unlabelled`, `data["weights"]` is a `Head`, `data["pseudo_splits"]` is a list of `PseudoFold`. What is
+    declared besides is known of every sample: with "pretrained" in `reads`, `data["train_fine_tuning"]["pretrained"]`
+    has the pretrained model's logits. `fine_tuning` is the (C,) bool mask of S, which every method knows.
     """
 
-    def __init__(self, fine_tuning: npt.NDArray[np.bool_], available: Mapping[str, Any], reads: frozenset[str]) -> None:
+    def __init__(
+        self,
+        fine_tuning: Mask,
+        available: Mapping[str, Any],
+        reads: frozenset[str],
+        takes: frozenset[str] = frozenset(),
+    ) -> None:
         self.fine_tuning = fine_tuning
-        self._granted = {name: value for name, value in available.items() if name in reads}
+        self._granted = {
+            name: granted(value, reads | takes) if isinstance(value, Unlabelled) else value
+            for name, value in available.items()
+            if name in reads
+        }
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._granted:
-            raise UndeclaredRead(f"{name!r} is read but not declared; declared and there: {sorted(self._granted)}")
-        return self._granted[name]
+        return _granted(self._granted, name)
+
+
+def _granted(there: Mapping[str, Any], name: str) -> Any:
+    if name not in there:
+        raise UndeclaredRead(f"{name!r} is read but not declared; declared and there: {sorted(there)}")
+    return there[name]
 
 
 class Calibrator(Protocol):
     """A post-hoc method: small state from the declared data, then logits in, logits out."""
 
-    def fit(self, data: Data) -> dict[str, float]:
-        """The method's parameters, such as {"gamma": 2.3}."""
+    def fit(self, data: Data) -> Fitted:
+        """The method's parameters, such as {"gamma": 2.3}; arrays are float64."""
         ...
 
-    def apply(
-        self, logits: npt.NDArray[Any], state: Mapping[str, float], fine_tuning: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[Any]:
-        """Calibrated logits (N, C) of logits (N, C)."""
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> npt.NDArray[Any]:
+        """Calibrated logits (N, C) of samples that the method has not seen, of which it knows what TAKES declares.
+
+        Arrays in `state` come back flat. Where a method gives no logits, it returns scores whose softmax is its
+        idea of the probabilities, since negative log-likelihood and calibration error are computed from them.
+        """
         ...
 
 
 class AddGamma:
     """What all methods share whose only parameter is γ: it is added to every logit of U."""
 
-    def apply(
-        self, logits: npt.NDArray[Any], state: Mapping[str, float], fine_tuning: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.float64]:
-        return logits + np.where(fine_tuning, 0.0, state["gamma"])
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        return inputs.logits + np.where(fine_tuning, 0.0, state["gamma"])
 
 
 def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
@@ -106,3 +172,37 @@ def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
     end = float(finite[0] if gamma < 0 else finite[-1])
     beyond = max(1.0, 1e-6 * abs(end))  # next to a large logit a step of 1 is lost in rounding
     return end - beyond if gamma < 0 else end + beyond
+
+
+def log_sum_exp(logits: npt.NDArray[Any]) -> Floats:
+    """(N, 1) float64 log Σ_c exp(z_c) of (N, C), without overflow."""
+    z = logits.astype(np.float64)
+    top: Floats = z.max(axis=1, keepdims=True)
+    total: Floats = top + np.log(np.exp(z - top).sum(axis=1, keepdims=True))
+    return total
+
+
+def log_softmax(logits: npt.NDArray[Any]) -> Floats:
+    """(N, C) float64 log-probabilities."""
+    # Not z − log_sum_exp(z): next to a large logit that would lose the digits of the small ones.
+    z = logits.astype(np.float64)
+    shifted: Floats = z - z.max(axis=1, keepdims=True)
+    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return logs
+
+
+def log_prior(labels: npt.NDArray[Any], num_classes: int, smoothing: float) -> Floats:
+    """(C,) log π with π_c = (n_c + smoothing) / (N + C · smoothing): classes without a sample keep a finite one."""
+    counts = np.bincount(labels, minlength=num_classes) + smoothing
+    prior: Floats = np.log(counts) - np.log(counts.sum())
+    return prior
+
+
+def tau_normalised(logits: Floats, head: Head, tau: float) -> Floats:
+    """(N, C) logits with the head's rows w_c · (mean‖w‖ / ‖w_c‖)^τ; a row of zeros stays one."""
+    norms = np.linalg.norm(head.weight, axis=1)
+    mean = norms.mean()
+    if not mean > 0:
+        return logits
+    factor: Floats = (mean / np.maximum(norms, 1e-12 * mean)) ** tau
+    return (logits - head.bias) * factor + head.bias

@@ -194,6 +194,13 @@ def _extract(given: argparse.Namespace) -> None:
         from finecal.stages.means import means
 
         means(**_coordinates(class_means, given), settings=_settings(given))
+    elif paths.parse(paths.INTERPOLATED, given.target):
+        plan = _plan(given)
+        run = plan.known(paths.RunKey.of(given.target))
+        _import_torch()
+        from finecal.stages.interpolate import interpolate
+
+        interpolate(plan, run, _settings(given))
     else:
         from finecal.stages.extract import extract
 

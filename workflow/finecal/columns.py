@@ -22,7 +22,7 @@ _GROUP = "fine_tuning (S) or absent (U)"
 _LOGITS = {
     "sample": "number of the sample in images.parquet",
     "label": "class number, from 0",
-    "subset": "train or test",
+    "subset": "train, validation or test",
     "logits": "unnormalised log-odds z, a list of C float32",
     "features": "what the last layer reads, a list of D float32",
 }
@@ -48,7 +48,8 @@ _CALIBRATION = {
     "calibrator": "name of the calibrator in the study",
     "reads": _READS,
     "parameter": "name of a fitted parameter, such as gamma",
-    "value": "its value",
+    "value": "its value, if it is a number",
+    "values": "its values, if it is an array, in C order; left out of the table of all runs",
 }
 _METRICS = {
     "classifier": "pretrained, fine_tuned or oracle_fine_tuning",
@@ -65,7 +66,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "domain": "name of the domain",
         "sample": "number of the sample, from 0",
         "class": "class number, from 0",
-        "subset": "train or test",
+        "subset": "train, validation or test",
         "pixels": "H × W × channels uint8; the shape and the names of the classes are in the file's metadata",
     },
     "splits/{split}.parquet": {
@@ -103,6 +104,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_ACCURACIES,
     },
     "{run}/logits.parquet": {**_RUN, **_LOGITS},
+    "{run}/interpolated/logits.parquet": {
+        **_RUN,
+        **{k: v for k, v in _LOGITS.items() if k in ("sample", "label", "subset")},
+        "alpha": "weight α of the fine-tuned model in (1 − α) θ⁰ + α θ",
+        "logits": _LOGITS["logits"],
+    },
     "{run}/pcv/logits.parquet": {
         **_RUN,
         "fold": "number of the pseudo-split, from 0",

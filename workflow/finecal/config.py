@@ -116,8 +116,14 @@ class Training(Model):
 class Dataset(Model):
     """Which data set, and its options."""
 
-    source: str | None = Field(None, description="The built-in data set; by default the key's own name.")
+    source: str | None = Field(
+        None, description="The built-in data set, or the path of your own file; by default the key's own name."
+    )
     options: dict[str, Any] = Field({}, description="Options of this data set: see `finecal list datasets`.")
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Part of each class's training samples held out for the calibrators that read validation data.",
+    )
 
 
 class Backbone(Model):
@@ -225,7 +231,9 @@ Split = Annotated[RandomSplit | ClusteredSplit | ClassesSplit | OfficialSplit, F
 class RecipeUse(Model):
     """A fine-tuning recipe with its options."""
 
-    recipe: str | None = Field(None, description="The built-in recipe; by default the key's own name.")
+    recipe: str | None = Field(
+        None, description="The built-in recipe, or the path of your own file; by default the key's own name."
+    )
     options: dict[str, Any] = Field({}, description="Options of this recipe: see `finecal list recipes`.")
     training: dict[str, Any] = Field({}, description="What differs from the study's `training`.")
     grid: dict[str, Listed[bool | int | float | str]] = Field(
@@ -265,7 +273,9 @@ class RecipeUse(Model):
 class CalibratorUse(Model):
     """A calibrator with its options."""
 
-    calibrator: str | None = Field(None, description="The built-in calibrator; by default the key's own name.")
+    calibrator: str | None = Field(
+        None, description="The built-in calibrator, or the path of your own file; by default the key's own name."
+    )
     options: dict[str, Any] = Field({}, description="Options of this calibrator: see `finecal list calibrators`.")
 
 

@@ -57,6 +57,8 @@ def _of(plan: Plan, run: RunKey) -> Iterator[MeasuredJob]:
     if run.split != paths.ALL_CLASSES and "pseudo_splits" in plan.reads(run):
         yield _job("pcv", run.columns(), paths.PSEUDO_HISTORY)
     yield _job("extract", run.columns(), f"{paths.RUN}/{paths.LOGITS}")
+    if run.split != paths.ALL_CLASSES and "interpolated" in plan.takes(run):
+        yield _job("interpolate", run.columns(), paths.INTERPOLATED)
 
 
 def _job(stage: str, coordinates: Coordinates, result: str, **more: str) -> MeasuredJob:

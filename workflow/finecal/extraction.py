@@ -53,7 +53,7 @@ def extract_table(model: nn.Module, description: Architecture, images: PackedIma
         {
             "sample": pa.array(np.arange(len(images), dtype=np.int32)),
             "label": pa.array(images.labels.astype(np.int32)),
-            "subset": pa.array(np.where(images.test, "test", "train")),
+            "subset": pa.array(images.subset),
             "logits": list_array(logits),
             "features": list_array(features),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,32 @@ class PackedImages:
     labels
         (N,) int32, class numbers.
     test
-        (N,) bool: test samples; the others are training samples.
+        (N,) bool: test samples.
     classes
         Names of the classes, by number.
+    validation
+        (N,) bool: labelled samples held out from training; None if there are none. All others are training samples.
     """
 
     pixels: np.ndarray
     labels: np.ndarray
     test: np.ndarray
     classes: tuple[str, ...]
+    validation: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def train(self) -> np.ndarray:
+        """(N,) bool: training samples."""
+        return ~self.test if self.validation is None else ~(self.test | self.validation)
+
+    @property
+    def subset(self) -> np.ndarray:
+        """(N,) of the words train, validation and test."""
+        held_out = np.zeros_like(self.test) if self.validation is None else self.validation
+        return np.select([self.test, held_out], ["test", "validation"], "train")
 
 
 def write_images(
@@ -61,7 +75,7 @@ def write_images(
             **{name: pa.repeat(pa.scalar(value), n) for name, value in columns.items()},
             "sample": pa.array(np.arange(n, dtype=np.int32)),
             "class": pa.array(images.labels.astype(np.int32)),
-            "subset": pa.array(np.where(images.test, "test", "train")),
+            "subset": pa.array(images.subset),
             "pixels": list_array(images.pixels.reshape(n, -1)),
         }
     )
@@ -79,11 +93,14 @@ def read_images(path: str | Path) -> PackedImages:
     """
     table = read_table(path, IMAGES_SCHEMA)
     described = read_format(path)
+    subset = table["subset"].to_numpy()
+    validation = subset == "validation"
     images = PackedImages(
         pixels=matrix_column(table, "pixels", path).reshape(-1, *described["shape"]),
         labels=table["class"].to_numpy(),
-        test=table["subset"].to_numpy() == "test",
+        test=subset == "test",
         classes=tuple(described["classes"]),
+        validation=validation if validation.any() else None,
     )
     _check(images, str(path))
     return images
@@ -106,6 +123,16 @@ def stratified_test(labels: np.ndarray, fraction: float, random: np.random.Gener
     return test
 
 
+def hold_out_validation(images: PackedImages, fraction: float, random: np.random.Generator) -> PackedImages:
+    """Keep this fraction of each class's training samples for validation, at least one; none if it is 0."""
+    if not fraction:
+        return images
+    train = np.flatnonzero(images.train)
+    validation = np.zeros(len(images), dtype=bool)
+    validation[train] = stratified_test(images.labels[train], fraction, random)
+    return replace(images, validation=validation)
+
+
 def _check(images: PackedImages, where: str) -> None:
     total = len(images.classes)
     outside = np.flatnonzero((images.labels < 0) | (images.labels >= total))
@@ -114,7 +141,7 @@ def _check(images: PackedImages, where: str) -> None:
         raise UserError(
             f"sample {sample} has the label {images.labels[sample]}", where=where, why=f"Labels are 0 to {total - 1}"
         )
-    for name, members in (("training", ~images.test), ("test", images.test)):
+    for name, members in (("training", images.train), ("test", images.test)):
         counts = np.bincount(images.labels[members], minlength=total)
         if not counts.all():
             missing = images.classes[int(np.argmin(counts))]

@@ -1,9 +1,9 @@
-"""Read logits.parquet, checked: which rows, which labels, and that everything in it can be trusted."""
+"""What calibrators get, read and checked: logits, weights, the split; which rows, which labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal.artifacts import matrix_column, read_table
-from finecal.calibration import Labelled, PseudoFold
+from finecal.calibration import Head, Labelled, PseudoFold, Unlabelled
 from finecal.errors import UserError
 
 SPLIT_SCHEMA = pa.schema([("class", pa.int32()), ("name", pa.string()), ("group", pa.string())])
@@ -28,8 +28,8 @@ class Predictions:
     ----------
     samples, labels
         (N,) int32.
-    test
-        (N,) bool.
+    subset
+        (N,) of the words train, validation and test.
     logits
         (N, C) float32.
     features
@@ -38,13 +38,87 @@ class Predictions:
 
     samples: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]
-    test: npt.NDArray[np.bool_]
+    subset: npt.NDArray[Any]
     logits: npt.NDArray[np.float32]
     features: npt.NDArray[np.float32] | None
+
+    @property
+    def train(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: the training samples."""
+        return self._of("train")
+
+    @property
+    def validation(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: labelled samples held out from training."""
+        return self._of("validation")
+
+    @property
+    def test(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: the test samples."""
+        return self._of("test")
+
+    def _of(self, subset: str) -> npt.NDArray[np.bool_]:
+        members: npt.NDArray[np.bool_] = self.subset == subset
+        return members
 
     def chosen(self, rows: npt.NDArray[np.bool_]) -> Labelled:
         """The logits and labels of some rows (bool mask)."""
         return Labelled(self.logits[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that calibrators may learn of a run's samples: each is granted its part.
+
+    Attributes
+    ----------
+    tuned, pretrained
+        What the fine-tuned and the pretrained model say about the same samples.
+    interpolated
+        Weight α → (N, C) logits of the model in between.
+    head
+        The last layer of the fine-tuned model.
+    """
+
+    tuned: Predictions
+    pretrained: Predictions | None = None
+    interpolated: Mapping[float, npt.NDArray[Any]] | None = None
+    head: Head | None = None
+
+    def chosen(self, rows: npt.NDArray[np.bool_]) -> Labelled:
+        """Some samples (bool mask) with everything that is known of them."""
+        more: dict[str, Any] = {}
+        if self.tuned.features is not None:
+            more["features"] = self.tuned.features[rows]
+        if self.pretrained is not None:
+            more["pretrained"] = self.pretrained.logits[rows]
+        if self.interpolated is not None:
+            more["interpolated"] = {alpha: logits[rows] for alpha, logits in self.interpolated.items()}
+        if self.head is not None:
+            more["weights"] = self.head
+        return replace(self.tuned.chosen(rows), more=more)
+
+    def available(self, fine_tuning: npt.NDArray[np.bool_], folds: Sequence[PseudoFold] | None) -> dict[str, Any]:
+        """What there is to read: a key of `finecal.calibration.READABLE` → the data.
+
+        Unlabelled target data are the logits of the training samples of all classes; the model was trained on
+        those of S. Test samples are never among them.
+        """
+        tuned = self.tuned
+        of_s = tuned.train & fine_tuning[tuned.labels]
+        train = self.chosen(tuned.train)
+        data: dict[str, Any] = {"test": self.chosen(tuned.test)}
+        if of_s.any():
+            data["train_fine_tuning"] = self.chosen(of_s)
+        if len(train):
+            data["target_unlabelled"] = Unlabelled(train.logits, more=train.more)
+        if tuned.validation.any():
+            data["validation"] = self.chosen(tuned.validation)
+        if self.head is not None:
+            data["weights"] = self.head
+        if folds is not None:
+            data["pseudo_splits"] = folds
+        return data
 
 
 def read_predictions(path: str | Path, *, num_classes: int, features: bool = False) -> Predictions:
@@ -64,8 +138,58 @@ def read_predictions(path: str | Path, *, num_classes: int, features: bool = Fal
     if len(np.unique(samples)) != len(samples):
         numbers, counts = np.unique(samples, return_counts=True)
         raise UserError(f"sample {numbers[counts > 1][0]} is there more than once", where=str(path))
-    test = pc.equal(table["subset"], "test").to_numpy()
-    return Predictions(samples, labels, test, logits, matrix_column(table, "features", path) if features else None)
+    subset = table["subset"].to_numpy()
+    return Predictions(samples, labels, subset, logits, matrix_column(table, "features", path) if features else None)
+
+
+def read_pretrained(path: str | Path, tuned: Predictions, *, features: bool = False) -> Predictions:
+    """As `read_predictions`, for the same samples as those of the fine-tuned model.
+
+    Raises
+    ------
+    UserError
+        Also if the samples are others.
+    """
+    found = read_predictions(path, num_classes=tuned.logits.shape[1], features=features)
+    if not np.array_equal(found.samples, tuned.samples) or not np.array_equal(found.subset, tuned.subset):
+        raise UserError("its samples are not those of the fine-tuned model", where=str(path))
+    return found
+
+
+def read_interpolated(path: str | Path, tuned: Predictions) -> dict[float, npt.NDArray[Any]]:
+    """Weight α → (N, C) logits, from interpolated/logits.parquet; the samples must be those of `tuned`."""
+    schema = pa.schema(
+        [("sample", pa.int32()), ("label", pa.int32()), ("alpha", pa.float64()), ("logits", pa.null())]
+    )  # fmt: skip
+    table = read_table(path, schema)
+    logits, alphas = matrix_column(table, "logits", path), table["alpha"].to_numpy()
+    check_logits(logits, table["label"].to_numpy(), tuned.logits.shape[1], str(path))
+    samples = table["sample"].to_numpy()
+    found = {}
+    for alpha in np.unique(alphas):
+        rows = alphas == alpha
+        if not np.array_equal(samples[rows], tuned.samples):
+            raise UserError("its samples are not those of the fine-tuned model", where=str(path))
+        found[float(alpha)] = logits[rows]
+    return found
+
+
+def read_head(path: str | Path, num_classes: int) -> Head:
+    """The last layer from a head.parquet.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or corrupt, the head has not `num_classes` rows, or a weight is not finite.
+    """
+    table = read_table(path, pa.schema([("weight", pa.null()), ("bias", pa.float32())]))
+    weight = matrix_column(table, "weight", path).astype(np.float64)
+    head = Head(weight, table["bias"].to_numpy().astype(np.float64))
+    if len(weight) != num_classes:
+        raise UserError(f"the head has {len(weight)} rows", where=str(path), why=f"There are {num_classes} classes")
+    if not (np.isfinite(head.weight).all() and np.isfinite(head.bias).all()):
+        raise UserError("a weight is NaN or infinite", where=str(path))
+    return head
 
 
 def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes: int, where: str) -> None:

@@ -54,6 +54,7 @@ def job_counts(plan: Plan) -> dict[str, int]:
         "finetune": len(plan.trainings),
         "finetune pseudo-splits": sum(_reads_pseudo_splits(plan, run) for run in plan.runs),
         "extract": len(tasks) + len(plan.trainings),
+        "extract interpolated": sum("interpolated" in plan.takes(run) for run in plan.runs),
         "calibrate": len(plan.runs),
         "evaluate": len(plan.runs),
         "similarity": len(plan.runs),

@@ -26,6 +26,7 @@ PRETRAINED_LOGITS = DATASET + "/{task}/{backbone}/pretrained/logits.parquet"
 RUN = DATASET + "/{task}/{backbone}/{recipe}/{split}/seed{seed}"
 PSEUDO_LOGITS = RUN + "/pcv/logits.parquet"
 PSEUDO_HISTORY = RUN + "/pcv/history.parquet"
+INTERPOLATED = RUN + "/interpolated/logits.parquet"
 
 MODEL = "model.safetensors"
 HEAD = "head.parquet"
@@ -69,6 +70,7 @@ MEASURED = {
     "finetune": "benchmarks/data/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
     "pcv": "benchmarks/data/pcv/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
     "extract": "benchmarks/data/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
+    "interpolate": "benchmarks/data/interpolate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
 }
 
 # The split whose fine-tuning classes are all of Y: "oracle fine-tuning" is any recipe run on it.

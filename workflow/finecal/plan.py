@@ -43,6 +43,7 @@ class Plan:
         self._calibrators: dict[tuple[str, ...], Options] = {}
         self._axes: frozenset[str] | None = None
         self._reads: dict[tuple[str, ...], frozenset[str]] = {}
+        self._takes: dict[tuple[str, ...], frozenset[str]] = {}
         for name, study in self.studies.items():
             self._register(name, study)
 
@@ -93,6 +94,19 @@ class Plan:
             modules = [plugins.load("calibrator", use["calibrator"]) for use in uses]
             self._reads[studies] = frozenset(data for module in modules for data in module.READS)
         return self._reads[studies]
+
+    def takes(self, run: RunKey) -> frozenset[str]:
+        """What the calibrators of a run take of each sample besides its logits, all taken together."""
+        studies = self.studies_of(run)
+        if studies not in self._takes:
+            uses = self.joined_calibrators(studies).values()
+            self._takes[studies] = frozenset(name for use in uses for name in plugins.takes(use["calibrator"]))
+        return self._takes[studies]
+
+    def alphas(self, studies: tuple[str, ...]) -> list[float]:
+        """The weights α of the models between θ⁰ and θ that the calibrators of some studies ask for, ascending."""
+        uses = self.joined_calibrators(studies).values()
+        return sorted({use["options"]["alpha"] for use in uses if "interpolated" in plugins.takes(use["calibrator"])})
 
     def has_oracle(self, run: RunKey) -> bool:
         """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""
@@ -158,7 +172,8 @@ class Plan:
         for dataset, use in study.datasets.items():
             source = use.source or dataset
             resolved = plugin_options("dataset", source, use.options).model_dump(mode="json")
-            self._set(name, {"source": source, "options": resolved}, "prepare", dataset)
+            prepare = {"source": source, "options": resolved, "validation_fraction": use.validation_fraction}
+            self._set(name, prepare, "prepare", dataset)
             for split, spec in study.splits.items():
                 self._set(name, resolved_split(study, dataset, spec), "split", dataset, split)
             self._set(name, {"kind": "all"}, "split", dataset, ALL_CLASSES)

@@ -1,16 +1,23 @@
-"""Data sets, recipes, calibrators, tables and figures are files in a folder, found by their module name."""
+"""Data sets, recipes, calibrators, tables and figures are files in a folder, found by their module name.
+
+A study may also name a file of the user's own, by a path that ends in `.py`, relative to the working directory.
+"""
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
+import importlib.util
 import re
+import sys
+import traceback
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from finecal.errors import unknown
+from finecal.errors import UserError, unknown
 
 PACKAGE = Path(__file__).parent
 KINDS = {
@@ -19,6 +26,12 @@ KINDS = {
     "calibrator": "calibrators",
     "table": "tables",
     "figure": "figures",
+}
+# What a file of the user's own must define.
+OWN = {
+    "dataset": ("Options", "domains", "classes", "official_tasks", "prepare"),
+    "recipe": ("Options", "Recipe"),
+    "calibrator": ("Options", "Calibrator", "READS"),
 }
 
 
@@ -31,15 +44,83 @@ def names(kind: str) -> tuple[str, ...]:
 
 def source_file(kind: str, name: str) -> Path:
     """The file that defines a name; raises UserError with the closest names if there is none."""
+    if is_own(name):
+        if kind not in OWN or not Path(name).is_file():
+            raise UserError(
+                f"there is no file {name!r}", why="A path of your own file is relative to the working directory"
+            )
+        return Path(name)
     if name not in names(kind):
         raise unknown(kind, name, names(kind))
     return PACKAGE / KINDS[kind] / f"{name}.py"
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """Import the module of a name."""
-    source_file(kind, name)
-    return importlib.import_module(f"finecal.{KINDS[kind]}.{name}")
+    """Import the module of a name.
+
+    Raises
+    ------
+    UserError
+        If there is none, or a file of the user's own fails to import, or does not define what its kind needs.
+    """
+    file = source_file(kind, name)
+    return _load_own(kind, file) if is_own(name) else importlib.import_module(f"finecal.{KINDS[kind]}.{name}")
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is the path of the user's own file."""
+    return name.endswith(".py")
+
+
+@cache
+def _load_own(kind: str, file: Path) -> ModuleType:
+    # Imported under a name that no built-in module has; known to `sys.modules`, as pydantic needs it for types.
+    name = f"finecal_own_{kind}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        line = next((f":{frame.lineno}" for frame in _frames(error) if frame.filename == str(file)), "")
+        raise UserError(f"{type(error).__name__}: {error}", where=f"{file}{line}", why="It is imported once") from error
+    missing = [attribute for attribute in OWN[kind] if not hasattr(module, attribute)]
+    if missing:
+        raise UserError(f"this file defines no {', no '.join(missing)}", where=str(file), why=f"A {kind} needs it")
+    if kind == "calibrator":
+        _check_declarations(file, module)
+    return module
+
+
+def _check_declarations(file: Path, module: ModuleType) -> None:
+    """READS and TAKES of a calibrator must be known words, and the data that TAKES stands for be declared."""
+    from finecal.calibration import READABLE, TAKEABLE
+
+    taken: frozenset[str] = getattr(module, "TAKES", frozenset())
+    for constant, found, known in (("READS", module.READS, READABLE), ("TAKES", taken, TAKEABLE)):
+        if not isinstance(found, frozenset):
+            raise UserError(f"{constant} is {found!r}", where=str(file), why="It must be a frozenset of names")
+        for name in found:
+            if name not in known:
+                raise unknown(f"name in {constant}", name, known, where=str(file))
+    for name in taken:
+        if TAKEABLE[name] not in (None, *module.READS):
+            raise UserError(f"TAKES has {name!r}, READS must then have {TAKEABLE[name]!r}", where=str(file))
+    if "interpolated" in taken and "alpha" not in module.Options.model_fields:
+        raise UserError("TAKES has 'interpolated', Options must then have 'alpha'", where=str(file))
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    return traceback.extract_tb(error.__traceback__)[::-1]
+
+
+def takes(name: str) -> frozenset[str]:
+    """What a calibrator takes of each sample besides its logits: keys of `finecal.calibration.TAKEABLE`."""
+    found: frozenset[str] = getattr(load("calibrator", name), "TAKES", frozenset())
+    return found
 
 
 @cache

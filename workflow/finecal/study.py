@@ -176,7 +176,9 @@ def _check_meaning(study: Study, where: Origin) -> None:
     ):
         for name, use in uses.items():
             built_in = getattr(use, attribute) or name
-            if built_in not in plugins.names(kind):
+            if plugins.is_own(built_in):
+                _check_own(kind, built_in, where.at(key, name, attribute))
+            elif built_in not in plugins.names(kind):
                 hint = "" if getattr(use, attribute) else f"A name of your own needs `{attribute}:` with a built-in one"
                 found = unknown(kind.replace("dataset", "data set"), built_in, plugins.names(kind))
                 raise UserError(found.what, where=where.at(key, name), why=found.why, hint=hint)
@@ -187,9 +189,36 @@ def _check_meaning(study: Study, where: Origin) -> None:
         with translated(where, type(study.training), recipe.training, at=("recipes", name, "training")):
             study.training_of(name)
     _check_tasks(study, where)
+    _check_validation(study, where)
     for dataset in study.datasets:
         for split in study.splits:
             _check_split(study, dataset, split, where)
+
+
+def _check_own(kind: str, path: str, where: str) -> None:
+    """A file of the user's own must be there and define what its kind needs."""
+    try:
+        plugins.load(kind, path)
+    except UserError as error:
+        inside = f" ({error.where})" if error.where and error.where != path else ""
+        raise UserError(f"{error.what}{inside}", where=where, why=error.why, hint=error.hint) from error
+
+
+def _check_validation(study: Study, where: Origin) -> None:
+    """What reads validation data needs a data set that holds some out."""
+    reading = [
+        name
+        for name, use in study.calibrators.items()
+        if "validation" in plugins.load("calibrator", use.calibrator or name).READS
+    ]
+    for dataset, use in study.datasets.items():
+        if reading and not use.validation_fraction:
+            raise UserError(
+                f"{', '.join(reading)} read{'s' * (len(reading) == 1)} validation data, "
+                f"the data set {dataset!r} holds none out",
+                where=where.at("datasets", dataset, "validation_fraction"),
+                hint="Set it, for example to 0.1, or leave these calibrators out",
+            )  # fmt: skip
 
 
 def _check_tasks(study: Study, where: Origin) -> None:

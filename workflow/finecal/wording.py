@@ -21,7 +21,20 @@ CLASSIFIERS = {
     "fine_tuned": "fine-tuned",
     "oracle_fine_tuning": "oracle fine-tuning",
 }
-CALIBRATORS = {"alg": "ALG", "pcv": "PCV", "oracle": "γ*"}
+CALIBRATORS = {
+    "alg": "ALG",
+    "bic": "BiC",
+    "gla": "GLA",
+    "il2m": "IL2M",
+    "ncm": "NCM",
+    "ood_gate": "OOD gate",
+    "oracle": "γ*",
+    "pcv": "PCV",
+    "prior_shift_em": "prior shift (EM)",
+    "tau_norm": "τ-norm",
+    "tau_norm_validated": "τ-norm, τ validated",
+    "wise_ft": "WiSE-FT",
+}
 RECIPES = {
     "bitfit": "BitFit",
     "ewc": "EWC",

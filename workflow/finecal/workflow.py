@@ -106,7 +106,7 @@ class Workflow:
 
     def _what_decides(self, stage: str, wildcards: Any) -> tuple[str, ...]:
         """The coordinates on which a stage's options depend; for calibrators, the studies that contain the run."""
-        if stage in ("calibrate", "evaluate", "gamma_data"):
+        if stage in ("interpolate", "calibrate", "evaluate", "gamma_data"):
             return self.plan.studies_of(run_key(wildcards))
         if stage in ("finetune", "pseudo"):
             self.plan.known(run_key(wildcards))
@@ -114,6 +114,8 @@ class Workflow:
 
     def _resolve(self, stage: str, key: tuple[str, ...]) -> tuple[dict[str, Any], list[Path]]:
         """Options of a stage, and the plugin files that it uses."""
+        if stage == "interpolate":
+            return {"alphas": self.plan.alphas(key)}, []
         if stage in ("calibrate", "evaluate", "gamma_data"):
             options = self.plan.joined_calibrators(key)
             return options, plugin_files("calibrator", {use["calibrator"] for use in options.values()})
@@ -146,6 +148,8 @@ class Workflow:
             files["pretrained"] = run.path(paths.PRETRAINED_LOGITS)
         if "pseudo_splits" in reads:
             files["pseudo_splits"] = run.path(paths.PSEUDO_LOGITS)
+        if "weights" in reads:
+            files["weights"] = run.folder / paths.HEAD
         return {name: str(file) for name, file in files.items()}
 
     def evaluation_inputs(self, wildcards: Any) -> dict[str, str]:
@@ -159,6 +163,11 @@ class Workflow:
         }
         if self.plan.has_oracle(run):
             files["oracle"] = run.oracle().folder / paths.LOGITS
+        takes = self.plan.takes(run)
+        if "interpolated" in takes:
+            files["interpolated"] = run.path(paths.INTERPOLATED)
+        if "weights" in takes:
+            files["weights"] = run.folder / paths.HEAD
         return {name: str(file) for name, file in files.items()}
 
     def measured(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Logits and features of the target domain's train and test samples; class means of the source domain."""
+"""Logits and features of the target domain's samples; class means of the source domain."""
 
 
 rule extract_class_means:
@@ -69,3 +69,29 @@ rule extract_logits:
         torch=TORCH,
     shell:
         "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
+
+
+rule extract_interpolated_logits:
+    input:
+        pretrained=paths.pretrained_of_task(paths.MODEL),
+        model=f"{paths.RUN}/{paths.MODEL}",
+        images=paths.images_of_target,
+    output:
+        paths.INTERPOLATED,
+    log:
+        "logs/interpolate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+    benchmark:
+        paths.MEASURED["interpolate"]
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("interpolate", w),
+        study=STUDY,
+        torch=TORCH,
+    shell:
+        "exec finecal extract {output} {params.study} {params.torch} --threads {threads} > {log} 2>&1"

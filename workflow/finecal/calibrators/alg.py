@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finecal.calibration import AddGamma, Data, Labelled
+from finecal.calibration import AddGamma, Data, Fitted, Labelled
 from finecal.config import Model
 
 READS = frozenset({"train_fine_tuning"})
@@ -24,7 +24,7 @@ class Calibrator(AddGamma):
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def fit(self, data: Data) -> dict[str, float]:
+    def fit(self, data: Data) -> Fitted:
         train: Labelled = data["train_fine_tuning"]
         z = train.logits.astype(np.float64)
         of_s, of_u = z[:, data.fine_tuning], z[:, ~data.fine_tuning]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from finecal.calibration import Data
+import numpy.typing as npt
+
+from finecal.calibration import Data, Fitted, Mask, State, Unlabelled
 from finecal.config import Model
 
 READS: frozenset[str] = frozenset()
@@ -21,8 +22,8 @@ class Calibrator:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def fit(self, data: Data) -> dict[str, float]:
+    def fit(self, data: Data) -> Fitted:
         return {}
 
-    def apply(self, logits: Any, state: Mapping[str, float], fine_tuning: Any) -> Any:
-        return logits
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> npt.NDArray[Any]:
+        return inputs.logits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finecal.calibration import AddGamma, Data, Labelled, finite_gamma
+from finecal.calibration import AddGamma, Data, Fitted, Labelled, finite_gamma
 from finecal.config import Model
 from finecal.metrics import seen_unseen_curve
 
@@ -19,7 +19,7 @@ class Calibrator(AddGamma):
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def fit(self, data: Data) -> dict[str, float]:
+    def fit(self, data: Data) -> Fitted:
         test: Labelled = data["test"]
         curve = seen_unseen_curve(test.logits, test.labels, data.fine_tuning)
         return {"gamma": finite_gamma(curve, curve.best())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finecal.calibration import AddGamma, Data, PseudoFold, finite_gamma
+from finecal.calibration import AddGamma, Data, Fitted, PseudoFold, finite_gamma
 from finecal.config import Model
 from finecal.metrics import seen_unseen_curve
 
@@ -25,7 +25,7 @@ class Calibrator(AddGamma):
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def fit(self, data: Data) -> dict[str, float]:
+    def fit(self, data: Data) -> Fitted:
         folds: list[PseudoFold] = data["pseudo_splits"]
         curves = [seen_unseen_curve(fold.logits, fold.labels, fold.fine_tuning) for fold in folds]
         return {"gamma": float(np.mean([finite_gamma(curve, curve.balanced()) for curve in curves]))}

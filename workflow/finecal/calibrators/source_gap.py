@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finecal.calibration import AddGamma, Data
+from finecal.calibration import AddGamma, Data, Fitted, Labelled
 from finecal.config import Model
 
 READS = frozenset({"train_fine_tuning", "pretrained"})
@@ -27,9 +27,9 @@ class Calibrator(AddGamma):
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def fit(self, data: Data) -> dict[str, float]:
-        after, before = data["train_fine_tuning"].logits, data["pretrained"].logits
-        return {"gamma": _gap(after, data.fine_tuning) - _gap(before, data.fine_tuning)}
+    def fit(self, data: Data) -> Fitted:
+        train: Labelled = data["train_fine_tuning"]
+        return {"gamma": _gap(train.logits, data.fine_tuning) - _gap(train["pretrained"], data.fine_tuning)}
 
 
 def _gap(logits: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]) -> float:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from finecal.calibration import Data, Labelled
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model, Positive
 from finecal.metrics import negative_log_likelihood
 
@@ -35,7 +31,7 @@ class Calibrator:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def fit(self, data: Data) -> dict[str, float]:
+    def fit(self, data: Data) -> Fitted:
         from scipy.optimize import minimize_scalar
 
         train: Labelled = data["train_fine_tuning"]
@@ -46,7 +42,6 @@ class Calibrator:
         )
         return {"temperature": float(np.exp(found.x))}
 
-    def apply(
-        self, logits: npt.NDArray[Any], state: Mapping[str, float], fine_tuning: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.float64]:
-        return logits / state["temperature"]
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        scaled: Floats = inputs.logits / state["temperature"]
+        return scaled

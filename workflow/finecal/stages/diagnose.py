@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from finecal import plugins, wording
 from finecal.artifacts import matrix, provenance, read_table, with_columns, write_table
+from finecal.calibration import Labelled
 from finecal.errors import UserError
-from finecal.evaluation import FINE_TUNED, PRETRAINED, rows, score, score_ncm
-from finecal.logits import Predictions, check_logits
+from finecal.evaluation import FINE_TUNED, PRETRAINED
+from finecal.fitted import CALIBRATION_SCHEMA, read_states
+from finecal.logits import Predictions, Seen, check_logits
 from finecal.splits import class_numbers
-from finecal.stages.calibrate import CALIBRATION_SCHEMA, available, fit_all
-from finecal.stages.evaluate import METRICS_SCHEMA, curve_table, score_calibrated
+from finecal.stages.calibrate import fit_all
+from finecal.stages.evaluate import METRICS_SCHEMA, score_calibrated, score_classifiers
 
 SHOWN = ("acc_y_y", "acc_s_y", "acc_u_y", "acc_u_u", "ausuc")
 
@@ -27,7 +31,7 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     ----------
     source
         A Parquet file with the columns label (integer) and logits (a list of numbers), and optionally features
-        (a list of numbers) and subset ("train" or "test"), or an .npz file with arrays of these names.
+        (a list of numbers) and subset ("train", "validation" or "test"), or an .npz file with arrays of these names.
     fine_tuning
         Class numbers, separated by commas, or the path of a file with one class number per line.
     pretrained
@@ -50,27 +54,18 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     if not tuned.test.any():
         raise UserError("there is no test sample", where=str(source), why="At least one row needs the subset 'test'")
 
-    data = available(tuned, before, None, mask)
-    uses, left_out = _usable(tuned, mask, with_pretrained=before is not None)
+    seen = Seen(tuned, before)
+    data = seen.available(mask, None)
+    uses, left_out = _usable(seen, data)
     fitted = pa.Table.from_pylist(fit_all(uses, data, mask), schema=CALIBRATION_SCHEMA)
-    found: list[dict[str, Any]] = []
-    curves = []
-    for classifier, predictions in ((PRETRAINED, before), (FINE_TUNED, tuned)):
-        if predictions is None:
-            continue
-        test = predictions.chosen(predictions.test)
-        values, curve = score(test.logits, test.labels, mask)
-        found += rows(classifier, "none", "", values)
-        curves.append(curve_table(classifier, curve))
-        if predictions.features is not None and not predictions.test.all():
-            found += rows(classifier, "none", "", _ncm(predictions, mask))
-        if classifier == FINE_TUNED:
-            found += score_calibrated(uses, fitted, test.logits, test.labels, mask)
+    classifiers = {FINE_TUNED: tuned} if before is None else {PRETRAINED: before, FINE_TUNED: tuned}
+    found, curves = score_classifiers(classifiers, mask)
+    found += score_calibrated(uses, read_states(fitted), data["test"], mask)
 
     inputs: list[str | Path] = [source, *([pretrained] if pretrained else [])]
     record = provenance(options={"fine_tuning": np.flatnonzero(mask).tolist()}, inputs=inputs)
     metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
-    tables = {"metrics": metrics, "curve": pa.concat_tables(curves), "calibration": fitted}
+    tables = {"metrics": metrics, "curve": curves, "calibration": fitted}
     for name, table in tables.items():
         write_table(out / f"{name}.parquet", table, provenance=record)
     _draw(tables, source, out, record)
@@ -106,15 +101,16 @@ def read_logits(path: Path) -> tuple[Predictions, list[str]]:
     note = []
     if "subset" in arrays:
         subset = arrays["subset"].astype(str)
-        wrong = sorted(set(subset) - {"train", "test"})
+        wrong = sorted(set(subset) - {"train", "validation", "test"})
         if wrong:
-            raise UserError(f"subset has the value {str(wrong[0])!r}", where=str(path), why="It is 'train' or 'test'")
-        test = subset == "test"
+            raise UserError(
+                f"subset has the value {str(wrong[0])!r}", where=str(path), why="Allowed are train, validation and test"
+            )
     else:
-        test = np.ones(len(labels), dtype=bool)
+        subset = np.full(len(labels), "test")
         note.append("No column `subset`: all rows are taken as test rows.")
     samples = np.arange(len(labels), dtype=np.int32)
-    return Predictions(samples, labels.astype(np.int32), test, logits, features), note
+    return Predictions(samples, labels.astype(np.int32), subset, logits, features), note
 
 
 def _arrays_of_parquet(path: Path) -> dict[str, np.ndarray]:
@@ -176,33 +172,41 @@ def _check_same_samples(tuned: Predictions, before: Predictions, one: str, other
         raise UserError(
             f"the logits have shape {before.logits.shape}", where=other, why=f"{one} has {tuned.logits.shape}"
         )
-    if not np.array_equal(tuned.labels, before.labels) or not np.array_equal(tuned.test, before.test):
+    if not np.array_equal(tuned.labels, before.labels) or not np.array_equal(tuned.subset, before.subset):
         raise UserError(
             f"its samples are not those of {one}", where=other, why="Both need the same rows in the same order"
         )
 
 
-def _usable(tuned: Predictions, mask: np.ndarray, *, with_pretrained: bool) -> tuple[dict[str, Any], list[str]]:
-    """The calibrators whose data is there, as the plan gives them; and a sentence on each of the others."""
-    there = {"test"} | ({"pretrained"} if with_pretrained else set())
-    if (~tuned.test & mask[tuned.labels]).any():
-        there.add("train_fine_tuning")
-    uses, left_out = {}, []
+# What is not here, in words, and how to give it where that is possible.
+MISSING = {
+    "train_fine_tuning": "rows with the subset 'train' of fine-tuning classes",
+    "target_unlabelled": "rows with the subset 'train'",
+    "validation": "rows with the subset 'validation'",
+    "features": "the column features",
+    "pretrained": "--pretrained",
+    "weights": "the model's weights, which only a study has",
+    "pseudo_splits": "further trainings, which only a study has",
+    "interpolated": "the model's weights, which only a study has",
+}
+
+
+def _usable(seen: Seen, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The calibrators whose data is there, as the plan gives them; and a sentence on those that miss the same."""
+    test: Labelled = data["test"]
+    there = {*data, *test.more}
+    uses: dict[str, Any] = {}
+    left_out: dict[str, list[str]] = {}
     for name in plugins.names("calibrator"):
         module = plugins.load("calibrator", name)
-        lacking = sorted(module.READS - there)
+        lacking = list(
+            dict.fromkeys(MISSING[part] for part in MISSING if part in (module.READS | plugins.takes(name)) - there)
+        )
         if lacking:
-            left_out.append(f"{name} is left out: it reads {', '.join(lacking)}, which is not here.")
+            left_out.setdefault(" and ".join(lacking), []).append(name)
         else:
             uses[name] = {"calibrator": name, "options": module.Options().model_dump()}
-    return uses, left_out
-
-
-def _ncm(predictions: Predictions, mask: np.ndarray) -> dict[str, tuple[float, int]]:
-    assert predictions.features is not None
-    train, test = ~predictions.test, predictions.test
-    labels = predictions.labels
-    return score_ncm((predictions.features[train], labels[train]), (predictions.features[test], labels[test]), mask)
+    return uses, [f"Left out for want of {what}: {', '.join(names)}." for what, names in left_out.items()]
 
 
 def _draw(tables: dict[str, pa.Table], source: Path, out: Path, record: dict[str, Any]) -> None:
@@ -224,7 +228,7 @@ def _draw(tables: dict[str, pa.Table], source: Path, out: Path, record: dict[str
 def _summary(tables: dict[str, pa.Table], notes: list[str], out: Path) -> str:
     """Accuracies of every classifier and calibrator, the γ of each, what was left out, and where the files are."""
     metrics = tables["metrics"].to_pandas()
-    fitted = tables["calibration"].to_pandas()
+    gammas = tables["calibration"].filter(pc.equal(tables["calibration"]["parameter"], "gamma")).to_pylist()
     shown = metrics[metrics["metric"].isin(SHOWN)].pivot_table(
         index=["classifier", "calibrator"], columns="metric", values="value", sort=False
     )[list(SHOWN)]
@@ -234,8 +238,6 @@ def _summary(tables: dict[str, pa.Table], notes: list[str], out: Path) -> str:
         words = wording.method(classifier, calibrator) + (" (upper bound)" if calibrator == "oracle" else "")
         lines.append(f"{words:<34}" + "".join(f"{value:>10.4f}" for value in row))
     lines.append(f"{'test samples':<34}" + "".join(f"{counts[name]:>10,}" for name in SHOWN))
-    gammas = [
-        f"{wording.calibrator(r.calibrator)} {r.value:.4f}" for r in fitted.itertuples() if r.parameter == "gamma"
-    ]
-    lines += ["", f"γ to add to the logits of the absent classes: {', '.join(gammas)}.", *notes, f"Files: {out}"]
+    found = [f"{wording.calibrator(row['calibrator'])} {row['value']:.4f}" for row in gammas]
+    lines += ["", f"γ to add to the logits of the absent classes: {', '.join(found)}.", *notes, f"Files: {out}"]
     return "\n".join(lines)

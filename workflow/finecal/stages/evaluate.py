@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from finecal import paths, plugins
+from finecal import paths
 from finecal.artifacts import provenance, read_table, with_columns, write_table
-from finecal.config import plugin_options
+from finecal.calibration import Labelled, State, Unlabelled, granted
 from finecal.evaluation import FINE_TUNED, ORACLE, PRETRAINED, rows, score, score_ncm
-from finecal.logits import Predictions, read_predictions, read_split
+from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
+from finecal.logits import (
+    Predictions,
+    Seen,
+    read_head,
+    read_interpolated,
+    read_predictions,
+    read_pretrained,
+    read_split,
+)
 from finecal.metrics import SeenUnseenCurve
 from finecal.paths import RunKey
 from finecal.plan import Plan
-from finecal.stages.calibrate import CALIBRATION_SCHEMA
 
 METRICS_SCHEMA = pa.schema(
     [
@@ -31,46 +40,63 @@ METRICS_SCHEMA = pa.schema(
 
 def evaluate(plan: Plan, run: RunKey) -> None:
     """Write metrics.parquet and curve.parquet of a run."""
-    uses = plan.calibrators(run)
+    uses, takes = plan.calibrators(run), plan.takes(run)
     split_path, calibration_path = run.path(paths.SPLIT), run.folder / paths.CALIBRATION
+    pretrained_path, tuned_path = run.path(paths.PRETRAINED_LOGITS), run.folder / paths.LOGITS
     fine_tuning, _ = read_split(split_path)
-    sources = {PRETRAINED: run.path(paths.PRETRAINED_LOGITS), FINE_TUNED: run.folder / paths.LOGITS}
+    tuned = read_predictions(tuned_path, num_classes=len(fine_tuning), features=True)
+    before = read_pretrained(pretrained_path, tuned, features=True)
+    inputs = [split_path, calibration_path, pretrained_path, tuned_path]
+    interpolated, head = None, None
+    if "interpolated" in takes:
+        inputs.append(run.path(paths.INTERPOLATED))
+        interpolated = read_interpolated(inputs[-1], tuned)
+    if "weights" in takes:
+        inputs.append(run.folder / paths.HEAD)
+        head = read_head(inputs[-1], len(fine_tuning))
+
+    found, curves = score_classifiers({PRETRAINED: before, FINE_TUNED: tuned}, fine_tuning)
+    states = read_states(read_table(calibration_path, CALIBRATION_SCHEMA))
+    seen = Seen(tuned, before, interpolated, head)
+    found += score_calibrated(uses, states, seen.chosen(tuned.test), fine_tuning)
     if plan.has_oracle(run):
-        sources[ORACLE] = run.oracle().folder / paths.LOGITS
-    table = read_table(calibration_path, CALIBRATION_SCHEMA)
-    found: list[dict[str, Any]] = []
-    curves: list[pa.Table] = []
-    for classifier, path in sources.items():
-        predictions = read_predictions(path, num_classes=len(fine_tuning), features=classifier != ORACLE)
-        test = predictions.chosen(predictions.test)
-        values, curve = score(test.logits, test.labels, fine_tuning)
-        found += rows(classifier, "none", "", values)
-        if classifier == ORACLE:
-            continue
-        found += rows(classifier, "none", "", _ncm(predictions, fine_tuning))
-        curves.append(curve_table(classifier, curve))
-        if classifier == FINE_TUNED:
-            found += score_calibrated(uses, table, test.logits, test.labels, fine_tuning)
-    record = provenance(options=uses, inputs=[split_path, calibration_path, *sources.values()])
+        inputs.append(run.oracle().folder / paths.LOGITS)
+        test = _test_of(read_predictions(inputs[-1], num_classes=len(fine_tuning)))
+        found += rows(ORACLE, "none", "", score(test.logits, test.labels, fine_tuning)[0])
+    record = provenance(options=uses, inputs=inputs)
     metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
-    write_table(run.folder / paths.CURVE, with_columns(pa.concat_tables(curves), run.columns()), provenance=record)
+    write_table(run.folder / paths.CURVE, with_columns(curves, run.columns()), provenance=record)
     write_table(run.folder / paths.METRICS, with_columns(metrics, run.columns()), provenance=record)
 
 
-def score_calibrated(
-    uses: dict[str, Any], calibration: pa.Table, logits: np.ndarray, labels: np.ndarray, fine_tuning: np.ndarray
-) -> list[dict[str, Any]]:
-    """Metric rows of every calibrator but `none`, from its fitted parameters."""
+def score_classifiers(
+    classifiers: Mapping[str, Predictions], fine_tuning: np.ndarray
+) -> tuple[list[dict[str, Any]], pa.Table]:
+    """Metric rows and curves of classifiers as they are; NCM where there are features and training samples."""
     found: list[dict[str, Any]] = []
-    fitted = calibration.to_pylist()
+    curves = []
+    for classifier, predictions in classifiers.items():
+        test = _test_of(predictions)
+        values, curve = score(test.logits, test.labels, fine_tuning)
+        found += rows(classifier, "none", "", values)
+        if predictions.features is not None and predictions.train.any():
+            found += rows(classifier, "none", "", _ncm(predictions, fine_tuning))
+        curves.append(curve_table(classifier, curve))
+    return found, pa.concat_tables(curves)
+
+
+def score_calibrated(
+    uses: dict[str, Any], states: Mapping[str, State], test: Labelled, fine_tuning: np.ndarray
+) -> list[dict[str, Any]]:
+    """Metric rows of every calibrator but `none`; each is handed the test samples without their labels."""
+    found: list[dict[str, Any]] = []
     for name, use in uses.items():
         if name == "none":
             continue  # the fine-tuned classifier as it is: scored already, with or without this name
-        module = plugins.load("calibrator", use["calibrator"])
-        calibrator = module.Calibrator(plugin_options("calibrator", use["calibrator"], use["options"]))
-        state = {row["parameter"]: row["value"] for row in fitted if row["calibrator"] == name}
-        values, _ = score(calibrator.apply(logits.astype(np.float64), state, fine_tuning), labels, fine_tuning)
-        found += rows(FINE_TUNED, name, ", ".join(sorted(module.READS)), values)
+        method, reads, takes = calibrator(use)
+        inputs = granted(Unlabelled(test.logits.astype(np.float64), more=test.more), takes)
+        values, _ = score(method.apply(inputs, states.get(name, {}), fine_tuning), test.labels, fine_tuning)
+        found += rows(FINE_TUNED, name, ", ".join(sorted(reads)), values)
     return found
 
 
@@ -82,9 +108,13 @@ def curve_table(classifier: str, curve: SeenUnseenCurve) -> pa.Table:
 
 def _ncm(predictions: Predictions, fine_tuning: np.ndarray) -> dict[str, tuple[float, int]]:
     assert predictions.features is not None
-    train, test = ~predictions.test, predictions.test
+    train, test = predictions.train, predictions.test
     return score_ncm(
         (predictions.features[train], predictions.labels[train]),
         (predictions.features[test], predictions.labels[test]),
         fine_tuning,
     )
+
+
+def _test_of(predictions: Predictions) -> Labelled:
+    return predictions.chosen(predictions.test)

@@ -56,7 +56,7 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
         history = train(
             model,
             description,
-            TrainingData.of(images.pixels, images.labels, ~images.test & fine_tuning[images.labels], device),
+            TrainingData.of(images.pixels, images.labels, images.train & fine_tuning[images.labels], device),
             recipe,
             Training.model_validate(spec["training"]),
             fine_tuning=fine_tuning,

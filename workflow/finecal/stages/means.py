@@ -32,8 +32,8 @@ def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
     inputs = [folder / paths.MODEL, Path(paths.IMAGES.format(dataset=dataset, domain=source))]
     model, description = load_model(inputs[0], device)
     images = read_images(inputs[1])
-    features, _ = extract(model, description, images.pixels[~images.test], device)
-    found = class_means(features, images.labels[~images.test], len(images.classes))
+    features, _ = extract(model, description, images.pixels[images.train], device)
+    found = class_means(features, images.labels[images.train], len(images.classes))
     table = pa.table(
         {
             "class": pa.array(range(len(found)), pa.int32()),

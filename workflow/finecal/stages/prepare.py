@@ -6,8 +6,9 @@ from finecal import paths, plugins
 from finecal.artifacts import provenance
 from finecal.config import plugin_options
 from finecal.errors import unknown
-from finecal.images import write_images
+from finecal.images import hold_out_validation, write_images
 from finecal.plan import Plan
+from finecal.seeds import generator
 
 
 def prepare(plan: Plan, dataset: str, domain: str) -> None:
@@ -18,6 +19,8 @@ def prepare(plan: Plan, dataset: str, domain: str) -> None:
     if domain not in module.domains(options):
         raise unknown("domain", domain, module.domains(options), where=f"the data set {dataset!r}")
     images = module.prepare(domain, options)
+    # Its own generator: a data set has the same training and test samples with and without validation.
+    images = hold_out_validation(images, spec["validation_fraction"], generator("validation", dataset, domain))
     path = paths.IMAGES.format(dataset=dataset, domain=domain)
     columns = {"dataset": dataset, "domain": domain}
     write_images(path, images, columns=columns, provenance=provenance(options=spec))

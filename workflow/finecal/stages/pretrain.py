@@ -56,7 +56,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             history = train(
                 model,
                 description,
-                TrainingData.of(images.pixels, images.labels, ~images.test, device),
+                TrainingData.of(images.pixels, images.labels, images.train, device),
                 full.Recipe(full.Options()),
                 pretraining.training,
                 fine_tuning=np.ones(len(images.classes), dtype=bool),

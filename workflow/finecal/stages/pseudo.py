@@ -94,7 +94,7 @@ def divide(
     size = min(max(1, round(options.fine_tuning_fraction * len(classes))), len(classes) - 1)
     s_prime = np.zeros(len(fine_tuning), dtype=bool)
     s_prime[classes[:size]] = True
-    members = np.flatnonzero(~images.test & fine_tuning[images.labels])
+    members = np.flatnonzero(images.train & fine_tuning[images.labels])
     counts = np.bincount(images.labels[members], minlength=len(fine_tuning))
     few = np.flatnonzero(fine_tuning & (counts < 2))
     if len(few):

@@ -15,6 +15,7 @@ STAGES = {
     "finetune": "fine-tune",
     "pcv": "fine-tune for PCV",
     "extract": "logits, fine-tuned",
+    "interpolate": "logits, interpolated",
 }
 
 

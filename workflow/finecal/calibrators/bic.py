@@ -1,0 +1,72 @@
+"""BiC: scale and shift of the logits of S, fitted on labelled validation data of all classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_sum_exp
+from finecal.config import Model, Range
+from finecal.config import Positive as PositiveNumber
+
+READS = frozenset({"validation"})
+
+
+class Options(Model):
+    """Where the scale is looked for."""
+
+    scale: Range[PositiveNumber] = Field((0.01, 100.0), description="Smallest and largest α.")
+
+
+class Calibrator:
+    """α z_c + β for c ∈ S, with the α > 0 and β of smallest negative log-likelihood. Wu et al. 2019 (1905.13260).
+
+    β has a closed condition, the mean probability of S equals the part of the samples that are of S, and is found
+    by bisection for each α of a bounded search; without samples of S or of U it is the end of its range, where the
+    softmax has nothing left of the other group.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        from scipy.optimize import minimize_scalar
+
+        validation: Labelled = data["validation"]
+        z, labels = validation.logits.astype(np.float64), validation.labels
+        of_s = data.fine_tuning[labels]
+        own = z[np.arange(len(z)), labels]
+        sum_u = log_sum_exp(z[:, ~data.fine_tuning])[:, 0]
+
+        def best(log_alpha: float) -> tuple[float, float]:
+            """The negative log-likelihood at an α with its best β, and this β."""
+            alpha = np.exp(log_alpha)
+            sum_s = log_sum_exp(alpha * z[:, data.fine_tuning])[:, 0]
+            beta = _balance(sum_s - sum_u, float(of_s.mean()))
+            total = np.logaddexp(sum_s + beta, sum_u)
+            return float((total - np.where(of_s, alpha * own + beta, own)).mean()), beta
+
+        found = minimize_scalar(
+            lambda log_alpha: best(log_alpha)[0], bounds=np.log(self.options.scale), method="bounded"
+        )
+        return {"alpha": float(np.exp(found.x)), "beta": best(found.x)[1]}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        return np.where(fine_tuning, state["alpha"] * inputs.logits + state["beta"], inputs.logits)
+
+
+def _balance(gaps: Floats, share: float) -> float:
+    """The β with mean sigmoid(gap + β) = share, which rises with β."""
+    low, high = -float(gaps.max()) - 40, -float(gaps.min()) + 40
+    for _ in range(200):
+        middle = low + (high - low) / 2
+        if float(_sigmoid(gaps + middle).mean()) < share:
+            low = middle
+        else:
+            high = middle
+    return low + (high - low) / 2
+
+
+def _sigmoid(x: Floats) -> Floats:
+    values: Floats = 0.5 * (1 + np.tanh(0.5 * x))
+    return values

@@ -1,0 +1,36 @@
+"""The cosine between features and the head's rows: neither lengths nor biases count."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
+from finecal.config import Model, Positive
+from finecal.metrics import ncm_scores
+
+READS = frozenset({"weights"})
+TAKES = frozenset({"features", "weights"})
+
+
+class Options(Model):
+    """The scale."""
+
+    scale: Positive = Field(
+        20.0, description="Scale s of the cosines: it decides NLL and ECE, and leaves the arg-max alone."
+    )
+
+
+class Calibrator:
+    """s · cos(h, w_c). Hou et al. 2019 (LUCIR), there trained so; here applied to a head trained as it was.
+
+    A vector of zeros has cosine 0 with everything.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        return {}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        return self.options.scale * ncm_scores(inputs["features"], inputs["weights"].weight)

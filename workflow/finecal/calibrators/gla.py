@@ -1,0 +1,57 @@
+"""GLA: both models' logits, each without the class frequencies that it was trained on, are added."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior, log_softmax
+from finecal.config import Count, Model, Positive
+
+READS = frozenset({"train_fine_tuning", "pretrained"})
+TAKES = frozenset({"pretrained"})
+
+
+class Options(Model):
+    """The frequencies of both models."""
+
+    smoothing: Positive = Field(
+        1.0, description="Samples added to each class's count, so that the classes of U have a frequency."
+    )
+    iterations: Count = Field(100, description="Iterations of the estimate of the pretrained model's frequencies.")
+
+
+class Calibrator:
+    """(z − log π_s) + (z⁰ − log π_p). Zhu et al. 2023 (arXiv 2310.08106).
+
+    π_s are the smoothed frequencies trained on. π_p, those of pretraining, are not known: as in the paper they
+    are the frequencies that make z⁰ − log π_p fit the training data of S best (smallest cross-entropy over the
+    classes of S, found by making the mean probability of each class its part of the samples). That data says
+    nothing of U, whose classes get the mean of log π_p over S.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        train: Labelled = data["train_fine_tuning"]
+        tuned = log_prior(train.labels, len(data.fine_tuning), self.options.smoothing)
+        bias = self._pretrained_bias(train["pretrained"], train.labels, data.fine_tuning)
+        return {"shift": bias - tuned}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        both: Floats = inputs.logits + inputs["pretrained"] + state["shift"]
+        return both
+
+    def _pretrained_bias(self, logits: np.ndarray, labels: np.ndarray, fine_tuning: Mask) -> Floats:
+        """(C,) −log π_p, up to a constant, of the classes with samples; their mean for all others."""
+        counts = np.bincount(labels, minlength=len(fine_tuning))
+        there = fine_tuning & (counts > 0)
+        z, wanted = logits[:, there].astype(np.float64), np.log(counts[there] / counts[there].sum())
+        bias = np.zeros(z.shape[1])
+        for _ in range(self.options.iterations):
+            bias += wanted - np.log(np.maximum(np.exp(log_softmax(z + bias)).mean(axis=0), 1e-12))
+            bias -= bias.mean()
+        full = np.zeros(len(fine_tuning))
+        full[there] = bias
+        return full

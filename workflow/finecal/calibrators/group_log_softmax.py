@@ -1,0 +1,34 @@
+"""A softmax within S and another within U: what a logit is in its own group."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled, log_softmax
+from finecal.config import Model
+
+READS: frozenset[str] = frozenset()
+
+
+class Options(Model):
+    """No options."""
+
+
+class Calibrator:
+    """z_c − log Σ exp(z) over c's group, S or U: the log-probability of c if the group were known.
+
+    Both groups are thus held to be equally likely for every sample. After the separated softmax of SS-IL, Ahn et
+    al. 2021 (arXiv 2003.13947), there a loss.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        return {}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        logs = np.empty(inputs.logits.shape)
+        for group in (fine_tuning, ~fine_tuning):
+            logs[:, group] = log_softmax(inputs.logits[:, group])
+        return logs

@@ -1,0 +1,50 @@
+"""IL2M: where S wins, the absent classes get back the confidence that they had in the pretrained model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_softmax
+from finecal.config import Model
+
+READS = frozenset({"validation", "pretrained"})
+SMALLEST = np.log(1e-12)  # of a mean probability: the ratio of two stays finite
+
+
+class Options(Model):
+    """No options."""
+
+
+class Calibrator:
+    """Where the arg-max is in S: p_u · (μ⁰_u / μ_u) · (conf / conf⁰) for u ∈ U. Belouadah and Popescu 2019.
+
+    p is the softmax; μ_u its mean for u on the validation samples of u; conf the mean of its largest entry on all
+    validation samples; ⁰ marks the pretrained model. Probabilities, since a ratio of logits means nothing where
+    they are negative. Means stay above 1e-12; a class without a validation sample has μ⁰ / μ = 1. Returned are
+    logits: z_u plus the logarithm of the factor.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        validation: Labelled = data["validation"]
+        after, conf = _means(validation.logits, validation.labels, len(data.fine_tuning))
+        before, conf_before = _means(validation["pretrained"], validation.labels, len(data.fine_tuning))
+        factor = before - after + conf - conf_before
+        return {"log_factor": np.where(data.fine_tuning, 0.0, factor)}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        s_wins = fine_tuning[inputs.logits.argmax(axis=1)]
+        rectified: Floats = inputs.logits + s_wins[:, None] * state["log_factor"]
+        return rectified
+
+
+def _means(logits: Floats, labels: np.ndarray, num_classes: int) -> tuple[Floats, float]:
+    """(C,) log of each class's mean probability on its own samples, 0 without any; log of the mean confidence."""
+    p = np.exp(log_softmax(logits))
+    counts = np.bincount(labels, minlength=num_classes)
+    own = np.bincount(labels, weights=p[np.arange(len(p)), labels], minlength=num_classes)
+    mean = np.where(counts > 0, own / np.maximum(counts, 1), 1.0)
+    logs: Floats = np.maximum(np.log(np.maximum(mean, 1e-300)), SMALLEST)
+    return logs, float(np.log(p.max(axis=1).mean()))

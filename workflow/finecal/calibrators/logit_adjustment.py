@@ -1,0 +1,36 @@
+"""Logit adjustment: the logarithm of the class frequencies trained on is taken off."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.config import Model, NonNegative, Positive
+
+READS = frozenset({"train_fine_tuning"})
+
+
+class Options(Model):
+    """The frequencies, and how much of them is taken off."""
+
+    tau: NonNegative = Field(1.0, description="Weight τ of the frequencies; 1 is Bayes' rule.")
+    smoothing: Positive = Field(
+        1.0, description="Samples added to each class's count, so that the classes of U have a frequency."
+    )
+
+
+class Calibrator:
+    """z_c − τ log π_c with π_c = (n_c + smoothing) / (N + C · smoothing). Menon et al. 2021 (arXiv 2007.07314)."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        train: Labelled = data["train_fine_tuning"]
+        prior = log_prior(train.labels, len(data.fine_tuning), self.options.smoothing)
+        return {"shift": np.negative(self.options.tau * prior)}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        shifted: Floats = inputs.logits + state["shift"]
+        return shifted

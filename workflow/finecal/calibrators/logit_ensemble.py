@@ -1,0 +1,31 @@
+"""The weighted mean of the pretrained and the fine-tuned model's logits."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
+from finecal.config import Model, Probability
+
+READS = frozenset({"pretrained"})
+TAKES = frozenset({"pretrained"})
+
+
+class Options(Model):
+    """The weight."""
+
+    alpha: Probability = Field(0.5, description="Weight α of the fine-tuned model. Nothing is read to choose it.")
+
+
+class Calibrator:
+    """(1 − α) z⁰ + α z, the output-space baseline of Wortsman et al. 2022 (arXiv 2109.01903)."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        return {"alpha": self.options.alpha}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        mean: Floats = (1 - state["alpha"]) * inputs["pretrained"] + state["alpha"] * inputs.logits
+        return mean

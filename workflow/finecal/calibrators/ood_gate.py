@@ -1,0 +1,44 @@
+"""An out-of-distribution gate: S decides where its energy is that of its training data, else U does."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_sum_exp
+from finecal.config import Fraction, Model
+
+READS = frozenset({"train_fine_tuning"})
+
+
+class Options(Model):
+    """The threshold."""
+
+    kept: Fraction = Field(0.95, description="Part of the training samples of S that the gate leaves to S.")
+
+
+class Calibrator:
+    """arg-max over S if log Σ_S exp(z) ≥ t, else over U. Energy score of Liu et al. 2020 (arXiv 2010.03759).
+
+    t is the value that the part `kept` of the training samples of S reaches. Returned are logits: those of the
+    group that the gate does not choose are lowered by one constant per sample, if need be, so that their largest
+    is log(kept / (1 − kept)) below the largest of the group it chooses, the odds with which it is right on S.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        train: Labelled = data["train_fine_tuning"]
+        energy = log_sum_exp(train.logits[:, data.fine_tuning])[:, 0]
+        return {"threshold": float(np.quantile(energy, 1 - self.options.kept, method="lower"))}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        z = inputs.logits
+        to_s = log_sum_exp(z[:, fine_tuning]) >= state["threshold"]  # (N, 1)
+        chosen = to_s == fine_tuning  # (N, C)
+        largest = np.where(chosen, z, -np.inf).max(axis=1, keepdims=True)
+        other = np.where(chosen, -np.inf, z).max(axis=1, keepdims=True)
+        margin = abs(np.log(self.options.kept / (1 - self.options.kept)))
+        margin = np.maximum(margin, 1e-6 * np.abs(other))  # next to a large logit a small one is lost in rounding
+        return np.where(chosen, z, z + np.minimum(largest - other - margin, 0))

@@ -1,0 +1,62 @@
+"""Logits of the models between θ⁰ and θ: interpolated/logits.parquet."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from finecal import paths
+from finecal.artifacts import list_array, provenance, with_columns, write_table
+from finecal.device import choose_device, used
+from finecal.extraction import extract
+from finecal.images import read_images
+from finecal.models import load_model
+from finecal.paths import RunKey
+from finecal.plan import Plan
+from finecal.stages import Settings
+
+
+def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
+    """Write interpolated/logits.parquet of a run: sample, label, subset, alpha, logits.
+
+    One block of rows for each α that a calibrator of the run asks for. No weights are kept: they are two files apart.
+    """
+    alphas = plan.alphas(plan.studies_of(run))
+    inputs = [run.pretrained_folder / paths.MODEL, run.folder / paths.MODEL, run.path(paths.IMAGES)]
+    device = choose_device(settings.device, settings.threads)
+    images = read_images(inputs[2])
+    pretrained, _ = load_model(inputs[0], device)
+    tuned, description = load_model(inputs[1], device)
+    before, after = pretrained.state_dict(), {k: v.clone() for k, v in tuned.state_dict().items()}
+    parts = []
+    for alpha in alphas:
+        set_between(tuned, before, after, alpha)
+        _, logits = extract(tuned, description, images.pixels, device)
+        parts.append(
+            pa.table(
+                {
+                    "sample": pa.array(range(len(images)), pa.int32()),
+                    "label": pa.array(images.labels, pa.int32()),
+                    "subset": pa.array(images.subset),
+                    "alpha": pa.repeat(pa.scalar(alpha, pa.float64()), len(images)),
+                    "logits": list_array(logits),
+                }
+            )
+        )
+    record = provenance(options={"alphas": alphas}, inputs=inputs, **used(device))
+    write_table(run.path(paths.INTERPOLATED), with_columns(pa.concat_tables(parts), run.columns()), provenance=record)
+
+
+@torch.no_grad()
+def set_between(model: nn.Module, before: dict[str, Tensor], after: dict[str, Tensor], alpha: float) -> None:
+    """Give a model the weights (1 − α) θ⁰ + α θ.
+
+    The running statistics of batch normalisation are interpolated like weights; integers, such as its count of
+    batches, are θ's. Wortsman et al. 2022 (arXiv 2109.01903).
+    """
+    mixed = {
+        name: (1 - alpha) * before[name] + alpha * value if value.is_floating_point() else value
+        for name, value in after.items()
+    }
+    model.load_state_dict(mixed)
