@@ -4,20 +4,38 @@ from __future__ import annotations
 
 from finecal import axes, plugins
 from finecal.composition import study_names
+from finecal.errors import UserError
 from finecal.paths import ALL_CLASSES, RunKey
 from finecal.plan import Plan
+from finecal.settings import CONFIG, read_settings
 from finecal.study import load_study
 
 
 def describe_names(kind: str) -> str:
-    """One line for each data set, recipe, calibrator or study: its name and what it is."""
+    """One line for each data set, recipe, calibrator or study: its name and what it is.
+
+    Files of the user's own are listed by their paths, if a study selected in ./config.yaml names them.
+    """
+    note = ""
     if kind == "studies":
         lines = {name: load_study(name).description for name in study_names()}
     else:
         singular = kind.removesuffix("s")
-        lines = {name: plugins.description(singular, name) for name in plugins.names(singular)}
+        try:
+            own = _own_files(kind)
+        except UserError as error:  # just what a list of the names may help to mend
+            own, note = [], f"\nFiles of your own are not listed: {error}"
+        lines = {name: plugins.description(singular, name) for name in [*plugins.names(singular), *own]}
     width = max(map(len, lines), default=0)
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items()) + note
+
+
+def _own_files(kind: str) -> list[str]:
+    """The user's own files of a kind, in the studies of ./config.yaml; none where there is no config.yaml."""
+    studies = [load_study(name) for name in read_settings().studies] if CONFIG.is_file() else []
+    attribute = "source" if kind == "datasets" else kind.removesuffix("s")
+    used = [getattr(use, attribute) for study in studies for use in getattr(study, kind).values()]
+    return sorted({name for name in used if name and plugins.is_own(name)})
 
 
 def describe_plan(plan: Plan) -> str:
