@@ -85,8 +85,10 @@ def _load_own(kind: str, file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        line = next((f":{frame.lineno}" for frame in _frames(error) if frame.filename == str(file)), "")
-        raise UserError(f"{type(error).__name__}: {error}", where=f"{file}{line}", why="It is imported once") from error
+        line = next((f":{frame.lineno}" for frame in _frames(error) if Path(frame.filename) == file.absolute()), "")
+        raise UserError(
+            f"{type(error).__name__}: {error}", where=f"{file}{line}", why="It must import without an error"
+        ) from error
     missing = [attribute for attribute in OWN[kind] if not hasattr(module, attribute)]
     if missing:
         raise UserError(f"this file defines no {', no '.join(missing)}", where=str(file), why=f"A {kind} needs it")
