@@ -25,18 +25,19 @@ def gaps(values: Any) -> np.ndarray:
     return np.repeat(np.asarray(values, np.float64)[:, None], 4, axis=1) * MASK
 
 
-def fitted(train: np.ndarray, **more: Any) -> list[dict[str, Any]]:
-    data = {"train_fine_tuning": Labelled(train, LABELS), **more}
+def fitted(train: np.ndarray, pretrained: np.ndarray | None = None, **more: Any) -> list[dict[str, Any]]:
+    known = {} if pretrained is None else {"pretrained": pretrained}
+    data = {"train_fine_tuning": Labelled(train, LABELS, more=known), **more}
     test = np.array([[2.0, 0, 0, 0], [0, 2.0, 1.0, 0], [1.5, 0, 1.0, 0], [0, 3.0, 0, 1.0]])
     curve = seen_unseen_curve(test, np.array([0, 1, 2, 3]), MASK)
     uses = {name: use for name, use in USES.items() if name != "pcv" or "pseudo_splits" in data}
-    if "pretrained" not in data:
+    if pretrained is None:
         uses.pop("source_gap")
     return fit_on_parts(uses, data, MASK, curve, ("digits", 0))
 
 
 def test_gamma_is_known_where_all_samples_say_the_same() -> None:
-    rows = fitted(gaps([0.75] * 8), pretrained=Labelled(gaps([0.5] * 8), LABELS))
+    rows = fitted(gaps([0.75] * 8), pretrained=gaps([0.5] * 8))
     assert {row["calibrator"] for row in rows} == {"alg", "source_gap"}  # those that are a γ of samples
     assert {row["gamma"] for row in rows if row["calibrator"] == "alg"} == {0.75}
     assert {row["gamma"] for row in rows if row["calibrator"] == "source_gap"} == {0.25}
@@ -60,7 +61,7 @@ def test_numbers_of_samples() -> None:
 def test_the_same_samples_before_and_after_fine_tuning() -> None:
     """The gap grew by 2 in every sample: so does it in every part, if the samples are the same."""
     after = np.arange(8.0)
-    rows = fitted(gaps(after), pretrained=Labelled(gaps(after - 2), LABELS))
+    rows = fitted(gaps(after), pretrained=gaps(after - 2))
     assert [row["gamma"] for row in rows if row["calibrator"] == "source_gap"] == pytest.approx([2.0] * 61)
 
 

@@ -94,7 +94,6 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "logits.py",
         "metrics.py",
         "seeds.py",
-        "stages/calibrate.py",
         "stages/gamma_data.py",
     ),
     "similarity": ("similarity.py", "stages/similarity.py"),

@@ -14,12 +14,11 @@ from finecal import paths, plugins
 from finecal.artifacts import provenance, with_columns, write_table
 from finecal.calibration import AddGamma, Data, finite_gamma
 from finecal.config import plugin_options
-from finecal.logits import read_predictions, read_pseudo_folds, read_split
+from finecal.logits import Seen, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.metrics import SeenUnseenCurve, seen_unseen_curve
 from finecal.paths import RunKey
 from finecal.plan import Plan
 from finecal.seeds import generator
-from finecal.stages.calibrate import available
 
 # What is drawn from; a calibrator that reads anything else is left out.
 SAMPLED = frozenset({"train_fine_tuning", "pretrained", "pseudo_splits", "validation"})
@@ -49,11 +48,11 @@ def gamma_data(plan: Plan, run: RunKey) -> None:
     pretrained, folds = None, None
     if "pretrained" in reads:
         inputs.append(run.path(paths.PRETRAINED_LOGITS))
-        pretrained = read_predictions(inputs[-1], num_classes=len(fine_tuning))
+        pretrained = read_pretrained(inputs[-1], tuned)
     if "pseudo_splits" in reads:
         inputs.append(run.path(paths.PSEUDO_LOGITS))
         folds = read_pseudo_folds(inputs[-1], fine_tuning)
-    data = available(tuned, pretrained, folds, fine_tuning)
+    data = Seen(tuned, pretrained).available(fine_tuning, folds)
     test = data["test"]
     curve = seen_unseen_curve(test.logits, test.labels, fine_tuning)
     rows = fit_on_parts(uses, data, fine_tuning, curve, tuple(run.columns().values()))
