@@ -37,7 +37,7 @@ def test_the_small_study_shows_what_the_large_one_does(study: str) -> None:
 
 @pytest.mark.parametrize(("figure", "study"), OF_AXIS.items())
 def test_a_figure_without_its_axis_names_the_study(folder: Project, figure: str, study: str) -> None:
-    said = folder.dry_run("--config", "studies=digits", "--", f"results/figures/{figure}.svg", status=None)
+    said = folder.dry_run(f"results/figures/{figure}.svg", "--config", "studies=digits", status=None)
     one_paragraph(said, f"the figure '{figure}' compares {axes.MEANING[axes.axis('figure', figure) or '']}", study)
     drawn = folder.planned("--config", f"studies=small/{study}")["draw_figure"]
     assert f"results/figures/{figure}.svg" in drawn
