@@ -1,6 +1,7 @@
 """One file per figure: from aggregated tables to a figure and the tidy table that it draws.
 
-A module's docstring begins with the caption, `NEEDS` names the aggregated tables, and `draw(*tables)` gives the
+A module's docstring begins with the caption, `NEEDS` names the aggregated tables, `AXIS`, if it is there, what a study
+must vary for the figure to show something (see `finecal.axes`), and `draw(*tables)` gives the
 matplotlib figure and the drawn numbers.
 """
 
