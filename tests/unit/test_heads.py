@@ -10,8 +10,10 @@ import torch
 
 from finecal.artifacts import matrix, read_table
 from finecal.config import Training
+from finecal.errors import UserError
 from finecal.heads import CosineHead
 from finecal.models import architecture, build, forward, head, load_model, save_model, write_head
+from finecal.study import parse_study
 from finecal.training import _optimizer
 
 CLASSES = ("cat", "dog", "eel", "fox")
@@ -82,3 +84,14 @@ def test_a_linear_head_has_no_scale(tmp_path: Path) -> None:
     model = build(description, weights="random")
     write_head(tmp_path / "head.parquet", model, CLASSES, {}, provenance={})
     assert read_table(tmp_path / "head.parquet")["scale"].to_pylist() == [None] * 4
+
+
+def test_calibrators_of_row_lengths_are_refused() -> None:
+    text = "extends: heads\ncalibrators: [none, tau_norm]\n"
+    with pytest.raises(UserError) as caught:
+        parse_study(text, where="my.yaml")
+    assert str(caught.value) == (
+        "my.yaml: calibrators.tau_norm: tau_norm works with linear heads only. "
+        "The head of 'cosine' is cosine: its logits do not depend on the lengths of its rows."
+    )
+    assert parse_study(text.replace("heads", "digits"), where="my.yaml").calibrators.keys() == {"none", "tau_norm"}

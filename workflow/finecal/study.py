@@ -185,6 +185,7 @@ def _check_meaning(study: Study, where: Origin) -> None:
             options = plugins.load(kind, built_in).Options
             with translated(where, options, use.options, at=(key, name, "options")):
                 plugin_options(kind, built_in, use.options)
+    _check_heads(study, where)
     for name, recipe in study.recipes.items():
         with translated(where, type(study.training), recipe.training, at=("recipes", name, "training")):
             study.training_of(name)
@@ -218,6 +219,18 @@ def _check_validation(study: Study, where: Origin) -> None:
                 f"the data set {dataset!r} holds none out",
                 where=where.at("datasets", dataset, "validation_fraction"),
                 hint="Set it, for example to 0.1, or leave these calibrators out",
+            )  # fmt: skip
+
+
+def _check_heads(study: Study, where: Origin) -> None:
+    """Whether every calibrator works with every head."""
+    cosine = [name for name, backbone in study.backbones.items() if backbone.head == "cosine"]
+    for name, use in study.calibrators.items():
+        module = plugins.load("calibrator", use.calibrator or name)
+        if cosine and getattr(module, "LINEAR_HEAD_ONLY", False):
+            raise UserError(
+                f"{use.calibrator or name} works with linear heads only", where=where.at("calibrators", name),
+                why=f"The head of {cosine[0]!r} is cosine: its logits do not depend on the lengths of its rows",
             )  # fmt: skip
 
 

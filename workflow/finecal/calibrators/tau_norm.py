@@ -9,6 +9,7 @@ from finecal.config import Model, NonNegative
 
 READS = frozenset({"weights"})
 TAKES = frozenset({"weights"})
+LINEAR_HEAD_ONLY = True  # a cosine head's logits do not depend on the lengths of its rows
 
 
 class Options(Model):

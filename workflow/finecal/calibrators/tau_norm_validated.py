@@ -11,6 +11,7 @@ from finecal.metrics import accuracies
 
 READS = frozenset({"weights", "validation"})
 TAKES = frozenset({"weights"})
+LINEAR_HEAD_ONLY = True  # a cosine head's logits do not depend on the lengths of its rows
 
 
 class Options(Model):
