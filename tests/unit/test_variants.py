@@ -96,3 +96,17 @@ def test_rows_are_called_by_what_differs(name: str, column: str) -> None:
     assert set(data["metric"]) == {"ausuc", "acc_u_y", "ncm_acc_u_y"}
     colors = {line.get_color() for line in figure.axes[1].lines if line.get_marker() == _style.U.marker}
     assert colors == {_style.U.color}
+
+
+def test_settings_with_nothing_beside_them_are_left_out() -> None:
+    """Of two studies drawn together only that with several recipes is in the figure of recipes."""
+    recipes = [{"recipe": "full"}, {"recipe": "linear_probe"}]
+    names = [*recipes, {"recipe": "full", "backbone": "other"}]
+    metrics = pd.concat([made_metrics(**name) for name in names])
+    _, data = figures.draw("frozen", {"metrics": metrics})
+    assert set(zip(data["backbone"], data["recipe"], strict=True)) == {
+        ("resnet10t", "full"),
+        ("resnet10t", "linear_probe"),
+    }
+    _, data = figures.draw("backbones", {"metrics": metrics})
+    assert set(zip(data["backbone"], data["recipe"], strict=True)) == {("resnet10t", "full"), ("other", "full")}

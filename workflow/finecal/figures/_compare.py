@@ -44,12 +44,16 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
+def numbers(metrics: pd.DataFrame, varied: str) -> pd.DataFrame:
     """Tidy: coordinates, metric, stage (before or after fine-tuning), mean, low, high, n_runs.
 
-    AUSUC lies in [0, 1], accuracies are in %.
+    AUSUC lies in [0, 1], accuracies are in %. Settings to which there is no other that differs in the coordinate
+    `varied` alone are left out, if others have one.
     """
     runs = gains(metrics, list(PANELS))
+    others = [name for name in COORDINATES if name != varied]
+    variants = runs.groupby(others, sort=False)[varied].transform("nunique")
+    runs = runs[variants > 1] if (variants > 1).any() else runs
     runs = runs.melt([*COORDINATES, "split", "seed", "metric"], list(STAGES), var_name="stage")
     runs["value"] *= runs["metric"].map({metric: scale for metric, (_, _, scale, _) in PANELS.items()})
     return intervals(runs, [*COORDINATES, "metric", "stage"], "value")

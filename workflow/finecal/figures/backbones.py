@@ -19,5 +19,5 @@ NEEDS = ("metrics",)
 
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its numbers, see `_compare.numbers`."""
-    data = _compare.numbers(metrics)
+    data = _compare.numbers(metrics, "backbone")
     return _compare.draw(data), data

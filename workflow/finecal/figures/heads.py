@@ -28,6 +28,6 @@ def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """As `_compare.numbers`, with the kind of head and the model; models with one kind of head are left out if others
     have both."""
     keys = list(COORDINATES)
-    data = _compare.numbers(metrics).merge(runs[[*keys, "model", "head"]].drop_duplicates(), on=keys)
+    data = _compare.numbers(metrics, "backbone").merge(runs[[*keys, "model", "head"]].drop_duplicates(), on=keys)
     heads = data.groupby(["dataset", "task", "recipe", "model"], sort=False)["head"].transform("nunique")
     return data[heads > 1].reset_index(drop=True) if (heads > 1).any() else data

@@ -71,6 +71,8 @@ def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     what = ["built_in_recipe", "optimizer", "lr", "weight_decay"]
     plain = (metrics["classifier"] == "fine_tuned") & (metrics["calibrator"] == "none")
     area = metrics[plain & (metrics["metric"] == "ausuc")].merge(runs[[*keys, *what]], on=keys, validate="one_to_one")
+    cells = area.groupby(list(SETTING), sort=False)["recipe"].transform("nunique")
+    area = area[cells > 1] if (cells > 1).any() else area
     # Cells are compared, so they are means over the same splits and seeds: those that most recipes have.
     recipes = area.groupby([*SETTING, *CELL])["recipe"].transform("nunique")
     area = area[recipes == recipes.groupby([area[name] for name in SETTING]).transform("max")]
