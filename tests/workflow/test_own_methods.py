@@ -6,7 +6,7 @@ import re
 
 import pytest
 from conftest import REPOSITORY, Project, jobs, one_paragraph
-from test_reruns import HALVES, SCORED
+from test_reruns import CALIBRATED, SCORED
 
 from finecal import plugins
 
@@ -32,7 +32,7 @@ def own(project: Project) -> Project:
 
 
 def test_it_is_planned_as_a_built_in_one(own: Project) -> None:
-    assert own.planned() == jobs(fit_calibrators=HALVES, evaluate_run=HALVES) | SCORED
+    assert own.planned() == CALIBRATED | SCORED
 
 
 def test_it_is_run_and_an_edit_reruns_its_runs_alone(own: Project) -> None:

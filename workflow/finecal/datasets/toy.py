@@ -2,7 +2,8 @@
 
 The classes lie around the origin. In the domain `similar` all of them are turned by one angle, so that what the
 fine-tuning classes show of the shift holds for the absent ones too; in `dissimilar` C and D are turned the other way.
-With A and B as the fine-tuning classes this is the two-dimensional example of the paper's appendix.
+It is in the spirit of the two-dimensional example in the paper's appendix, whose exact points are not published: the
+angles are this project's own.
 
 A point is an 8 × 8 grey picture whose left half is as bright as x is large and whose right half shows y.
 """
