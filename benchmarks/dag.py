@@ -2,7 +2,7 @@
 
     uv run python benchmarks/dag.py [--runs 100 1000 10000] [--repeats 3] [--snakefile Snakefile] [--quick]
 
-A generated study of the digits has one split and as many seeds as runs: five jobs for each run. The other Snakefile has
+A generated study of the digits has one split and as many seeds as runs: seven jobs for each run. The other one has
 the same chain of rules with plain inputs, outputs and a command: no params, functions, resources, logs, benchmarks.
 
 * nothing built: `snakemake --dry-run --quiet` in an empty folder (`--quiet all` would print every job);
@@ -32,9 +32,10 @@ import psutil
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-STAGES = ("finetune", "pseudo", "extract", "calibrate", "evaluate")
+STAGES = ("finetune", "pseudo", "extract", "calibrate", "evaluate", "similarity", "gamma")
+GATHERED = ("evaluate", "similarity", "gamma")
 NEEDS = {"finetune": [], "pseudo": [], "extract": ["finetune"], "calibrate": ["pseudo", "extract"]}
-NEEDS["evaluate"] = ["extract", "calibrate"]
+NEEDS |= {"evaluate": ["extract", "calibrate"], "similarity": ["finetune"], "gamma": ["pseudo", "extract"]}
 
 
 class Planned(NamedTuple):
@@ -105,7 +106,7 @@ def finecal(folder: Path, runs: int, snakefile: Path) -> Sweep:
 
 def trivial(folder: Path, runs: int) -> Sweep:
     """As many runs and rules per run, and one that reads all of them."""
-    every = f'expand("r/{{seed}}/evaluate", seed=range({runs}))'
+    every = f'expand("r/{{seed}}/{{stage}}", seed=range({runs}), stage={GATHERED})'
     rules = [
         'rule all:\n    input: "r/all"\n',
         f'rule gather:\n    input: {every}\n    output: "r/all"\n    shell: "a"\n',
