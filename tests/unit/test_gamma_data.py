@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,27 @@ def test_gamma_is_known_where_all_samples_say_the_same() -> None:
     # d = 2, 1, 0.5, 2: at 0.75 the samples 0, 1 of S are right and 2 of U.
     assert {row["acc_y_y"] for row in rows if row["calibrator"] == "alg"} == {0.75}
     assert all(set(row) == set(SCHEMA.names) for row in rows)
+
+
+def test_a_gamma_from_features_is_left_out(tmp_path: Path) -> None:
+    """Such a calibrator may be the user's own; parts of the samples are drawn from their logits alone."""
+    for name, takes in (("plain", ""), ("of_features", 'TAKES = frozenset({"features"})')):
+        (tmp_path / f"{name}.py").write_text(
+            f"""
+            from finecal.calibration import AddGamma
+            from finecal.config import Model as Options
+            READS = frozenset({{"train_fine_tuning"}})
+            {takes}
+            class Calibrator(AddGamma):
+                def __init__(self, options): pass
+                def fit(self, data): return {{"gamma": float(data["train_fine_tuning"].logits.max())}}
+            """.replace("\n            ", "\n")
+        )
+    uses = {name: {"calibrator": str(tmp_path / f"{name}.py"), "options": {}} for name in ("plain", "of_features")}
+    train = Labelled(gaps(np.arange(8.0)), LABELS)
+    curve = seen_unseen_curve(train.logits, np.array([0, 1, 2, 3] * 2), MASK)
+    rows = fit_on_parts(uses, {"train_fine_tuning": train}, MASK, curve, ("digits", 0))
+    assert {row["calibrator"] for row in rows} == {"plain"}
 
 
 def test_numbers_of_samples() -> None:

@@ -91,6 +91,7 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "calibration.py",
         "checks.py",
         "curve.py",
+        "fitted.py",
         "logits.py",
         "metrics.py",
         "seeds.py",

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from finecal import paths, plugins
+from finecal import paths
 from finecal.artifacts import provenance, with_columns, write_table
 from finecal.calibration import AddGamma, Data, finite_gamma
-from finecal.config import plugin_options
+from finecal.fitted import calibrator
 from finecal.logits import Seen, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.metrics import SeenUnseenCurve, seen_unseen_curve
 from finecal.paths import RunKey
@@ -72,19 +72,18 @@ def fit_on_parts(
     best = curve.best()
     reference = {"best_gamma": finite_gamma(curve, best), "best_acc_y_y": float(curve.acc_y_y[best])}
     for name, use in uses.items():
-        module = plugins.load("calibrator", use["calibrator"])
-        calibrator: Any = module.Calibrator(plugin_options("calibrator", use["calibrator"], use["options"]))
-        if not issubclass(module.Calibrator, AddGamma) or not module.READS or not module.READS <= SAMPLED:
+        method, reads, takes = calibrator(use)
+        if not issubclass(type(method), AddGamma) or not reads or not (reads | takes) <= SAMPLED:
             continue
-        read = {kind: data[kind] for kind in sorted(module.READS) if kind in data}
+        read = {kind: data[kind] for kind in sorted(reads) if kind in data}
         # PCV declares the training samples, whose pseudo-splits it reads: those are its data.
         own = "pseudo_splits" if "pseudo_splits" in read else next(k for k in (*read, "") if k != "pretrained")
         for n, everything, repeat in plan_of_parts(largest_class(read[own])):
             part = {kind: drawn(value, n, (*coordinates, n, repeat)) for kind, value in read.items()}
-            gamma = calibrator.fit(Data(fine_tuning, part, module.READS))["gamma"]
+            gamma = method.fit(Data(fine_tuning, part, reads, takes))["gamma"]
             rows.append(
                 {
-                    "calibrator": name, "reads": ", ".join(sorted(module.READS)), "n_per_class": n,
+                    "calibrator": name, "reads": ", ".join(sorted(reads)), "n_per_class": n,
                     "everything": everything, "n_samples": size(part[own]), "repeat": repeat,
                     "gamma": gamma, "acc_y_y": curve.at(gamma).acc_y_y, **reference,
                 }
