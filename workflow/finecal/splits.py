@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from finecal.config import ClassesSplit, ClusteredSplit, DrawnSplit, OfficialSplit, RandomSplit, Study
+from finecal.config import (
+    ClassesSplit,
+    ClusteredSplit,
+    DrawnSplit,
+    OfficialSplit,
+    PresentSplit,
+    RandomSplit,
+    Study,
+)
 from finecal.errors import UserError, unknown
+from finecal.official import official_source
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | OfficialSplit
+AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | PresentSplit | OfficialSplit
 
 
 def split_size(split: AnySplit, classes: tuple[str, ...], where: str) -> int:
@@ -23,13 +32,18 @@ def split_size(split: AnySplit, classes: tuple[str, ...], where: str) -> int:
         size = split.count if split.count is not None else round((split.fraction or 0) * total)
     else:
         return total
+    check_size(size, total, where)
+    return size
+
+
+def check_size(size: int, total: int, where: str) -> None:
+    """UserError unless there is a class in S and one in U."""
     if not 0 < size < total:
         what = "more classes than there are" if size > total else "all classes" if size == total else "no class"
         raise UserError(
             f"this split takes {what} for fine-tuning ({size} of {total})", where=where,
             why=f"S needs 1 to {total - 1} classes, so that both S and U have at least one",
         )  # fmt: skip
-    return size
 
 
 def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where: str) -> list[int]:
@@ -57,6 +71,10 @@ def resolved_split(study: Study, dataset: str, split: AnySplit) -> dict[str, Any
     options = split.model_dump(mode="json")
     if isinstance(split, ClusteredSplit):
         options["source"], options["backbone"] = clustered_with(study, dataset, split, "splits")
+    elif isinstance(split, OfficialSplit):
+        options["source"] = official_source(study, dataset, split, "splits")
+    elif isinstance(split, PresentSplit):
+        options["target"] = present_in(study, dataset, split, "splits")
     return options
 
 
@@ -73,6 +91,12 @@ def clustered_with(study: Study, dataset: str, split: ClusteredSplit, where: str
         _one_of("source", split.source, sources, where),
         _one_of("backbone", split.backbone, list(study.backbones), where),
     )
+
+
+def present_in(study: Study, dataset: str, split: PresentSplit, where: str) -> str:
+    """The target domain whose classes are S; UserError if the tasks have several and the split does not say which."""
+    targets = list(dict.fromkeys(task.partition("-")[2] for task in study.tasks[dataset]))
+    return _one_of("target", split.target, targets, where)
 
 
 def _one_of(key: str, given: str | None, known: list[str], where: str) -> str:

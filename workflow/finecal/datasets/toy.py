@@ -50,7 +50,7 @@ def official_tasks(options: Options) -> tuple[str, ...]:
     return ()
 
 
-def prepare(domain: str, options: Options) -> PackedImages:
+def prepare(domain: str, options: Options, files: object = None) -> PackedImages:
     """Draw the points of one domain."""
     import numpy as np
 

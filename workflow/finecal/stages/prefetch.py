@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from finecal.models import architecture, build
+from finecal.fetching import fetch_all
 from finecal.plan import Plan
 
 
-def prefetch(plan: Plan) -> str:
-    """Fetch the hub's weights of every backbone into the cache that the jobs read (HF_HOME); say what was fetched.
+def prefetch(plan: Plan, mirror: str | None = None) -> str:
+    """Fetch the data sets' files into resources/, and the hub's weights of every backbone into the cache that the jobs
+    read (HF_HOME); say what is there.
 
     Raises
     ------
@@ -15,7 +16,12 @@ def prefetch(plan: Plan) -> str:
         If something cannot be fetched.
     """
     lines = []
+    files = plan.all_downloads()
+    fetch_all(files, mirror=mirror)
+    lines += [f"{path}: checked" for path in files]
     for model in plan.hub_models():
+        from finecal.models import architecture, build  # a second, for those who need it
+
         build(architecture({"model": model, "options": {}, "image_size": 224}, ("a", "b"), 3), weights="hub")
         lines.append(f"{model}: the hub's weights are in the cache")
     return "\n".join(lines or ["The selected studies need nothing from the network."])

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
 from finecal import paths
 from finecal.artifacts import matrix_column, provenance, read_table, with_columns, write_table
-from finecal.config import ClassesSplit, DrawnSplit, Split
-from finecal.errors import UserError
-from finecal.images import read_format
+from finecal.config import ClassesSplit, DrawnSplit, PresentSplit, Split
+from finecal.fetching import check
+from finecal.images import IMAGES_SCHEMA, read_format
 from finecal.logits import group_names
+from finecal.official import official_classes
 from finecal.plan import Plan
 from finecal.seeds import generator
-from finecal.splits import AnySplit, by_similarity, class_numbers, split_size
+from finecal.splits import AnySplit, by_similarity, check_size, class_numbers, split_size
 
 
 def split(plan: Plan, dataset: str, name: str) -> None:
     """Write results/{dataset}/splits/{name}.parquet: class, name, group (fine_tuning or absent)."""
     spec = plan.options("split", dataset, name)
-    inputs = [paths.IMAGES.format(dataset=dataset, domain=plan.first_domain(dataset))]
+    inputs = [paths.IMAGES.format(dataset=dataset, domain=spec.get("target", plan.first_domain(dataset)))]
     classes = tuple(read_format(inputs[0])["classes"])
     means = None
     if spec["kind"] == "clustered":
         inputs.append(f"{paths.PRETRAINED}/{paths.CLASS_MEANS}".format(dataset=dataset, **spec))
         means = matrix_column(read_table(inputs[1]), "mean", inputs[1])
+    elif spec["kind"] == "official":
+        folder = paths.downloads_folder(plan.dataset_options(dataset)[0])
+        inputs += [str(folder / download.name) for download in plan.official_downloads(dataset)]
     table = pa.table(
         {
             "class": pa.array(range(len(classes)), pa.int32()),
             "name": pa.array(classes),
-            "group": pa.array(group_names(_mask(spec, classes, dataset, f"splits.{name}", means))),
+            "group": pa.array(group_names(_mask(plan, spec, classes, dataset, f"splits.{name}", inputs[0], means))),
         }
     )
     columns = {"dataset": dataset, "split": name}
@@ -39,19 +44,33 @@ def split(plan: Plan, dataset: str, name: str) -> None:
 
 
 def _mask(
-    spec: dict[str, object], classes: tuple[str, ...], dataset: str, where: str, means: np.ndarray | None
+    plan: Plan,
+    spec: dict[str, object],
+    classes: tuple[str, ...],
+    dataset: str,
+    where: str,
+    images: str,
+    means: np.ndarray | None,
 ) -> np.ndarray:
     mask = np.zeros(len(classes), dtype=bool)
     if spec["kind"] == "all":
         return ~mask
     use: AnySplit = TypeAdapter(Split).validate_python(spec)
-    size = split_size(use, classes, where)
+    size = split_size(use, classes, where)  # where it is known without the images
     if isinstance(use, DrawnSplit):
         # The same first class for both kinds: they differ in what is put beside it.
         order = generator("split", dataset, use.seed).permutation(len(classes))
         mask[order[:size] if means is None else by_similarity(means, int(order[0]))[:size]] = True
     elif isinstance(use, ClassesSplit):
         mask[class_numbers(use.fine_tuning, classes, where)] = True
+    elif isinstance(use, PresentSplit):
+        table = read_table(images, pa.schema([IMAGES_SCHEMA.field("class"), IMAGES_SCHEMA.field("subset")]))
+        mask[table["class"].filter(pc.equal(table["subset"], "train")).unique().to_numpy()] = True
+        check_size(int(mask.sum()), len(classes), where)
     else:
-        raise UserError(f"the data set {dataset!r} has no official split", where=where)
+        source, options = plan.dataset_options(dataset)
+        folder = paths.downloads_folder(source)
+        for download in plan.official_downloads(dataset):
+            check(download, folder)
+        mask[official_classes(source, options, use, folder, len(classes))] = True
     return mask

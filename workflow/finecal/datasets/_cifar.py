@@ -1,0 +1,78 @@
+"""The binary archives of CIFAR-10 and CIFAR-100: one record for each picture, without anything that could run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finecal.downloads import Download, Files
+from finecal.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from finecal.images import PackedImages
+
+SIDE = 32
+PIXELS = 3 * SIDE * SIDE  # red, green and blue planes, row by row
+
+ARCHIVES = {
+    10: Download(
+        name="cifar-10-binary.tar.gz",
+        urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+        bytes=170052171,
+        md5="c32a1d4ab5d03f1284b67883e8d87530",
+    ),
+    100: Download(
+        name="cifar-100-binary.tar.gz",
+        urls=("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",),
+        bytes=168513733,
+        md5="03b5dce01913d631647c71ecec9e9cb8",
+    ),
+}
+# Folder, training files, test file, bytes of labels before the pixels (the last one counts), names of the classes.
+LAYOUT = {
+    10: ("cifar-10-batches-bin", [f"data_batch_{i}.bin" for i in range(1, 6)], "test_batch.bin", 1, "batches.meta.txt"),
+    100: ("cifar-100-binary", ["train.bin"], "test.bin", 2, "fine_label_names.txt"),
+}
+
+
+def read_cifar(classes: int, files: Files) -> PackedImages:
+    """The pictures of CIFAR-10 or CIFAR-100, (N, 32, 32, 3): the training samples first, then the test samples.
+
+    Raises
+    ------
+    UserError
+        If a file has no whole number of records, or a label that has no name.
+    """
+    import numpy as np
+
+    from finecal.images import PackedImages
+
+    folder, training, test, before, names = LAYOUT[classes]
+    unpacked = files.extract(ARCHIVES[classes].name) / folder
+    parts = [_records(unpacked / name, before) for name in (*training, test)]
+    sizes = [len(labels) for _, labels in parts]
+    return PackedImages(
+        pixels=np.concatenate([pixels for pixels, _ in parts]),
+        labels=np.concatenate([labels for _, labels in parts]).astype(np.int32),
+        test=np.repeat([*[False] * len(training), True], sizes),
+        classes=tuple((unpacked / names).read_text("utf-8").split()),
+    )
+
+
+def _records(file: Path, before: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (N, 32, 32, 3) and labels (N,) of one file, both uint8."""
+    import numpy as np
+
+    if not file.is_file():
+        raise UserError("this file is not in the archive", where=str(file.relative_to(file.parents[1])))
+    content = np.fromfile(file, dtype=np.uint8)
+    if content.size == 0 or content.size % (before + PIXELS):
+        raise UserError(
+            f"it has {content.size:,} bytes", where=str(file.relative_to(file.parents[1])),
+            why=f"A record has {before + PIXELS:,} bytes",
+        )  # fmt: skip
+    records = content.reshape(-1, before + PIXELS)
+    pixels = records[:, before:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(pixels), records[:, before - 1]

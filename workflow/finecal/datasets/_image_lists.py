@@ -1,0 +1,103 @@
+"""Image files and labels in a CSV or Parquet file: the columns file and label, and optionally subset and domain."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finecal.datasets._image_files import class_name
+from finecal.errors import UserError, unknown
+
+LISTS = (".csv", ".parquet")
+SUBSETS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image file, the name of its class, and train or test, if the list says so."""
+
+    file: Path
+    label: str
+    subset: str | None
+
+
+def read_list(path: Path, domain: str, domains: tuple[str, ...]) -> list[Row]:
+    """The rows of a domain; names of files are relative to the list's folder.
+
+    Parameters
+    ----------
+    domains
+        What may stand in the column domain, if there is one.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, a column is missing, a value is empty or unknown, a file is listed twice, or no row
+        belongs to the domain. Rows are counted from 1, without the header.
+    """
+    found: dict[Path, int] = {}
+    rows = []
+    for number, row in enumerate(_records(path), start=1):
+        where = f"{path}: row {number}"
+        of_domain = _value(row, "domain", where, domains)
+        file = path.parent / (_value(row, "file", where) or "")
+        label, subset = _value(row, "label", where) or "", _value(row, "subset", where, SUBSETS)
+        if of_domain not in (None, domain):
+            continue
+        if found.setdefault(file, number) != number:
+            raise UserError(f"{str(file)!r} is listed twice", where=where, why=f"It is in row {found[file]}, too")
+        rows.append(Row(file, class_name(label), subset))
+    if not rows:
+        raise UserError(f"no row belongs to the domain {domain!r}", where=str(path))
+    return rows
+
+
+def _value(row: dict[str, Any], column: str, where: str, allowed: tuple[str, ...] | None = None) -> str | None:
+    """A value as text; None if the list has no such column."""
+    if column not in row:
+        return None
+    value = "" if row[column] is None else str(row[column]).strip()
+    if not value:
+        raise UserError(f"the {column} is empty", where=where)
+    if allowed is not None and value not in allowed:
+        raise unknown(column, value, allowed, where=where)
+    return value
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    names, records = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    for column in ("file", "label"):
+        if column not in names:
+            raise UserError(f"the column {column!r} is missing", where=str(path), why=f"It has {', '.join(names)}")
+    return records
+
+
+def _parquet(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    from finecal.artifacts import read_table
+
+    table = read_table(path)
+    wanted = [name for name in ("file", "label", "subset", "domain") if name in table.column_names]
+    return table.column_names, iter(table.select(wanted).to_pylist())
+
+
+def _csv(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
+        raise UserError(f"cannot be read ({reason})", where=str(path)) from error
+    reader = csv.DictReader(lines, strict=True)
+    return list(reader.fieldnames or ["nothing"]), _parsed(reader, path)
+
+
+def _parsed(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        for row in reader:
+            if None in row:
+                raise UserError("a row has more values than there are columns", where=f"{path}: line {reader.line_num}")
+            yield row
+    except csv.Error as error:
+        raise UserError(f"not readable as CSV ({error})", where=f"{path}: line {reader.line_num}") from error

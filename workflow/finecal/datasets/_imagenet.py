@@ -1,0 +1,76 @@
+"""Data sets whose classes are ImageNet's: the pretrained model's head has a row for each of the 1,000.
+
+The source domain, ImageNet itself, has no images here: its models come with their heads from timm's hub.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finecal.listing import Listing
+
+SOURCE = "imagenet"
+
+
+def listed_images(
+    training: Path,
+    test: Path,
+    folder: Path,
+    *,
+    inside: tuple[str, str],
+    size: int,
+    fit: str,
+    all_classes: bool = True,
+) -> Listing:
+    """The listed images, whose folders are WordNet numbers, with ImageNet's classes.
+
+    Parameters
+    ----------
+    folder
+        Where the archive is unpacked.
+    inside
+        The first folder in the lists, and what it is called in the archive.
+    all_classes
+        Whether all 1,000 classes are classes of the data set, or those that the lists have.
+
+    Raises
+    ------
+    UserError
+        If a list gives a class another number than ImageNet does.
+    """
+    from pathlib import PurePosixPath
+
+    import numpy as np
+
+    from finecal.datasets._lists import read_list
+    from finecal.errors import UserError
+    from finecal.imagenet import class_names, numbers_by_folder
+    from finecal.listing import Listing
+
+    both = [read_list(training), read_list(test)]
+    numbers = numbers_by_folder()
+    files = []
+    for name, label in (entry for entries in both for entry in entries):
+        first, *rest = PurePosixPath(name).parts
+        if first != inside[0] or len(rest) != 2 or numbers.get(rest[0]) != label:
+            raise UserError(
+                f"{name!r} is of class {label} there, ImageNet says {numbers.get(rest[0] if rest else '')}",
+                where=str(training.parent),
+            )
+        files.append(folder.joinpath(inside[1], *rest))
+    names = class_names()
+    present = sorted({label for entries in both for _, label in entries})
+    used = list(range(len(names))) if all_classes else present
+    return Listing(
+        files=tuple(files),
+        labels=np.searchsorted(used, [label for entries in both for _, label in entries]).astype(np.int32),
+        test=np.repeat([False, True], [len(entries) for entries in both]),
+        classes=tuple(names[number] for number in used),
+        complete=used == present,  # ImageNet-R has 200 of the 1,000
+        root=folder,
+        size=size,
+        fit=fit,  # type: ignore[arg-type]  # checked by `Stored`
+    )

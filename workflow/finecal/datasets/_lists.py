@@ -1,0 +1,82 @@
+"""Lists of files and labels as publishers of data sets give them: a line `folder/class/file label` for each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from finecal.errors import UserError
+from finecal.images import stratified_test
+
+Entry = tuple[str, int]  # path in the archive, class number
+
+
+def read_list(file: Path) -> list[Entry]:
+    """Path and class number of every line.
+
+    Raises
+    ------
+    UserError
+        If a line is no path and a number, or the path leads out of the folder.
+    """
+    entries = []
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, _, label = line.strip().rpartition(" ")
+        path = PurePosixPath(name)
+        if not name or not label.isdecimal() or path.is_absolute() or ".." in path.parts:
+            raise UserError(f"{line!r} is no path and class number", where=f"{file}:{number}")
+        entries.append((name, int(label)))
+    if not entries:
+        raise UserError("this list is empty", where=str(file))
+    return entries
+
+
+def named_by_folder(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """The names of the classes: of the folders that their files are in.
+
+    >>> named_by_folder([("sketch/cat/1.png", 1), ("sketch/bee/1.png", 0), ("real/cat/3.png", 1)])
+    ('bee', 'cat')
+
+    Raises
+    ------
+    UserError
+        If the files of one class lie in folders of different names, two classes have one name, or a number is left out.
+    """
+    names: dict[int, str] = {}
+    for path, label in entries:
+        name = PurePosixPath(path).parent.name
+        if names.setdefault(label, name) != name:
+            raise UserError(f"class {label} is called {names[label]!r} and {name!r}", where=path)
+    if sorted(names) != list(range(len(names))) or len(set(names.values())) < len(names):
+        raise UserError(
+            f"the lists have {len(names)} classes, numbers up to {max(names, default=0)} "
+            f"and {len(set(names.values()))} names",
+            why="The numbers must go from 0 without gaps, and every class have its own name",
+        )  # fmt: skip
+    return tuple(names[label] for label in sorted(names))
+
+
+def divided_anew(
+    labels: np.ndarray, test: np.ndarray, names: tuple[str, ...], fraction: float, random: np.random.Generator
+) -> np.ndarray:
+    """A (N,) bool mask of test samples that every class has some in and some out of.
+
+    A class that has samples on both sides keeps its division; of another, this fraction is drawn for testing. One that
+    has fewer than two samples is left as it is: checking the samples will say so.
+    """
+    result = test.copy()
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if test[members].any() and not test[members].all():
+            continue
+        if len(members) >= 2:
+            drawn = stratified_test(labels[members], fraction, random)
+            drawn[0] = drawn[0] and not drawn.all()  # at least one is left for training
+            result[members] = drawn
+            kind = "training" if test[members].all() else "test"
+            print(f"{names[label]}: no {kind} sample in the lists, its {len(members)} samples are divided anew")
+    return result

@@ -1,0 +1,221 @@
+"""Read the files of VTAB's tasks as their publishers lay them out.
+
+torchvision's classes do it where they can. They cannot where there is none (RESISC45), where it opens pickles
+(CIFAR-100) or gives no list of files (Caltech101, GTSRB, pets). Their own checks of the files' hashes are left out:
+they were made when the files were fetched.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal.archives import extract
+from finecal.datasets._cifar import read_cifar
+from finecal.datasets._vtab import TASKS
+from finecal.downloads import Files
+from finecal.errors import UserError
+
+
+@dataclass(frozen=True)
+class Found:
+    """All samples of a task.
+
+    Attributes
+    ----------
+    images
+        N files, or (N, H, W, 3) uint8.
+    labels
+        (N,) class numbers.
+    test
+        (N,) bool; None if there is no official division.
+    """
+
+    images: Sequence[Path] | npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int_]
+    test: npt.NDArray[np.bool_] | None
+    classes: tuple[str, ...]
+
+
+Pair = tuple[Path, int]
+
+
+def readable(name: str) -> str:
+    """A class's name in words, from that of its folder.
+
+    >>> readable("AnnualCrop"), readable("apartment_building/outdoor"), readable("polka-dotted")
+    ('annual crop', 'apartment building outdoor', 'polka-dotted')
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[_/]+", " ", name).lower().strip()
+
+
+def _found(training: Sequence[Pair], test: Sequence[Pair] | None, classes: Sequence[str]) -> Found:
+    """Training samples first, then test samples; without an official division all are in `training`."""
+    both = [*training, *(test or [])]
+    return Found(
+        images=[file for file, _ in both],
+        labels=np.array([label for _, label in both], dtype=int),
+        test=None if test is None else np.repeat([False, True], [len(training), len(test)]),
+        classes=tuple(classes),
+    )
+
+
+def _pairs(dataset: Any) -> list[Pair]:
+    """File and label of each sample of a torchvision data set that was made with `loader=Path`, by the files' names."""
+    return sorted(dataset[i] for i in range(len(dataset)))
+
+
+def _place(files: Files, name: str, folder: Path) -> None:
+    """Unpack an archive where torchvision looks for it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    extract(files.path(name), folder)
+
+
+def _folders(root: Path, *, without: Sequence[str] = ()) -> tuple[list[Pair], list[str]]:
+    """The images in a folder for each class, and the names of the folders, sorted."""
+    names = sorted(path.name for path in root.glob("*/") if path.name not in without)
+    pairs = [(file, label) for label, name in enumerate(names) for file in sorted((root / name).glob("*.jpg"))]
+    if not pairs:
+        raise UserError("the archive has no images where they should be", where=root.name)
+    return pairs, names
+
+
+def caltech101(files: Files) -> Found:
+    """An archive in an archive: a folder for each class, and one of distractors, which is no class."""
+    inner = "101_ObjectCategories.tar.gz"
+    outer = files.extract("caltech-101.zip", only=lambda member: member.endswith(f"/{inner}"))
+    found = next(outer.glob(f"**/{inner}"), None)
+    if found is None:
+        raise UserError(f"there is no {inner} in it", where="caltech-101.zip")
+    extract(found, files.scratch / "caltech101")
+    pairs, names = _folders(files.scratch / "caltech101" / "101_ObjectCategories", without=["BACKGROUND_Google"])
+    return _found(pairs, None, [readable(name) for name in names])
+
+
+def cifar100(files: Files) -> Found:
+    images = read_cifar(100, files)
+    return Found(images.pixels, images.labels, images.test, tuple(readable(name) for name in images.classes))
+
+
+def dtd(files: Files) -> Found:
+    """The first of ten divisions; its training and validation samples are trained on."""
+    from torchvision.datasets import DTD
+
+    _place(files, "dtd-r1.0.1.tar.gz", files.scratch / "dtd")
+    parts = {split: DTD(files.scratch, split=split, loader=Path) for split in ("train", "val", "test")}
+    return _found(_pairs(parts["train"]) + _pairs(parts["val"]), _pairs(parts["test"]), parts["test"].classes)
+
+
+def eurosat(files: Files) -> Found:
+    from torchvision.datasets import EuroSAT
+
+    _place(files, "EuroSAT.zip", files.scratch / "eurosat")
+    dataset = EuroSAT(files.scratch, loader=Path)
+    return _found(_pairs(dataset), None, [readable(name) for name in dataset.classes])
+
+
+def flowers102(files: Files) -> Found:
+    """Its training and validation samples, ten each of a class, are trained on."""
+    from torchvision.datasets import Flowers102
+
+    class Checked(Flowers102):  # type: ignore[misc]  # torchvision has no types
+        def _check_integrity(self) -> bool:
+            return True
+
+    folder = files.scratch / "flowers-102"
+    _place(files, "102flowers.tgz", folder)
+    for name in ("imagelabels.mat", "setid.mat"):
+        shutil.copyfile(files.path(name), folder / name)
+    train, val, test = (_pairs(Checked(files.scratch, split=split, loader=Path)) for split in ("train", "val", "test"))
+    return _found(train + val, test, Flowers102.classes)
+
+
+def food101(files: Files) -> Found:
+    from torchvision.datasets import Food101
+
+    _place(files, "food-101.tar.gz", files.scratch / "unpacked")
+    training, test = (Food101(files.scratch / "unpacked", split=split, loader=Path) for split in ("train", "test"))
+    return _found(_pairs(training), _pairs(test), [readable(name) for name in training.classes])
+
+
+def gtsrb(files: Files) -> Found:
+    """A folder 00000, 00001, … for each class of the training samples, and a table with those of the test samples."""
+    root = files.scratch / "gtsrb"
+    for name in ("GTSRB-Training_fixed.zip", "GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip"):
+        extract(files.path(name), root / name)
+    training = sorted((root / "GTSRB-Training_fixed.zip" / "GTSRB" / "Training").glob("*/*.ppm"))
+    images = root / "GTSRB_Final_Test_Images.zip" / "GTSRB" / "Final_Test" / "Images"
+    with (root / "GTSRB_Final_Test_GT.zip" / "GT-final_test.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    test = [(images / row["Filename"], int(row["ClassId"])) for row in rows]
+    classes = TASKS["gtsrb"].classes
+    assert classes is not None
+    return _found([(file, int(file.parent.name)) for file in training], test, classes)
+
+
+def pets(files: Files) -> Found:
+    """Lists of `Breed_12 number …` in the annotations; the numbers begin at 1."""
+    folder = files.extract("pets-images.tar.gz", only=lambda member: member.endswith((".jpg", "/")))
+    lists = files.extract(
+        "pets-annotations.tar.gz", only=lambda member: member.endswith(("/trainval.txt", "/test.txt"))
+    )
+    names: dict[int, str] = {}
+    parts: list[list[Pair]] = []
+    for name in ("trainval.txt", "test.txt"):
+        lines = [line.split() for line in (lists / "annotations" / name).read_text("utf-8").splitlines() if line]
+        parts.append([(folder / "images" / f"{image}.jpg", int(label) - 1) for image, label, *_ in lines])
+        names |= {int(label) - 1: readable(image.rpartition("_")[0]) for image, label, *_ in lines}
+    return _found(parts[0], parts[1], [names[label] for label in sorted(names)])
+
+
+def resisc45(files: Files) -> Found:
+    """A folder for each class, and three lists of file names; validation samples are trained on."""
+    pairs, names = _folders(files.extract("NWPU-RESISC45.zip") / "NWPU-RESISC45")
+    listed = {
+        name: part
+        for part in ("train", "val", "test")
+        for name in files.path(f"resisc45-{part}.txt").read_text().split()
+    }
+    strange = sorted({file.name for file, _ in pairs} ^ set(listed))
+    if strange:
+        raise UserError(f"{strange[0]} is not both in a list and in the archive", where="resisc45")
+    training = [(file, label) for file, label in pairs if listed[file.name] != "test"]
+    test = [(file, label) for file, label in pairs if listed[file.name] == "test"]
+    return _found(training, test, [readable(name) for name in names])
+
+
+def sun397(files: Files) -> Found:
+    """All images of the 397 classes. The ten official divisions leave most images out, so that they are not used."""
+    from torchvision.datasets import SUN397
+
+    _place(files, "SUN397.tar.gz", files.scratch / "unpacked")
+    dataset = SUN397(files.scratch / "unpacked", loader=Path)
+    return _found(_pairs(dataset), None, [readable(name) for name in dataset.classes])
+
+
+def svhn(files: Files) -> Found:
+    from torchvision.datasets import SVHN
+
+    class Checked(SVHN):  # type: ignore[misc]  # torchvision has no types
+        def _check_integrity(self) -> bool:
+            return True
+
+    training, test = (Checked(files.folder, split=split) for split in ("train", "test"))
+    pixels = np.concatenate([training.data, test.data]).transpose(0, 2, 3, 1)
+    labels = np.concatenate([training.labels, test.labels])
+    part = np.repeat([False, True], [len(training), len(test)])
+    return Found(np.ascontiguousarray(pixels), labels, part, tuple("0123456789"))
+
+
+READ: dict[str, Callable[[Files], Found]] = {
+    read.__name__: read
+    for read in (caltech101, cifar100, dtd, eurosat, flowers102, food101, gtsrb, pets, resisc45, sun397, svhn)
+}

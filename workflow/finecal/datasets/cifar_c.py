@@ -1,0 +1,80 @@
+"""CIFAR-10 or CIFAR-100, and the same pictures with seeded corruptions as target domains.
+
+The domain `clean` has the pictures as they are, each other domain one corruption of all of them, and `mixed` one
+corruption for each picture, drawn at random. A picture has the same place and subset in all domains, so a test picture
+is never trained on. The corruptions are this project's own (`_corruptions.py`), in the spirit of Hendrycks &
+Dietterich 2019, "Benchmarking neural network robustness to common corruptions and perturbations"; they are not their
+CIFAR-10-C files.
+
+The binary version of the archives is read: the others hold pickles, which run code when they are opened.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from finecal.config import Model, Seed
+
+if TYPE_CHECKING:
+    from finecal.downloads import Download, Files
+    from finecal.images import PackedImages
+
+CORRUPTIONS = (
+    "gaussian_noise", "shot_noise", "impulse_noise", "blur", "pixelate", "jpeg", "contrast", "brightness", "fading",
+)  # fmt: skip
+
+LICENCE = "None stated by the publisher, University of Toronto; used for research."
+CITATION = "A. Krizhevsky, Learning multiple layers of features from tiny images, University of Toronto, 2009."
+
+
+class Options(Model):
+    """Options of the data set."""
+
+    classes: Literal[10, 100] = Field(10, description="CIFAR-10 or CIFAR-100 (its fine classes).")
+    severity: Annotated[int, Field(ge=1, le=5)] = Field(3, description="How strong the corruptions are, from 1 to 5.")
+    seed: Seed = Field(0, description="Seed of the corruptions.")
+
+
+def domains(options: Options) -> tuple[str, ...]:
+    return ("clean", *CORRUPTIONS, "mixed")
+
+
+def classes(options: Options) -> tuple[str, ...] | None:
+    return None  # their names are in the archive
+
+
+def official_tasks(options: Options) -> tuple[str, ...]:
+    return ()
+
+
+def downloads(domain: str, options: Options) -> tuple[Download, ...]:
+    from finecal.datasets._cifar import ARCHIVES
+
+    return (ARCHIVES[options.classes],)
+
+
+def sizes(domain: str, options: Options) -> tuple[int, int, int]:
+    return 50_000, 10_000, options.classes
+
+
+def stored_side(options: Options) -> int:
+    return 32
+
+
+def prepare(domain: str, options: Options, files: Files) -> PackedImages:
+    """The pictures of one domain: 32 × 32, colour, the publisher's division into training and test samples."""
+    from dataclasses import replace
+
+    from finecal.datasets._cifar import read_cifar
+    from finecal.datasets._corruptions import corrupt, corrupt_mixed
+
+    images = read_cifar(options.classes, files)
+    if domain == "clean":
+        return images
+    if domain == "mixed":
+        pixels = corrupt_mixed(images.pixels, CORRUPTIONS, options.severity, options.seed)
+    else:
+        pixels = corrupt(images.pixels, domain, options.severity, options.seed)
+    return replace(images, pixels=pixels)

@@ -1,0 +1,159 @@
+"""Tasks of VTAB with names of classes: one data set for each `task`, such as Caltech101, DTD or EuroSAT.
+
+VTAB (Zhai et al. 2019, "A large-scale study of representation learning with the visual task adaptation benchmark")
+adapts a model that knows nothing of the task's classes. The domains are made for that:
+
+- `images` has the task's training and test samples;
+- `few` has `source_per_class` of its training samples of each class, which `images` then has not, and the same test
+  samples. A head over all classes is trained on it when the pretrained model has none (`few-images`);
+- `web` has no images: it is what a model was trained on that has a head for the classes already (`web-images`).
+
+Training and test samples are the publisher's where there is an official division, else drawn, stratified. What the
+publisher or torchvision keeps for validation is trained on; `validation_fraction` holds out samples for any data set.
+
+The patch_camelyon, retinopathy and synthetic tasks of VTAB have no names of things as classes and are left out;
+`food101` and `gtsrb` are not in VTAB and use the same code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from finecal.config import Fraction, Seed
+from finecal.datasets._stored import Stored
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from finecal.downloads import Download, Files
+    from finecal.images import PackedImages
+    from finecal.listing import Listing
+
+LICENCE = "Each task has its own: `TASKS` in datasets/_vtab.py, and docs/datasets.md."
+CITATION = (
+    "X. Zhai et al., A large-scale study of representation learning with the visual task adaptation benchmark, 2019; "
+    "and each task's own."
+)
+
+
+WEB = "web"
+
+
+class Options(Stored):
+    """Options of the data set."""
+
+    task: Literal[
+        "caltech101",
+        "cifar100",
+        "dtd",
+        "eurosat",
+        "flowers102",
+        "food101",
+        "gtsrb",
+        "pets",
+        "resisc45",
+        "sun397",
+        "svhn",
+    ] = Field(
+        description="Which task. CIFAR-100 and SVHN are stored with their own 32 × 32 pixels, whatever `size` is."
+    )
+    source_per_class: Annotated[int, Field(ge=0)] = Field(
+        10, description="Training samples of each class in `few`, at most half of those that there are; 0: no `few`."
+    )
+    test_fraction: Fraction = Field(
+        0.2, description="Part of the samples kept for testing, per class, where there is no official division."
+    )
+    seed: Seed = Field(0, description="Seed of that division, and of the choice of `few`.")
+
+
+def domains(options: Options) -> tuple[str, ...]:
+    return ("images", *(["few"] if options.source_per_class else []), WEB)
+
+
+def without_images(options: Options) -> tuple[str, ...]:
+    """The domains that have no images: of those the model is taken as it is."""
+    return (WEB,)
+
+
+def classes(options: Options) -> tuple[str, ...] | None:
+    from finecal.datasets._vtab import TASKS
+
+    return TASKS[options.task].classes
+
+
+def official_tasks(options: Options) -> tuple[str, ...]:
+    return ()
+
+
+def downloads(domain: str, options: Options) -> tuple[Download, ...]:
+    from finecal.datasets._vtab import TASKS
+
+    return () if domain == WEB else TASKS[options.task].downloads
+
+
+# Images, of which a part is drawn for testing, or training (with validation) and test images; for estimates.
+SIZES: dict[str, tuple[int, ...]] = {
+    "caltech101": (8_677,), "cifar100": (50_000, 10_000), "dtd": (3_760, 1_880), "eurosat": (27_000,),
+    "flowers102": (2_040, 6_149), "food101": (75_750, 25_250), "gtsrb": (26_640, 12_630), "pets": (3_680, 3_669),
+    "resisc45": (25_200, 6_300), "sun397": (108_754,), "svhn": (73_257, 26_032),
+}  # fmt: skip
+CLASSES = {
+    "caltech101": 101, "cifar100": 100, "dtd": 47, "eurosat": 10, "flowers102": 102, "food101": 101, "gtsrb": 43,
+    "pets": 37, "resisc45": 45, "sun397": 397, "svhn": 10,
+}  # fmt: skip
+
+
+def sizes(domain: str, options: Options) -> tuple[int, int, int]:
+    total = CLASSES[options.task]
+    found = SIZES[options.task]
+    test = found[1] if len(found) > 1 else round(options.test_fraction * found[0])
+    train = found[0] if len(found) > 1 else found[0] - test
+    few = min(options.source_per_class * total, train // 2)
+    return (few if domain == "few" else train - few), test, total
+
+
+def stored_side(options: Options) -> int:
+    return 32 if options.task in ("cifar100", "svhn") else options.size
+
+
+def prepare(domain: str, options: Options, files: Files) -> PackedImages | Listing:
+    """One domain of the task; pixels as they are if the archive has them as arrays, else files to decode."""
+    import numpy as np
+
+    from finecal.datasets._vtab_read import READ
+    from finecal.images import PackedImages, stratified_test
+    from finecal.listing import Listing
+    from finecal.seeds import generator
+
+    found = READ[options.task](files)
+    test = found.test
+    if test is None:
+        random = generator("vtab", options.task, "test", options.seed)
+        test = stratified_test(found.labels, options.test_fraction, random)
+    few = _few(found.labels, test, options.source_per_class, generator("vtab", options.task, "few", options.seed))
+    kept = np.flatnonzero(test | few if domain == "few" else ~few)
+    labels, test = found.labels[kept].astype(np.int32), test[kept]
+    if isinstance(found.images, np.ndarray):
+        return PackedImages(found.images[kept], labels, test, found.classes)
+    return Listing(
+        files=tuple(found.images[int(i)] for i in kept),
+        labels=labels,
+        test=test,
+        classes=found.classes,
+        root=files.scratch,
+        size=options.size,
+        fit=options.fit,
+    )
+
+
+def _few(labels: np.ndarray, test: np.ndarray, per_class: int, random: np.random.Generator) -> np.ndarray:
+    """(N,) bool: this many training samples of each class, at most half of them, at least one; none if it is 0."""
+    import numpy as np
+
+    few = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels) if per_class else ():
+        members = random.permutation(np.flatnonzero((labels == label) & ~test))
+        few[members[: min(per_class, max(1, len(members) // 2))]] = True
+    return few
