@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from finecal import plugins
+from finecal.batches import TrainingData
 from finecal.config import Training, plugin_options
 from finecal.models import architecture, build
 from finecal.recipes import BaseRecipe, Context
 from finecal.state import StateFile
-from finecal.training import TrainingData, train
+from finecal.training import train
 
 SIZE = 16
 CLASSES = ("ant", "bee", "cod", "dab")

@@ -13,9 +13,21 @@ import torch
 import torchvision.transforms.functional as reference
 from scipy.stats import chisquare, ks_2samp
 from torch import Tensor
-from torchvision.transforms import InterpolationMode, RandomResizedCrop
+from torchvision.transforms import ColorJitter, InterpolationMode, RandomResizedCrop
 
-from finecal.augmentation import augment, brightness, contrast, crop, draw_crops, luma, resize, saturation
+from finecal import augmentation
+from finecal.augmentation import (
+    augment,
+    brightness,
+    contrast,
+    crop,
+    draw,
+    draw_crops,
+    luma,
+    resize,
+    saturation,
+    unchanged,
+)
 from finecal.config import Augmentation
 
 OFF = {"crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0), "horizontal_flip": 0, "color_jitter": 0, "grayscale": 0}
@@ -110,6 +122,19 @@ def test_a_flipped_crop_is_the_flip_of_the_crop() -> None:
     torch.testing.assert_close(crop(x, boxes, torch.tensor([True, True]), 16), plain.flip(-1), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("size", [1, 7, 32, 65])
+def test_a_crop_takes_the_places_of_an_affine_map(size: int) -> None:
+    x, boxes = images(), draw_crops(6, 20, 24, (0.2, 1.0), (0.5, 2.0), generator())
+    flips = torch.arange(6) % 2 == 0
+    top, left, h, w = boxes.unbind(dim=1)
+    theta = torch.zeros(6, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = torch.where(flips, -w, w) / 24, (2 * left + w) / 24 - 1
+    theta[:, 1, 1], theta[:, 1, 2] = h / 20, (2 * top + h) / 20 - 1
+    grid = torch.nn.functional.affine_grid(theta, [6, 1, size, size], align_corners=False)
+    expected = torch.nn.functional.grid_sample(x, grid, "bilinear", "border", align_corners=False)
+    torch.testing.assert_close(crop(x, boxes, flips, size), expected, atol=1e-6, rtol=0)
+
+
 DRAWS = 4000
 
 
@@ -201,6 +226,62 @@ def test_jitter_is_torchvisions_in_one_of_the_orders() -> None:
             image = steps[step](image, factors[step])
         candidates.append(float((image - found).abs().max()))
     assert min(candidates) < 1e-5
+
+
+def test_jitter_has_torchvisions_distribution() -> None:
+    """Each channel of a picture of two colours, on which order and every factor show."""
+    picture = torch.tensor([[0.7, 0.1], [0.4, 0.3], [0.2, 0.8]])[:, :, None].expand(3, 2, 2).contiguous()
+    torch.manual_seed(0)
+    jitter = ColorJitter(0.3, 0.3, 0.3)
+    theirs = torch.stack([jitter(picture) for _ in range(2000)])[..., 0].flatten(1).numpy()
+    options = {**OFF, "color_jitter": 0.3}
+    ours = augment(picture.expand(2000, 3, 2, 2), 2, options, generator(2))[..., 0].flatten(1).numpy()
+    assert theirs.std(axis=0).min() > 0.01
+    for channel in range(ours.shape[1]):
+        assert ks_2samp(ours[:, channel], theirs[:, channel]).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bytes_", [1, 3000, 2**30])
+def test_parts_of_a_batch_are_the_batch(monkeypatch: pytest.MonkeyPatch, channels: int, bytes_: int) -> None:
+    """One image at a time, a few, all: the same to the bit, with every change switched on."""
+    options = {**Augmentation().model_dump(), "grayscale": 0.5}
+    x = images(9, channels=channels)
+    whole = augment(x, 16, options, generator(4))
+    monkeypatch.setattr(augmentation, "CPU_PART_BYTES", bytes_)
+    assert torch.equal(augment(x, 16, options, generator(4)), whole)
+
+
+def test_bytes_are_as_good_as_floats_and_normalised_at_the_end() -> None:
+    options = Augmentation().model_dump()
+    x = (images() * 255).to(torch.uint8)
+    mean, std = torch.tensor([0.4, 0.5, 0.6]).reshape(1, 3, 1, 1), torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
+    plain = augment(x.float() / 255, 16, options, generator(4))
+    assert torch.equal(augment(x, 16, options, generator(4)), plain)
+    assert torch.equal(augment(x, 16, options, generator(4), (mean, std)), (plain - mean) / std)
+
+
+@pytest.mark.parametrize("size", [16, 20])
+@pytest.mark.parametrize("bytes_", [1, 2**30])
+def test_unchanged_images_are_scaled_and_normalised(monkeypatch: pytest.MonkeyPatch, size: int, bytes_: int) -> None:
+    monkeypatch.setattr(augmentation, "CPU_PART_BYTES", bytes_)
+    x = (images(size=(20, 20)) * 255).to(torch.uint8)
+    mean, std = torch.tensor([0.4, 0.5, 0.6]).reshape(1, 3, 1, 1), torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
+    assert torch.equal(unchanged(x, size, (mean, std)), (resize(x.float() / 255, size) - mean) / std)
+    assert unchanged(x[:0], size, (mean, std)).shape == (0, 3, size, size)
+
+
+def test_every_device_gets_the_same_parameters() -> None:
+    """They are drawn on the CPU whatever the device; the device `meta` computes nothing and would fail a drawing."""
+    options = Augmentation().model_dump()
+    changes = draw(6, 3, 20, 24, options, generator(4))
+    assert all(values.device.type == "cpu" for values in vars(changes).values())
+    random = generator(4)
+    elsewhere = augment(images().to("meta"), 16, {**options, "grayscale": 0.0}, random)
+    assert elsewhere.device.type == "meta"
+    here = generator(4)
+    augment(images(), 16, {**options, "grayscale": 0.0}, here)
+    assert torch.equal(random.get_state(), here.get_state())
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -114,7 +114,7 @@ def test_images_are_read_as_they_were_written(tmp_path: Path) -> None:
         assert np.array_equal(getattr(found, name), getattr(images, name))
         assert getattr(found, name).dtype == getattr(images, name).dtype
     assert found.classes == images.classes
-    assert read_format(path) == {"shape": [4, 5, 3], "classes": ["cat", "dog"]}
+    assert read_format(path) == {"shape": [4, 5, 3], "classes": ["cat", "dog"], "complete": True}
     table = read_table(path)
     assert table.column_names == ["dataset", "sample", "class", "subset", "pixels"]
     assert table["sample"].to_pylist() == list(range(8))

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from finecal.batches import Batches, TrainingData
 from finecal.config import Augmentation, Training
 from finecal.errors import UserError
 from finecal.models import Architecture, architecture, build, head
 from finecal.recipes import full
 from finecal.state import Interrupted, StateFile
-from finecal.training import Batches, TrainingData, _optimizer, _schedule, train
+from finecal.training import FUSED, _optimizer, _schedule, train
 
 SIZE = 32
 COORDINATES = ("digits", "run", 3)
@@ -174,11 +175,23 @@ def test_passes_and_coordinates_differ() -> None:
 
 
 def test_training_data_keeps_numbers_and_layout(data: TrainingData) -> None:
-    assert data.pixels.shape == (20, 1, SIZE, SIZE)
-    assert data.pixels.dtype == torch.uint8
+    pixels = data.pixels[np.arange(20)]
+    assert pixels.shape == (len(data.pixels), 1, SIZE, SIZE) == (20, 1, SIZE, SIZE)
+    assert pixels.dtype == torch.uint8
     assert data.samples.tolist() == list(range(1, 40, 2))
     assert data.labels.tolist() == [n % 3 for n in range(1, 40, 2)]
-    assert data.pixels[:, 0, 0, 0].tolist() == [5 * n for n in range(1, 40, 2)]
+    assert pixels[:, 0, 0, 0].tolist() == [5 * n for n in range(1, 40, 2)]
+
+
+def test_some_of_the_training_data_share_its_pixels(data: TrainingData) -> None:
+    """Chosen by a mask of all samples of the data set: of 1, 3, 5, … those below 10 and above 30."""
+    mask = (np.arange(40) < 10) | (np.arange(40) > 30)
+    part = data.some(mask)
+    assert part.samples.tolist() == [1, 3, 5, 7, 9, 31, 33, 35, 37, 39]
+    assert part.labels.tolist() == [n % 3 for n in part.samples]
+    assert part.pixels[np.array([9, 0])][:, 0, 0, 0].tolist() == [5 * 39, 5 * 1]
+    again = part.some(np.arange(40) == 35)
+    assert again.pixels[np.array([0])][0, 0, 0, 0] == 5 * 35
 
 
 # ------------------------------------------------------------------ optimiser and schedule
@@ -228,6 +241,17 @@ def test_an_option_that_the_optimiser_does_not_have(fresh: nn.Module) -> None:
         "training.optimizer: timm cannot create the optimiser 'sgd' with {'nonsense': 1}: "
         "SGD.__init__() got an unexpected keyword argument 'nonsense'."
     )
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_the_optimisers_with_one_kernel_are_torchs(fresh: nn.Module, name: str) -> None:
+    """torch has those kernels on the CPU, too: there they are asked for by hand."""
+    model = copy.deepcopy(fresh)
+    optimizer = _optimizer(model, Training(optimizer=name, optimizer_options={"fused": True}))
+    assert all(group["fused"] for group in optimizer.param_groups)
+    sum((p**2).sum() for p in model.parameters()).backward()
+    optimizer.step()
+    assert not any(group["fused"] for group in _optimizer(model, Training(optimizer=name)).param_groups)
 
 
 # ------------------------------------------------------------------ a run

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +18,17 @@ from torch import Generator, Tensor
 
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision
 CROP_TRIES = 10
+# All orders in which the three changes of colours can follow one another.
+ORDERS = tuple(itertools.permutations(range(3)))
+BRIGHTNESS, CONTRAST, SATURATION = range(3)
+# On the CPU a batch is changed in parts whose floats stay in the cache: at 256 × 256 pixels that takes a third of the
+# time. A GPU takes the whole batch, where each part would be a row of small kernels.
+CPU_PART_BYTES = 2**20
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """uint8 values 0 to 255 as float32 from 0 to 1."""
+    return pixels.float() / 255
 
 
 def resize(images: Tensor, size: int) -> Tensor:
@@ -25,33 +38,112 @@ def resize(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
 
 
-def augment(images: Tensor, size: int, options: dict[str, Any], random: Generator) -> Tensor:
+def unchanged(pixels: Tensor, size: int, normaliser: tuple[Tensor, Tensor]) -> Tensor:
+    """(N, channels, H, W) uint8 scaled to (N, channels, size, size) float and normalised, as `augment` normalises."""
+    n, channels = pixels.shape[:2]
+    result = torch.empty(n, channels, size, size, device=pixels.device)
+    for part in _parts(pixels, size):
+        torch.div(resize(to_float(pixels[part]), size).sub_(normaliser[0]), normaliser[1], out=result[part])
+    return result
+
+
+def _parts(images: Tensor, size: int) -> Iterator[slice]:
+    n, channels, height, width = images.shape
+    at_once = CPU_PART_BYTES // (4 * channels * max(height * width, size**2)) if images.device.type == "cpu" else n
+    rows = max(1, at_once)
+    return (slice(start, start + rows) for start in range(0, n, rows))
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is done to each image of a batch; all tensors are on the CPU.
+
+    Attributes
+    ----------
+    boxes
+        (N, 4) float: top, left, height, width of the crop in pixels.
+    flips
+        (N,) bool: left-right flip after the crop.
+    factors
+        (N, 3) float: brightness, contrast, saturation; None without jitter.
+    orders
+        (N,) int64: number of the order in `ORDERS`; None without jitter.
+    grey
+        (N,) bool: the colours are lost; None where none can be.
+    """
+
+    boxes: Tensor
+    flips: Tensor
+    factors: Tensor | None = None
+    orders: Tensor | None = None
+    grey: Tensor | None = None
+
+    def __getitem__(self, part: slice) -> Changes:
+        """Those of some of the images."""
+        factors, orders, grey = (None if v is None else v[part] for v in (self.factors, self.orders, self.grey))
+        return Changes(self.boxes[part], self.flips[part], factors, orders, grey)
+
+
+def draw(n: int, channels: int, height: int, width: int, options: dict[str, Any], random: Generator) -> Changes:
+    """Draw what is done to n images from a CPU generator; `options` as for `augment`."""
+    boxes = draw_crops(n, height, width, tuple(options["crop_scale"]), tuple(options["crop_ratio"]), random)
+    flips = torch.rand(n, generator=random) < options["horizontal_flip"]
+    factors, orders, grey = None, None, None
+    if strength := options["color_jitter"]:
+        factors = torch.empty(n, 3).uniform_(1 - strength, 1 + strength, generator=random)
+        orders = torch.randint(len(ORDERS), (n,), generator=random)
+    if options["grayscale"] and channels == 3:
+        grey = torch.rand(n, generator=random) < options["grayscale"]
+    return Changes(boxes, flips, factors, orders, grey)
+
+
+def augment(
+    images: Tensor,
+    size: int,
+    options: dict[str, Any],
+    random: Generator,
+    normaliser: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Crop, flip, jitter and grey a batch.
 
     Parameters
     ----------
     images
-        (N, channels, H, W) float, values in [0, 1].
+        (N, channels, H, W) uint8, or float with values in [0, 1].
     size
         Side of the result, in pixels.
     options
         The fields of `finecal.config.Augmentation`.
     random
         A CPU generator.
+    normaliser
+        Mean and standard deviation, (1, channels, 1, 1) each: the result is (x − mean) / std.
 
     Returns
     -------
-    (N, channels, size, size) float in [0, 1].
+    (N, channels, size, size) float, in [0, 1] before it is normalised.
     """
     n, channels, height, width = images.shape
-    boxes = draw_crops(n, height, width, tuple(options["crop_scale"]), tuple(options["crop_ratio"]), random)
-    flips = torch.rand(n, generator=random) < options["horizontal_flip"]
-    images = crop(images, boxes, flips, size)
-    if options["color_jitter"]:
-        images = _jitter(images, options["color_jitter"], random)
-    if options["grayscale"] and channels == 3:
-        grey = (torch.rand(n, generator=random) < options["grayscale"]).to(images.device)
-        images = torch.where(grey[:, None, None, None], luma(images), images)
+    changes = draw(n, channels, height, width, options, random)
+    result = torch.empty(n, channels, size, size, device=images.device)
+    for part in _parts(images, size):
+        pixels = to_float(images[part]) if images.dtype == torch.uint8 else images[part]
+        changed = changed_by(changes[part], pixels, size)
+        if normaliser is None:
+            result[part] = changed
+        else:
+            torch.div(changed.sub_(normaliser[0]), normaliser[1], out=result[part])
+    return result
+
+
+def changed_by(changes: Changes, images: Tensor, size: int) -> Tensor:
+    """(N, channels, size, size) float from (N, channels, H, W) float, both in [0, 1]; new memory."""
+    images = crop(images, changes.boxes, changes.flips, size)
+    if changes.factors is not None and changes.orders is not None:
+        images = _jitter(images, changes.factors.to(images.device), changes.orders)
+    if changes.grey is not None and changes.grey.any():
+        members = torch.nonzero(changes.grey)[:, 0].to(images.device)
+        images[members] = luma(images[members]).expand(-1, images.shape[1], -1, -1)
     return images
 
 
@@ -87,28 +179,39 @@ def draw_crops(
 
 def crop(images: Tensor, boxes: Tensor, flips: Tensor, size: int) -> Tensor:
     """Cut boxes (N, 4: top, left, height, width), flip where asked, and scale to (N, channels, size, size)."""
-    n, _, height, width = images.shape
-    top, left, h, w = boxes.unbind(dim=1)
-    theta = torch.zeros(n, 2, 3)
-    # An affine map from output coordinates in [−1, 1] to input coordinates in [−1, 1].
-    theta[:, 0, 0] = torch.where(flips, -w, w) / width
-    theta[:, 0, 2] = (2 * left + w) / width - 1
-    theta[:, 1, 1] = h / height
-    theta[:, 1, 2] = (2 * top + h) / height - 1
-    grid = F.affine_grid(theta.to(images.device), [n, 1, size, size], align_corners=False)
+    height, width = images.shape[-2:]
+    top, left, h, w = boxes.to(images.device).unbind(dim=1)
+    x = _places(torch.where(flips.to(images.device), -w, w) / width, (2 * left + w) / width - 1, size)
+    y = _places(h / height, (2 * top + h) / height - 1, size)
+    grid = torch.empty(len(images), size, size, 2, device=images.device)
+    grid[..., 0], grid[..., 1] = x[:, None, :], y[:, :, None]
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _places(scale: Tensor, shift: Tensor, size: int) -> Tensor:
+    """(N, size): where the middles of the result's pixels lie in the image, whose edges are −1 and 1.
+
+    As `torch.nn.functional.affine_grid` has it, without its product of matrices that are mostly zero.
+    """
+    middles = torch.linspace(-1, 1, size, device=scale.device) * (size - 1) / size
+    return middles * scale[:, None] + shift[:, None]
 
 
 def luma(images: Tensor) -> Tensor:
     """Brightness of (N, channels, H, W) images, (N, 1, H, W)."""
     if images.shape[1] == 1:
         return images
-    weights = torch.tensor(LUMA, device=images.device, dtype=images.dtype).reshape(1, 3, 1, 1)
-    return (images * weights).sum(dim=1, keepdim=True)
+    red, green, blue = LUMA
+    grey = images[:, :1] * red
+    return grey.add_(images[:, 1:2], alpha=green).add_(images[:, 2:3], alpha=blue)
 
 
 def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    return torch.lerp(other.expand_as(images), images, factor[:, None, None, None]).clamp(0, 1)
+    return torch.lerp(other.expand_as(images), images, factor[:, None, None, None]).clamp_(0, 1)
+
+
+def _mean(grey: Tensor) -> Tensor:
+    return grey.mean(dim=(1, 2, 3), keepdim=True)
 
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
@@ -118,7 +221,7 @@ def brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
     """Towards the image's mean brightness."""
-    return _blend(images, luma(images).mean(dim=(1, 2, 3), keepdim=True), factor)
+    return _blend(images, _mean(luma(images)), factor)
 
 
 def saturation(images: Tensor, factor: Tensor) -> Tensor:
@@ -126,19 +229,16 @@ def saturation(images: Tensor, factor: Tensor) -> Tensor:
     return _blend(images, luma(images), factor)
 
 
-def _jitter(images: Tensor, strength: float, random: Generator) -> Tensor:
-    """Brightness, contrast and saturation, each sample with its own factors and in its own order."""
-    steps = (brightness, contrast, saturation)
-    orders = list(itertools.permutations(range(len(steps))))
-    n = len(images)
-    factors = torch.empty(n, len(steps)).uniform_(1 - strength, 1 + strength, generator=random).to(images.device)
-    chosen = torch.randint(len(orders), (n,), generator=random)
-    result = images.clone()
-    for number, order in enumerate(orders):
-        members = torch.nonzero(chosen == number)[:, 0].to(images.device)
-        if len(members):
-            part = images[members]
-            for step in order:
-                part = steps[step](part, factors[members, step])
-            result[members] = part
-    return result
+def _jitter(images: Tensor, factors: Tensor, orders: Tensor) -> Tensor:
+    """Brightness, contrast and saturation, each sample with its own factors and in its own order.
+
+    All three blend an image with another: black, its mean brightness, or itself in grey. So three blends do, each with
+    what is that sample's turn.
+    """
+    turns = torch.tensor(ORDERS, device=factors.device)[orders.to(factors.device)]  # (N, 3)
+    for turn in turns.unbind(dim=1):
+        which = turn[:, None, None, None]
+        grey = luma(images)
+        other = torch.where(which == CONTRAST, _mean(grey), grey) * (which != BRIGHTNESS)
+        images = _blend(images, other, factors.gather(1, turn[:, None])[:, 0])
+    return images

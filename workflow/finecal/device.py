@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from finecal.errors import UserError
 
@@ -29,6 +30,7 @@ def choose_device(name: str, threads: int) -> torch.device:
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # no result needs it
     visible = torch.cuda.is_available()
     if name == "cuda" and not visible:
         raise UserError(
@@ -44,18 +46,34 @@ def describe(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def used(device: torch.device) -> dict[str, Any]:
-    """For provenance: the device's name and, of a GPU, the most memory that tensors took there so far, in MiB."""
-    if device.type != "cuda":
-        return {"device": describe(device)}
-    peak = round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
-    return {"device": describe(device), "peak_gpu_memory_mib": peak}
+def used(device: torch.device, precision: str = "auto") -> dict[str, Any]:
+    """For provenance: the device's name, the precision and, of a GPU, the most memory of tensors so far, in MiB."""
+    record: dict[str, Any] = {"device": describe(device), "precision": resolved(precision, device)}
+    if device.type == "cuda":
+        record["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    return record
 
 
-def autocast(device: torch.device) -> AbstractContextManager[None]:
-    """bfloat16 autocast on a GPU that has it; full precision on the CPU."""
-    wanted = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+def resolved(precision: str, device: torch.device) -> str:
+    """What `auto` means on a device: bfloat16 on a GPU that has it, else float32.
+
+    Not on the CPU: some have no instructions for it, and results there are to be the same everywhere.
+    """
+    if precision == "auto":
+        return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    return precision
+
+
+def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[None]:
+    """The context in which models run: float32, or bfloat16 where torch holds it to be precise enough."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=resolved(precision, device) == "bfloat16")
+
+
+def placed(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model on a device, its weights in the order that convolutions are fastest with there."""
+    # On the CPU it would be faster too, by up to a third, but the last digits would differ from earlier results.
+    order = torch.channels_last if device.type == "cuda" else torch.preserve_format
+    return model.to(device=device, memory_format=order)  # type: ignore[call-overload, no-any-return]
 
 
 def seed_everything(seed: int) -> None:

@@ -9,7 +9,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,12 @@ import torch
 from timm.optim import create_optimizer_v2
 from torch import Tensor, nn
 
-from finecal.augmentation import augment, resize
+from finecal.augmentation import augment, unchanged
+from finecal.batches import Batches, TrainingData
 from finecal.config import Training
 from finecal.device import autocast, seed_everything
 from finecal.errors import UserError
+from finecal.extraction import extract
 from finecal.models import Architecture, head, normaliser
 from finecal.recipes import BaseRecipe, Context
 from finecal.seeds import seed_of
@@ -28,55 +29,8 @@ from finecal.state import Interrupted, Signals, StateFile
 
 Observe = Callable[[nn.Module], dict[str, float]]
 
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The training samples, on the device.
-
-    Attributes
-    ----------
-    pixels
-        (N, channels, H, W) uint8.
-    labels
-        (N,) int64.
-    samples
-        (N,) int32 on the CPU: the samples' numbers in the data set, for error messages.
-    """
-
-    pixels: Tensor
-    labels: Tensor
-    samples: np.ndarray
-
-    @classmethod
-    def of(cls, pixels: np.ndarray, labels: np.ndarray, chosen: np.ndarray, device: torch.device) -> TrainingData:
-        """The chosen (bool mask) of (N, H, W, channels) uint8 pixels and (N,) labels."""
-        images = torch.from_numpy(pixels[chosen].transpose(0, 3, 1, 2).copy())
-        return cls(
-            images.to(device), torch.from_numpy(labels[chosen].astype(np.int64)).to(device), np.flatnonzero(chosen)
-        )
-
-
-class Batches:
-    """Which samples step t takes: an endless row of permutations, cut into batches of equal size."""
-
-    def __init__(self, n: int, size: int, coordinates: tuple[str | int, ...]) -> None:
-        self.n, self.size, self.coordinates = n, min(size, n), coordinates
-        self._passes: dict[int, np.ndarray] = {}
-
-    def steps_per_pass(self) -> int:
-        return math.ceil(self.n / self.size)
-
-    def __getitem__(self, step: int) -> np.ndarray:
-        """(batch size,) int64 positions among the N samples."""
-        places = np.arange(step * self.size, (step + 1) * self.size)
-        numbers, within = places // self.n, places % self.n
-        return np.array([self._permutation(int(p))[w] for p, w in zip(numbers, within, strict=True)])
-
-    def _permutation(self, number: int) -> np.ndarray:
-        if number not in self._passes:
-            order = np.random.default_rng(seed_of(*self.coordinates, "order", number)).permutation(self.n)
-            self._passes = {k: v for k, v in self._passes.items() if k == number - 1} | {number: order}
-        return self._passes[number]
+# Optimisers of timm's factory that torch has in one kernel for all parameters.
+FUSED = ("adagrad", "adam", "adamw", "momentum", "sgd")
 
 
 def train(
@@ -90,6 +44,9 @@ def train(
     coordinates: tuple[str | int, ...],
     state: StateFile,
     observe: Observe,
+    features: Callable[[], np.ndarray] | None = None,
+    precision: str = "auto",
+    compiled: bool = False,
 ) -> list[dict[str, float]]:
     """Train a model in place.
 
@@ -104,6 +61,12 @@ def train(
     observe
         Called before the first step and after every epoch with the model in evaluation mode; its numbers
         become columns of the history.
+    features
+        Gives the samples' features (N, D) float32 by θ⁰, for recipes that train on them; by default they are computed.
+    precision
+        "float32", "bfloat16", or "auto": see `finecal.device.resolved`.
+    compiled
+        Whether the model is compiled by torch.
 
     Returns
     -------
@@ -124,14 +87,16 @@ def train(
     cycle = per_epoch * training.epochs
     total = cycle * recipe.cycles
     mean, std = normaliser(description, device)
+    augmentation = training.augmentation.model_dump()
 
     def plain(positions: np.ndarray) -> Tensor:
-        pixels = data.pixels[torch.from_numpy(positions).to(device)].float() / 255
-        return (resize(pixels, description.image_size) - mean) / std
+        return unchanged(data.pixels[positions], description.image_size, (mean, std))
 
     of_s = torch.from_numpy(fine_tuning).to(device)
     seed_everything(seed_of(*coordinates, "prepare"))
     recipe.prepare(model, Context(of_s, data.labels, plain, total, coordinates))
+    if compiled:
+        model.compile()
     optimizer = _optimizer(model, training)
     start, history, losses = 0, [], torch.zeros(per_epoch, device=device)
     saved = state.load()
@@ -144,17 +109,20 @@ def train(
         _log(f"going on from step {start} of {total}")
     else:
         history.append(_row(0, 0, math.nan, training.lr, 0.0, model, observe))
+    kept: Tensor | None = None
+    following: np.ndarray | None = None
     clock = time.monotonic() - (saved["seconds"] if saved else 0.0)
     # Looking at a loss makes a GPU wait, so there it is looked at now and then; state is never saved unlooked.
     look_every = 1 if device.type == "cpu" else 50
     looked = start
 
     def checked(step: int) -> None:
-        for number in range(looked, step):
-            if not math.isfinite(losses[number % per_epoch]):
+        first = looked % per_epoch  # every epoch ends with a look, so these are of one epoch
+        for number, value in enumerate(losses[first : first + step - looked].tolist(), looked):
+            if not math.isfinite(value):
                 ids = sorted(data.samples[recipe.batch(number, batches[number])].tolist())
                 raise UserError(
-                    f"the loss of step {number} is {float(losses[number % per_epoch])}",
+                    f"the loss of step {number} is {value}",
                     where="/".join(map(str, coordinates)), why=f"Its batch holds the samples {ids}",
                     hint="A smaller learning rate, `warmup_steps` or `clip_grad` often helps",
                 )  # fmt: skip
@@ -169,14 +137,24 @@ def train(
             factor = _schedule(step % cycle, cycle, training.warmup_steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
-            chosen = torch.from_numpy(recipe.batch(step, batches[step])).to(device)
-            random = torch.Generator().manual_seed(seed_of(*coordinates, "augment", step))
-            pixels = data.pixels[chosen].float() / 255
-            images = augment(pixels, description.image_size, training.augmentation.model_dump(), random)
-            with autocast(device):
-                loss = recipe.loss(
-                    model, (images - mean) / std, data.labels[chosen], label_smoothing=training.label_smoothing
-                )
+            positions = recipe.batch(step, batches[step]) if following is None else following
+            chosen = torch.from_numpy(positions).to(device)
+            if recipe.on_features(step):
+                if kept is None:
+                    found = features() if features else extract(model, description, data.pixels, device, precision)[0]
+                    kept = torch.from_numpy(found).to(device)
+                learner: nn.Module = head(model)
+                inputs = kept[chosen]
+            else:
+                random = torch.Generator().manual_seed(seed_of(*coordinates, "augment", step))
+                pixels = data.pixels[positions]
+                if not data.pixels.at_hand and step + 1 < total:
+                    following = recipe.batch(step + 1, batches[step + 1])
+                    data.pixels.read_ahead(following)
+                learner, kept = model, None
+                inputs = augment(pixels, description.image_size, augmentation, random, (mean, std))
+            with autocast(device, precision):
+                loss = recipe.loss(learner, inputs, data.labels[chosen], label_smoothing=training.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             if training.clip_grad is not None:
@@ -217,17 +195,19 @@ def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
     in_head = {id(p) for p in head(model).parameters()}
     backbone = [p for p in _trained(model) if id(p) not in in_head]
     last = [p for p in _trained(model) if id(p) in in_head]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": params, "lr": lr, "base_lr": lr}
         for params, lr in ((backbone, training.lr * training.backbone_lr_scale), (last, training.lr))
         if params
     ]
     if not groups:
         raise UserError("the recipe finds no parameter of this model to train", where="recipes")
+    # On the CPU the last digits would differ from earlier results; what torch takes by itself on a GPU is slower.
+    fused = {"fused": True} if groups[0]["params"][0].device.type == "cuda" and training.optimizer in FUSED else {}
     try:
         optimizer: torch.optim.Optimizer = create_optimizer_v2(
             groups, opt=training.optimizer, lr=training.lr, weight_decay=training.weight_decay,
-            momentum=training.momentum, **training.optimizer_options,
+            momentum=training.momentum, **{**fused, **training.optimizer_options},
         )  # fmt: skip
     except (TypeError, ValueError, AssertionError, ImportError, RuntimeError) as error:
         raise UserError(

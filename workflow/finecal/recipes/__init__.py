@@ -8,6 +8,7 @@ A module has `Options`, a typed model, and `Recipe`, a subclass of `BaseRecipe`.
         before_step(model, step)         the model is in training mode
         restarts(step)                   is the optimiser made anew?
         batch(step, positions)           which samples
+        on_features(step)                does the loss get the head and features, not the model and images?
         loss(model, images, labels, …)   backward and the optimiser's step follow
         after_step(model, step)          then the model may be observed and the state saved
     finish(model)                        once
@@ -16,7 +17,7 @@ Rules that make every recipe resumable bit by bit:
 
 - `prepare` gets the pretrained model θ⁰, also when the training is taken up again. What follows from θ⁰ and the
   context is made anew there and need not be saved; what an earlier training has left is dropped there.
-- `restarts` and `batch` are pure functions of the step.
+- `restarts`, `batch` and `on_features` are pure functions of the step.
 - What else changes from step to step is in `state_dict`: tensors and plain values.
 - The global generators are seeded from the run's coordinates before `prepare`, and from them and the step before
   `before_step`: use those, or seeds made of `context.coordinates` and the step.
@@ -72,9 +73,12 @@ class BaseRecipe(Generic[O]):
     cycles
         How many trainings follow one another: each has all epochs, the whole schedule of the learning rate and an
         optimiser of its own.
+    keeps_features
+        Whether the features of an image are those of θ⁰ after every step, so that they need to be computed only once.
     """
 
     cycles: int = 1
+    keeps_features: bool = False
 
     def __init__(self, options: O) -> None:
         self.options = options
@@ -96,6 +100,13 @@ class BaseRecipe(Generic[O]):
     def batch(self, step: int, positions: np.ndarray) -> np.ndarray:
         """Positions of the step's training samples; `positions` are those that the loop would take."""
         return positions
+
+    def on_features(self, step: int) -> bool:
+        """Whether a step trains the head alone, on features of θ⁰ in evaluation mode, of images without augmentation.
+
+        They are computed once. The loss is then called with the head and the features (N, D) of the batch.
+        """
+        return False
 
     def before_step(self, model: nn.Module, step: int) -> None:
         """Change modes or weights before a step; the model is in training mode."""

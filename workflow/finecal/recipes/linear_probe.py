@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from finecal.config import Model
 from finecal.recipes import BaseRecipe, Context
 
@@ -15,11 +17,19 @@ if TYPE_CHECKING:
 
 
 class Options(Model):
-    """This recipe has no options."""
+    """Options of the recipe."""
+
+    augment: bool = Field(
+        False,
+        description="Train on augmented images: a forward pass of the backbone for every step. By default the features "
+        "of the images as they are, resized only, are computed once.",
+    )
 
 
 class Recipe(BaseRecipe[Options]):
     """The last layer alone."""
+
+    keeps_features = True
 
     def prepare(self, model: nn.Module, context: Context) -> None:
         """Freeze all but the head."""
@@ -27,6 +37,10 @@ class Recipe(BaseRecipe[Options]):
         from finecal.recipes._frozen import train_only
 
         train_only(model, head(model).parameters())
+
+    def on_features(self, step: int) -> bool:
+        """Unless images are augmented, each has one row of features."""
+        return not self.options.augment
 
     def before_step(self, model: nn.Module, step: int) -> None:
         """The features are those of θ⁰."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from finecal.config import Model
 from finecal.recipes import BaseRecipe, Context
 
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class Options(Model):
-    """This recipe has no options."""
+    """Options of the recipe."""
+
+    augment_probe: bool = Field(
+        False, description="Train the probe, too, on augmented images; see the option `augment` of linear_probe."
+    )
 
 
 class Recipe(BaseRecipe[Options]):
@@ -28,6 +34,10 @@ class Recipe(BaseRecipe[Options]):
         """All parameters belong to the optimiser; in the first half only the head has gradients."""
         model.requires_grad_(True)
         self._probe_steps = context.steps // self.cycles
+
+    def on_features(self, step: int) -> bool:
+        """In the first half, unless its images are augmented."""
+        return step < self._probe_steps and not self.options.augment_probe
 
     def before_step(self, model: nn.Module, step: int) -> None:
         """Choose what has gradients; in the first half the features are those of θ⁰."""

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from finecal import handover, paths
 from finecal.artifacts import provenance, with_columns, write_table
-from finecal.images import read_images
 from finecal.paths import RunKey
 from finecal.stages import Settings
 
@@ -36,11 +35,13 @@ def _compute(model_path: Path, images_path: Path, settings: Settings) -> tuple[p
     from finecal.device import choose_device, used
     from finecal.extraction import extract_table
     from finecal.models import load_model
+    from finecal.pixels import ImageFile
 
     device = choose_device(settings.device, settings.threads)
-    images = read_images(images_path)
+    images = ImageFile.open(images_path)
     model, description = load_model(model_path, device)
-    return extract_table(model, description, images, device), used(device)
+    table = extract_table(model, description, images, device, settings.precision)
+    return table, used(device, settings.precision)
 
 
 def sources(out: Path) -> tuple[Path, Path, dict[str, str | int]]:

@@ -5,6 +5,8 @@ The same stage makes the upper bound: on the split `all`, S is all of Y.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 from torch import nn
@@ -12,18 +14,21 @@ from torch import nn
 from finecal import handover, paths, plugins
 from finecal.anatomy import observe_run
 from finecal.artifacts import provenance, sha256, with_columns, write_table
+from finecal.batches import TrainingData
 from finecal.code import digests, plugin_files
 from finecal.config import Training, plugin_options
-from finecal.device import choose_device, describe, used
-from finecal.extraction import extract, extract_table
-from finecal.images import read_images
+from finecal.device import choose_device, describe, resolved, used
+from finecal.extraction import as_table, classify, extract
+from finecal.images import check_training_samples
 from finecal.logits import read_split
+from finecal.memory import Room
 from finecal.models import head, load_model, save_model, write_head
 from finecal.paths import RunKey
+from finecal.pixels import ImageFile, Pixels
 from finecal.plan import Plan
 from finecal.stages import Settings
 from finecal.state import StateFile, state_of_one_process
-from finecal.training import TrainingData, train
+from finecal.training import train
 
 
 def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
@@ -32,9 +37,11 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
     device = choose_device(settings.device, settings.threads)
     pretrained = run.pretrained_folder / paths.MODEL
     images_path, split_path = run.path(paths.IMAGES), run.path(paths.SPLIT)
-    images = read_images(images_path)
+    images = ImageFile.open(images_path)
     fine_tuning, _ = read_split(split_path)
+    check_training_samples(images, fine_tuning, str(images_path))
     recipe = plugins.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
+    chosen = images.train & fine_tuning[images.labels]
     coordinates = tuple(run.columns().values())
     inputs = [pretrained, images_path, split_path]
     belongs_to = {
@@ -46,35 +53,57 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
 
     with state_of_one_process(paths.state_folder(run.folder)) as state_folder:
         model, description = load_model(pretrained, device)
+        room = Room(settings.data_memory)
+        data = TrainingData.of_file(images, chosen, device, room)
         test_labels = images.labels[images.test]
 
+        @cache
+        def fixed_features() -> np.ndarray:
+            """Of all samples, if the recipe keeps them: the only pass of the images through the model."""
+            return extract(model, description, images, device, settings.precision)[0]
+
+        @cache
+        def test_pixels() -> Pixels:
+            return images.load(images.test, device, room)
+
         def observe(model: nn.Module) -> dict[str, float]:
-            _, logits = extract(model, description, images.pixels[images.test], device)
+            if recipe.keeps_features:
+                logits = classify(model, fixed_features()[images.test], device)
+            else:
+                _, logits = extract(model, description, test_pixels(), device, settings.precision)
             weights = head(model).weight.detach().float().cpu().numpy()
             return observe_run(logits, test_labels, fine_tuning, weights)
 
         history = train(
             model,
             description,
-            TrainingData.of(images.pixels, images.labels, images.train & fine_tuning[images.labels], device),
+            data,
             recipe,
             Training.model_validate(spec["training"]),
             fine_tuning=fine_tuning,
             coordinates=coordinates,
             state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
             observe=observe,
+            features=(lambda: fixed_features()[chosen]) if recipe.keeps_features else None,
+            precision=settings.precision,
+            compiled=settings.compile,
         )
-        record = provenance(options=spec, inputs=inputs, **used(device))
+        if recipe.keeps_features:
+            features, logits = fixed_features(), classify(model, fixed_features(), device)
+        else:
+            features, logits = extract(model, description, images, device, settings.precision)
+        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision))
         columns = run.columns()
         write_table(run.folder / paths.HISTORY, with_columns(_table(history), columns), provenance=record)
         write_head(run.folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(run.folder / paths.MODEL, model, description, provenance=record)
         handover.leave(
             run.folder,
-            extract_table(model, description, images, device),
+            as_table(images, features, logits),
             model=run.folder / paths.MODEL,
             images=images_path,
             device=describe(device),
+            precision=resolved(settings.precision, device),
         )
 
 

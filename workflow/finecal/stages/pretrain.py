@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import nn
 
 from finecal import paths
 from finecal.artifacts import provenance, sha256, with_columns, write_table
+from finecal.batches import TrainingData
+from finecal.checkpoints import take_over
 from finecal.code import digests
 from finecal.config import Pretraining
 from finecal.device import choose_device, seed_everything, used
 from finecal.errors import UserError
 from finecal.extraction import extract
-from finecal.images import read_images
-from finecal.models import architecture, build, head_classes, save_model, write_head
-from finecal.plan import Plan
+from finecal.imagenet import CLASSES, class_names, rows_of
+from finecal.memory import Room
+from finecal.models import Architecture, architecture, build, head, head_classes, save_model, write_head
+from finecal.pixels import ImageFile
+from finecal.plan import Plan, own_weights
 from finecal.recipes import full
 from finecal.seeds import seed_of
+from finecal.sources import HUB, weights_files
 from finecal.stages import Settings
 from finecal.state import StateFile, state_of_one_process
-from finecal.training import TrainingData, train
+from finecal.training import train
 
 
 def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Settings) -> None:
@@ -30,48 +37,84 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
     spec = plan.options("pretrain", dataset, backbone)
     pretraining = Pretraining.model_validate(spec["pretraining"])
     device = choose_device(settings.device, settings.threads)
-    images_path = paths.IMAGES.format(dataset=dataset, domain=source)
-    images = read_images(images_path)
+    images_path = plan.images_of_source(dataset, source)
+    images = ImageFile.open(images_path)
     coordinates = (dataset, source, backbone, "pretrain", pretraining.seed)
+    inputs = [Path(images_path)]
     folder = Path(paths.PRETRAINED.format(dataset=dataset, source=source, backbone=backbone))
     columns: dict[str, str | int] = {"dataset": dataset, "source": source, "backbone": backbone}
 
     with state_of_one_process(paths.state_folder(folder)) as state_folder:
         seed_everything(seed_of(*coordinates, "weights"))
-        description = architecture(spec["backbone"], images.classes, images.pixels.shape[-1])
-        model = build(description, weights=pretraining.weights).to(device)
+        description = architecture(spec["backbone"], images.classes, images.shape[-1])
+        checkpoint = own_weights(spec)
+        if checkpoint is not None:
+            model = take_over(checkpoint, spec["backbone"], description, keep_head=pretraining.training is None)
+            inputs += weights_files(checkpoint, "backbones")
+        else:
+            model = build(description, weights=_on_hub(spec["backbone"]["model"], pretraining.weights))
+        model.to(device)
         history: list[dict[str, float]] = []
         if pretraining.training is not None:
             belongs_to = {
                 "code": digests("pretrain"),
                 "options": spec,
                 "coordinates": coordinates,
-                "images": sha256(images_path),
+                "inputs": [sha256(path) for path in inputs],
             }
 
+            room = Room(settings.data_memory)
+            data = TrainingData.of_file(images, images.train, device, room)
+            test = images.load(images.test, device, room)
+
             def observe(model: nn.Module) -> dict[str, float]:
-                _, logits = extract(model, description, images.pixels[images.test], device)
+                _, logits = extract(model, description, test, device, settings.precision)
                 return {"acc_y_y": float(np.mean(logits.argmax(axis=1) == images.labels[images.test]))}
 
             history = train(
                 model,
                 description,
-                TrainingData.of(images.pixels, images.labels, images.train, device),
+                data,
                 full.Recipe(full.Options()),
                 pretraining.training,
                 fine_tuning=np.ones(len(images.classes), dtype=bool),
                 coordinates=coordinates,
                 state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
                 observe=observe,
+                precision=settings.precision,
+                compiled=settings.compile,
             )
-        elif (hub_classes := head_classes(model)) != len(images.classes):
-            raise UserError(
-                f"the hub's head has {hub_classes} classes, the data set {dataset!r} has {len(images.classes)}",
-                where="pretraining.training", why="`null` takes the hub's head as it is",
-                hint="Give `training`, so that the head is trained on the source domain",
-            )  # fmt: skip
-        record = provenance(options=spec, inputs=[images_path], **used(device))
+        elif checkpoint is None and head_classes(model) != len(images.classes):
+            _take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
+        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision))
         table = pa.Table.from_pylist(history) if history else pa.table({"epoch": pa.array([], pa.int64())})
         write_table(folder / paths.HISTORY, with_columns(table, columns), provenance=record)
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(folder / paths.MODEL, model, description, provenance=record)
+
+
+def _take_rows(model: nn.Module, description: Architecture, dataset: str, weights: str) -> None:
+    """Give a model, in place, the rows of the hub's head that are its classes, if it is a head of ImageNet's classes.
+
+    Raises
+    ------
+    UserError
+        If it is not, or the data set has another class.
+    """
+    there, rows = head_classes(model), rows_of(description.classes)
+    if there != CLASSES or rows is None or description.head != "linear":
+        raise UserError(
+            f"the hub's head has {there} classes, the data set {dataset!r} has {len(description.classes)}",
+            where="pretraining.training", why="`null` takes the hub's head as it is, or the rows of ImageNet's classes",
+            hint="Give `training`, so that the head is trained on the source domain",
+        )  # fmt: skip
+    whole = head(build(replace(description, classes=class_names()), weights=weights))
+    with torch.no_grad():
+        head(model).weight.copy_(whole.weight[rows])
+        if whole.bias is not None:
+            head(model).bias.copy_(whole.bias[rows])
+
+
+def _on_hub(model: str, weights: str) -> str:
+    """What `build` is told: a name `hf-hub:…` goes before timm's own name."""
+    return model if weights == "hub" and model.startswith(HUB) else weights

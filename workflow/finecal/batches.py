@@ -1,0 +1,78 @@
+"""The samples that a training sees, and which of them each step takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finecal.memory import Room
+from finecal.pixels import ImageFile, Pixels
+from finecal.seeds import seed_of
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training samples.
+
+    Attributes
+    ----------
+    pixels
+        (N, channels, H, W) uint8.
+    labels
+        (N,) int64, on the device.
+    samples
+        (N,) int32 on the CPU: the samples' numbers in the data set, for error messages.
+    """
+
+    pixels: Pixels
+    labels: Tensor
+    samples: np.ndarray
+
+    @classmethod
+    def of(cls, pixels: np.ndarray, labels: np.ndarray, chosen: np.ndarray, device: torch.device) -> TrainingData:
+        """The chosen (bool mask) of (N, H, W, channels) uint8 pixels and (N,) labels."""
+        return cls(Pixels.of(pixels[chosen], device), _on(device, labels[chosen]), np.flatnonzero(chosen))
+
+    @classmethod
+    def of_file(cls, images: ImageFile, chosen: np.ndarray, device: torch.device, room: Room) -> TrainingData:
+        """The chosen (bool mask) of a file's samples."""
+        pixels = images.load(chosen, device, room)
+        return cls(pixels, _on(device, images.labels[chosen]), np.flatnonzero(chosen))
+
+    def some(self, chosen: np.ndarray) -> TrainingData:
+        """Those of the samples that are in a mask of all samples of the data set; the pixels are shared."""
+        rows = np.flatnonzero(chosen[self.samples])
+        return TrainingData(
+            self.pixels.some(rows), self.labels[torch.from_numpy(rows).to(self.labels.device)], self.samples[rows]
+        )
+
+
+class Batches:
+    """Which samples step t takes: an endless row of permutations, cut into batches of equal size."""
+
+    def __init__(self, n: int, size: int, coordinates: tuple[str | int, ...]) -> None:
+        self.n, self.size, self.coordinates = n, min(size, n), coordinates
+        self._passes: dict[int, np.ndarray] = {}
+
+    def steps_per_pass(self) -> int:
+        return math.ceil(self.n / self.size)
+
+    def __getitem__(self, step: int) -> np.ndarray:
+        """(batch size,) int64 positions among the N samples."""
+        places = np.arange(step * self.size, (step + 1) * self.size)
+        numbers, within = places // self.n, places % self.n
+        return np.array([self._permutation(int(p))[w] for p, w in zip(numbers, within, strict=True)])
+
+    def _permutation(self, number: int) -> np.ndarray:
+        if number not in self._passes:
+            order = np.random.default_rng(seed_of(*self.coordinates, "order", number)).permutation(self.n)
+            self._passes = {k: v for k, v in self._passes.items() if k == number - 1} | {number: order}
+        return self._passes[number]
+
+
+def _on(device: torch.device, labels: np.ndarray) -> Tensor:
+    return torch.from_numpy(labels.astype(np.int64)).to(device)

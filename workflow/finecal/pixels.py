@@ -1,0 +1,218 @@
+"""The pixels that a job needs: only those are read, one row group after another, and they lie where there is room.
+
+That is the GPU's memory, else the machine's, else a file beside the job which goes with it. Batches are the same to the
+bit wherever the pixels lie.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finecal.artifacts import read_row_groups, read_table
+from finecal.images import SAMPLES_SCHEMA, Samples, check_samples, pixels_of, read_format
+from finecal.memory import Room, file_in_scratch
+
+T = TypeVar("T")
+
+
+class Source(Protocol):
+    """Images that can be had in their order, batch by batch."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
+        """(size, channels, H, W) uint8 on the device, the last one smaller."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageFile(Samples):
+    """An images.parquet: what is known of its samples; the pixels are read when they are asked for.
+
+    Attributes
+    ----------
+    path
+        The file.
+    shape
+        H, W, channels of every image.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    labels: np.ndarray
+    test: np.ndarray
+    classes: tuple[str, ...]
+    validation: np.ndarray | None
+    complete: bool
+
+    @classmethod
+    def open(cls, path: str | Path) -> ImageFile:
+        """Read all but the pixels.
+
+        Raises
+        ------
+        UserError
+            If the file is missing, corrupt, or no file of images.
+        """
+        table = read_table(path, SAMPLES_SCHEMA)
+        described = read_format(path)
+        height, width, channels = described["shape"]
+        subset = table["subset"].to_numpy()
+        validation = subset == "validation"
+        found = cls(
+            path=Path(path),
+            shape=(height, width, channels),
+            labels=table["class"].to_numpy(),
+            test=subset == "test",
+            classes=tuple(described["classes"]),
+            validation=validation if validation.any() else None,
+            complete=described["complete"],
+        )
+        check_samples(found, str(path))
+        return found
+
+    def load(self, chosen: np.ndarray, device: torch.device, room: Room) -> Pixels:
+        """The pixels of the chosen samples (N,) bool, in the order of the file.
+
+        Raises
+        ------
+        UserError
+            If the file is corrupt, or the pixels fit neither into memory nor on the disk.
+        """
+        height, width, channels = self.shape
+        shape = (int(chosen.sum()), channels, height, width)
+        size = int(np.prod(shape))
+        place, file = room.place(size, device), None
+        if place == "file":
+            file = file_in_scratch(size)
+            stored = torch.frombuffer(file, dtype=torch.uint8).reshape(shape)
+        else:
+            stored = torch.empty(shape, dtype=torch.uint8, device=device if place == "device" else "cpu")
+        end = 0
+        for part in self._parts(chosen):
+            start, end = end, end + len(part)
+            stored[start:end] = torch.from_numpy(part.transpose(0, 3, 1, 2).copy())  # Arrow's memory is not writable
+        return Pixels(stored, device, file=file)
+
+    def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
+        """All samples, read while the batch before is worked on; never more than a row group and two batches."""
+        for batch in _ahead(_cut(self._parts(np.ones(len(self), dtype=bool)), size)):
+            yield torch.from_numpy(batch).to(device)
+
+    def _parts(self, chosen: np.ndarray) -> Iterator[np.ndarray]:
+        """(n, H, W, channels) uint8 of the chosen samples of each row group that has any."""
+        for start, table in read_row_groups(self.path, ["pixels"], chosen):
+            wanted = chosen[start : start + len(table)]
+            pixels = pixels_of(table["pixels"], self.shape, str(self.path))
+            yield pixels if wanted.all() else pixels[wanted]
+
+
+class Pixels:
+    """Images (N, channels, H, W) uint8, from which batches are taken in any order.
+
+    Parameters
+    ----------
+    stored
+        The images, on the device or on the CPU.
+    device
+        Where batches are wanted.
+    rows
+        (N,) int64: which of the stored images these are; by default all.
+    file
+        The mapped file that `stored` lies in, if it does.
+    """
+
+    def __init__(
+        self, stored: Tensor, device: torch.device, rows: np.ndarray | None = None, file: mmap.mmap | None = None
+    ) -> None:
+        self._stored, self.device, self._file = stored, device, file
+        self._rows = np.arange(len(stored)) if rows is None else rows
+        self._reader: ThreadPoolExecutor | None = None
+        self._read_ahead: tuple[np.ndarray, Future[Tensor]] | None = None
+
+    @classmethod
+    def of(cls, images: np.ndarray, device: torch.device) -> Pixels:
+        """Of (N, H, W, channels) uint8 images."""
+        return cls(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device), device)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def some(self, rows: np.ndarray) -> Pixels:
+        """Those at the positions `rows` (n,) int64; the pixels are shared."""
+        return Pixels(self._stored, self.device, self._rows[rows], self._file)
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether a batch can be had at once: not from a file, not from the memory of another device."""
+        return self._file is None and self._stored.device.type == self.device.type
+
+    def __getitem__(self, positions: np.ndarray) -> Tensor:
+        """The images at (n,) positions: (n, channels, H, W) uint8 on the device."""
+        ahead, self._read_ahead = self._read_ahead, None
+        if ahead is not None and np.array_equal(ahead[0], positions):
+            return ahead[1].result().to(self.device, non_blocking=True)
+        return self._read(positions).to(self.device, non_blocking=True)
+
+    def read_ahead(self, positions: np.ndarray) -> None:
+        """Fetch a batch while another is worked on; the next `[positions]` has it."""
+        if self._reader is None:
+            self._reader = ThreadPoolExecutor(1, "pixels")
+        self._read_ahead = positions, self._reader.submit(self._read, positions)
+
+    def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
+        """All images in their order."""
+        for start in range(0, len(self), size):
+            yield self._read(np.arange(start, min(start + size, len(self)))).to(device)
+
+    def _read(self, positions: np.ndarray) -> Tensor:
+        rows = self._rows[positions]
+        if self._file is not None:
+            self._announce(rows)
+        batch = self._stored.index_select(0, torch.from_numpy(rows).to(self._stored.device))
+        # From pinned memory the copy to a GPU does not wait for what is computed there.
+        return batch.pin_memory() if batch.device.type == "cpu" and self.device.type == "cuda" else batch
+
+    def _announce(self, rows: np.ndarray) -> None:
+        """Let the system read all images of a batch at once, instead of page after page as each is touched."""
+        assert self._file is not None
+        size = self._stored[0].numel()
+        for row in rows.tolist():
+            start = row * size // mmap.PAGESIZE * mmap.PAGESIZE
+            self._file.madvise(mmap.MADV_WILLNEED, start, (row + 1) * size - start)
+
+
+def _cut(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """(size, channels, H, W) batches from (n, H, W, channels) parts of any length; the last batch may be smaller."""
+    batch, filled = None, 0
+    for part in parts:
+        images = part.transpose(0, 3, 1, 2)
+        while len(images):
+            if batch is None:
+                batch, filled = np.empty((size, *images.shape[1:]), np.uint8), 0
+            taken = images[: size - filled]
+            batch[filled : filled + len(taken)] = taken
+            images, filled = images[len(taken) :], filled + len(taken)
+            if filled == size:
+                yield batch
+                batch = None
+    if batch is not None:
+        yield batch[:filled]
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items, each made in a thread while the one before is used."""
+    with ThreadPoolExecutor(1, "pixels") as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
