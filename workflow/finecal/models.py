@@ -14,14 +14,20 @@ import safetensors
 import safetensors.torch
 import timm
 import torch
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.models import _hub
 from torch import Tensor, nn
 
 import finecal.toy_model  # noqa: F401 - registers finecal_mlp
 from finecal.artifacts import list_array, whole_file, with_columns, write_table
+from finecal.device import placed
 from finecal.errors import UserError, unknown
 from finecal.heads import CosineHead, with_cosine_head
+from finecal.sources import HUB, read_config
 
 METADATA = "finecal"
+# Arguments of a model that follow from the data set, not from the configuration its weights came with.
+OF_THE_DATA = ("num_classes", "in_chans", "img_size")
 
 
 @dataclass(frozen=True)
@@ -66,24 +72,56 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
     backbone
         `model`, `options`, `image_size` and what concerns the head, as in the plan.
     """
-    config = _config(backbone["model"])
-    mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
-    if channels == 1:
+    name, options = backbone["model"], dict(backbone["options"])
+    if ":" in name:
+        name, given, source = timm_source(name)
+        options = {key: value for key, value in given.items() if key not in OF_THE_DATA} | options
+        mean, std = tuple(source.get("mean", IMAGENET_DEFAULT_MEAN)), tuple(source.get("std", IMAGENET_DEFAULT_STD))
+    else:
+        config = _config(name)
+        mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
+    if channels == 1 and len(mean) == 3:
         mean, std = (float(np.mean(mean)),), (float(np.mean(std)),)
     head_options = {name: backbone[name] for name in ("head", "head_scale", "learn_head_scale") if name in backbone}
     return Architecture(
-        backbone["model"], dict(backbone["options"]), tuple(classes), channels, backbone["image_size"], mean, std,
-        **head_options,
+        name, options, tuple(classes), channels, backbone["image_size"], mean, std, **head_options
     )  # fmt: skip
 
 
-def build(description: Architecture, *, weights: str) -> nn.Module:
+def timm_source(model: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """timm's name, model arguments and preprocessing of `local-dir:FOLDER` or `hf-hub:ORGANISATION/NAME`.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or fetched.
+    """
+    try:
+        source, place = timm.models.parse_model_name(model)
+        if source == "local-dir":
+            read_config(place)
+            config, name, arguments = _hub.load_model_config_from_path(place)
+        else:
+            config, name, arguments = _hub.load_model_config_from_hf(place)
+    except (OSError, RuntimeError, ValueError, KeyError, AssertionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"the configuration of {model!r} could not be read ({reason})", where="backbones",
+            hint="On a machine without network, fetch it before on one with network, into the same cache (HF_HOME)",
+        ) from error  # fmt: skip
+    return name, dict(arguments or {}), config
+
+
+def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any] | None = None) -> nn.Module:
     """Create the timm model; its random weights come from torch's global generator.
 
     Parameters
     ----------
     weights
-        "random", or "hub" to fetch timm's weights for this name (its head is replaced if the classes differ).
+        "random", "hub" to fetch timm's weights for the model's name, or `hf-hub:ORGANISATION/NAME` to fetch those (the
+        head is replaced if the classes differ).
+    overlay
+        Changes to timm's configuration of the weights, which are then those that it names.
 
     Raises
     ------
@@ -95,8 +133,9 @@ def build(description: Architecture, *, weights: str) -> nn.Module:
         options["img_size"] = description.image_size
     try:
         model: nn.Module = timm.create_model(
-            description.model,
-            pretrained=weights == "hub",
+            weights if weights.startswith(HUB) else description.model,
+            pretrained=weights != "random" or overlay is not None,
+            pretrained_cfg_overlay=dict(overlay) if overlay is not None else None,
             num_classes=len(description.classes),
             in_chans=description.channels,
             **options,
@@ -106,7 +145,7 @@ def build(description: Architecture, *, weights: str) -> nn.Module:
             f"timm cannot create {description.model!r} with {options}: {error}", where="backbones"
         ) from error
     except (OSError, RuntimeError) as error:
-        if weights != "hub":
+        if weights == "random":
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -166,7 +205,14 @@ def forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     features (N, D), what the head reads; logits (N, C).
     """
     features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
-    return features, head(model)(features)
+    return features, logits_of(model, features)
+
+
+def logits_of(model: nn.Module, features: Tensor) -> Tensor:
+    """(N, C) float32 of (N, D) features; 16 bits would make logits equal that are not, and γ is found between them."""
+    with torch.autocast(features.device.type, enabled=False):
+        logits: Tensor = head(model)(features.float())
+    return logits
 
 
 def normaliser(description: Architecture, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -207,7 +253,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn
     description = Architecture(**fields)
     model = build(description, weights="random")
     model.load_state_dict(weights)
-    return model.to(device), description
+    return placed(model, torch.device(device)), description
 
 
 def write_head(

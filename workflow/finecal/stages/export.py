@@ -1,0 +1,202 @@
+"""The calibrated classifier of a run to take home: a folder for timm and ONNX Runtime, with a model card."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from PIL import Image
+from timm.data import create_transform, resolve_data_config
+from torch import Tensor
+
+from finecal import exporting, paths, plugins
+from finecal.artifacts import provenance, read_table, with_columns, write_table
+from finecal.augmentation import resize, to_float
+from finecal.calibration import Unlabelled, granted
+from finecal.card import Card, write_card
+from finecal.deployment import deployed
+from finecal.device import choose_device
+from finecal.errors import UserError, unknown
+from finecal.extraction import extract
+from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
+from finecal.logits import read_head, read_split
+from finecal.memory import Room
+from finecal.models import Architecture, load_model, normaliser
+from finecal.paths import RunKey
+from finecal.pixels import ImageFile
+from finecal.plan import Plan
+from finecal.stages import Settings
+from finecal.stages.interpolate import set_between
+
+CHECKED = 256  # test images on which the ways to use the folder are compared
+TOLERANCE = 1e-3  # of the largest logit: what float32 may differ by in another order of summation
+METRICS_READ = pa.schema(
+    [
+        ("classifier", pa.string()),
+        ("calibrator", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
+    ]
+)
+CPU = torch.device("cpu")
+
+
+def export(plan: Plan, run: RunKey, name: str, settings: Settings, *, out: Path | None, force: bool, onnx: bool) -> str:
+    """Write the folder, by default RUN/export/NAME, whole or not at all; say how well it agrees.
+
+    Raises
+    ------
+    UserError
+        If the study has no such calibrator, it reads the test labels (unless `force`), it or the model cannot be
+        exported, `out` holds something else, or the exported classifier's logits are not those of finecal.
+    """
+    uses = plan.calibrators(run)
+    if name not in uses:
+        raise unknown("calibrator", name, uses, where=str(run.folder))
+    reads = calibrator(uses[name])[1]
+    if "test" in reads and not force:
+        raise UserError(
+            f"{name!r} is fitted on the labels of the test samples", where=str(run.folder),
+            why="Its accuracy says nothing about other samples", hint="Export it all the same with --force",
+        )  # fmt: skip
+    if out is not None and out.exists() and not _may_replace(out):
+        raise UserError("there is something else under this name", where=str(out), hint="Give --out a new folder")
+    place = out or Path(paths.EXPORT.format(**run.columns(), calibrator=name))
+    choose_device("cpu", settings.threads)
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+        said = _fill(part, plan, run, name, settings, onnx=onnx)
+        if place.exists():
+            shutil.rmtree(place)
+        part.rename(place)
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror or error})", where=str(place)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return f"{said}\nWritten: {place}"
+
+
+def _may_replace(folder: Path) -> bool:
+    """An empty folder, or an earlier export."""
+    return folder.is_dir() and ((folder / "calibration.json").is_file() or not any(folder.iterdir()))
+
+
+def _fill(folder: Path, plan: Plan, run: RunKey, name: str, settings: Settings, *, onnx: bool) -> str:
+    use = plan.calibrators(run)[name]
+    method, reads, takes = calibrator(use)
+    calibration = run.folder / paths.CALIBRATION
+    state = read_states(read_table(calibration, CALIBRATION_SCHEMA)).get(name, {})
+    fine_tuning, classes = read_split(run.path(paths.SPLIT))
+    head = read_head(run.folder / paths.HEAD, len(classes))
+    model, description = load_model(run.folder / paths.MODEL)
+    pretrained, _ = load_model(run.pretrained_folder / paths.MODEL)
+    form = deployed(method, takes, state, fine_tuning, head)
+    pixels = _test_images(run, settings)
+
+    features, logits = extract(model, description, pixels, CPU, "float32")
+    more: dict[str, Any] = {"features": features, "weights": head}
+    if "pretrained" in takes:
+        more["pretrained"] = extract(pretrained, description, pixels, CPU, "float32")[1]
+    if form["kind"] == "interpolated":  # a model of its own, whose logits are what the calibrator gives
+        set_between(
+            model, pretrained.state_dict(), {k: v.clone() for k, v in model.state_dict().items()}, form["alpha"]
+        )
+        more["interpolated"] = {form["alpha"]: extract(model, description, pixels, CPU, "float32")[1]}
+        form = {"kind": "affine", "scale": np.ones(len(classes)), "shift": np.zeros(len(classes))}
+    samples = granted(Unlabelled(logits.astype(np.float64), more=more), takes)
+    wanted = np.asarray(method.apply(samples, state, fine_tuning), np.float64)
+
+    other = pretrained if form["kind"] == "ensemble" else None
+    form = {"calibrator": name, "reads": sorted(reads), **form, "fine_tuning": fine_tuning, "gamma": state.get("gamma")}
+    folded = exporting.write_model(folder, model, description, form, other)
+    rows, notes = compare(folder, description, pixels, wanted, onnx=onnx)
+    inputs = [run.folder / paths.MODEL, calibration, run.path(paths.SPLIT), run.path(paths.IMAGES)]
+    record = provenance(options=use, inputs=inputs)
+    columns = {**run.columns(), "calibrator": name}
+    write_table(folder / paths.CHECK, with_columns(pa.Table.from_pylist(rows), columns), provenance=record)
+    source = plan.options("prepare", run.dataset)["source"]
+    terms = {"licence": "LICENCE", "citation": "CITATION"}
+    card = Card(
+        run, name, reads, state, description, fine_tuning, folded, rows, record,
+        read_table(run.folder / paths.METRICS, METRICS_READ).to_pylist(),
+        {word: str(plugins.constant("dataset", source, key, "")) for word, key in terms.items()},
+        (folder / exporting.ONNX_FILE).is_file(),
+    )  # fmt: skip
+    write_card(folder / "README.md", card)
+    return "\n".join([*(_said(row) for row in rows), *notes])
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    return (
+        f"{row['compared']:<15} largest difference of a logit {row['max_abs_difference']:.1e}, "
+        f"same prediction for {row['same_prediction']:.1%} of {row['n']} test images"
+    )
+
+
+def _test_images(run: RunKey, settings: Settings) -> np.ndarray:
+    """(N, H, W, channels) uint8: up to CHECKED test images, spread over all of them."""
+    images = ImageFile.open(run.path(paths.IMAGES))
+    tests = np.flatnonzero(images.test)
+    chosen = np.zeros(len(images.labels), dtype=bool)
+    chosen[tests[np.linspace(0, len(tests) - 1, min(CHECKED, len(tests))).astype(int)]] = True
+    loaded = images.load(chosen, CPU, Room(settings.data_memory))
+    parts = [part.numpy() for part in loaded.batches(CHECKED, CPU)]
+    return np.ascontiguousarray(np.concatenate(parts).transpose(0, 2, 3, 1))
+
+
+@torch.inference_mode()
+def compare(
+    folder: Path, description: Architecture, pixels: np.ndarray, wanted: np.ndarray, *, onnx: bool
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Use the folder as its user will, and compare the logits with finecal's: rows of check.parquet, and notes.
+
+    Raises
+    ------
+    UserError
+        If the folder or the ONNX file gives other logits than finecal.
+    """
+    mean, std = normaliser(description, CPU)
+    channels_first = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    prepared = (resize(to_float(channels_first), description.image_size) - mean) / std
+    model = exporting.load_exported(folder)
+    rows = [_row("folder", _in_batches(model, prepared), wanted)]
+    notes = []
+    if missing := exporting.missing_for_onnx() if onnx else []:
+        notes.append(f"No ONNX: {', '.join(missing)} not installed (uv sync --extra export).")
+    elif onnx:
+        path = folder / exporting.ONNX_FILE
+        with torch.inference_mode(False), torch.no_grad():
+            exporting.write_onnx(path, exporting.load_exported(folder), description)
+        rows.append(_row("onnx", exporting.run_onnx(path, prepared.numpy()), wanted))
+    for row in rows:
+        if not row["max_abs_difference"] <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
+            raise UserError(
+                f"the exported classifier ({row['compared']}) is {row['max_abs_difference']:.2g} off finecal's logits",
+                where=folder.name, why="So nothing was written", hint="Please report it; --no-onnx leaves ONNX out",
+            )  # fmt: skip
+    config = resolve_data_config({}, pretrained_cfg=exporting.preprocessing(description))
+    transform = create_transform(**config, is_training=False)
+    pictures = [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in pixels]
+    rows.append(_row("timm_transform", _in_batches(model, torch.stack([transform(one) for one in pictures])), wanted))
+    return rows, notes
+
+
+def _in_batches(model: torch.nn.Module, images: Tensor) -> np.ndarray:
+    return np.concatenate([model(part).numpy() for part in torch.split(images, 64)])
+
+
+def _row(compared: str, found: np.ndarray, wanted: np.ndarray) -> dict[str, Any]:
+    return {
+        "compared": compared,
+        "max_abs_difference": float(np.abs(found - wanted).max()),
+        "same_prediction": float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean()),
+        "n": len(wanted),
+    }

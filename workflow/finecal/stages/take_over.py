@@ -1,0 +1,57 @@
+"""A run that is a checkpoint, fine-tuned elsewhere: model, head, and a history of two rows, before and after."""
+
+from __future__ import annotations
+
+from math import nan
+
+import numpy as np
+import pyarrow as pa
+from torch import nn
+
+from finecal import paths
+from finecal.anatomy import observe_run
+from finecal.artifacts import provenance, with_columns, write_table
+from finecal.checkpoints import take_over as take_over_weights
+from finecal.device import choose_device, used
+from finecal.extraction import extract
+from finecal.logits import read_split
+from finecal.memory import Room
+from finecal.models import head, load_model, save_model, write_head
+from finecal.paths import RunKey
+from finecal.pixels import ImageFile
+from finecal.plan import Plan
+from finecal.sources import weights_files
+from finecal.stages import Settings
+
+
+def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> None:
+    """Write model.safetensors, head.parquet and history.parquet of a run from a checkpoint, as `finetune` does."""
+    spec = plan.options("finetune", run.dataset, run.backbone, run.recipe)
+    device = choose_device(settings.device, settings.threads)
+    pretrained, images_path, split_path = (
+        run.pretrained_folder / paths.MODEL,
+        run.path(paths.IMAGES),
+        run.path(paths.SPLIT),
+    )
+    images = ImageFile.open(images_path)
+    fine_tuning, _ = read_split(split_path)
+    model, description = load_model(pretrained, device)
+    pixels, labels = images.load(images.test, device, Room(settings.data_memory)), images.labels[images.test]
+
+    def row(epoch: int, model: nn.Module) -> dict[str, float]:
+        _, logits = extract(model, description, pixels, device, settings.precision)
+        weights = head(model).weight.detach().float().cpu().numpy()
+        observed = observe_run(logits, labels, fine_tuning, weights)
+        return {"epoch": epoch, "step": epoch, "loss": nan, "lr": nan, "seconds": 0.0, **observed}
+
+    before = row(0, model)
+    tuned = take_over_weights(checkpoint, spec, description, keep_head=True).to(device)
+    rows = [before, row(1, tuned)]
+    inputs = [pretrained, images_path, split_path, *weights_files(checkpoint, f"recipes.{run.recipe}.weights")]
+    record = provenance(options=spec, inputs=inputs, **used(device, settings.precision))
+    columns = run.columns()
+    history = {name: np.array([row[name] for row in rows]) for name in before}
+    table = pa.table({k: v.astype(np.int64 if k in ("epoch", "step") else np.float64) for k, v in history.items()})
+    write_table(run.folder / paths.HISTORY, with_columns(table, columns), provenance=record)
+    write_head(run.folder / paths.HEAD, tuned, images.classes, columns, provenance=record)
+    save_model(run.folder / paths.MODEL, tuned, description, provenance=record)

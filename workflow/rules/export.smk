@@ -1,0 +1,27 @@
+"""The calibrated classifier of a run, for timm and ONNX Runtime."""
+
+
+rule export_model:
+    input:
+        unpack(WORKFLOW.export_inputs),
+    output:
+        config=f"{paths.EXPORT}/config.json",
+        model=f"{paths.EXPORT}/{paths.MODEL}",
+        calibration=f"{paths.EXPORT}/calibration.json",
+        card=f"{paths.EXPORT}/README.md",
+        check=f"{paths.EXPORT}/{paths.CHECK}",
+    log:
+        "logs/export/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}/{calibrator}.log",
+    conda:
+        CONDA
+    threads: WORKFLOW.threads
+    resources:
+        mem_mb=lambda w, attempt: 8000 * attempt,
+        runtime=lambda w, attempt: 30 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("export", w),
+        run=lambda w: WORKFLOW.run_folder(w),
+        study=STUDY,
+    shell:
+        "exec finecal export {params.run} --calibrator {wildcards.calibrator} {params.study} "
+        "--threads {threads} > {log} 2>&1"
