@@ -14,6 +14,8 @@ from finecal.composition import study_names
 from finecal.plan import Plan
 
 SMALL = [name for name in study_names() if name.startswith("small/")]
+# Those of public data sets run in test_real_data.py, on miniatures.
+LOCAL = [name for name in SMALL if not Plan([name]).needs_network]
 STUDIES = [name for name in study_names() if "/" not in name]
 # Figure or table → the study that shows it.
 OF_AXIS = {"class_size": "class_size", "optimizers": "optimisers", "heads": "heads", "backbones": "backbones"}
@@ -43,11 +45,18 @@ def test_a_figure_without_its_axis_names_the_study(folder: Project, figure: str,
     assert f"results/figures/{figure}.svg" in drawn
 
 
+def test_the_paper_whatever_is_selected(folder: Project) -> None:
+    planned = folder.planned("reproduce_paper", "--config", "studies=digits")
+    assert "resources/office_home/Art.tgz" in planned["download_file"]
+    assert {"results/toy/images/source.parquet", "results/imagenet_r/images/r.parquet"} <= planned["prepare_domain"]
+    assert not any("/digits/" in file for files in planned.values() for file in files)
+
+
 @pytest.mark.slow
 def test_all_small_studies_run_together(folder: Project) -> None:
     """They share what they have in common, and the page shows the figures of all axes."""
-    folder.snakemake("--cores", "2", "--config", f"studies=[{','.join(SMALL)}]")
-    plan = Plan(SMALL)
+    folder.snakemake("--cores", "2", "--config", f"studies=[{','.join(LOCAL)}]")
+    plan = Plan(LOCAL)
     assert plan.axes() == set(axes.MEANING)
     coordinates = ["dataset", "task", "backbone", "recipe", "split", "seed"]
     metrics = pq.read_table(folder.path("results/tables/metrics.parquet"), columns=coordinates)
