@@ -63,16 +63,19 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 MinJobAge=300
-GresTypes=gpu
+GresTypes=gpu,shard
 # More than there is, so that what the rules ask for by default fits.
 SlurmdParameters=config_overrides
-NodeName=n[1-2] NodeAddr=127.0.0.1 NodeHostname={host} Port=[16821-16822] CPUs=2 RealMemory=100000 Gres=gpu:1
+NodeName=n[1-2] NodeAddr=127.0.0.1 NodeHostname={host} Port=[16821-16822] CPUs=4 RealMemory=100000 Gres=gpu:1,shard:4
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=short Nodes=ALL MaxTime=30 State=UP
 """
 GRES_CONF = """\
 {mark}
 NodeName=n1 Name=gpu File=/dev/null
+NodeName=n1 Name=shard Count=4
 NodeName=n2 Name=gpu File=/dev/zero
+NodeName=n2 Name=shard Count=4
 """
 
 
@@ -110,7 +113,9 @@ class Cluster:
     def start_node(self, node: str) -> None:
         """Start a node's daemon and wait until it takes jobs."""
         _call("slurmd", "-N", node)
-        wait_until(lambda: slurm("sinfo", "-hN", "-n", node, "-o", "%t") == "idle", 30, f"{node} to be idle")
+        # One line for each partition.
+        states = ("sinfo", "-hN", "-n", node, "-o", "%t")
+        wait_until(lambda: set(slurm(*states).split()) == {"idle"}, 30, f"{node} to be idle")
 
     def kill_node(self, node: str) -> None:
         """As if the node lost its power: its daemon and every process of its jobs die at once."""
@@ -316,7 +321,8 @@ def copy_sources(target: Path) -> Path:
             shutil.copytree(REPOSITORY / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(REPOSITORY / name, target / name)
-    shutil.copyfile(Path(__file__).with_name("paced.py"), target / "workflow/finecal/recipes/paced.py")
+    for recipe in ("paced", "breaking"):
+        shutil.copyfile(Path(__file__).with_name(f"{recipe}.py"), target / f"workflow/finecal/recipes/{recipe}.py")
     return target
 
 

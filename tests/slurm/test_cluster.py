@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mini_cluster import STUDY, TINY, Cluster, Project, run_folder
+from mini_cluster import REPOSITORY, STUDY, TINY, Cluster, Project, run_folder, slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 METRICS = f"{run_folder('short')}/metrics.parquet"
@@ -35,7 +35,7 @@ def test_named_targets_and_partial_reruns(project: Project, undisturbed: Callabl
     project.path(METRICS).unlink()
 
     said = project.run("table1", "figure2")
-    assert "group job score" in said.lower()
+    assert re.search(r"^SLURM job \d+ takes 1 of evaluate_run: ", said, re.MULTILINE)
     assert project.path("results/tables/main.md").is_file()
     assert project.path("results/figures/curve.svg").is_file()
     assert pq.read_table(project.path(METRICS)).equals(pq.read_table(undisturbed("short").path(METRICS)))
@@ -48,9 +48,16 @@ def test_named_targets_and_partial_reruns(project: Project, undisturbed: Callabl
     assert set(re.findall(r"^\s*rule (\w+):$", alone, re.MULTILINE)) == {"evaluate_run"}
 
 
+def test_the_jobs_of_the_paper_are_told_of_its_studies(project: Project) -> None:
+    """Whatever config.yaml selects. Of the jobs, those that need no network."""
+    project.run("reproduce_paper", "--omit-from", "download_file", "pretrain_model")
+    assert project.path("results/toy/images/similar.parquet").is_file()
+    assert project.path("results/toy/splits/ab.parquet").is_file()
+
+
 def test_unknown_partition(project: Project) -> None:
     said = message(project.run(METRICS, "--default-resources", "slurm_partition=gpuu", status=2))
-    assert "unknown partition 'gpuu'. Known, closest first: gpu." in said
+    assert "unknown partition 'gpuu'. Known, closest first: gpu, short." in said
     assert "profiles/slurm" in said
     assert not project.jobs()
     assert not list(project.path(".snakemake/locks").glob("*.lock"))
@@ -98,3 +105,56 @@ def test_a_node_without_a_visible_gpu(project: Project, cluster: Cluster) -> Non
     said = message(project.run(f"{run_folder('short')}/model.safetensors", "--retries", "0", status=1))
     assert "device is 'cuda', but no GPU is visible to this job" in said
     assert "gpu=1" in project.log.read_text()
+
+
+SHORT_PARTITION = ("--default-resources", "slurm_partition=short", "mem_mb=4000", "runtime=10")
+
+
+def test_more_time_than_the_partition_grants(project: Project) -> None:
+    """The partition `short` grants 30 minutes, the rule asks for 120: known before the first job."""
+    said = message(project.run(METRICS, *SHORT_PARTITION, status=2))
+    assert (
+        "jobs ask for more minutes than their partition grants, 30: extract_logits for 60, finetune_model for" in said
+    )
+    assert "`--set-resources extract_logits:runtime=30 finetune_model:runtime=30`" in said
+    assert not project.jobs()
+
+
+def test_time_that_grows_stays_within_the_partition(project: Project) -> None:
+    """The second try would ask for 40 minutes."""
+    model = f"{run_folder('short')}/model.safetensors"
+    options = ["--set-resources", "finetune_model:runtime=20 * attempt", "finetune_model:mem_mb=150 * attempt ** 4"]
+    said = project.run(model, *SHORT_PARTITION, *options, "--slurm-keep-successful-logs")
+    assert said.count("Trying to restart job") == 1
+    assert "finetune_model: 40 minutes are more than the partition grants; asking for 30." in said
+    first, second = re.findall(r"has been submitted with SLURM jobid (\d+)", said)
+    limits = [slurm("squeue", "-h", "--states=all", "-j", job, "-o", "%l") for job in (first, second)]
+    assert limits == ["20:00", "30:00"]
+
+
+def test_stages_and_batches(project: Project, undisturbed: Callable[[str], Project]) -> None:
+    """`finetuned` stops after fine-tuning; `--batch` plans a part of the runs, and the last one the rest."""
+    study = {**TINY, "recipes": {"short": TINY["recipes"]["short"]}, "seeds": [0, 1]}
+    project.path(STUDY).write_text(yaml.safe_dump(study, sort_keys=False))
+    said = project.run("finetuned")
+    assert len(re.findall(r"^\s*rule finetune_model:$", said, re.MULTILINE)) == 2
+    assert not re.search(r"rule (extract_logits|fit_calibrators):", said)
+    assert len(list(project.path("results").rglob("short/half/seed*/model.safetensors"))) == 2
+
+    project.run("table1", "--batch", "aggregate_runs=1/2")
+    metrics = [project.path(f"{run_folder('short')[:-1]}{seed}/metrics.parquet") for seed in (0, 1)]
+    assert sum(file.is_file() for file in metrics) == 1
+    assert not project.path("results/tables").exists()
+    project.run("table1", "--batch", "aggregate_runs=2/2")
+    assert all(file.is_file() for file in metrics)
+    assert project.path("results/tables/main.md").is_file()
+    assert pq.read_table(metrics[0]).equals(pq.read_table(undisturbed("short").path(METRICS)))
+
+
+def test_the_benchmark_of_groups(project: Project, cluster: Cluster) -> None:
+    """It runs and counts the SLURM jobs. How long anything takes is no reason to fail."""
+    command = [sys.executable, REPOSITORY / "benchmarks/groups.py", "--quick"]
+    done = subprocess.run(command, env=project.environment(), capture_output=True, text=True, timeout=900, check=False)
+    assert not done.returncode, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in done.stdout.splitlines()[4:]]
+    assert rows == [["every job alone", "4"], ["up to 1", "4"], ["up to 2", "2"]]

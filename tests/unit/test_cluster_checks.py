@@ -11,9 +11,15 @@ import pytest
 
 from finecal import cluster
 from finecal.errors import UserError
+from finecal.scratch import filesystem
 from finecal.state import Signals
 
 Program = Callable[[str, str], None]
+
+
+@pytest.fixture(autouse=True)
+def forget_partitions() -> None:
+    cluster.partition_limits.cache_clear()
 
 
 @pytest.fixture
@@ -60,8 +66,8 @@ def test_only_the_jobs_of_a_folder_are_its_jobs(program: Program, tmp_path: Path
 
 
 def test_the_file_system_of_a_folder(tmp_path: Path) -> None:
-    assert cluster._filesystem(Path("/proc/self")) == "proc"
-    assert cluster._filesystem(tmp_path) != "proc"
+    assert filesystem(Path("/proc/self")) == "proc"
+    assert filesystem(tmp_path) != "proc"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGURG, signal.SIGUSR1])
@@ -72,3 +78,39 @@ def test_a_warning_is_noted(number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
         assert signals.received == number
     assert signal.getsignal(number) == before
+
+
+SINFO = "printf 'gpu*|1-00:00:00\\nshort|30:00\\nlong|infinite\\n'"
+
+
+@pytest.fixture
+def limits(program: Program) -> None:
+    program("sinfo", SINFO)
+
+
+@pytest.mark.usefixtures("limits")
+def test_what_partitions_grant(program: Program) -> None:
+    assert [cluster.longest(name) for name in (None, "gpu", "short", "long", "other")] == [1440, 1440, 30, None, None]
+    assert [cluster.longest(names) for names in ("short,gpu", "short,long")] == [1440, None]
+    program("sinfo", "exit 1")  # asked once
+    assert cluster.longest("short") == 30
+    cluster.partition_limits.cache_clear()
+    assert cluster.longest("short") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("30:00", 30), ("1:05:00", 65), ("2-00:00:00", 2880), ("infinite", None), ("n/a", None)]
+)
+def test_minutes_of_a_limit(text: str, expected: int | None) -> None:
+    assert cluster.minutes(text) == expected
+
+
+@pytest.mark.usefixtures("limits")
+def test_jobs_that_ask_for_more_time_than_there_is() -> None:
+    fits = [cluster.Asked("a", "short", 30), cluster.Asked("b", "long", 9999), cluster.Asked("c", None, None)]
+    cluster.check_time(fits)
+    with pytest.raises(UserError) as error:
+        cluster.check_time([*fits, cluster.Asked("d", "short", 31), cluster.Asked("e", None, 1441)])
+    assert "more minutes than their partition grants" in str(error.value)
+    assert "d for 31" in str(error.value)
+    assert "`--set-resources d:runtime=30 e:runtime=1440`" in str(error.value)

@@ -14,8 +14,8 @@ import yaml
 from finecal import artifacts, device, paths
 from finecal.columns import COLUMNS
 from finecal.composition import STUDIES
-from finecal.cost import measured_jobs
 from finecal.errors import UserError
+from finecal.jobs import measured_jobs
 from finecal.plan import Plan
 from finecal.stages.cost import cost, read_measurement
 
@@ -103,10 +103,10 @@ def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_memory_is_noted_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert device.used(torch.device("cpu")) == {"device": "cpu"}
+    assert device.used(torch.device("cpu")) == {"device": "cpu", "precision": "float32"}
     assert "peak_gpu_memory_mib" not in artifacts.provenance(options={}, **device.used(torch.device("cpu")))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GPU 1")
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 3 * 2**19)
-    noted = device.used(torch.device("cuda"))
-    assert noted == {"device": "GPU 1", "peak_gpu_memory_mib": 1.5}
+    noted = device.used(torch.device("cuda"), "bfloat16")
+    assert noted == {"device": "GPU 1", "precision": "bfloat16", "peak_gpu_memory_mib": 1.5}
     assert artifacts.provenance(options={}, **noted).items() >= noted.items()

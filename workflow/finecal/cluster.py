@@ -8,14 +8,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from finecal.errors import UserError, unknown
 from finecal.lock import others_at_work
+from finecal.scratch import IN_MEMORY, filesystem
 
 SNAKEMAKE = Path(".snakemake")
 LOGS = SNAKEMAKE / "slurm_logs"  # where the SLURM executor has its logs; by it a folder's jobs are known
 SECONDS_TO_END = 180  # SLURM gives a cancelled job half a minute by default, sites give more
+
+
+class Asked(NamedTuple):
+    """What jobs of a rule ask SLURM for: a partition by name or None, minutes or None."""
+
+    rule: str
+    partition: str | None
+    minutes: int | None
 
 
 def status_command() -> str:
@@ -30,9 +41,11 @@ def status_command() -> str:
     return "sacct" if re.search(r"^AccountingStorageType\s*=\s*accounting_storage/slurmdbd", config, re.M) else "squeue"
 
 
-def prepare(partitions: Iterable[str]) -> None:
+def prepare(asked: Iterable[Asked]) -> None:
     """Before the first job: what would make every job fail is an error, what a dead Snakemake has left is ended."""
-    check_slurm(partitions)
+    asked = set(asked)
+    check_slurm({job.partition for job in asked if job.partition})
+    check_time(asked)
     if others := others_at_work():
         if _jobs_of(Path.cwd()):
             _say(f"the jobs on the cluster may be those of {others}, so they are left alone")
@@ -97,20 +110,86 @@ def check_slurm(partitions: Iterable[str]) -> None:
             hint="Start on a login node of the cluster, or load its module first (often `module load slurm`)",
         )  # fmt: skip
     try:
-        known = _output("sinfo", "--noheader", "--format=%R").split()
+        known = [name for name in partition_limits() if name]
     except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
         raise UserError(
             f"SLURM does not answer: {reason}", where=where, hint="`sinfo` must work here; then start again"
         ) from error
-    for partition in partitions:
+    for partition in (name for several in partitions for name in several.split(",")):
         if partition not in known:
             error_ = unknown("partition", partition, known, where=f"{where}: slurm_partition")
             raise UserError(
                 error_.what, where=error_.where, why=error_.why, hint="Leave it out to use the default partition"
             )
-    if (kind := _filesystem(Path.cwd())) in ("tmpfs", "ramfs"):
+    if (kind := filesystem(Path.cwd())) in IN_MEMORY:
         raise _invisible(Path.cwd(), f"It lies in this machine's memory ({kind})")
+
+
+def check_time(asked: Iterable[Asked]) -> None:
+    """Find out which jobs would wait for ever because they ask for more time than their partition grants any job.
+
+    Raises
+    ------
+    UserError
+        If there are such jobs. Only the first try counts: the limits of later ones are cut to what is granted.
+    """
+    too_long = sorted({(job.rule, job.minutes, limit) for job in asked if (limit := _too_long(job)) is not None})
+    if too_long:
+        rules = ", ".join(f"{rule} for {minutes}" for rule, minutes, _ in too_long)
+        options = " ".join(f"{rule}:runtime={limit}" for rule, _, limit in too_long)
+        raise UserError(
+            f"jobs ask for more minutes than their partition grants, {max(limit for *_, limit in too_long)}: {rules}",
+            where="profiles/slurm", why="SLURM would let them wait for ever",
+            hint=f"Choose another partition, or say `--set-resources {options}`: a training that does not end in time "
+            "goes on from its state at the next try",
+        )  # fmt: skip
+
+
+def _too_long(job: Asked) -> int | None:
+    limit = longest(job.partition)
+    return limit if limit is not None and (job.minutes or 0) > limit else None
+
+
+def longest(partition: str | None) -> int | None:
+    """Minutes that a partition (or the most generous of "a,b", or the default one) grants a job at most.
+
+    None for no limit, an unknown partition, or where SLURM does not answer.
+    """
+    try:
+        limits = partition_limits()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    granted = [limits.get(name) for name in (partition or "").split(",")]
+    return None if None in granted else max(limit for limit in granted if limit is not None)
+
+
+@cache
+def partition_limits() -> dict[str, int | None]:
+    """Name of each partition → minutes that it grants at most, None for no limit; the default one also as "".
+
+    SLURM is asked once.
+    """
+    found: dict[str, int | None] = {}
+    for line in _output("sinfo", "--noheader", "--format=%P|%l").splitlines():
+        name, _, limit = line.strip().partition("|")
+        found[name.removesuffix("*")] = minutes(limit)
+        if name.endswith("*"):
+            found[""] = minutes(limit)
+    return found
+
+
+def minutes(limit: str) -> int | None:
+    """Whole minutes of a time as SLURM writes it, [days-][hours:]minutes:seconds; None for `infinite` and the like.
+
+    >>> minutes("1-02:30:00"), minutes("30:00"), minutes("infinite")
+    (1590, 30, None)
+    """
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit)
+    if match is None:
+        return None
+    days, hours, rest, _ = (int(part or 0) for part in match.groups())
+    return (24 * days + hours) * 60 + rest
 
 
 def _invisible(folder: Path, why: str) -> UserError:
@@ -122,20 +201,6 @@ def _invisible(folder: Path, why: str) -> UserError:
 
 def _say(message: object) -> None:
     print(f"finecal: {message}", file=sys.stderr, flush=True)
-
-
-def _filesystem(folder: Path) -> str:
-    """The type of the file system that a folder lies on; empty where there is no /proc."""
-    best, kind = "", ""
-    try:
-        lines = Path("/proc/mounts").read_text().splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        _, place, found, *_ = line.split()
-        if folder.is_relative_to(place) and len(place) >= len(best):
-            best, kind = place, found
-    return kind
 
 
 def _jobs_of(folder: Path) -> list[str]:

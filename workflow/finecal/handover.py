@@ -19,13 +19,14 @@ from finecal.code import digests
 from finecal.errors import UserError
 
 
-def leave(folder: Path, table: pa.Table, *, model: Path, images: Path, device: str) -> None:
+def leave(folder: Path, table: pa.Table, *, model: Path, images: Path, device: str, precision: str) -> None:
     """Leave the logits of the run in `folder`, whose model has just been written."""
-    write_table(_place(folder), table, provenance=provenance(options=_belongs_to(model, images), device=device))
+    record = provenance(options=_belongs_to(model, images), device=device, precision=precision)
+    write_table(_place(folder), table, provenance=record)
 
 
 def take(folder: Path, *, model: Path, images: Path) -> tuple[pa.Table, dict[str, Any]] | None:
-    """The logits that were left for this run and, for provenance, their device; None if they do not fit.
+    """The logits that were left for this run and, for provenance, their device and precision; None if they do not fit.
 
     The memory they took there belongs to the job that left them.
     """
@@ -33,7 +34,8 @@ def take(folder: Path, *, model: Path, images: Path) -> tuple[pa.Table, dict[str
         record: dict[str, Any] = read_metadata(_place(folder))
         if record.get("options") != _belongs_to(model, images):
             return None
-        return read_table(_place(folder)).replace_schema_metadata(None), {"device": record["device"]}
+        where = {name: record[name] for name in ("device", "precision")}
+        return read_table(_place(folder)).replace_schema_metadata(None), where
     except UserError:  # nothing was left, or the file is damaged
         return None
 

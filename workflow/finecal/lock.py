@@ -61,6 +61,18 @@ def others_at_work() -> str:
     return f"a Snakemake on {' and '.join(hosts)}" if hosts else ""
 
 
+def at_work() -> list[str]:
+    """Who is at work in this directory, as far as files tell: a living process of this host, or another host."""
+    own = STATE / f"at_work.{socket.gethostname()}"
+    found = [f"on {file.name.removeprefix('at_work.')}" for file in _elsewhere(own)]
+    try:
+        number = int(own.read_text("utf-8").removeprefix("process "))
+        os.kill(number, 0)
+    except (OSError, ValueError):  # never one here, the last one has ended, or it was killed
+        return found
+    return [f"process {number}", *found]
+
+
 def _elsewhere(own: Path) -> list[Path]:
     return sorted(other for other in STATE.glob("at_work.*") if other != own and other.stat().st_size)
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import provenance, read_metadata, write_table
-from finecal.cost import COORDINATES, MeasuredJob, measured_jobs
 from finecal.errors import UserError
+from finecal.jobs import COORDINATES, Job, measured_jobs
 from finecal.plan import Plan
 
 # Column of the table → column of Snakemake's benchmark file, whose MB are 2**20 bytes.
@@ -32,16 +32,17 @@ def cost(plan: Plan) -> None:
     """Write results/tables/cost.parquet: one row for each job of the selected studies that is measured."""
     jobs = measured_jobs(plan)
     table = pa.Table.from_pylist([row(job) for job in jobs], SCHEMA)
-    there = [job.measurement for job in jobs if job.measurement.is_file()]
+    there = [job.measurement for job in jobs if job.measurement and job.measurement.is_file()]
     record = provenance(options={"studies": list(plan.names)}, inputs=there)
     write_table(f"{paths.TABLE.format(table='cost')}.parquet", table, provenance=record)
 
 
-def row(job: MeasuredJob) -> dict[str, Any]:
+def row(job: Job) -> dict[str, Any]:
     """A job's row; coordinates that it does not have are missing, what was not measured is NaN."""
     record = read_metadata(job.result)
     noted = {"device": record.get("device"), "peak_gpu_memory_mib": record.get("peak_gpu_memory_mib", NAN)}
-    return {"stage": job.stage, **job.coordinates, **noted, **read_measurement(job.measurement)}
+    measured = dict.fromkeys(MEASURES, NAN) if job.measurement is None else read_measurement(job.measurement)
+    return {"stage": job.stage, **job.coordinates, **noted, **measured}
 
 
 def read_measurement(path: Path) -> dict[str, float]:

@@ -1,0 +1,128 @@
+"""Several trainings on one GPU: in one SLURM job each, or each with a part of the GPU where the site divides it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from mini_cluster import GPU, STUDY, TASK, TINY, Project, slurm, wait_until
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+SEEDS = (0, 1)
+SHARING = ("--config", "runs_per_gpu=4")
+
+
+def study(**recipes: dict[str, Any]) -> dict[str, Any]:
+    return {**TINY, "recipes": recipes, "seeds": list(SEEDS)}
+
+
+def runs(recipe: str) -> list[str]:
+    return [f"{TASK}/{recipe}/half/seed{seed}" for seed in SEEDS]
+
+
+def models(*recipes: str) -> list[str]:
+    return [f"{run}/model.safetensors" for recipe in recipes for run in runs(recipe)]
+
+
+def shared_jobs(said: str, rule: str = "finetune_model") -> list[int]:
+    """The number of members of each SLURM job that took jobs of a rule, in the order of submission."""
+    return [int(found[1]) for found in re.finditer(rf"^SLURM job \d+ takes (\d+) of {rule}:", said, re.MULTILINE)]
+
+
+@contextmanager
+def watched(project: Project, rule: str) -> Iterator[list[str]]:
+    """What SLURM says of the project's jobs of a rule while they run."""
+    seen, ended = [], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.3):
+            for job in project.jobs(rule, "--state", "RUNNING"):
+                seen.append(slurm("scontrol", "show", "job", "--details", job))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def test_one_fails_and_the_others_do_not_mind(project: Project, undisturbed: Callable[[str], Project]) -> None:
+    """The failed ones alone are tried again, and what needs the others goes on in the meantime."""
+    recipes = {"short": TINY["recipes"]["short"], "breaking": {"recipe": "breaking", "training": {"epochs": 6}}}
+    project.path(STUDY).write_text(yaml.safe_dump(study(**recipes)))
+    project.path("broken").touch()
+    metrics = [f"{run}/metrics.parquet" for run in runs("short")]
+    failed = [f"{run}/metrics.parquet" for run in runs("breaking")]
+    wanted = [*metrics, *failed, "--set-resources", GPU, *SHARING, "--retries", "1"]
+    with watched(project, "finetune_model") as seen:
+        said = project.run(*wanted, status=1)
+
+    # Two short and two breaking ones, then the breaking ones again.
+    assert shared_jobs(said) == [4, 2]
+    assert any("NumCPUs=4" in job and "gpu:1" in job for job in seen), seen[:1]
+    assert "broken: something is broken." in said  # the log of the member, on the screen
+    assert shared_jobs(said, "evaluate_run") == [2]
+    assert all(project.path(file).is_file() for file in metrics)
+    assert not any(project.path(file).exists() for file in [*models("breaking"), *failed])
+    expected = undisturbed("short").path(metrics[0])
+    assert pq.read_table(project.path(metrics[0])).equals(pq.read_table(expected))
+
+    project.path("broken").unlink()
+    again = project.run(*wanted)[len(said) :]
+    assert shared_jobs(again) == [2]
+    assert all(project.path(file).is_file() for file in failed)
+    rules = Counter(re.findall(r"^\s*rule (\w+):$", again, re.MULTILINE))
+    assert rules == dict.fromkeys(("finetune_model", "extract_logits", "fit_calibrators", "evaluate_run"), 2)
+
+
+def tensors(model: Path) -> bytes:
+    """A file of weights without its header, which names the recipe."""
+    content = model.read_bytes()
+    return content[8 + int.from_bytes(content[:8], "little") :]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("event", ["warning", "requeue", "scancel"])
+def test_an_interruption_reaches_all(project: Project, undisturbed: Callable[[str], Project], event: str) -> None:
+    """The warning before the time limit, a preemption's requeue, an scancel: all save their state and go on from it."""
+    project.path(STUDY).write_text(yaml.safe_dump(study(short={**TINY["recipes"]["short"], "recipe": "paced"})))
+    environment = {"PACE": "0.1"}
+    running = project.start(*models("short"), "--set-resources", GPU, *SHARING, environment=environment)
+    states = [project.path(run.replace("results", "state", 1)) / "state.pt" for run in runs("short")]
+    wait_until(lambda: all(state.exists() for state in states), 120, "both to have saved their state")
+    (job,) = project.jobs("finetune_model")
+    command = {"warning": ["scancel", "--signal=URG"], "requeue": ["scontrol", "requeue"], "scancel": ["scancel"]}
+    slurm(*command[event], job)
+    said = project.finish(running)
+    assert shared_jobs(said) == ([2] if event == "requeue" else [2, 2])
+    assert said.count("Trying to restart job") == (0 if event == "requeue" else 2)
+    for run, model in zip(runs("short"), models("short"), strict=True):
+        log = project.path(run.replace("results", "logs/finetune") + ".log").read_text()
+        assert re.search(r"going on from step \d+", log), log
+        assert project.path(model).is_file()
+    assert tensors(project.path(models("short")[0])) == tensors(undisturbed("short").path(models("short")[0]))
+    assert not any(state.parent.exists() for state in states)
+
+
+def test_parts_of_a_gpu(project: Project) -> None:
+    """Where the site divides its GPUs, each run is a job with a part, and they run at the same time on one."""
+    project.path(STUDY).write_text(yaml.safe_dump(study(short={**TINY["recipes"]["short"], "recipe": "paced"})))
+    parts = ["--default-resources", "gpu_share=shard:1", "slurm_partition=gpu", "gpu_partition=short", "mem_mb=4000"]
+    options = ["--set-resources", GPU, "finetune_model:runtime=20", *SHARING, *parts]
+    with watched(project, "finetune_model") as seen:
+        said = project.run(*models("short"), *options, environment={"PACE": "0.03"})
+    assert shared_jobs(said) == [1, 1]
+    numbers = {found[1] for job in seen if (found := re.search(r"JobId=(\d+)", job))}
+    assert len(numbers) == 2
+    assert all("shard:1" in job and "gpu:1" not in job for job in seen), seen[0]
+    assert all("Partition=short" in job for job in seen), seen[0]

@@ -1,0 +1,175 @@
+"""Members of a SLURM job: started by the launcher, put together by the executor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from finecal import launcher
+from finecal.packs import combined, packs, partition, room, send
+from finecal.settings import parse_settings
+from finecal.workflow import Workflow
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "finecal.launcher", str(folder), *options], start_new_session=True)
+
+
+def scripts(folder: Path, *texts: str) -> list[Path]:
+    made = [folder / f"{place}.sh" for place in range(len(texts))]
+    for script, text in zip(made, texts, strict=True):
+        script.write_text(text)
+    return made
+
+
+def test_a_member_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
+    made = scripts(tmp_path, "sleep 1; echo done", "echo broken >&2; exit 3", "kill -KILL $$")
+    assert start(tmp_path).wait(30) == 0
+    assert [launcher.read_status(script) for script in made] == [0, 3, -signal.SIGKILL]
+    assert [script.with_suffix(".log").read_text() for script in made] == ["done\n", "broken\n", ""]
+
+
+@pytest.mark.parametrize("options", [[], [launcher.IN_TURN]])
+def test_side_by_side_or_in_turn(tmp_path: Path, options: list[str]) -> None:
+    """Each notes how many are at work when it begins."""
+    note = f"cd {tmp_path}; touch working$$; sleep 0.5; ls | grep -c working; sleep 1; rm working$$; exit 3"
+    made = scripts(tmp_path, note, note)
+    assert start(tmp_path, *options).wait(30) == 0
+    assert [launcher.read_status(script) for script in made] == [3, 3]
+    at_work = [script.with_suffix(".log").read_text().strip() for script in made]
+    assert at_work == (["1", "1"] if options else ["2", "2"])
+
+
+def test_who_waits_for_its_turn_does_not_start_after_the_end(tmp_path: Path) -> None:
+    made = scripts(tmp_path, f"trap : TERM; touch {tmp_path}/ready; sleep 60; exit 0", f"touch {tmp_path}/second")
+    process = start(tmp_path, launcher.IN_TURN)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert [launcher.read_status(script) for script in made] == [0, None]
+    assert not (tmp_path / "second").exists()
+
+
+def test_members_with_a_status_do_not_run_again(tmp_path: Path) -> None:
+    """As when SLURM starts the job again after the loss of its node."""
+    made = scripts(tmp_path, "touch first", "touch second")
+    launcher.status_file(made[0]).write_text("0")
+    assert subprocess.run([sys.executable, "-m", "finecal.launcher", "."], cwd=tmp_path, check=False).returncode == 0
+    assert not (tmp_path / "first").exists()
+    assert (tmp_path / "second").exists()
+
+
+def test_a_folder_that_the_node_does_not_see(tmp_path: Path) -> None:
+    """Not a success: SLURM is to say that the job has failed."""
+    assert start(tmp_path / "elsewhere").wait(30) == 1
+
+
+def test_who_is_ended_leaves_no_status(tmp_path: Path) -> None:
+    """The launcher waits for what the members make of a SIGTERM; one may have just finished."""
+    finishes = "trap : TERM; touch ready0; sleep 60; exit 0"
+    fails = "trap 'sleep 1; exit 143' TERM; touch ready1; sleep 60"
+    made = scripts(tmp_path, *(text.replace("ready", f"{tmp_path}/ready") for text in (finishes, fails)))
+    process = start(tmp_path)
+    while not all((tmp_path / f"ready{place}").exists() for place in (0, 1)):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert [launcher.read_status(script) for script in made] == [0, None]
+
+
+class _Resources(dict[str, Any]):
+    """By name and by attribute, as Snakemake's."""
+
+    __getattr__ = dict.__getitem__
+    __setattr__ = dict.__setitem__
+
+
+def job(name: str = "finetune_model", backbone: str = "a", **resources: Any) -> SimpleNamespace:
+    resources = {"gpu": 1, "mem_mb": 100, **resources}
+    wildcards = {"backbone": backbone}
+    return SimpleNamespace(name=name, threads=2, wildcards_dict=wildcards, resources=resources, is_group=lambda: False)
+
+
+def light(**resources: Any) -> SimpleNamespace:
+    return job("evaluate_run", gpu=0, in_turn=10, **resources)
+
+
+def test_how_many_a_slurm_job_takes() -> None:
+    assert [room(job(), runs) for runs in (1, 4)] == [0, 4]
+    assert room(job(gpu_share="shard:1"), 4) == 1
+    assert room(job(gpu_share="shard:1"), 1) == 0
+    assert room(job(gpu=0), 4) == 0
+    assert room(light(), 1) == room(light(gpu_share="shard:1"), 4) == 10
+    assert room(job("evaluate_run", gpu=0, in_turn=0), 4) == 0
+    assert room(SimpleNamespace(is_group=lambda: True), 4) == 0
+
+
+def test_only_alike_jobs_share_and_evenly() -> None:
+    assert [len(pack) for pack in packs([job() for _ in range(9)], 4)] == [3, 3, 3]
+    mixed = [job(), job(backbone="b"), job("extract_logits"), job(slurm_partition="other"), job()]
+    assert sorted(map(len, packs(mixed, 4))) == [1, 1, 1, 2]
+    assert [len(pack) for pack in packs([job(gpu_share="shard:1") for _ in range(3)], 4)] == [1, 1, 1]
+    lights = [light() for _ in range(11)]
+    lights[0].wildcards_dict["backbone"] = "b"
+    assert [len(pack) for pack in packs(lights, 1)] == [6, 5]
+
+
+def test_what_members_ask_for_together() -> None:
+    together = combined([job(runtime=10, gpu_model="a100"), job(runtime=30, mem_mb=300, gpu_model="a100")])
+    assert together.threads == 4
+    assert together.resources == {"gpu": 1, "mem_mb": 400, "runtime": 30, "gpu_model": "a100"}
+    part = combined([job(gpu_share="shard:1", gpu_model="a100")])
+    assert part.resources == {"mem_mb": 100, "gres": "shard:1"}
+    assert part.resources.gres == "shard:1"
+    in_turn = combined([light(runtime=10, gpu_share="shard:1"), light(runtime=5, mem_mb=300)])
+    assert in_turn.threads == 2
+    assert in_turn.resources == {"gpu": 0, "mem_mb": 300, "runtime": 15, "in_turn": 10}
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "many"])
+def test_runs_per_gpu_is_a_number_of_runs(value: object) -> None:
+    with pytest.raises(Exception, match=r"config.yaml: runs_per_gpu: .*"):
+        parse_settings({"studies": ["digits"], "runs_per_gpu": value})
+
+
+def test_percent_of_this_machines_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for profile in ("default", "slurm"):
+        content = yaml.safe_load((REPOSITORY / f"profiles/{profile}/profile.yaml").read_text())
+        assert content["resources"] == ["gpu_percent=100"]
+    for runs in (1, 3, 7, 100):
+        workflow = Workflow({"studies": ["small/digits"], "device": "cuda", "runs_per_gpu": runs})
+        share = workflow.gpu_percent(workflow.gpus(on_cluster=False))
+        assert 100 // share >= runs
+    assert workflow.gpu_percent(0) == 0
+
+
+def test_every_job_with_a_gpu_takes_its_part() -> None:
+    for file in (REPOSITORY / "workflow/rules").glob("*.smk"):
+        text = file.read_text()
+        assert text.count("gpu=GPUS") == text.count("gpu_percent=GPU_PERCENT"), file
+
+
+def test_where_jobs_with_a_gpu_go() -> None:
+    places = {"slurm_partition": "cpu", "gpu_partition": "gpu", "gpu_type": "a100"}
+    with_gpu, without = job(), light()
+    for one in (with_gpu, without):
+        one.resources = _Resources(one.resources | places)
+        send(one)
+    assert [partition(one) for one in (with_gpu, without)] == ["gpu", "cpu"]
+    assert with_gpu.resources.slurm_partition == "gpu"
+    assert with_gpu.resources.gpu_model == "a100"
+    assert without.resources == {"gpu": 0, "mem_mb": 100, "in_turn": 10, **places}
+    assert partition(job(slurm_partition="only")) == "only"

@@ -1,0 +1,132 @@
+"""All jobs of the selected studies: what each makes, where its log is, and where its cost is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from finecal import axes, paths
+from finecal.paths import RunKey
+from finecal.plan import Plan
+
+Coordinates = dict[str, str | int]
+# All coordinates that a measured job can have.
+COORDINATES = ("dataset", "domain", "task", "backbone", "recipe", "split", "seed")
+
+_OF_RUN = "{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log"
+# Stage → the file that its job makes (of several a table, which says what made it) and its log, in the order of the
+# pipeline.
+FILES = {
+    "download": (paths.DOWNLOAD, "logs/download/{module}/{file}.log"),
+    "prepare": (paths.IMAGES, "logs/prepare/{dataset}/{domain}.log"),
+    "split": (paths.SPLIT, "logs/split/{dataset}/{split}.log"),
+    "pretrain": (f"{paths.PRETRAINED}/{paths.HISTORY}", "logs/pretrain/{dataset}/{source}/{backbone}.log"),
+    "class_means": (
+        f"{paths.PRETRAINED}/{paths.CLASS_MEANS}",
+        "logs/extract/{dataset}/{source}/{backbone}/class_means.log",
+    ),
+    "extract_pretrained": (paths.PRETRAINED_LOGITS, "logs/extract/{dataset}/{task}/{backbone}/pretrained.log"),
+    "finetune": (f"{paths.RUN}/{paths.HISTORY}", f"logs/finetune/{_OF_RUN}"),
+    "pcv": (paths.PSEUDO_HISTORY, f"logs/pcv/{_OF_RUN}"),
+    "extract": (f"{paths.RUN}/{paths.LOGITS}", f"logs/extract/{_OF_RUN}"),
+    "interpolate": (paths.INTERPOLATED, f"logs/interpolate/{_OF_RUN}"),
+    "calibrate": (f"{paths.RUN}/{paths.CALIBRATION}", f"logs/calibrate/{_OF_RUN}"),
+    "evaluate": (f"{paths.RUN}/{paths.METRICS}", f"logs/evaluate/{_OF_RUN}"),
+    "similarity": (f"{paths.RUN}/{paths.UPDATE_SIMILARITY}", f"logs/similarity/{_OF_RUN}"),
+    "gamma_data": (f"{paths.RUN}/{paths.GAMMA_DRAWS}", f"logs/gamma_data/{_OF_RUN}"),
+    "embed": (f"{paths.RUN}/{paths.FEATURE_MAP}", f"logs/embed/{_OF_RUN}"),
+    "regions": (f"{paths.RUN}/{paths.DECISION_REGIONS}", f"logs/regions/{_OF_RUN}"),
+    "aggregate": (f"{paths.TABLE}.parquet", "logs/aggregate/{table}.log"),
+    "table": (f"{paths.TABLE}.parquet", "logs/table/{table}.log"),
+    "figure": (f"{paths.FIGURE}.parquet", "logs/figure/{figure}.log"),
+    "report": (paths.REPORT, "logs/report.log"),
+}
+
+
+class Job(NamedTuple):
+    """One job.
+
+    Attributes
+    ----------
+    stage
+        Key of `FILES`.
+    coordinates
+        Its wildcards; of `domain` and `source` the former, as in the table of costs.
+    result
+        The file that shows that the job is done.
+    log
+        What the job says.
+    measurement
+        Snakemake's benchmark file; None for a job that is not measured. It is missing where results were copied
+        without it.
+    """
+
+    stage: str
+    coordinates: Coordinates
+    result: Path
+    log: Path
+    measurement: Path | None
+
+
+def jobs(plan: Plan) -> tuple[Job, ...]:
+    """The jobs of all results that the selected studies have, each once, in the order of the pipeline."""
+    found = {(job.stage, job.result): job for job in _all(plan)}
+    order = {stage: place for place, stage in enumerate(FILES)}
+    return tuple(sorted(found.values(), key=lambda job: order[job.stage]))
+
+
+def measured_jobs(plan: Plan) -> tuple[Job, ...]:
+    """Those whose cost is in the table of costs; their result is a table, whose provenance names the device."""
+    return tuple(job for job in jobs(plan) if job.measurement is not None)
+
+
+def _all(plan: Plan) -> Iterator[Job]:
+    for file in plan.all_downloads():
+        yield _job("download", {"module": file.parent.name, "file": file.name})
+    for dataset, domain in plan.domains():
+        yield _job("prepare", {"dataset": dataset, "domain": domain})
+    for run in plan.trainings:
+        yield from _of_training(plan, run)
+    for run in plan.runs:
+        for stage in ("calibrate", "evaluate", "similarity", "gamma_data"):
+            yield _job(stage, run.columns())
+    for run in plan.first_runs:
+        yield _job("embed", run.columns())
+    for run in plan.runs_in("decision_regions"):
+        yield _job("regions", run.columns())
+    for table in axes.aggregated(plan.axes()):
+        yield _job("aggregate", {"table": table})
+    for kind in ("table", "figure"):
+        for name in axes.applicable(kind, plan.axes()):
+            yield _job(kind, {kind: name})
+    yield _job("report", {})
+
+
+def _of_training(plan: Plan, run: RunKey) -> Iterator[Job]:
+    """A training, what it needs, and what is computed of its model."""
+    dataset: Coordinates = {"dataset": run.dataset}
+    yield _job("split", {**dataset, "split": run.split})
+    split = plan.options("split", run.dataset, run.split)
+    if split["kind"] == "clustered":
+        similar: Coordinates = {**dataset, "domain": split["source"], "backbone": split["backbone"]}
+        yield _job("pretrain", similar)
+        yield _job("class_means", similar)
+    yield _job("pretrain", {**dataset, "domain": run.source, "backbone": run.backbone})
+    yield _job("extract_pretrained", {**dataset, "task": run.task, "backbone": run.backbone})
+    yield _job("finetune", run.columns())
+    yield _job("extract", run.columns())
+    if run.split != paths.ALL_CLASSES:
+        if "pseudo_splits" in plan.reads(run):
+            yield _job("pcv", run.columns())
+        if "interpolated" in plan.takes(run):
+            yield _job("interpolate", run.columns())
+
+
+def _job(stage: str, coordinates: Coordinates) -> Job:
+    patterns = (*FILES[stage], paths.MEASURED.get(stage))
+    filled = {**coordinates, "source": coordinates.get("domain")}
+    result, log, measurement = (Path(pattern.format(**filled)) if pattern else None for pattern in patterns)
+    assert result is not None
+    assert log is not None
+    return Job(stage, coordinates, result, log, measurement)

@@ -1,0 +1,114 @@
+"""How much memory a job may fill with data, and a file for what does not fit."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from finecal.errors import UserError
+
+MIB = 2**20
+# Data may take this part of what is free; the rest is for the model, its gradients and activations.
+PART_FOR_DATA = 0.5
+IN_MEMORY = ("tmpfs", "ramfs")
+MEMORY, OWN_GROUP, GROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+MOUNTS = Path("/proc/self/mounts")
+
+
+class Room:
+    """What a job has left for data.
+
+    Parameters
+    ----------
+    limit
+        MiB of the machine's memory; by default half of what is free to the job.
+    """
+
+    def __init__(self, limit: float | None = None) -> None:
+        self._memory = PART_FOR_DATA * available() if limit is None else limit * MIB
+        self._device: float | None = None
+
+    def place(self, size: int, device: torch.device) -> Literal["device", "memory", "file"]:
+        """Where data of `size` bytes goes that is used on a device; the room it takes is then no more."""
+        if device.type == "cuda":
+            if self._device is None:
+                self._device = PART_FOR_DATA * torch.cuda.mem_get_info(device)[0]
+            if size <= self._device:
+                self._device -= size
+                return "device"
+        if size <= self._memory:
+            self._memory -= size
+            return "memory"
+        return "file"
+
+
+def available() -> int:
+    """Bytes of memory that this process may still take: the machine's, or its control groups' (SLURM, Docker)."""
+    return min([_of_machine(), *_of_groups()])
+
+
+def _of_machine() -> int:
+    for line in MEMORY.read_text().splitlines() if MEMORY.is_file() else ():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _of_groups() -> Iterator[int]:
+    """What the control groups (version 2) that this process lies in leave, of those that have a limit."""
+    try:
+        own = next(line for line in OWN_GROUP.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        return
+    folder = GROUPS / own.removeprefix("0::").strip("/\n")
+    for group in (folder, *folder.parents):
+        try:
+            limit, used = int((group / "memory.max").read_text()), int((group / "memory.current").read_text())
+            lines = (group / "memory.stat").read_text().splitlines()
+        except (OSError, ValueError):  # above the groups, or "max": no limit
+            continue
+        # What is kept of files is given back when it is needed.
+        yield max(0, limit - used + sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file ")))
+
+
+def file_in_scratch(size: int) -> mmap.mmap:
+    """A mapped file of `size` bytes without a name: it is gone when the process is, however that ends.
+
+    It lies in the folder for temporary files ($TMPDIR), or in ./state where that folder is itself in memory.
+
+    Raises
+    ------
+    UserError
+        If the disk has no room for it.
+    """
+    folder = Path(tempfile.gettempdir())
+    if _file_system(folder) in IN_MEMORY:
+        folder = Path("state")
+        folder.mkdir(exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.truncate(size)
+            if hasattr(os, "posix_fallocate"):  # not on macOS; there a full disk ends the job later
+                os.posix_fallocate(file.fileno(), 0, size)
+            return mmap.mmap(file.fileno(), size)
+    except OSError as error:
+        raise UserError(
+            f"the images take {size / 2**30:.1f} GiB, which fit neither into memory nor here "
+            f"({os.strerror(error.errno or 0)})",
+            where=str(folder), hint="Set TMPDIR to a folder on a disk with more space, or ask for more memory",
+        ) from error  # fmt: skip
+
+
+def _file_system(folder: Path) -> str:
+    """The kind of file system that a folder is on; empty where that cannot be told."""
+    if not MOUNTS.is_file():
+        return ""
+    kinds = {fields[1]: fields[2] for fields in (line.split() for line in MOUNTS.read_text().splitlines())}
+    place = folder.resolve()
+    return next((kinds[str(p)] for p in (place, *place.parents) if str(p) in kinds), "")
