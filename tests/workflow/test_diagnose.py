@@ -210,3 +210,16 @@ def test_not_a_file_of_logits(folder: Project) -> None:
         output = folder.forked("finecal", "diagnose", name, "--fine-tuning", "0", "--out", "out", status=2)
         assert "will be made again" not in one_paragraph(output, message)
     assert not folder.path("out").exists()
+
+
+def test_no_test_row_of_an_absent_class(folder: Project) -> None:
+    """The γ are fitted; what needs absent test rows is left out or a dash, and said."""
+    columns = example()
+    columns["label"] = np.where(columns["subset"] == "test", columns["label"] % 2, columns["label"])
+    write_parquet(folder, columns)
+    said = folder.forked("finecal", "diagnose", "logits.parquet", "--fine-tuning", "0,1", "--out", "out")
+    assert "No test row is of an absent class: what calibration is worth is not known." in said
+    assert "Left out for want of rows with the subset 'test' of absent classes: oracle." in said
+    assert "nan" not in said
+    found = measured(folder, "out", "alg")
+    assert {name for name, value in found.items() if not np.isnan(value)} == {"acc_s_y", "acc_s_s"}

@@ -10,6 +10,8 @@ import pandas as pd
 from finecal import wording
 from finecal.statistics import NAN, paired_difference, row_of
 
+NO_ABSENT = "No test sample is of an absent class, so what calibration is worth cannot be measured here."
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -34,6 +36,9 @@ def advise(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
         (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")
         & ~part["reads"].map(wording.reads_test).astype(bool) & (part["n_pairs"] > 0)
     ]  # fmt: skip
+    if plain is not None and plain["n_samples"] == 0:
+        words = f"{NO_ABSENT} {_fitted(parameters)}"
+        return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words)
     if plain is None or usable.empty:
         words = "No calibrator without test labels was computed."
         return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words)
@@ -64,6 +69,13 @@ def advise(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
     if not gain.known:
         words += " One run only: whether the gain holds for other seeds and splits is not known."
     return Advice(str(best["calibrator"]), str(best["reads"]), float(best["mean"]), *gain, mean, spread, words)
+
+
+def _fitted(parameters: pd.DataFrame) -> str:
+    """γ of every calibrator that is one, where nothing says which is best."""
+    fitted = parameters[parameters["parameter"] == "gamma"].groupby("calibrator", sort=False)["value"]
+    values = [f"{wording.calibrator(str(name))} γ = {wording.number(v.mean(), 1, 2)}" for name, v in fitted]
+    return f"What was fitted without them: {', '.join(values)}." if values else ""
 
 
 def _percent(row: Any) -> str:

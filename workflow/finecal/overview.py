@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from finecal import axes, plugins
 from finecal.composition import study_names
 from finecal.errors import UserError
-from finecal.paths import ALL_CLASSES, RunKey
+from finecal.estimate import IMAGES_PER_SECOND, describe
+from finecal.jobs import jobs
+from finecal.paths import ALL_CLASSES
 from finecal.plan import Plan
+from finecal.selections import SELECTIONS
 from finecal.settings import CONFIG, read_settings
 from finecal.study import load_study
 
@@ -19,6 +24,7 @@ def describe_names(kind: str) -> str:
     note = ""
     if kind == "studies":
         lines = {name: load_study(name).description for name in study_names()}
+        lines |= {name: f"Together: {', '.join(studies)}." for name, studies in SELECTIONS.items()}
     else:
         singular = kind.removesuffix("s")
         try:
@@ -38,8 +44,8 @@ def _own_files(kind: str) -> list[str]:
     return sorted({name for name in used if name and plugins.is_own(name)})
 
 
-def describe_plan(plan: Plan) -> str:
-    """The runs of the selected studies and the number of jobs of each stage."""
+def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> str:
+    """The runs of the selected studies, the number of jobs of each stage, and what they take."""
     lines = []
     for name, study in plan.studies.items():
         lines += [f"{name}: {study.description}", ""]
@@ -49,41 +55,15 @@ def describe_plan(plan: Plan) -> str:
     lines += ["", f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
     drawn = [*axes.applicable("table", plan.axes()), *axes.applicable("figure", plan.axes())]
     lines += [f"Tables and figures: {', '.join(drawn)}."]
-    jobs = job_counts(plan)
     lines += ["", "Jobs at most (what is there already is not made again):"]
-    lines += [f"  {stage:<22} {count:>7,}" for stage, count in jobs.items()]
-    lines += [f"  {'total':<22} {sum(jobs.values()):>7,}", "", "Nothing was run. The studies are valid."]
+    lines += [f"  {stage:<22} {count:>7,}" for stage, count in job_counts(plan).items()]
+    lines += [f"  {'total':<22} {sum(job_counts(plan).values()):>7,}", ""]
+    if needed := describe(plan, images_per_second):
+        lines += [*needed, ""]
+    lines += ["Nothing was run. The studies are valid."]
     return "\n".join(lines)
 
 
 def job_counts(plan: Plan) -> dict[str, int]:
     """Stage → number of jobs if nothing is there yet, in the order of the pipeline."""
-    tasks = {(run.dataset, run.task, run.backbone) for run in plan.trainings}
-    domains = {(run.dataset, domain) for run in plan.trainings for domain in (run.source, run.target)}
-    domains |= {(run.dataset, plan.first_domain(run.dataset)) for run in plan.trainings}
-    splits = {(run.dataset, run.split) for run in plan.trainings}
-    specs = [(dataset, plan.options("split", dataset, split)) for dataset, split in splits]
-    clustered = {(dataset, spec["source"], spec["backbone"]) for dataset, spec in specs if spec["kind"] == "clustered"}
-    return {
-        "prepare": len(domains),
-        "split": len(splits),
-        "pretrain": len({(run.dataset, run.source, run.backbone) for run in plan.trainings} | clustered),
-        "class means": len(clustered),
-        "finetune": len(plan.trainings),
-        "finetune pseudo-splits": sum(_reads_pseudo_splits(plan, run) for run in plan.runs),
-        "extract": len(tasks) + len(plan.trainings),
-        "extract interpolated": sum("interpolated" in plan.takes(run) for run in plan.runs),
-        "calibrate": len(plan.runs),
-        "evaluate": len(plan.runs),
-        "similarity": len(plan.runs),
-        "gamma data": len(plan.runs),
-        "embed": len(plan.first_runs),
-        **({"regions": len(plan.runs_in("decision_regions"))} if "toy" in plan.axes() else {}),
-        "aggregate": len(axes.aggregated(plan.axes())),
-        "tables and figures": sum(len(axes.applicable(kind, plan.axes())) for kind in ("table", "figure")),
-        "report": 1,
-    }
-
-
-def _reads_pseudo_splits(plan: Plan, run: RunKey) -> bool:
-    return "pseudo_splits" in plan.reads(run)
+    return dict(Counter(job.stage.replace("_", " ") for job in jobs(plan)))

@@ -1,24 +1,30 @@
-"""One self-contained page: the answer in words, the figures, the tables, the configuration, the provenance."""
+"""One self-contained page: the answer, the γ to move, the leaderboard, figures, tables, configuration, provenance."""
 
 from __future__ import annotations
 
 import base64
+import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from finecal import diagnosis, figures, plugins, tables, wording
-from finecal.statistics import summarise
+from finecal import diagnosis, figures, paths, plugins, tables, wording
+from finecal.page import examples
+from finecal.page.explorer import Thumbnails, as_json, explorer
+from finecal.page.render import html
+from finecal.page.runs import RunView
+from finecal.statistics import of_setting, summarise
 from finecal.tables._text import WORDS, grouped
+from finecal.wording import CELL, COORDINATES
 
-TEMPLATE = Path(__file__).with_name("report.html.jinja")
 ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_map")  # the others follow by name
 ENLARGED = 1.25  # a screen is read from further away than paper
+FIGURES = 1_500_000  # bytes of all figures together; what does not fit is a link
+ROWS = 300  # of a table; the others are in its files
 MARKS = {
     diagnosis.DAMAGED: ("damaged", "▼"),
     diagnosis.NOT_BY_SCALE: ("damaged", "▼"),
@@ -34,8 +40,11 @@ def render(
     made: Sequence[str],
     studies: str,
     provenance: Mapping[str, Any],
+    views: Sequence[RunView] = (),
+    runs: int = 0,
+    thumbnails: Thumbnails | None = None,
 ) -> str:
-    """The page as HTML. It loads nothing, runs no script, and the same input gives the same bytes.
+    """The page as HTML. It loads nothing, and the same input gives the same bytes.
 
     Parameters
     ----------
@@ -49,28 +58,55 @@ def render(
         The resolved studies as YAML.
     provenance
         From `finecal.artifacts.provenance`.
+    views
+        The runs whose γ can be moved, those to be shown in full first; without any, the page has no such part.
+    runs
+        How many runs there are.
+    thumbnails
+        See `finecal.page.explorer.explorer`.
     """
     metrics = aggregated["metrics"]
     answers = diagnosis.diagnose(summarise(metrics), aggregated["calibration"])
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["unbroken"] = lambda words: words.replace(" %", "\u00a0%").replace("γ = ", "γ\u00a0=\u00a0")
-    page = environment.from_string(TEMPLATE.read_text("utf-8"))
-    return page.render(
-        answers=answers,
-        overall=diagnosis.overall(answers),
-        mark=lambda verdict: MARKS.get(verdict, ("unknown", "·")),
-        change=_change,
-        lines=_lines,
-        method=lambda calibrator: wording.NOTHING if calibrator == "none" else wording.calibrator(calibrator),
-        labels=wording.settings(metrics),
-        things=diagnosis.TITLES,
-        figures=[_figure(name, svgs[name]) for name in sorted(svgs, key=_position)],
-        tables=[_table(name, aggregated) for name in sorted(made, key=lambda name: (name != "main", name))],
+    start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
+    boards = {name: _table(name, aggregated) for name in sorted(made, key=lambda name: (name != "main", name))}
+    return html(
+        **{**answered(answers, metrics), "exports": {a.setting: _export(metrics, a) for a in answers}},
+        explorer=as_json(explorer(views, thumbnails, start)) if views else "",
+        explored=(len(views), runs),
+        leaderboard=boards.pop("leaderboard", None),
+        figures=_figures(svgs),
+        tables=list(boards.values()),
         studies=studies,
         provenance=provenance,
+        cost=_cost(aggregated["cost"]) if "cost" in aggregated else "",
+        more_inputs=len(views),
     )
+
+
+def answered(answers: list[diagnosis.Answer], metrics: pd.DataFrame) -> dict[str, Any]:
+    """The answers as parts of a page, with what its template calls."""
+    return {
+        "answers": answers,
+        "overall": diagnosis.overall(answers),
+        "exports": {answer.setting: "" for answer in answers},
+        "mark": lambda verdict: MARKS.get(verdict, ("unknown", "·")),
+        "change": _change,
+        "lines": _lines,
+        "method": lambda calibrator: wording.NOTHING if calibrator == "none" else wording.calibrator(calibrator),
+        "labels": wording.settings(metrics),
+        "things": diagnosis.TITLES,
+        "per_class": examples.PER_CLASS,
+        "most_classes": examples.CLASSES,
+    }
+
+
+def _export(metrics: pd.DataFrame, answer: diagnosis.Answer) -> str:
+    """The command that writes the calibrated model of the setting's first run; empty where no calibrator helps."""
+    if answer.advice.calibrator == "none":
+        return ""
+    row = of_setting(metrics, answer.setting).iloc[0]
+    folder = paths.RUN.format(**{name: row[name] for name in (*COORDINATES, *CELL)})
+    return shlex.join(["finecal", "export", folder, "--calibrator", answer.advice.calibrator])
 
 
 def _change(finding: diagnosis.Finding) -> str:
@@ -83,18 +119,66 @@ def _lines(cell: str) -> Markup:
     return Markup("{}<span class=interval>[{}</span>").format(mean, rest) if bracket else escape(cell)
 
 
+def _cost(cost: pd.DataFrame) -> str:
+    """Jobs, their time in all, and the devices.
+
+    >>> _cost(pd.DataFrame({"wall_seconds": [3000.0, 4200.0, float("nan")], "device": ["cpu", "cpu", "GPU 1"]}))
+    '3 jobs measured, 2.0 hours of wall time in all; devices: GPU 1, cpu'
+    """
+    hours = wording.number(float(cost["wall_seconds"].sum()), 1 / 3600, 1)
+    minutes = wording.number(float(cost["wall_seconds"].sum()), 1 / 60, 1)
+    time = f"{hours} hours" if float(cost["wall_seconds"].sum()) >= 3600 else f"{minutes} minutes"
+    devices = ", ".join(sorted(cost["device"].dropna().astype(str).unique()))
+    return f"{wording.count(len(cost), 'job')} measured, {time} of wall time in all; devices: {devices}"
+
+
+def _figures(svgs: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The figures in order; the largest become links once the page is full."""
+    room, made = FIGURES, {name: _figure(name, svg) for name, svg in svgs.items()}
+    for name in sorted(made, key=lambda name: len(made[name]["source"])):
+        size = len(made[name]["source"])
+        if size > room:
+            made[name]["source"] = ""
+        room -= size
+    return [made[name] for name in sorted(made, key=_position)]
+
+
 def _position(name: str) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
 
 
-def _figure(name: str, svg: str) -> dict[str, str | int]:
+def _figure(name: str, svg: str) -> dict[str, Any]:
     points = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', svg)
     width = round(float(points[1]) / 72 * 96 * ENLARGED) if points else 800
     source = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-    return {"name": name, "caption": figures.caption(name), "source": source, "width": width}
+    file = paths.FIGURE.format(figure=name)
+    files = [f"{file.removeprefix('results/')}.{suffix}" for suffix in ("parquet", "svg", "png")]
+    return {
+        "name": name, "caption": figures.caption(name), "source": source, "width": width,
+        "files": files, "target": f"{file}.svg",
+    }  # fmt: skip
 
 
 def _table(name: str, aggregated: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     columns, groups, same = grouped(plugins.load("table", name).present(tables.build(name, aggregated)))
-    caption = f"{tables.caption(name)} {same}".strip()
-    return {"name": name, "caption": caption, "columns": columns, "groups": groups, "words": WORDS}
+    shown: dict[str, list[dict[str, Any]]] = {}
+    room, left_out, filters = ROWS, 0, []
+    for heading, rows in groups.items():
+        kept, room = rows[: max(room, 0)], room - len(rows)
+        left_out += len(rows) - len(kept)
+        if kept:
+            shown[heading] = [{"cells": cells, "reads": None} for cells in kept]
+    if name == "leaderboard" and "reads" in columns:
+        place, found = columns.index("reads"), set()
+        for row in (row for rows in shown.values() for row in rows):
+            reads = [read for read in row["cells"][place].split(", ") if read != wording.NOTHING]
+            row["reads"] = json.dumps(reads)
+            found.update(reads)
+        known = [short for short, _ in wording.READS.values()]
+        filters = sorted(found, key=lambda read: (known.index(read) if read in known else len(known), read))
+    file = paths.TABLE.format(table=name)
+    return {
+        "name": name, "caption": f"{tables.caption(name)} {same}".strip(), "columns": columns, "groups": shown,
+        "words": WORDS, "filters": filters, "left_out": left_out, "target": f"{file}.csv",
+        "files": [f"{file.removeprefix('results/')}.{suffix}" for suffix in ("parquet", "csv", "md", "tex")],
+    }  # fmt: skip

@@ -11,21 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import plugins, wording
-from finecal.artifacts import matrix, provenance, read_table, with_columns, write_table
+from finecal.artifacts import matrix, provenance, read_table, with_columns, write_table, write_text
 from finecal.calibration import Labelled
 from finecal.errors import UserError
 from finecal.evaluation import FINE_TUNED, PRETRAINED
 from finecal.fitted import CALIBRATION_SCHEMA, read_states
 from finecal.logits import Predictions, Seen, check_logits
+from finecal.page.own_logits import page
 from finecal.splits import class_numbers
 from finecal.stages.calibrate import fit_all
-from finecal.stages.evaluate import METRICS_SCHEMA, score_calibrated, score_classifiers
+from finecal.stages.evaluate import METRICS_SCHEMA, sample_table, score_calibrated, score_classifiers
 
 SHOWN = ("acc_y_y", "acc_s_y", "acc_u_y", "acc_u_u", "ausuc")
 
 
 def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | None = None) -> str:
-    """Score and calibrate logits; write metrics, curve and calibration tables and the curve's figure into `out`.
+    """Score and calibrate logits; write tables, the curve's figure and the page report.html into `out`.
 
     Parameters
     ----------
@@ -56,7 +57,9 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
 
     seen = Seen(tuned, before)
     data = seen.available(mask, None)
-    uses, left_out = _usable(seen, data)
+    uses, left_out = _usable(seen, data, mask)
+    if mask[data["test"].labels].all():
+        note.append("No test row is of an absent class: what calibration is worth is not known.")
     fitted = pa.Table.from_pylist(fit_all(uses, data, mask), schema=CALIBRATION_SCHEMA)
     classifiers = {FINE_TUNED: tuned} if before is None else {PRETRAINED: before, FINE_TUNED: tuned}
     found, curves = score_classifiers(classifiers, mask)
@@ -65,10 +68,14 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     inputs: list[str | Path] = [source, *([pretrained] if pretrained else [])]
     record = provenance(options={"fine_tuning": np.flatnonzero(mask).tolist()}, inputs=inputs)
     metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
-    tables = {"metrics": metrics, "curve": curves, "calibration": fitted}
+    tables = {"metrics": metrics, "curve": curves, "calibration": fitted, "samples": sample_table(tuned, before, mask)}
     for name, table in tables.items():
         write_table(out / f"{name}.parquet", table, provenance=record)
-    _draw(tables, source, out, record)
+    run = {"dataset": source.name, "task": "own images", "backbone": "own model", "recipe": "own recipe"}
+    where: dict[str, str | int] = {**run, "split": "", "seed": 0}
+    _draw(tables, {**where, "dataset": "logits", "task": source.stem.replace("-", " ")}, out, record)
+    frames = {name: with_columns(tables[name], where).to_pandas() for name in ("metrics", "calibration")}
+    write_text(out / "report.html", page(frames, tables["samples"], mask, where, provenance=record))
     return _summary(tables, [*note, *left_out], out)
 
 
@@ -182,7 +189,8 @@ def _check_same_samples(tuned: Predictions, before: Predictions, one: str, other
 MISSING = {
     "train_fine_tuning": "rows with the subset 'train' of fine-tuning classes",
     "target_unlabelled": "rows with the subset 'train'",
-    "validation": "rows with the subset 'validation'",
+    "validation": "rows with the subset 'validation', absent classes among them",
+    "test": "rows with the subset 'test' of absent classes",
     "features": "the column features",
     "pretrained": "--pretrained",
     "weights": "the model's weights, which only a study has",
@@ -191,10 +199,14 @@ MISSING = {
 }
 
 
-def _usable(seen: Seen, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _usable(seen: Seen, data: Mapping[str, Any], mask: np.ndarray) -> tuple[dict[str, Any], list[str]]:
     """The calibrators whose data is there, as the plan gives them; and a sentence on those that miss the same."""
     test: Labelled = data["test"]
     there = {*data, *test.more}
+    # These say how good a γ is only if absent classes are among their rows.
+    for subset in ("validation", "test"):
+        if subset in there and mask[data[subset].labels].all():
+            there.discard(subset)
     uses: dict[str, Any] = {}
     left_out: dict[str, list[str]] = {}
     for name in plugins.names("calibrator"):
@@ -209,18 +221,10 @@ def _usable(seen: Seen, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[s
     return uses, [f"Left out for want of {what}: {', '.join(names)}." for what, names in left_out.items()]
 
 
-def _draw(tables: dict[str, pa.Table], source: Path, out: Path, record: dict[str, Any]) -> None:
-    """The seen–unseen curve as curve.svg and .png; the numbers drawn are in curve_figure.parquet."""
+def _draw(tables: dict[str, pa.Table], run: dict[str, str | int], out: Path, record: dict[str, Any]) -> None:
+    """The seen–unseen curve as seen_unseen_curve.svg and .png, and the numbers drawn."""
     from finecal.figures import draw_and_save
 
-    run: dict[str, str | int] = {
-        "dataset": "logits",
-        "task": source.stem.replace("-", " "),
-        "backbone": "",
-        "recipe": "",
-        "split": "",
-        "seed": 0,
-    }
     frames = {name: with_columns(tables[name], run).to_pandas() for name in ("curve", "metrics")}
     draw_and_save("curve", frames, out / "seen_unseen_curve", provenance=record)
 
@@ -229,14 +233,14 @@ def _summary(tables: dict[str, pa.Table], notes: list[str], out: Path) -> str:
     """Accuracies of every classifier and calibrator, the γ of each, what was left out, and where the files are."""
     metrics = tables["metrics"].to_pandas()
     gammas = tables["calibration"].filter(pc.equal(tables["calibration"]["parameter"], "gamma")).to_pylist()
-    shown = metrics[metrics["metric"].isin(SHOWN)].pivot_table(
-        index=["classifier", "calibrator"], columns="metric", values="value", sort=False
-    )[list(SHOWN)]
+    who = ["classifier", "calibrator"]
+    values = metrics[metrics["metric"].isin(SHOWN)].set_index([*who, "metric"])["value"].unstack()
+    shown = values.loc[metrics[who].drop_duplicates().itertuples(index=False, name=None), list(SHOWN)]
     counts = metrics.drop_duplicates("metric").set_index("metric")["n"]
     lines = ["{:<34}".format("") + "".join(f"{name:>10}" for name in SHOWN)]
     for (classifier, calibrator), row in shown.iterrows():
         words = wording.method(classifier, calibrator) + (" (upper bound)" if calibrator == "oracle" else "")
-        lines.append(f"{words:<34}" + "".join(f"{value:>10.4f}" for value in row))
+        lines.append(f"{words:<34}" + "".join(f"{wording.number(value, 1, 4):>10}" for value in row))
     lines.append(f"{'test samples':<34}" + "".join(f"{counts[name]:>10,}" for name in SHOWN))
     found = [f"{wording.calibrator(row['calibrator'])} {row['value']:.4f}" for row in gammas]
     lines += ["", f"γ to add to the logits of the absent classes: {', '.join(found)}.", *notes, f"Files: {out}"]

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import yaml
 
 from finecal import axes, paths
-from finecal.artifacts import provenance, write_text
+from finecal.artifacts import provenance, read_table, write_text
+from finecal.logits import read_split
+from finecal.page.examples import needed, read_thumbnails
+from finecal.page.explorer import RUNS, Thumbnails, room_for_stops
+from finecal.page.runs import RunView, run_view
+from finecal.page.stops import TestSamples
+from finecal.paths import RunKey
 from finecal.plan import Plan
 from finecal.report import render
 from finecal.stages.present import aggregated, table_path
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+SAMPLES_SCHEMA = pa.schema(
+    [
+        ("sample", pa.int32()),
+        ("label", pa.int32()),
+        ("before", pa.int32()),
+        ("best_s", pa.int32()),
+        ("best_u", pa.int32()),
+        ("margin", pa.float64()),
+    ]
+)
+PICTURED = 12  # runs that may have pictures: there is no room for more
 
 
 def report(plan: Plan) -> None:
@@ -21,12 +45,70 @@ def report(plan: Plan) -> None:
     resolved = {name: study.model_dump(mode="json") for name, study in plan.studies.items()}
     studies = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
     inputs: list[str | Path] = [*map(table_path, read), *svgs.values()]
+    frames = {name: aggregated(name) for name in read}
+    runs = shown_runs(plan)
+    views = _views(runs, frames["metrics"], frames["calibration"], room_for_stops(len(plan.runs)))
     page = render(
-        {name: aggregated(name) for name in read},
+        frames,
         {name: file.read_text("utf-8") for name, file in svgs.items()},
         made=tables,
         studies=studies,
         provenance=provenance(options={"studies": list(plan.names)}, inputs=inputs),
+        views=views,
+        runs=len(plan.runs),
+        thumbnails=_thumbnails(runs[:PICTURED], views[:PICTURED]),
     )
     write_text(paths.RESOLVED, studies)
     write_text(paths.REPORT, page)
+
+
+def shown_runs(plan: Plan) -> list[RunKey]:
+    """The runs in the page: the first of every setting, then the others as far as there is room."""
+    return list(dict.fromkeys([*plan.first_runs, *plan.runs]))[:RUNS]
+
+
+def read_samples(path: str | Path, fine_tuning: np.ndarray) -> TestSamples:
+    """What any γ makes of the test samples of a run, from a samples.parquet."""
+    return as_samples(read_table(path, SAMPLES_SCHEMA), fine_tuning)
+
+
+def as_samples(table: pa.Table, fine_tuning: np.ndarray) -> TestSamples:
+    """The columns of a samples.parquet as arrays."""
+    columns = {name: table[name] for name in table.column_names}
+    before = columns.pop("before")
+    known = None if before.null_count else before.to_numpy()
+    arrays = {name: column.to_numpy() for name, column in columns.items()}
+    return TestSamples(before=known, fine_tuning=fine_tuning, **arrays)
+
+
+def _views(runs: list[RunKey], metrics: pd.DataFrame, calibration: pd.DataFrame, room: int) -> list[RunView]:
+    """The runs as the page shows them."""
+    coordinates = list(paths.COORDINATES)
+    of_metrics = dict(list(metrics.groupby(coordinates, sort=False)))
+    of_calibration = dict(list(calibration.groupby(coordinates, sort=False)))
+    views = []
+    for run in runs:
+        where = run.columns()
+        key = tuple(where.values())
+        fine_tuning, names = read_split(run.path(paths.SPLIT))
+        samples = read_samples(run.folder / paths.SAMPLES, fine_tuning)
+        fitted = of_calibration.get(key, calibration.iloc[:0])
+        folder = run.folder.relative_to("results").as_posix()
+        views.append(run_view(where, folder, names, samples, of_metrics[key], fitted, room=room))
+    return views
+
+
+def _thumbnails(runs: list[RunKey], views: list[RunView]) -> Thumbnails:
+    """Small pictures of some runs, each file of images read once; none where results are without their images."""
+    of_source: dict[tuple[str, ...], list[RunView]] = {}
+    for run, view in zip(runs, views, strict=True):
+        of_source.setdefault((run.dataset, run.target), []).append(view)
+    files = {source: Path(paths.IMAGES.format(dataset=source[0], domain=source[1])) for source in of_source}
+    read = {source: read_thumbnails(file, needed(of_source[source])) for source, file in files.items() if file.exists()}
+    sources = {view.where: source for source, members in of_source.items() for view in members}
+
+    def of(view: RunView) -> tuple[tuple[str, ...], dict[int, str]]:
+        source = sources.get(view.where, ())
+        return source, read.get(source, {})
+
+    return of

@@ -1,0 +1,338 @@
+"use strict";
+// Moves γ. The charts are Vega-Lite, made by charts.py: this hands them the rows of the chosen run and the number of
+// the stop, and writes the numbers. All text goes in as text, never as HTML.
+(() => {
+  // As Python rounds: what stands here is what stands in the tables.
+  const ROUNDED = new Intl.NumberFormat("en", {
+    minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "halfEven", useGrouping: false });
+  const PERCENT = (value) => value === null || Number.isNaN(value) ? "–" : ROUNDED.format(100 * value);
+  const SIGNED = (value) => (value > 0 ? "+" : "") + PERCENT(value).replace(/^-0\.0$/, "0.0").replace("-", "−");
+  const DIMENSIONS = ["Data set", "Task", "Model", "Recipe", "Split", "Seed"];
+
+  const element = (tag, text, attributes = {}) => {
+    const made = document.createElement(tag);
+    if (text !== null) made.textContent = text;
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+  };
+  const gammaText = (run, stop) => {
+    if (stop === 0) return "−∞";
+    if (stop === run.gamma.length - 1) return "+∞";
+    return run.gamma[stop].toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−");
+  };
+  // Accuracies at a stop: of S, of U, of all, which needs both.
+  const at = (run, stop) => {
+    const [s, u] = [run.s[stop], run.u[stop]], [ofS, ofU] = run.n;
+    return { s: s / ofS, u: u / ofU, y: ofS && ofU ? (s + u) / (ofS + ofU) : NaN };
+  };
+
+  class Explorer {
+    constructor(root, data) {
+      Object.assign(this, { root, data, views: null, run: null, stop: 0 });
+      this.slider = this.find("slider");
+      this.slider.addEventListener("input", () => this.move(Number(this.slider.value)));
+      this.choices = DIMENSIONS.map((title, dimension) => this.choice(title, dimension));
+      this.choose(data.runs[0].where, 0);
+    }
+
+    find(part) { return this.root.querySelector(`[data-part="${part}"]`); }
+
+    choice(title, dimension) {
+      const values = [...new Set(this.data.runs.map((run) => run.where[dimension]))];
+      const select = element("select", null);
+      for (const value of values) select.append(element("option", value.replace("-", dimension === 1 ? " → " : "-"), { value }));
+      select.addEventListener("change", () => this.choose(this.choices.map((one) => one.value), dimension));
+      const label = element("label", `${title} `);
+      label.append(select);
+      label.hidden = values.length < 2;
+      this.find("choices").append(label);
+      return select;
+    }
+
+    // The run with these coordinates; if there is none, one that has the coordinate just chosen and most of the others.
+    choose(where, dimension) {
+      const score = (run) => run.where.reduce((sum, value, i) => sum + (value === where[i]) * (i === dimension ? 10 : 1), 0);
+      const run = this.data.runs.reduce((best, one) => score(one) > score(best) ? one : best);
+      this.choices.forEach((select, i) => { select.value = run.where[i]; });
+      const mark = this.run && this.run.marks.find((one) => one.stop === this.stop);
+      const wanted = [mark && mark.name, run.start, "none"].map((name) => run.marks.find((one) => one.name === name));
+      this.run = run;
+      this.zero = run.marks.find((one) => one.name === "none").stop;
+      this.slider.max = run.gamma.length - 1;
+      this.listMarks();
+      this.listSources();
+      this.listExamples();
+      this.stop = wanted.find(Boolean).stop;
+      this.draw();
+      this.move(this.stop);
+    }
+
+    listMarks() {
+      const places = this.run.marks.map((mark) => {
+        const words = `${mark.label}${mark.bound ? " †" : ""} (${gammaText(this.run, mark.stop)})`;
+        const button = element("button", words, { type: "button", "data-stop": mark.stop, "data-mark": mark.name });
+        button.addEventListener("click", () => this.move(mark.stop));
+        return button;
+      });
+      this.find("marks").replaceChildren(...places);
+    }
+
+    listSources() {
+      if (this.run.folder === ".") { // logits of one's own: their files are linked above, no target makes them
+        this.find("sources").closest("p").hidden = true;
+        return;
+      }
+      const encoded = this.run.folder.split("/").map(encodeURIComponent).join("/");
+      const links = ["samples", "curve", "metrics", "calibration"].flatMap((name) =>
+        [element("a", `${name}.parquet`, { href: `${encoded}/${name}.parquet` }), " "]);
+      const quoted = /^[\w@%+=:,./-]+$/.test(this.run.folder) ? this.run.folder : `'${this.run.folder.replaceAll("'", "'\"'\"'")}'`;
+      const path = quoted.startsWith("'") ? `'results/${quoted.slice(1, -1)}/metrics.parquet'` : `results/${quoted}/metrics.parquet`;
+      this.find("sources").replaceChildren(...links, element("code", `snakemake ${path}`));
+    }
+
+    // What the charts draw of this run.
+    draw() {
+      const { run, data, zero } = this, { names, s } = data.classes[run.classes];
+      const low = run.bins.low, high = low + run.bins.step * run.bins.s.length;
+      const points = run.gamma.map((gamma, stop) => {
+        const { s, u, y } = at(run, stop);
+        const inside = gamma !== null && gamma >= low && gamma <= high;
+        return { stop, gamma, gamma_text: gammaText(run, stop), s: 100 * s, u: 100 * u, y: 100 * y, inside };
+      });
+      const bins = run.bins.s.map((n_s, i) => ({
+        gamma: low + i * run.bins.step, x2: low + (i + 1) * run.bins.step, n_s, n_u: run.bins.u[i],
+        s: 100 * n_s / (run.n[0] || 1), u: -100 * run.bins.u[i] / (run.n[1] || 1),
+      }));
+      const classes = names.map((name, number) => ({ number, name, group: s[number] ? "s" : "u" }));
+      const order = [...classes].sort((a, b) => (a.group > b.group) - (a.group < b.group) || a.number - b.number);
+      const cells = run.cells ? run.cells.label.map((_, i) => Object.fromEntries(
+        Object.entries(run.cells).map(([name, values]) => [name, values[i]]))) : [];
+      this.points = points;
+      for (const part of this.root.querySelectorAll("[data-needs=cells]")) part.hidden = !run.cells;
+      for (const part of this.root.querySelectorAll("[data-lacks=cells]")) part.hidden = Boolean(run.cells);
+      this.fill({ points, marks: this.marks(points), bins, classes, cells, now: [this.now()] },
+        { ends: [low, high], zero, stop: this.stop, order: order.map((one) => one.name) });
+    }
+
+    // The marked methods. Names that would lie on one another are left out, the best known ones last.
+    marks(points) {
+      const { run } = this, known = ["none", "alg", "pcv", "oracle"], placed = [];
+      const rank = (mark) => mark.kind === "pretrained" || mark.kind === "oracle_fine_tuning" ? -1 : (known.indexOf(mark.name) + 10) % 10;
+      const marks = [
+        ...run.marks.map((mark) => ({
+          ...points[mark.stop], label: mark.label, name: mark.name,
+          kind: mark.name === "none" ? "fine_tuned" : mark.bound ? "bound" : "calibrated",
+        })),
+        ...run.others.filter((one) => one.s !== null && one.u !== null).map((one) => ({
+          label: one.label, name: "", kind: one.kind === "calibrated" ? "off" : one.kind,
+          s: 100 * one.s, u: 100 * one.u, y: 100 * one.y,
+        })),
+      ];
+      for (const mark of [...marks].sort((a, b) => rank(a) - rank(b))) {
+        mark.named = mark.kind !== "off" && placed.every((one) => Math.abs(one.u - mark.u) > 5 || Math.abs(one.s - mark.s) > 35);
+        if (mark.named) placed.push(mark);
+      }
+      return marks;
+    }
+
+    // The first time the charts are made with their rows, later they are given others.
+    async fill(rows, parameters) {
+      this.latest = { rows, parameters };
+      if (!this.views) {
+        if (this.embedding) return;
+        this.embedding = true;
+        const views = {};
+        await Promise.all(Object.entries(this.data.charts).map(async ([name, spec]) => {
+          views[name] = await this.embed(name, spec, rows, parameters);
+        }));
+        this.views = views;
+        views.curve.addSignalListener("pick", (_, chosen) => { if (chosen.stop) this.move(chosen.stop[0]); });
+        if (this.latest.rows === rows) return this.follow();
+        ({ rows, parameters } = this.latest); // another run was chosen meanwhile
+      }
+      for (const [name, view] of Object.entries(this.views)) {
+        const { data, signals } = this.data.charts[name];
+        for (const { name: set } of data) if (set in rows) view.data(set, structuredClone(rows[set]));
+        for (const { name: signal } of signals) if (signal in parameters) view.signal(signal, parameters[signal]);
+        view.resize();
+      }
+      this.follow();
+    }
+
+    async embed(name, spec, rows, parameters) {
+      const own = structuredClone(spec);
+      for (const set of own.data) if (set.name in rows) set.values = structuredClone(rows[set.name]);
+      for (const signal of own.signals) if (signal.name in parameters) signal.value = parameters[signal.name];
+      const box = this.root.querySelector(`[data-chart="${name}"]`);
+      const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false }; // an SVG prints well
+      return (await vegaEmbed(box, own, options)).view;
+    }
+
+    now() {
+      const point = this.points[this.stop], { low, step, s } = this.run.bins;
+      const gamma = point.gamma === null ? (this.stop === 0 ? low : low + step * s.length) : point.gamma;
+      return { ...point, drawn: Math.min(Math.max(gamma, low), low + step * s.length) };
+    }
+
+    move(stop) {
+      this.stop = stop;
+      this.slider.value = stop;
+      this.write();
+      this.follow();
+    }
+
+    // Lets the charts follow, one drawing after another; the places that were passed meanwhile are left out.
+    async follow() {
+      this.drawn = false;
+      if (this.following || !this.views) return;
+      this.following = true;
+      while (!this.drawn) {
+        this.drawn = true;
+        await new Promise(requestAnimationFrame);
+        await this.update();
+      }
+      this.following = false;
+      this.root.dataset.drawn = `${this.run.folder} ${this.stop}`; // what the charts show
+    }
+
+    // First what is quick; the classes, which may be many, once the slider rests.
+    async update() {
+      const { curve, accuracy, margins, ...slow } = this.views, { stop } = this;
+      await Promise.all([curve, accuracy, margins].map((view) => view.data("now", [this.now()]).runAsync()));
+      const many = this.run.cells && this.run.cells.n.length > 5000;
+      await new Promise(many ? (done) => setTimeout(done, 200) : requestAnimationFrame);
+      if (!this.drawn) return;
+      for (const view of Object.values(slow)) await view.signal("stop", stop).runAsync();
+    }
+
+    write() {
+      const { run, stop } = this, here = at(run, stop), plain = at(run, this.zero), gamma = gammaText(run, stop);
+      const before = run.others.find((one) => one.kind === "pretrained");
+      for (const part of ["y", "s", "u"]) {
+        const cell = (column, text) => { this.find(`${column}-${part}`).textContent = text; };
+        cell("before", before ? PERCENT(before[part]) : "–");
+        cell("plain", PERCENT(plain[part]));
+        cell("here", PERCENT(here[part]));
+        cell("change", SIGNED(here[part] - plain[part]));
+        cell("n", { y: run.n[0] + run.n[1], s: run.n[0], u: run.n[1] }[part].toLocaleString("en"));
+      }
+      const inS = { s: run.sInS[stop], u: run.uInS[stop] }, right = { s: run.s[stop], u: run.u[stop] };
+      ["s", "u"].forEach((group, i) => {
+        const n = run.n[i];
+        for (const [side, count] of [["s", inS[group]], ["u", n - inS[group]]]) {
+          const cell = this.find(`${group}-in-${side}`), lines = [`${count.toLocaleString("en")} (${PERCENT(count / n)} %)`];
+          if (side === group) lines.push(`of them right: ${right[group].toLocaleString("en")}`);
+          cell.replaceChildren(element("b", lines[0]), ...lines.slice(1).map((line) => element("span", line)));
+          cell.style.setProperty("--share", n ? count / n : 0);
+        }
+      });
+      const mark = run.marks.find((one) => one.stop === stop), name = mark ? ` (${mark.label})` : "";
+      const words = `γ = ${gamma}${name}: right ${PERCENT(here.y)} % of all, ${PERCENT(here.s)} % of S, ${PERCENT(here.u)} % of U`;
+      this.find("gamma").textContent = words;
+      this.slider.setAttribute("aria-valuetext", words);
+      for (const button of this.find("marks").children) {
+        button.setAttribute("aria-pressed", String(Number(button.dataset.stop) === stop));
+      }
+      this.judgeExamples();
+    }
+
+    listExamples() {
+      const { run, data } = this, found = run.examples, { names, s } = data.classes[run.classes];
+      this.pictures = [];
+      for (const group of ["u", "s"]) {
+        const blocks = new Map();
+        (found ? found.label : []).forEach((label, i) => {
+          if (s[label] !== (group === "s")) return;
+          if (!blocks.has(label)) {
+            const block = element("div", null, { class: "examples-class" }), heading = element("h5", `${names[label]} `);
+            heading.append(element("span", "", { class: "soft" }));
+            const row = element("div", null, { class: "thumbs" });
+            block.append(heading, row);
+            blocks.set(label, { block, row, count: heading.lastChild, pictures: [] });
+          }
+          const box = element("figure", null), image = element("img", null, { src: data.pictures[found.picture[i]], width: 56 });
+          const lines = ["before", "tuned", "now"].map((name) => element("span", "", { class: name }));
+          box.append(image, ...lines);
+          const picture = { i, box, image, lines, name: names[label] };
+          blocks.get(label).row.append(box);
+          blocks.get(label).pictures.push(picture);
+        });
+        this.find(`examples-${group}`).replaceChildren(...[...blocks.values()].map((one) => one.block));
+        this.pictures.push(...blocks.values());
+      }
+      for (const part of this.root.querySelectorAll("[data-needs=examples]")) part.hidden = !found;
+    }
+
+    judgeExamples() {
+      const { run, stop, zero } = this, found = run.examples, { names } = this.data.classes[run.classes];
+      for (const { pictures, count } of this.pictures) {
+        let right = 0;
+        for (const { i, box, image, lines, name } of pictures) {
+          const at = (place) => place < found.stop[i] ? found.s[i] : found.u[i];
+          const said = [found.before[i], at(zero), at(stop)];
+          const verdicts = said.map((one) => one === found.label[i]);
+          lines.forEach((line, k) => {
+            line.textContent = said[k] < 0 ? "–" : `${verdicts[k] ? "✓" : "✗"} ${names[said[k]]}`;
+            line.title = ["pretrained", "fine-tuned", "with this γ"][k] + ": " + (names[said[k]] || "unknown");
+            line.classList.toggle("right", verdicts[k]);
+          });
+          box.classList.toggle("right", verdicts[2]);
+          image.alt = `${name}: pretrained ${names[said[0]] || "unknown"}, fine-tuned ${names[said[1]]}, with this γ ${names[said[2]]}`;
+          right += verdicts[2];
+        }
+        count.textContent = `(${right} of ${pictures.length} right)`;
+      }
+    }
+  }
+
+  // Tables: a click on a heading sorts the rows of every group; boxes say what the methods may read.
+  const key = (row, column) => {
+    const text = row.cells[column].textContent.trim().replaceAll("−", "-").replaceAll(",", "");
+    const number = Number.parseFloat(text);
+    return Number.isNaN(number) ? text : number;
+  };
+  const compare = (a, b) => {
+    const [one, other] = [typeof a === "number", typeof b === "number"];
+    if (one !== other) return one ? -1 : 1; // numbers before words and dashes, whatever the direction
+    return one ? a - b : a.localeCompare(b);
+  };
+  const sortable = (table) => {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = element("button", head.textContent, { type: "button" });
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const first = head.classList.contains("number") && !/^rank$|^wall|time/i.test(button.textContent) ? "descending" : "ascending";
+        const other = { ascending: "descending", descending: "ascending" };
+        const direction = head.hasAttribute("aria-sort") ? other[head.getAttribute("aria-sort")] : first;
+        heads.forEach((one) => one.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", direction);
+        const sign = direction === "ascending" ? 1 : -1;
+        for (const body of table.tBodies) {
+          const rows = [...body.rows].filter((row) => row.cells.length === heads.length);
+          rows.sort((a, b) => {
+            const [one, two] = [key(a, column), key(b, column)];
+            return typeof one === typeof two ? sign * compare(one, two) : compare(one, two);
+          });
+          body.append(...rows);
+        }
+      });
+    });
+  };
+  const filterable = (form) => {
+    const rows = [...document.getElementById(form.dataset.filters).querySelectorAll("[data-reads]")];
+    const show = () => {
+      const allowed = new Set([...form.querySelectorAll("input:checked")].map((box) => box.value));
+      const kept = rows.filter((row) => { row.hidden = !JSON.parse(row.dataset.reads).every((one) => allowed.has(one)); return !row.hidden; });
+      form.querySelector("output").textContent = `${kept.length} of ${rows.length} rows`;
+    };
+    form.addEventListener("change", show);
+    show();
+  };
+
+  for (const table of document.querySelectorAll("table.sortable")) sortable(table);
+  for (const form of document.querySelectorAll("[data-filters]")) filterable(form);
+  for (const root of document.querySelectorAll("[data-explorer]")) {
+    new Explorer(root, JSON.parse(document.getElementById(root.dataset.explorer).textContent));
+  }
+})();

@@ -1,0 +1,52 @@
+"""The page for people who only brought logits: the answer and the γ to move, from one model's test samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from finecal import diagnosis
+from finecal.page.explorer import MOST_STOPS, as_json, explorer
+from finecal.page.render import html
+from finecal.page.runs import run_view
+from finecal.report import answered
+from finecal.stages.report import as_samples
+from finecal.statistics import summarise
+
+
+def page(
+    frames: Mapping[str, pd.DataFrame],
+    samples: pa.Table,
+    fine_tuning: npt.NDArray[np.bool_],
+    where: Mapping[str, str | int],
+    *,
+    provenance: Mapping[str, Any],
+) -> str:
+    """The page as HTML; it loads nothing, its links are to the files beside it.
+
+    Parameters
+    ----------
+    frames
+        metrics and calibration, with the coordinates `where` as columns.
+    samples
+        What any γ makes of each test sample, as in samples.parquet.
+    fine_tuning
+        (C,) bool: the classes of S. Logits do not tell names, so classes are called by their numbers.
+    """
+    metrics, calibration = frames["metrics"], frames["calibration"]
+    answers = diagnosis.diagnose(summarise(metrics), calibration)
+    names = [str(number) for number in range(len(fine_tuning))]
+    view = run_view(where, ".", names, as_samples(samples, fine_tuning), metrics, calibration, room=MOST_STOPS)
+    start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
+    return html(
+        **answered(answers, metrics),
+        answered_from=([f"{name}.parquet" for name in ("metrics", "calibration", "curve", "samples")], ""),
+        explorer=as_json(explorer([view], None, start)),
+        explored=(1, 1),
+        provenance=provenance,
+    )

@@ -1,0 +1,77 @@
+"""From the parts of a page to one HTML file that loads nothing.
+
+The content security policy allows no request at all, and only the two scripts that are in the file: Vega, and ours.
+Vega makes functions of the expressions in the charts, hence 'unsafe-eval'; names of people's own are never a part of
+an expression.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+FOLDER = Path(__file__).parent
+TITLE = "What was damaged, and how to get it back"
+_TABLES = [f"tables/{name}.parquet" for name in ("metrics", "calibration")]
+# What a page may have; what is empty is left out.
+PARTS: dict[str, Any] = {
+    "answered_from": (_TABLES, " ".join(f"results/{file}" for file in _TABLES)),
+    "title": TITLE, "answers": [], "overall": [], "exports": {}, "labels": {}, "things": {}, "explorer": "",
+    "explored": (0, 0), "leaderboard": None, "figures": [], "tables": [], "studies": "", "provenance": {}, "cost": "",
+    "more_inputs": 0,
+}  # fmt: skip
+
+
+@cache
+def vega() -> str:
+    """Vega as one script, 0.9 MB: vl-convert gives it only together with Vega-Lite and Vega-Embed."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    if "</script" in bundle.lower():
+        raise AssertionError("the bundle of Vega would end its own script element")
+    return bundle
+
+
+def html(**parts: Any) -> str:
+    """The page of `report.html.jinja` with these parts (see PARTS) and what its macros call.
+
+    Raises
+    ------
+    TypeError
+        For a part that the template does not know.
+    """
+    functions = {"mark", "change", "lines", "method", "per_class", "most_classes"}
+    unknown = sorted(parts.keys() - PARTS.keys() - functions)
+    if unknown:
+        raise TypeError(f"no such part of a page: {', '.join(unknown)}")
+    given = {**PARTS, **parts}
+    given["explorer"] = Markup(given["explorer"])
+    return filled("report.html.jinja", charts=bool(given["explorer"]), **given)
+
+
+def filled(template: str, *, charts: bool = False, **given: Any) -> str:
+    """A template of this folder with our style and script, and with Vega if there are charts that move."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["unbroken"] = lambda words: words.replace(" %", "\u00a0%").replace("γ = ", "γ\u00a0=\u00a0")
+    scripts = [(FOLDER / "explore.js").read_text("utf-8")]
+    if charts:
+        scripts.insert(0, vega())
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    policy = f"; script-src {hashes}{' ' + chr(39) + 'unsafe-eval' + chr(39) if charts else ''}"
+    style = Markup((FOLDER / "style.css").read_text("utf-8"))
+    page = environment.get_template(template)
+    return page.render(**given, style=style, policy=Markup(policy), scripts=[Markup(script) for script in scripts])
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,28 @@
+"""Write the page of two runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from finecal import paths
+from finecal.artifacts import provenance, whole_file
+from finecal.comparison import compare, default_page
+from finecal.page.compare import page
+from finecal.paths import RunKey
+
+
+def write_comparison(first: RunKey, second: RunKey, place: Path | None = None) -> Path:
+    """Compare two runs and write the page, by default beside the report; its place.
+
+    Raises
+    ------
+    UserError
+        As `finecal.comparison.compare`; nothing is written then.
+    """
+    found = compare(first, second)
+    place = place or default_page(first, second)
+    inputs = [run.folder / name for run in (first, second) for name in (paths.METRICS, paths.SAMPLES, paths.CURVE)]
+    text = page(found, place=place, provenance=provenance(options={}, inputs=inputs))
+    with whole_file(place) as temporary:
+        temporary.write_text(text, "utf-8")
+    return place
