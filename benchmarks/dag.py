@@ -1,15 +1,18 @@
-"""What does Snakemake's planning of a large sweep cost, beside a Snakefile of as many jobs that has nothing in it?
+"""What does Snakemake's planning of a large sweep cost, beside Snakefiles of as many jobs that have nothing in them?
 
     uv run python benchmarks/dag.py [--runs 100 1000 10000] [--repeats 3] [--snakefile Snakefile] [--quick]
 
-A generated study of the digits has one split and as many seeds as runs: seven jobs for each run. The other one has
-the same chain of rules with plain inputs, outputs and a command: no params, functions, resources, logs, benchmarks.
+A generated study of the digits has one split and as many seeds as runs: seven jobs for each run. Two others have the
+same chain of rules with plain inputs, outputs and a command, without params, functions, resources, logs, benchmarks:
+
+* trivial: one output per job, and as inputs the outputs of the jobs before it: 10 inputs and 7 outputs for each run;
+* as many files: the inputs and outputs of our rules, 32 and 13 for each run: what a run's jobs really read and write.
 
 * nothing built: `snakemake --dry-run --quiet` in an empty folder (`--quiet all` would print every job);
 * all built: the same where all files are there, empty and equally old, but without the notes that Snakemake keeps of
   finished jobs, so that it compares times and not params.
 
-Both Snakefiles take turns in every repeat, so that a busy moment of the machine hits both; the medians are compared,
+The Snakefiles take turns in every repeat, so that a busy moment of the machine hits all; the medians are compared,
 of CPU seconds, which a busy machine changes less than wall seconds.
 Memory is the peak of Snakemake's process, looked at fifty times a second. Nothing here fails for being slow.
 """
@@ -32,10 +35,43 @@ import psutil
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-STAGES = ("finetune", "pseudo", "extract", "calibrate", "evaluate", "similarity", "gamma")
-GATHERED = ("evaluate", "similarity", "gamma")
-NEEDS = {"finetune": [], "pseudo": [], "extract": ["finetune"], "calibrate": ["pseudo", "extract"]}
-NEEDS |= {"evaluate": ["extract", "calibrate"], "similarity": ["finetune"], "gamma": ["pseudo", "extract"]}
+# Rule → its inputs and outputs. What begins with / is not of the run, but of all.
+Chain = dict[str, tuple[list[str], list[str]]]
+TRIVIAL: Chain = {
+    "finetune": ([], ["finetune"]),
+    "pseudo": ([], ["pseudo"]),
+    "extract": (["finetune"], ["extract"]),
+    "calibrate": (["pseudo", "extract"], ["calibrate"]),
+    "evaluate": (["extract", "calibrate"], ["evaluate"]),
+    "similarity": (["finetune"], ["similarity"]),
+    "gamma": (["pseudo", "extract"], ["gamma"]),
+}
+START = ["/model", "/images", "/split"]
+FITTED = ["/split", "/pretrained", "logits", "pcv_logits"]
+AS_MANY_FILES: Chain = {
+    "finetune": (START, ["model", "head", "history"]),
+    "pseudo": (START, ["pcv_logits", "pcv_history"]),
+    "extract": (["model", "/images"], ["logits"]),
+    "calibrate": (FITTED, ["calibration"]),
+    "evaluate": (["/split", "/pretrained", "logits", "calibration"], ["metrics", "curve", "samples"]),
+    "similarity": (["/split", "/head", "head"], ["similarity", "means"]),
+    "gamma": (FITTED, ["draws"]),
+}
+# What the tables of all runs are made from, and the table of costs.
+GATHERED = {
+    "trivial": ["evaluate", "similarity", "gamma"],
+    "as many files": [
+        "metrics",
+        "curve",
+        "calibration",
+        "history",
+        "means",
+        "draws",
+        "logits",
+        "pcv_history",
+        "samples",
+    ],
+}  # fmt: skip
 
 
 class Planned(NamedTuple):
@@ -104,19 +140,26 @@ def finecal(folder: Path, runs: int, snakefile: Path) -> Sweep:
     return Sweep(folder, snakefile)
 
 
-def trivial(folder: Path, runs: int) -> Sweep:
+def plain(folder: Path, runs: int, chain: Chain, gathered: list[str]) -> Sweep:
     """As many runs and rules per run, and one that reads all of them."""
-    every = f'expand("r/{{seed}}/{{stage}}", seed=range({runs}), stage={GATHERED})'
+    every = f'expand("r/{{seed}}/{{file}}", seed=range({runs}), file={gathered})'
     rules = [
         'rule all:\n    input: "r/all"\n',
         f'rule gather:\n    input: {every}\n    output: "r/all"\n    shell: "a"\n',
     ]
-    for stage in STAGES:
-        inputs = "".join(f'"r/{{seed}}/{need}", ' for need in NEEDS[stage])
-        rules.append(f'rule {stage}:\n    input: {inputs}\n    output: "r/{{seed}}/{stage}"\n    shell: "a"\n')
     folder.mkdir(parents=True)
+    for rule, (inputs, outputs) in chain.items():
+        read, written = (", ".join(f'"{_place(file)}"' for file in files) for files in (inputs, outputs))
+        rules.append(f'rule {rule}:\n    input: {read}\n    output: {written}\n    shell: "a"\n')
+        for file in (_place(file) for file in inputs if file.startswith("/")):
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).touch()
     (folder / "Snakefile").write_text("\n".join(rules))
     return Sweep(folder, folder / "Snakefile")
+
+
+def _place(file: str) -> str:
+    return f"shared{file}" if file.startswith("/") else f"r/{{seed}}/{file}"
 
 
 def main() -> None:
@@ -129,37 +172,44 @@ def main() -> None:
     if args.quick:
         args.runs, args.repeats = [5], 1
 
-    print(f"Median of {args.repeats} interleaved repeats; the trivial Snakefile in brackets.\n")
-    print("| runs | jobs | files | wall (s) | CPU (s) | × trivial (CPU) | CPU ms per job | peak memory (MiB) |")
-    print("|---:|---:|---|---:|---:|---:|---:|---:|")
+    print(f"Median of {args.repeats} interleaved repeats; in brackets: trivial, as many files.\n")
+    columns = ["runs", "files", "jobs", "wall (s)", "CPU (s)", "× trivial", "× as many files", "CPU ms per job"]
+    print("| " + " | ".join([*columns, "peak memory (MiB)"]) + " |")
+    print("|---:|---|" + "---:|" * 7)
     with tempfile.TemporaryDirectory() as temporary:
         for runs in args.runs:
+            folder = Path(temporary) / str(runs)
             sweeps = (
-                finecal(Path(temporary) / f"finecal{runs}", runs, args.snakefile.resolve()),
-                trivial(Path(temporary) / f"trivial{runs}", runs),
+                finecal(folder / "finecal", runs, args.snakefile.resolve()),
+                plain(folder / "trivial", runs, TRIVIAL, GATHERED["trivial"]),
+                plain(folder / "as_many_files", runs, AS_MANY_FILES, GATHERED["as many files"]),
             )
-            jobs: list[int] = []
+            jobs = [len(TRIVIAL) * runs] * len(sweeps)
             for files in ("nothing built", "all built"):
                 if files == "all built":
                     jobs = [sweep.build() for sweep in sweeps]
-                taken: list[list[Planned]] = [[], []]
+                taken: list[list[Planned]] = [[] for _ in sweeps]
                 for _ in range(args.repeats):
                     for sweep, planned in zip(sweeps, taken, strict=True):
                         planned.append(sweep.plan("--quiet"))
-                print(row(runs, jobs or [len(STAGES) * runs] * 2, files, taken), flush=True)
+                print(row(runs, jobs, files, taken), flush=True)
 
 
 def row(runs: int, jobs: list[int], files: str, taken: list[list[Planned]]) -> str:
-    """One line of the table: ours, and the trivial one in brackets."""
-    ours, other = (median(planned.cpu for planned in part) for part in taken)
-    wall = [median(planned.seconds for planned in part) for part in taken]
-    memory = [median(planned.memory for planned in part) for part in taken]
+    """One line of the table: ours, and the plain ones in brackets."""
+    cpu, wall, memory = (
+        [median(getattr(planned, name) for planned in part) for part in taken] for name in ("cpu", "seconds", "memory")
+    )
+    per_job = [1e3 * one / number for one, number in zip(cpu, jobs, strict=True)]
     cells = (
-        f"{runs:,}", f"{jobs[0]:,} ({jobs[1]:,})", files, f"{wall[0]:.1f} ({wall[1]:.1f})",
-        f"{ours:.1f} ({other:.1f})", f"{ours / other:.2f}",
-        f"{1e3 * ours / jobs[0]:.1f} ({1e3 * other / jobs[1]:.1f})", f"{memory[0]:.0f} ({memory[1]:.0f})",
+        f"{runs:,}", files, _together(jobs, ",d"), _together(wall, ".1f"), _together(cpu, ".1f"),
+        f"{cpu[0] / cpu[1]:.2f}", f"{cpu[0] / cpu[2]:.2f}", _together(per_job, ".1f"), _together(memory, ".0f"),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
+
+
+def _together(values: list[float] | list[int], form: str) -> str:
+    return f"{values[0]:{form}} ({', '.join(f'{value:{form}}' for value in values[1:])})"
 
 
 if __name__ == "__main__":

@@ -7,14 +7,47 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Project
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize(("script", "rows"), [("dag.py", ["nothing built", "all built"]), ("curve.py", ["curve"])])
-def test_quick(script: str, rows: list[str]) -> None:
-    command = [sys.executable, BENCHMARKS / script, "--quick"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+ROWS = {
+    "aggregate.py": ["all in memory", "finecal aggregate"],
+    "curve.py": ["curve", "scikit-learn"],
+    "dag.py": ["nothing built", "all built"],
+    "memory.py": ["finetune_model", "fit_calibrators", "evaluate_run"],
+    "study.py": ["Snakemake, 2 cores", "one process"],
+    "tables.py": ["np.save", "np.load", "logits.parquet"],
+    "extraction.py": ["test_resnet, 32"],
+    "linear_probe.py": ["1 epochs", "2 epochs"],
+    "training.py": ["bare", "**finecal**", "usual + evaluation", "timm"],
+}
+
+
+def table_of(script: str, *arguments: str | Path) -> list[list[str]]:
+    """The cells of the table that a benchmark prints, its head included."""
+    command = [sys.executable, BENCHMARKS / script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
     assert not done.returncode, done.stderr
-    table = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert all(any(row in line for line in table) for row in rows), done.stdout
+    return [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("memory.py", "study.py") else name for name in ROWS],
+)
+def test_quick(script: str) -> None:
+    cells = [cell for row in table_of(script, "--quick") for cell in row]
+    assert all(any(name in cell for cell in cells) for name in ROWS[script]), cells
+
+
+def test_files_of_a_run(complete: Project) -> None:
+    """Every file of a run is counted, with the note that Snakemake keeps of it; not those of a study."""
+    head, *rows = table_of("sweep.py", "--directory", complete.folder, "--runs", "1000")
+    assert head == ["of a run", "files", "KiB", "1,000 runs: files, GiB"]
+    files = {row[0]: float(row[1]) for row in rows}
+    halves = [file for file in complete.files() if "/half" in file and "/splits/" not in file]
+    assert files["results"] == files["notes of Snakemake"] == len(halves) / 2
+    assert files["together"] == sum(files.values()) - files["together"]
+    assert next(row for row in rows if row[0] == "results")[3].startswith(f"{500 * len(halves):,}, ")

@@ -1,0 +1,134 @@
+"""What the benchmarks of training and extraction work on: JPEG files, the same images packed, a model."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from finecal.images import PackedImages, write_images
+from finecal.memory import Room
+from finecal.models import Architecture, architecture, build, placed
+from finecal.pixels import ImageFile, Pixels
+
+FILE_SIDE = 256  # of the JPEG files, in pixels
+CLASSES = tuple(f"class{number}" for number in range(10))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A folder with train/CLASS/*.jpg and test/CLASS/*.jpg, and images.parquet with the same images.
+
+    Attributes
+    ----------
+    folder
+        Where they are.
+    model, size, batch
+        timm's name, the side of its input, samples per step.
+    device
+        Where the model runs.
+    """
+
+    folder: Path
+    model: str
+    size: int
+    batch: int
+    device: torch.device
+
+    @cached_property
+    def description(self) -> Architecture:
+        return architecture({"model": self.model, "options": {}, "image_size": self.size}, CLASSES, 3)
+
+    @cached_property
+    def file(self) -> ImageFile:
+        return ImageFile.open(self.folder / "images.parquet")
+
+    def new_model(self) -> nn.Module:
+        """The same random weights each time."""
+        torch.manual_seed(0)
+        return placed(build(self.description, weights="random"), self.device)
+
+    def load(self, chosen: np.ndarray) -> Pixels:
+        return self.file.load(chosen, self.device, Room())
+
+
+@contextmanager
+def workload(model: str, size: int, batch: int, images: int, device: torch.device) -> Iterator[Workload]:
+    """Write `images` training and half as many test images of `FILE_SIDE` pixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        subsets = ["train"] * images + ["test"] * (images // 2)
+        pixels = [_picture(number) for number in range(len(subsets))]
+        for number, (subset, picture) in enumerate(zip(subsets, pixels, strict=True)):
+            place = root / subset / CLASSES[number % len(CLASSES)] / f"{number}.jpg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(place, quality=90)
+        stored = round(size * 256 / 224)  # as usual for crops of `size`
+        packed = np.stack([np.asarray(picture.resize((stored, stored))) for picture in pixels])
+        labels = np.arange(len(subsets), dtype=np.int32) % len(CLASSES)
+        content = PackedImages(packed, labels, np.array(subsets) == "test", CLASSES, complete=False)
+        write_images(root / "images.parquet", content, columns={}, provenance={})
+        yield Workload(root, model, size, batch, device)
+
+
+def _picture(seed: int) -> Image.Image:
+    """Smooth colours with grain: about 30 KB as a JPEG file, like a small photograph."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((FILE_SIDE, FILE_SIDE), Image.Resampling.BICUBIC)).astype(np.int16)
+    return Image.fromarray(np.clip(smooth + rng.integers(-6, 7, smooth.shape), 0, 255).astype(np.uint8))
+
+
+def in_turns(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Each way gives its seconds; one unmeasured turn, then `repeats`, each in another order."""
+    order, found = list(ways), {name: list[float]() for name in ways}
+    shuffled = random.Random(0)
+    for turn in range(repeats + 1):
+        shuffled.shuffle(order)
+        for name in order:
+            seconds = ways[name]()
+            if turn:
+                found[name].append(seconds)
+    return found
+
+
+def ratio(times: dict[str, list[float]], way: str, other: str) -> float:
+    """How many times as fast a way is as another: the median over the repeats, whose turns lie close together."""
+    return median(b / a for a, b in zip(times[way], times[other], strict=True))
+
+
+def synchronised(device: torch.device) -> float:
+    """Now, once the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def hardware(device: torch.device, threads: int) -> str:
+    """For the line above a table."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU with {threads} threads"
+    return f"{name}, torch {torch.__version__}"
+
+
+def chosen_device(name: str, threads: int | None) -> tuple[torch.device, int]:
+    """The device, set up as finecal does it for a job; and the number of threads, by default torch's own."""
+    from finecal.device import choose_device
+
+    threads = threads or torch.get_num_threads()
+    return choose_device(name, threads), threads
+
+
+def listed(values: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """MODEL:NUMBER:NUMBER:…, as on the command line."""
+    return [(model, [int(n) for n in numbers]) for model, *numbers in (value.split(":") for value in values)]

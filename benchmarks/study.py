@@ -1,0 +1,134 @@
+"""What does Snakemake add to the embedded study, beside the same computation in one plain Python process?
+
+    uv run python benchmarks/study.py [--study digits] [--cores 2] [--repeats 3] [--target all] [--epochs N]
+        [--quick]
+
+* Snakemake: `snakemake --cores 2` in an empty folder, one process per job.
+* one process: the commands of those same jobs, in the order in which Snakemake plans them, called as functions of a
+  single Python process; libraries are imported once, the study is read once, one core is used.
+
+Both write the same files: their numbers are compared. They take turns in every repeat, and the medians are compared.
+CPU seconds are those of all processes together; wall seconds show what jobs that run side by side save. The rows below
+say where the CPU seconds go: Snakemake's own process, and the jobs. What each process costs to start does not depend on
+the study, so `--epochs` shows how the ratio falls where trainings are longer. Nothing here fails for being slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import _measure
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+COMMAND = re.compile(r"^Shell command: exec finecal (.+) > \S+ 2>&1$", re.MULTILINE)
+SMALL: dict[str, Any] = {
+    "datasets": {"digits": {"options": {"per_class": 30}, "validation_fraction": 0.1}},
+    "pretraining": {"weights": "random", "training": {"epochs": 1, "steps_per_epoch": 5, "lr": 0.1}},
+    "training": {"epochs": 1, "steps_per_epoch": 5},
+    "splits": {"half0": {"kind": "random", "fraction": 0.5, "seed": 0}},
+    "seeds": [0],
+    "pseudo_splits": {"folds": 1},
+    "oracle_fine_tuning": False,
+}
+
+
+def child() -> None:
+    """All commands (a JSON list of lists, from standard input) in this process, in the current folder."""
+    from functools import cache
+
+    from finecal import cli
+    from finecal.plan import Plan
+
+    plan = cache(lambda *names: Plan(names))
+    cli._plan = lambda given: plan(*given.study)
+    for command in json.loads(Path("commands.json").read_text()):
+        cli.main(command)
+
+
+def write_folder(folder: Path, study: str | dict[str, Any]) -> Path:
+    """A working directory whose configuration selects a study."""
+    folder.mkdir(parents=True)
+    name = study if isinstance(study, str) else "small.yaml"
+    if not isinstance(study, str):
+        (folder / name).write_text(yaml.safe_dump(study, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"studies": [name], "device": "cpu"}))
+    return folder
+
+
+def commands(folder: Path, target: str) -> list[list[str]]:
+    """What the jobs run, in the order of the plan."""
+    plan = [*SNAKEMAKE, "--dry-run", "--printshellcmds", "--cores", "1", target]
+    return [shlex.split(line) for line in COMMAND.findall(_measure.measured(plan, folder).output)]
+
+
+def check_equal(one: Path, other: Path) -> None:
+    """Every table of results has the same rows, but for what depends on the time a job took."""
+    from pandas.testing import assert_frame_equal
+
+    from finecal.artifacts import read_table
+
+    names, others = ({p.relative_to(folder) for p in folder.glob("results/**/*.parquet")} for folder in (one, other))
+    assert names == others, sorted(map(str, names ^ others))
+    for name in sorted(names):
+        if "cost" not in name.name:
+            left, right = (read_table(folder / name).to_pandas() for folder in (one, other))
+            columns = left.columns.drop("seconds", errors="ignore")
+            assert_frame_equal(left[columns], right[columns], check_exact=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What Snakemake adds to a study.")
+    parser.add_argument("--study", default="digits")
+    parser.add_argument("--target", default="all")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--epochs", type=int, help="of each fine-tuning, instead of those of the study")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a small study and one of its tables once")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        child()
+        return
+    study: str | dict[str, Any] = args.study
+    if args.epochs:
+        study = {"extends": args.study, "description": "Longer.", "training": {"epochs": args.epochs}}
+    if args.quick:
+        given = yaml.safe_load((REPOSITORY / "workflow/studies/digits.yaml").read_text("utf-8"))
+        study, args.target, args.repeats = {**given, **SMALL}, "table1", 1
+
+    snakemake, plain = [], []
+    with tempfile.TemporaryDirectory() as temporary:
+        for repeat in range(args.repeats):
+            folders = [write_folder(Path(temporary) / f"{name}{repeat}", study) for name in ("snakemake", "plain")]
+            run = [*SNAKEMAKE, "--cores", str(args.cores), args.target]
+            snakemake.append(_measure.measured(run, folders[0]))
+            jobs = commands(folders[1], args.target)
+            (folders[1] / "commands.json").write_text(json.dumps(jobs))
+            plain.append(_measure.measured([sys.executable, __file__, "--child"], folders[1]))
+            check_equal(*folders)
+
+    print(f"{len(jobs)} jobs; median of {args.repeats} interleaved repeats.\n")
+    unit = [median(getattr(one, name) for one in plain) for name in ("cpu", "seconds")]
+    rows = []
+    for name, taken in ((f"Snakemake, {args.cores} cores", snakemake), ("one process", plain)):
+        cpu, wall = (median(getattr(one, key) for one in taken) for key in ("cpu", "seconds"))
+        rows.append([name, f"{cpu:.1f}", f"{cpu / unit[0]:.2f}", f"{wall:.1f}", f"{wall / unit[1]:.2f}"])
+        if taken is snakemake:
+            own = median(one.own for one in taken)
+            rows.append(["· its own process", f"{own:.1f}", f"{own / unit[0]:.2f}", "", ""])
+            rows.append(["· the jobs", f"{cpu - own:.1f}", f"{(cpu - own) / unit[0]:.2f}", "", ""])
+    print(_measure.table(["", "CPU (s)", "× one process (CPU)", "wall (s)", "× one process (wall)"], rows))
+
+
+if __name__ == "__main__":
+    main()
