@@ -23,6 +23,7 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/extract.smk"
 include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
@@ -35,4 +36,11 @@ rule all:
         paths.REPORT,
         [WORKFLOW.files("table", name) for name in WORKFLOW.tables],
         [WORKFLOW.files("figure", name) for name in WORKFLOW.figures],
+    localrule: True
+
+
+rule reproduce_paper:
+    """The whole paper, whatever config.yaml selects; `finecal check reproduce_paper` says what it takes"""
+    input:
+        rules.all.input,
     localrule: True

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import metadata
@@ -26,6 +26,8 @@ from finecal.errors import UserError
 PROVENANCE = b"finecal"
 # A writer on another host cannot be asked whether it lives; one that has written nothing for a day does not.
 SECONDS_UNTIL_LEFT = 86_400
+# Of a group of rows in a file that is written in parts: some 20 MiB of a table of curves.
+ROWS = 1 << 17
 LIBRARIES = (
     "numpy",
     "pyarrow",
@@ -127,10 +129,65 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_table(path: str | Path, table: pa.Table, *, provenance: Mapping[str, Any]) -> None:
     """Write a Parquet file (zstd), whole or not at all, with the provenance in its metadata."""
-    merged = {**(table.schema.metadata or {}), PROVENANCE: json.dumps(provenance, sort_keys=True).encode()}
     with whole_file(path) as temporary:
-        table = table.replace_schema_metadata(merged)
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        table = table.replace_schema_metadata(_with_provenance(table.schema, provenance))
+        pq.write_table(table, temporary, **_layout(table.schema))
+
+
+@contextmanager
+def table_writer(path: str | Path, schema: pa.Schema, *, provenance: Mapping[str, Any]) -> Iterator[pq.ParquetWriter]:
+    """As `write_table`, for a table that is made part by part: each `write_table` of the writer is a row group."""
+    schema = schema.with_metadata(_with_provenance(schema, provenance))
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, schema, **_layout(schema)) as writer:
+        yield writer
+
+
+def write_parts(
+    path: str | Path, parts: Iterable[pa.Table], schema: pa.Schema, *, provenance: Mapping[str, Any], rows: int = ROWS
+) -> None:
+    """As `write_table`, for many tables of one schema, one below the other.
+
+    They are taken one at a time and written in groups of `rows`, so that no more than a group and a table are in
+    memory. An error while the next one is made leaves nothing behind.
+    """
+    with table_writer(path, schema, provenance=provenance) as writer:
+        waiting = schema.empty_table()
+        for part in parts:
+            waiting = pa.concat_tables([waiting, part])
+            full = len(waiting) - len(waiting) % rows
+            if full:
+                writer.write_table(waiting.slice(0, full), row_group_size=rows)
+                waiting = waiting.slice(full)
+        writer.write_table(waiting, row_group_size=rows)
+
+
+def _layout(schema: pa.Schema) -> dict[str, Any]:
+    """How columns are stored: with dictionaries, where values repeat; logits by their bytes, which compress better so.
+
+    A dictionary of pixels, or of logits, is as large as they are.
+    """
+    logits = [field.name for field in schema if _is_matrix(field.type)]
+    dictionary = [f.name for f in schema if f.name not in logits and not pa.types.is_fixed_size_binary(f.type)]
+    split = {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in logits}
+    return {
+        "compression": "zstd",
+        "write_page_checksum": True,
+        "use_dictionary": dictionary,
+        "column_encoding": split or None,
+    }
+
+
+def _is_matrix(kind: pa.DataType) -> bool:
+    """Lists of numbers with a fraction."""
+    return _is_list(kind) and bool(pa.types.is_floating(kind.value_type))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _with_provenance(schema: pa.Schema, provenance: Mapping[str, Any]) -> dict[bytes, bytes]:
+    return {**(schema.metadata or {}), PROVENANCE: json.dumps(provenance, sort_keys=True).encode()}
 
 
 def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any) -> pa.Table:
@@ -158,6 +215,34 @@ def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any
                     f"the column {field.name!r} is {found}", where=str(path), why=f"It must be {field.type}"
                 )
         return pq.read_table(path, columns=schema.names, page_checksum_verification=True, **options)
+
+
+def read_schema(path: str | Path) -> pa.Schema:
+    """Names and types of a Parquet file's columns."""
+    with _readable(path):
+        return pq.read_schema(path).remove_metadata()
+
+
+def read_row_groups(path: str | Path, columns: Sequence[str], wanted: np.ndarray) -> Iterator[tuple[int, pa.Table]]:
+    """Columns of a Parquet file, one row group after another: the number of its first row, and the table.
+
+    Parameters
+    ----------
+    wanted
+        (N,) bool: row groups without a wanted row are not read.
+
+    Raises
+    ------
+    UserError
+        As `read_table`.
+    """
+    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        first = 0
+        for number in range(file.num_row_groups):
+            rows = file.metadata.row_group(number).num_rows
+            if wanted[first : first + rows].any():
+                yield first, file.read_row_group(number, columns=columns, use_threads=False)
+            first += rows
 
 
 def read_metadata(path: str | Path, key: bytes = PROVENANCE) -> dict[str, Any]:
@@ -192,8 +277,7 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
         If the lists are not equally long, one is missing, or they are no lists of numbers.
     """
     kind = column.type
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+    if not _is_matrix(kind) and not (_is_list(kind) and pa.types.is_integer(kind.value_type)):
         raise UserError(f"values of type {kind} instead of lists of numbers")
     if column.null_count:
         raise UserError(f"{column.null_count} empty value{'s' * (column.null_count > 1)}")
@@ -239,7 +323,7 @@ def with_columns(table: pa.Table, columns: Mapping[str, str | int]) -> pa.Table:
 @cache
 def sha256(path: str | Path) -> str:
     """Hash of a file's bytes."""
-    with Path(path).open("rb") as file:
+    with _readable(path), Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -268,13 +352,15 @@ def provenance(
     options: Mapping[str, Any],
     inputs: Sequence[str | Path] = (),
     device: str = "cpu",
+    precision: str | None = None,
     peak_gpu_memory_mib: float | None = None,
 ) -> dict[str, Any]:
     """What made a file: version and commit, command, resolved options, libraries, device, inputs with hashes.
 
-    There is no time in it: the same work twice gives the same bytes. The memory is there for a GPU only.
+    There is no time in it: the same work twice gives the same bytes. Precision is there where a model ran, the memory
+    where it ran on a GPU.
     """
-    memory = {} if peak_gpu_memory_mib is None else {"peak_gpu_memory_mib": peak_gpu_memory_mib}
+    of_models = {"precision": precision, "peak_gpu_memory_mib": peak_gpu_memory_mib}
     return {
         "version": finecal.__version__,
         "commit": commit(),
@@ -282,6 +368,6 @@ def provenance(
         "options": dict(options),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "device": device,
-        **memory,
+        **{name: value for name, value in of_models.items() if value is not None},
         "inputs": {str(path): sha256(path) for path in inputs},
     }

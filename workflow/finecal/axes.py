@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from finecal import plugins
+from finecal import domains, plugins
 from finecal.errors import UserError
 from finecal.paths import ALL_CLASSES
 
@@ -69,6 +69,9 @@ def _size(split: Spec, dataset: Spec) -> float:
     classes = module.classes(module.Options.model_validate(dataset["options"]))
     if split["kind"] == "classes":
         return len(split["fine_tuning"])
+    if split["kind"] == "present":
+        found = domains.sampled(dataset["source"], split["target"], module.Options.model_validate(dataset["options"]))
+        return len(found.train) if found else 0
     if split.get("count"):
         return int(split["count"])
     fraction = float(split.get("fraction") or 0)

@@ -61,9 +61,27 @@ def _parser() -> argparse.ArgumentParser:
                 "--state-interval", type=float, default=60.0, metavar="SECONDS",
                 help="seconds between saves of an unfinished training (default: %(default)s)",
             )  # fmt: skip
+            command.add_argument(
+                "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+                help="of the models' computations; auto: bfloat16 on a GPU that has it",
+            )  # fmt: skip
+            command.add_argument(
+                "--data-memory", type=float, metavar="MIB",
+                help="memory for images, larger ones are read from a file (default: half of what is free)",
+            )  # fmt: skip
+            command.add_argument("--compile", action="store_true", help="let torch compile the models that are trained")
         return command
 
-    add("prepare", _prepare, "Decode or render a domain and pack it.", "results/DATASET/images/DOMAIN.parquet")
+    downloading = add(
+        "download", _download, "Fetch a data set's files, or one of them, and check them.", "DATASET | FILE"
+    )
+    downloading.add_argument("--mirror", metavar="DIR", help="folder or address asked first (default: config.yaml's)")
+    preparing = add(
+        "prepare", _prepare, "Decode or render a domain and pack it.", "results/DATASET/images/DOMAIN.parquet"
+    )
+    preparing.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="images decoded at once (default: %(default)s)"
+    )
     add("split", _split, "Divide the classes into S and U.", "results/DATASET/splits/SPLIT.parquet")
     add("pretrain", _pretrain, "Make the pretrained model of a source domain.", "FOLDER", torch=True)
     add("finetune", _finetune, "Fine-tune a run, or with RUN/pcv its pseudo-splits.", "RUN", torch=True)
@@ -83,14 +101,36 @@ def _parser() -> argparse.ArgumentParser:
     add("aggregate", _aggregate, "Concatenate one kind of table over all runs.", "NAME")
     add("table", _table, "Make a table of the results.", "NAME")
     add("figure", _figure, "Draw a figure of the results.", "NAME")
-    add("report", _report, "Write results/report.html.")
+    exporting = add(
+        "export", _export, "Write a run's calibrated model to take home: for timm, for ONNX Runtime.", "RUN"
+    )
+    exporting.add_argument("--calibrator", required=True, metavar="NAME", help="one of the study's calibrators")
+    exporting.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/export/NAME")
+    exporting.add_argument("--force", action="store_true", help="also a calibrator fitted on the test labels")
+    exporting.add_argument("--no-onnx", action="store_true", help="leave ONNX out")
+    exporting.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: %(default)s)")
+    page = add("report", _report, "Write results/report.html.")
+    page.add_argument(
+        "--open", action="store_true", help="show it in the browser; it is not written anew if it is there"
+    )
 
     check = add("check", _check, "Validate studies and print the plan; runs nothing.", study=False)
     check.add_argument(
         "study", nargs="*", metavar="STUDY", help="built-in names or YAML files (default: config.yaml's)"
     )
+    check.add_argument(
+        "--images-per-second", type=_positive, metavar="N",
+        help="what a GPU of yours trains on (ResNet-50, 224 × 224), for the GPU-hours of large studies",
+    )  # fmt: skip
+    progress = add("status", _status, "Say how far studies are: done, running, stopped, time left.", study=False)
+    progress.add_argument("study", nargs="*", metavar="STUDY", help="built-in names or YAML files")
+    comparing = add("compare", _compare, "Write a page of two runs beside each other.", "RUN_A", study=False)
+    comparing.add_argument("other", metavar="RUN_B")
+    comparing.add_argument("--out", type=Path, metavar="FILE", help="the page (default: results/compare_….html)")
+    comparing.add_argument("--open", action="store_true", help="show it in the browser")
     prefetching = add("prefetch", _prefetch, "Fetch what jobs need from the network, into their caches.", study=False)
     prefetching.add_argument("study", nargs="*", metavar="STUDY", help="built-in names or YAML files")
+    prefetching.add_argument("--mirror", metavar="DIR", help="folder or address asked first (default: config.yaml's)")
     listing = add("list", _list, "List what there is.", study=False)
     listing.add_argument("kind", choices=("datasets", "recipes", "calibrators", "studies"))
     _add_diagnose(add("diagnose", _diagnose, "Diagnose a classifier from its logits alone.", study=False))
@@ -107,6 +147,13 @@ def _add_diagnose(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
 
 
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
 def _plan(given: argparse.Namespace) -> Plan:
     from finecal.plan import Plan
     from finecal.settings import read_settings
@@ -117,7 +164,14 @@ def _plan(given: argparse.Namespace) -> Plan:
 def _settings(given: argparse.Namespace) -> Settings:
     from finecal.stages import Settings
 
-    return Settings(device=given.device, threads=given.threads, state_interval=given.state_interval)
+    return Settings(
+        device=given.device,
+        threads=given.threads,
+        state_interval=given.state_interval,
+        precision=given.precision,
+        data_memory=given.data_memory,
+        compile=given.compile,
+    )
 
 
 def _coordinates(pattern: str, given: argparse.Namespace) -> dict[str, str]:
@@ -148,11 +202,24 @@ def _interruptible(work: Callable[[], None]) -> None:
         sys.exit(128 + signal.number)
 
 
+def _mirror(given: argparse.Namespace) -> str | None:
+    from finecal.settings import read_settings
+
+    mirror: str | None = given.mirror
+    return mirror or read_settings().mirror
+
+
+def _download(given: argparse.Namespace) -> None:
+    from finecal.stages.download import download
+
+    print(download(_plan(given), given.target, _mirror(given)))
+
+
 def _prepare(given: argparse.Namespace) -> None:
     from finecal.paths import IMAGES
     from finecal.stages.prepare import prepare
 
-    prepare(_plan(given), **_coordinates(IMAGES, given))
+    prepare(_plan(given), **_coordinates(IMAGES, given), threads=given.threads)
 
 
 def _split(given: argparse.Namespace) -> None:
@@ -179,6 +246,12 @@ def _finetune(given: argparse.Namespace) -> None:
     plan = _plan(given)
     run = plan.known(RunKey.of(given.target))
     _import_torch()
+    checkpoint = plan.imported(run)
+    if checkpoint is not None:
+        from finecal.stages.take_over import take_over
+
+        take_over(plan, run, checkpoint, _settings(given))
+        return
     if Path(given.target).name == "pcv":
         from finecal.stages.pseudo import pseudo as work
     else:
@@ -252,6 +325,20 @@ def _regions(given: argparse.Namespace) -> None:
     regions(run, _settings(given))
 
 
+def _export(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+
+    plan = _plan(given)
+    run = plan.known(RunKey.of(given.target))
+    _import_torch()
+    from finecal.stages import Settings
+    from finecal.stages.export import export
+
+    settings = Settings(device="cpu", threads=given.threads)
+    onnx = not given.no_onnx
+    print(export(plan, run, given.calibrator, settings, out=given.out, force=given.force, onnx=onnx))
+
+
 def _aggregate(given: argparse.Namespace) -> None:
     if given.target == "cost":
         from finecal.stages.cost import cost
@@ -280,23 +367,57 @@ def _figure(given: argparse.Namespace) -> None:
 
 
 def _report(given: argparse.Namespace) -> None:
-    from finecal.stages.report import report
+    from finecal.paths import REPORT
 
-    report(_plan(given))
+    if not (given.open and Path(REPORT).is_file()):
+        from finecal.stages.report import report
+
+        report(_plan(given))
+    if given.open:
+        _open(Path(REPORT))
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+    from finecal.stages.compare import write_comparison
+
+    page = write_comparison(RunKey.of(given.target), RunKey.of(given.other), given.out)
+    print(page)
+    if given.open:
+        _open(page)
+
+
+def _open(page: Path) -> None:
+    """In the browser; where there is none, as on a login node, it is said where the page is."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        print(f"there is no browser here; the page is {page.resolve()}")
 
 
 def _check(given: argparse.Namespace) -> None:
+    from finecal.estimate import IMAGES_PER_SECOND
     from finecal.overview import describe_plan
 
-    print(describe_plan(_plan(given)))
+    plan = _plan(given)
+    if plan.needs_network:
+        _import_torch()
+    print(describe_plan(plan, given.images_per_second or IMAGES_PER_SECOND))
+
+
+def _status(given: argparse.Namespace) -> None:
+    from finecal.status import describe
+
+    print(describe(_plan(given)))
 
 
 def _prefetch(given: argparse.Namespace) -> None:
     plan = _plan(given)
-    _import_torch()
+    if plan.hub_models():
+        _import_torch()
     from finecal.stages.prefetch import prefetch
 
-    print(prefetch(plan))
+    print(prefetch(plan, _mirror(given)))
 
 
 def _list(given: argparse.Namespace) -> None:

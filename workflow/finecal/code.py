@@ -9,6 +9,7 @@ out: a new option there must not retrain everything. What matters of them arrive
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -22,9 +23,11 @@ STAGE_VERSION = 1
 
 _TRAINING = (
     "augmentation.py",
+    "batches.py",
     "device.py",
     "heads.py",
     "models.py",
+    "pixels.py",
     "recipes/__init__.py",
     "seeds.py",
     "toy_model.py",
@@ -33,7 +36,7 @@ _TRAINING = (
 _RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
 _PRESENTED = ("seeds.py", "stages/present.py", "statistics.py", "wording.py")
 STAGE_FILES: dict[str, tuple[str, ...]] = {
-    "prepare": ("images.py", "seeds.py", "stages/prepare.py"),
+    "prepare": ("decoding.py", "images.py", "listing.py", "seeds.py", "stages/prepare.py"),
     "split": ("seeds.py", "splits.py", "stages/split.py"),
     "pretrain": (*_TRAINING, "extraction.py", "recipes/full.py", "stages/pretrain.py"),
     "finetune": (*_TRAINING, *_RECIPES, "anatomy.py", "extraction.py", "stages/finetune.py"),
@@ -47,6 +50,7 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "heads.py",
         "metrics.py",
         "models.py",
+        "pixels.py",
         "stages/means.py",
         "toy_model.py",
     ),
@@ -56,6 +60,7 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "extraction.py",
         "heads.py",
         "models.py",
+        "pixels.py",
         "stages/extract.py",
         "toy_model.py",
     ),
@@ -65,6 +70,7 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "extraction.py",
         "heads.py",
         "models.py",
+        "pixels.py",
         "stages/interpolate.py",
         "toy_model.py",
     ),
@@ -106,11 +112,33 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "extraction.py",
         "heads.py",
         "models.py",
+        "pixels.py",
         "stages/regions.py",
         "toy_model.py",
     ),
+    "export": (
+        "augmentation.py",
+        "calibration.py",
+        "card.py",
+        "checks.py",
+        "curve.py",
+        "deployment.py",
+        "device.py",
+        "exporting.py",
+        "extraction.py",
+        "fitted.py",
+        "heads.py",
+        "logits.py",
+        "metrics.py",
+        "models.py",
+        "pixels.py",
+        "stages/export.py",
+        "stages/interpolate.py",
+        "toy_model.py",
+        "wording.py",
+    ),
     "aggregate": ("stages/aggregate.py",),
-    "cost": ("cost.py", "stages/cost.py"),
+    "cost": ("jobs.py", "stages/cost.py"),
     "runs": ("runs.py", "stages/runs.py"),
     "table": (
         *_PRESENTED,
@@ -138,10 +166,22 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     "report": (
         *_PRESENTED,
         "advice.py",
+        "checks.py",
+        "curve.py",
         "diagnosis.py",
         "figures/__init__.py",
         "figures/_style.py",
-        "report.html.jinja",
+        "metrics.py",
+        "page/charts.py",
+        "page/examples.py",
+        "page/explore.js",
+        "page/explorer.html.jinja",
+        "page/explorer.py",
+        "page/render.py",
+        "page/report.html.jinja",
+        "page/runs.py",
+        "page/stops.py",
+        "page/style.css",
         "report.py",
         "stages/report.py",
         "tables/__init__.py",
@@ -163,8 +203,31 @@ def digests(stage: str, extra: Iterable[str | Path] = ()) -> dict[str, str]:
 
 
 def plugin_files(kind: str, names: Iterable[str]) -> list[Path]:
-    """The files that define data sets, recipes or calibrators."""
-    return [plugins.source_file(kind, name) for name in names]
+    """The files that define data sets, recipes or calibrators; of data sets also the shared ones that they import.
+
+    Those of recipes are in `STAGE_FILES`. Data sets have little in common, and a change in what one of them shares with
+    another must not decode all the others anew.
+    """
+    names = list(names)
+    files = [plugins.source_file(kind, name) for name in names]
+    return files if kind != "dataset" else list(dict.fromkeys([*files, *(f for name in names for f in _shared(name))]))
+
+
+def _shared(dataset: str) -> list[Path]:
+    """The files with a leading underscore that a data set's file imports, and those that they import."""
+    pending, found = [plugins.source_file("dataset", dataset)], []
+    while pending:
+        for name in _imported(pending.pop()):
+            file = PACKAGE / "datasets" / f"{name}.py"
+            if file not in found:
+                found.append(file)
+                pending.append(file)
+    return sorted(found)
+
+
+@cache
+def _imported(file: Path) -> tuple[str, ...]:
+    return tuple(re.findall(r"^\s*from finecal\.datasets\.(_\w+) import ", file.read_text("utf-8"), re.MULTILINE))
 
 
 def _name(file: Path) -> str:

@@ -67,7 +67,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "sample": "number of the sample, from 0",
         "class": "class number, from 0",
         "subset": "train, validation or test",
-        "pixels": "H × W × channels uint8; the shape and the names of the classes are in the file's metadata",
+        "file": "the file that the sample was decoded from, if it was one",
+        "pixels": "H × W × channels uint8 as bytes; the shape and the names of the classes are in the file's metadata",
     },
     "splits/{split}.parquet": {
         "dataset": _RUN["dataset"],
@@ -133,6 +134,24 @@ COLUMNS: dict[str, dict[str, str]] = {
         "acc_y_y": "accuracy of all test samples with it",
         "best_gamma": "γ*, the best γ for the test labels",
         "best_acc_y_y": "acc_y_y with γ*",
+    },
+    "{run}/samples.parquet": {
+        **_RUN,
+        "sample": "number of the test sample in images.parquet",
+        "label": _LOGITS["label"],
+        "before": "class that the pretrained model predicts",
+        "best_s": "class of S with the largest logit after fine-tuning: what is predicted while γ ≤ margin",
+        "best_u": "class of U with the largest logit after fine-tuning: what is predicted for a larger γ",
+        "margin": "largest logit of S minus the largest logit of U",
+    },
+    "{run}/export/{calibrator}/check.parquet": {
+        **_RUN,
+        "calibrator": _CALIBRATION["calibrator"],
+        "compared": "with finecal's own logits of the same test images: folder (what timm loads), onnx (ONNX Runtime), "
+        "timm_transform (the folder behind timm's own preprocessing)",
+        "max_abs_difference": "largest difference of a logit",
+        "same_prediction": "part of the images whose arg-max is the same",
+        "n": "number of images",
     },
     "{run}/update_similarity.parquet": {
         **_RUN,

@@ -127,9 +127,23 @@ class Dataset(Model):
 
 
 class Backbone(Model):
-    """Which timm model."""
+    """Which timm model, and a checkpoint of your own if there is one: see own_model.md."""
 
-    model: str | None = Field(None, description="timm's name of the model; by default the key's own name.")
+    model: str | None = Field(
+        None,
+        description="timm's name of the model; `local-dir:FOLDER` for one that timm or `finecal export` has written, "
+        "`hf-hub:ORGANISATION/NAME` for one on the hub; by default the key's own name.",
+    )
+    weights: str | None = Field(
+        None,
+        description="A checkpoint of your own, which goes before `pretraining.weights`: a state dict (.safetensors, "
+        ".pth, .pt, .bin, .ckpt) or such a folder. The path is relative to the working directory.",
+    )
+    class_names: str | Listed[str] | None = Field(
+        None,
+        description="What the rows of the checkpoint's head stand for: a list, or a text file with a name per line; "
+        "by default `label_names` of a folder's config.json, or else the data set's classes.",
+    )
     options: dict[str, bool | int | float | str] = Field(
         {}, description="Further arguments of `timm.create_model`, such as `drop_path_rate`."
     )
@@ -144,20 +158,16 @@ class Pretraining(Model):
     """Where the pretrained model θ⁰ comes from."""
 
     weights: Literal["random", "hub"] = Field(
-        "hub", description="Start from random weights, or from those that timm's hub has under the model's name."
+        "hub",
+        description="Start from random weights, or from those that come with the model's name: on timm's hub, in the "
+        "folder of `local-dir:`.",
     )
     seed: Seed = Field(0, description="Seed of the initial weights and of the training.")
     training: Training | None = Field(
         None,
-        description="Training on the source domain, all classes; `null` takes the hub's model and head as "
+        description="Training on the source domain, all classes; `null` takes the model and its head as "
         "they are (their classes must then be the data set's).",
     )
-
-    @model_validator(mode="after")
-    def _is_trained_somewhere(self) -> Pretraining:
-        if self.weights == "random" and self.training is None:
-            raise ValueError("a model with random weights needs `training`")
-        return self
 
 
 class DrawnSplit(Model):
@@ -219,13 +229,32 @@ class ClassesSplit(Model):
     fine_tuning: Listed[str | int] = Field(min_length=1, description="The classes in S, by name or by number.")
 
 
+class PresentSplit(Model):
+    """The fine-tuning classes are those that the target domain has training samples of: what one has images of."""
+
+    kind: Literal["present"] = Field(description="Which kind of split this is.")
+    target: Name | None = Field(
+        None, description="The target domain; by default that of the data set's tasks, if they have the same."
+    )
+
+
 class OfficialSplit(Model):
     """The fine-tuning classes that the data set's publisher or the paper uses."""
 
     kind: Literal["official"] = Field(description="Which kind of split this is.")
+    source: Name | None = Field(
+        None,
+        description="The source domain whose split this is, where they differ; it is for the tasks with this source. "
+        "By default that of the data set's tasks, if they have the same.",
+    )
+    count: Count | None = Field(
+        None, description="Number of classes in S, the first of the published order; by default as published."
+    )
 
 
-Split = Annotated[RandomSplit | ClusteredSplit | ClassesSplit | OfficialSplit, Field(discriminator="kind")]
+Split = Annotated[
+    RandomSplit | ClusteredSplit | ClassesSplit | PresentSplit | OfficialSplit, Field(discriminator="kind")
+]
 
 
 class RecipeUse(Model):
@@ -236,6 +265,13 @@ class RecipeUse(Model):
     )
     options: dict[str, Any] = Field({}, description="Options of this recipe: see `finecal list recipes`.")
     training: dict[str, Any] = Field({}, description="What differs from the study's `training`.")
+    weights: str | None = Field(
+        None,
+        description="A checkpoint that was fine-tuned elsewhere: nothing is trained, the runs of this recipe are this "
+        "model. As `backbones.NAME.weights`; `{split}`, `{seed}`, `{backbone}`, `{source}`, `{target}` and `{dataset}` "
+        "in it are filled in.",
+    )
+    class_names: str | Listed[str] | None = Field(None, description="As `backbones.NAME.class_names`, for `weights`.")
     grid: dict[str, Listed[bool | int | float | str]] = Field(
         {},
         exclude=True,
@@ -259,6 +295,11 @@ class RecipeUse(Model):
         both = sorted(self.grid.keys() & self.training.keys())
         if both:
             raise ValueError(f"`{both[0]}` stands in `training` and in `grid`")
+        of_training = [key for key in ("recipe", "options", "training", "grid") if getattr(self, key)]
+        if self.weights and of_training:
+            raise ValueError(f"a recipe with `weights` is not trained, so `{of_training[0]}` means nothing")
+        if self.class_names and not self.weights:
+            raise ValueError("`class_names` belong to `weights`")
         return self
 
     def expanded(self, name: str) -> dict[str, RecipeUse]:

@@ -15,6 +15,10 @@ from typing import Any
 
 from finecal.errors import UserError
 
+# Downloads belong to the data set's module, so data sets that differ in options only share them.
+DOWNLOADS = "resources/{module}"
+DOWNLOAD = DOWNLOADS + "/{file}"
+
 DATASET = "results/{dataset}"
 IMAGES = DATASET + "/images/{domain}.parquet"
 SPLIT = DATASET + "/splits/{split}.parquet"
@@ -26,6 +30,7 @@ PRETRAINED_LOGITS = DATASET + "/{task}/{backbone}/pretrained/logits.parquet"
 RUN = DATASET + "/{task}/{backbone}/{recipe}/{split}/seed{seed}"
 PSEUDO_LOGITS = RUN + "/pcv/logits.parquet"
 PSEUDO_HISTORY = RUN + "/pcv/history.parquet"
+EXPORT = RUN + "/export/{calibrator}"
 INTERPOLATED = RUN + "/interpolated/logits.parquet"
 
 MODEL = "model.safetensors"
@@ -36,11 +41,13 @@ LOGITS = "logits.parquet"
 CALIBRATION = "calibration.parquet"
 CURVE = "curve.parquet"
 METRICS = "metrics.parquet"
+SAMPLES = "samples.parquet"
 UPDATE_SIMILARITY = "update_similarity.parquet"
 UPDATE_SIMILARITY_MEANS = "update_similarity_means.parquet"
 FEATURE_MAP = "feature_map.parquet"
 DECISION_REGIONS = "decision_regions.parquet"
 GAMMA_DRAWS = "gamma_draws.parquet"
+CHECK = "check.parquet"
 
 TABLE = "results/tables/{table}"
 FIGURE = "results/figures/{figure}"
@@ -78,6 +85,8 @@ ALL_CLASSES = "all"
 
 # What Snakemake may match for each wildcard: one folder name; a task is two domains.
 WILDCARDS = {
+    "module": r"[^/]+",
+    "file": r"[^/]+",
     "dataset": r"[^/]+",
     "domain": r"[^/-]+",
     "source": r"[^/-]+",
@@ -85,6 +94,7 @@ WILDCARDS = {
     "backbone": r"[^/]+",
     "recipe": r"(?!pretrained/)[^/]+",
     "split": r"[^/]+",
+    "calibrator": r"[^/]+",
     "seed": r"0|[1-9]\d*",
 }
 
@@ -157,6 +167,11 @@ def pretrained_of_task(file: str) -> Callable[[Any], str]:
 def images_of_target(wildcards: Any) -> str:
     """For a rule whose wildcards have a task: the images of the task's target."""
     return IMAGES.format(dataset=wildcards.dataset, domain=wildcards.task.split("-")[1])
+
+
+def downloads_folder(source: str) -> Path:
+    """The folder with the downloads of a data set's module, given by its name or by the path of the user's own file."""
+    return Path(DOWNLOADS.format(module=Path(source).name.removesuffix(".py")))
 
 
 def parse(pattern: str, path: str) -> dict[str, str] | None:

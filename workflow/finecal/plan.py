@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from finecal import plugins
+from finecal import domains, paths, plugins, sources
 from finecal.axes import axes_of
-from finecal.config import Study, plugin_options
+from finecal.config import Study, Training, plugin_options
+from finecal.downloads import Download
 from finecal.errors import UserError, unknown
+from finecal.official import for_task, official_downloads
 from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
+from finecal.selections import expanded
 from finecal.splits import resolved_split
 from finecal.study import load_study
 
 Options = dict[str, Any]
+# The recipe of runs that are checkpoints.
+IMPORTED = "imported"
 
 
 class Plan:
@@ -25,7 +31,7 @@ class Plan:
     Parameters
     ----------
     names
-        Built-in studies or paths of study files.
+        Built-in studies, selections of them, or paths of study files.
 
     Raises
     ------
@@ -34,7 +40,7 @@ class Plan:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.names = tuple(dict.fromkeys(names))
+        self.names = expanded(names)
         if not self.names:
             raise UserError("no study is selected", where="studies")
         self.studies: dict[str, Study] = {name: load_study(name) for name in self.names}
@@ -121,7 +127,13 @@ class Plan:
     def hub_models(self) -> list[str]:
         """timm's names of the models whose weights the jobs fetch from the hub."""
         uses = [options for (stage, *_), (options, _) in self._options.items() if stage == "pretrain"]
-        return sorted({use["backbone"]["model"] for use in uses if use["pretraining"]["weights"] == "hub"})
+        of_hub = [use["backbone"] for use in uses if use["pretraining"]["weights"] == "hub" and not own_weights(use)]
+        return sorted({backbone["model"] for backbone in of_hub})
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether jobs fetch images or weights."""
+        return bool(self.all_downloads() or self.hub_models())
 
     def known(self, run: RunKey) -> RunKey:
         """The run itself if a selected study contains it; else a UserError that names what does not fit."""
@@ -154,8 +166,66 @@ class Plan:
         """The domain whose file gives the names of the classes; all domains of a data set have the same."""
         spec = self.options("prepare", dataset)
         module = plugins.load("dataset", spec["source"])
-        domains: tuple[str, ...] = module.domains(module.Options.model_validate(spec["options"]))
-        return domains[0]
+        known: tuple[str, ...] = module.domains(module.Options.model_validate(spec["options"]))
+        return next(domain for domain in known if self.has_images(dataset, domain))
+
+    def has_images(self, dataset: str, domain: str) -> bool:
+        """Whether a domain is prepared; one that is not stands for what a model was pretrained on elsewhere."""
+        return domain not in domains.without_images(*self.dataset_options(dataset))
+
+    def images_of_source(self, dataset: str, source: str) -> str:
+        """The file of images that a pretrained model needs: the source's, or if it has none, the first domain's.
+
+        The latter is there for the names of the classes and the number of channels.
+        """
+        domain = source if self.has_images(dataset, source) else self.first_domain(dataset)
+        return paths.IMAGES.format(dataset=dataset, domain=domain)
+
+    def prepare_options(self, dataset: str, domain: str) -> Options:
+        """What decides the images of a domain: options of the stage prepare, and the state of the user's own files."""
+        spec = self.options("prepare", dataset)
+        source, options = self.dataset_options(dataset)
+        decides = domains.decides(source, domain, options)
+        return spec if decides is None else {**spec, "options": decides}
+
+    def downloads(self, dataset: str, domain: str) -> tuple[Download, ...]:
+        """The files that a domain of a data set is made from."""
+        spec = self.options("prepare", dataset)
+        return plugins.downloads(spec["source"], domain, spec["options"])
+
+    def official_downloads(self, dataset: str) -> tuple[Download, ...]:
+        """The files that tell the official splits of a data set."""
+        return official_downloads(*self.dataset_options(dataset))
+
+    def dataset_options(self, dataset: str) -> tuple[str, Any]:
+        """The module of a data set (its name or the path of a file), and the options as it knows them."""
+        spec = self.options("prepare", dataset)
+        return spec["source"], plugin_options("dataset", spec["source"], spec["options"])
+
+    def all_downloads(self) -> dict[Path, Download]:
+        """Path → what is fetched there, for all selected studies.
+
+        Raises
+        ------
+        UserError
+            If two data sets mean different files by one name.
+        """
+        found: dict[Path, Download] = {}
+        needed = [(dataset, self.downloads(dataset, domain)) for dataset, domain in self.domains()]
+        of_splits = {key[1] for key, (split, _) in self._options.items() if split.get("kind") == "official"}
+        needed += [(dataset, self.official_downloads(dataset)) for dataset in sorted(of_splits)]
+        for dataset, downloads in needed:
+            folder = paths.downloads_folder(self.options("prepare", dataset)["source"])
+            for download in downloads:
+                if found.setdefault(folder / download.name, download) != download:
+                    raise UserError("this name stands for two different files", where=str(folder / download.name))
+        return found
+
+    def domains(self) -> tuple[tuple[str, str], ...]:
+        """The domains whose images are prepared: data set and domain, each once."""
+        used = [(run.dataset, domain) for run in self.trainings for domain in (run.source, run.target)]
+        first = [(run.dataset, self.first_domain(run.dataset)) for run in self.trainings]
+        return tuple(dict.fromkeys(one for one in (*used, *first) if self.has_images(*one)))
 
     def _set(self, study: str, options: Options, *key: str) -> None:
         earlier = self._options.setdefault(key, (options, study))
@@ -183,17 +253,51 @@ class Plan:
             built_in = use_.calibrator or calibrator
             options = plugin_options("calibrator", built_in, use_.options).model_dump(mode="json")
             self._set(name, {"calibrator": built_in, "options": options}, "calibrator", calibrator)
-        for run in _runs(study):
+        for run in self._runs(study):
             self._members.setdefault(run, []).append(name)
+        self._check_imported(name, study)
+
+    def imported(self, run: RunKey, where: str = "") -> str | None:
+        """The checkpoint that a run is, if it is not trained: a path. `where` names the study in errors."""
+        pattern = self.options("finetune", run.dataset, run.backbone, run.recipe).get("weights")
+        coordinates = {**run.columns(), "source": run.source, "target": run.target}
+        return sources.filled(pattern, coordinates, where) if pattern else None
+
+    def _check_imported(self, name: str, study: Study) -> None:
+        """Each checkpoint must be there, and be one run only: else the same numbers would be counted twice."""
+        taken: dict[tuple[str, str], RunKey] = {}
+        for run in self._runs(study):
+            where = f"{name}: recipes.{run.recipe}.weights"
+            path = self.imported(run, where)
+            if path is None:
+                continue
+            other = taken.setdefault((run.recipe, path), run)
+            if other != run:
+                varied = [key for key, value in run.columns().items() if value != other.columns()[key]]
+                hint = f"Put {{{varied[0]}}} into the path, or leave one of the two out"
+                if ALL_CLASSES in (run.split, other.split):
+                    hint = "Fine-tuning on all classes is another model; without one, say `oracle_fine_tuning: false`"
+                raise UserError(
+                    f"{path!r} would be two runs, {other.folder} and {run.folder}", where=where, hint=hint
+                )  # fmt: skip
+            sources.weights_files(path, where)
 
     def _register_backbone(self, name: str, study: Study, dataset: str, backbone: str) -> None:
         use = study.backbones[backbone]
         model = {**use.model_dump(), "model": use.model or backbone, "image_size": study.image_size}
+        model = _with_own(model, f"{name}: backbones.{backbone}")
         pretraining = study.pretraining.model_dump(mode="json")
         self._set(name, {"backbone": model, "pretraining": pretraining}, "pretrain", dataset, backbone)
         self._set(name, {"image_size": study.image_size}, "means", dataset, backbone)
         self._set(name, {"image_size": study.image_size}, "extract", dataset, backbone)
         for recipe, recipe_use in study.recipes.items():
+            if recipe_use.weights:
+                imported = {
+                    "image_size": study.image_size, "recipe": IMPORTED, "weights": recipe_use.weights,
+                    "class_names": recipe_use.class_names, "training": dict.fromkeys(Training.model_fields),
+                }  # fmt: skip
+                self._set(name, _with_own(imported, f"{name}: recipes.{recipe}"), "finetune", dataset, backbone, recipe)
+                continue
             built_in = recipe_use.recipe or recipe
             options = {
                 "image_size": study.image_size,
@@ -205,18 +309,36 @@ class Plan:
             pseudo = {**options, "pseudo_splits": study.pseudo_splits.model_dump(mode="json")}
             self._set(name, pseudo, "pseudo", dataset, backbone, recipe)
 
+    def _runs(self, study: Study) -> Iterable[RunKey]:
+        splits = [*study.splits, *([ALL_CLASSES] if study.oracle_fine_tuning else [])]
+        return (
+            RunKey(dataset, task, backbone, recipe, split, seed)
+            for dataset in study.datasets
+            for task in study.tasks[dataset]
+            for backbone in study.backbones
+            for recipe in study.recipes
+            for split in splits
+            if for_task(self.options("split", dataset, split), task)
+            for seed in study.seeds
+        )
 
-def _runs(study: Study) -> Iterable[RunKey]:
-    splits = [*study.splits, *([ALL_CLASSES] if study.oracle_fine_tuning else [])]
-    return (
-        RunKey(dataset, task, backbone, recipe, split, seed)
-        for dataset in study.datasets
-        for task in study.tasks[dataset]
-        for backbone in study.backbones
-        for recipe in study.recipes
-        for split in splits
-        for seed in study.seeds
-    )
+
+def own_weights(pretrain: Options) -> str | None:
+    """The user's own checkpoint that a pretrained model comes from, from the options of the stage: a path."""
+    backbone = pretrain["backbone"]
+    folder = sources.folder_of(backbone["model"]) if pretrain["pretraining"]["weights"] == "hub" else None
+    weights: str | None = backbone.get("weights", folder)
+    return weights
+
+
+def _with_own(options: Options, where: str) -> Options:
+    """The names of classes as a list; without what is not given, since an option that is new must rerun nothing."""
+    names = sources.class_names(options["class_names"], f"{where}.class_names")
+    return {
+        key: value
+        for key, value in {**options, "class_names": names}.items()
+        if value is not None or key not in ("weights", "class_names")
+    }
 
 
 def _first_difference(one: Options, other: Options, prefix: str = "") -> tuple[str, Any, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from finecal.downloads import Download
 from finecal.errors import UserError, unknown
 
 PACKAGE = Path(__file__).parent
@@ -117,6 +118,15 @@ def _check_declarations(file: Path, module: ModuleType) -> None:
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return traceback.extract_tb(error.__traceback__)[::-1]
+
+
+def downloads(source: str, domain: str, options: dict[str, Any]) -> tuple[Download, ...]:
+    """The files that a domain of a data set is made from: what its module's `downloads` says, if it has one."""
+    module = load("dataset", source)
+    if not hasattr(module, "downloads"):
+        return ()
+    found: tuple[Download, ...] = module.downloads(domain, module.Options.model_validate(options))
+    return found
 
 
 def takes(name: str) -> frozenset[str]:

@@ -24,8 +24,29 @@ class GlobalSettings(Model):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run: `cuda` fails without a GPU, `auto` takes one if there is one."
     )
+    runs_per_gpu: int = Field(
+        1, ge=1, le=100,
+        description="Trainings and extractions that share a GPU, so that small models leave less of it idle. They "
+        "share its memory, and on SLURM the memory and CPUs of their node.",
+    )  # fmt: skip
     state_interval: NonNegative = Field(
         60.0, description="Seconds between two saves of an unfinished training's state."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="What models compute with: `auto` is bfloat16 (by autocast) on a GPU that has it, else float32.",
+    )
+    data_memory: NonNegative | None = Field(
+        None,
+        description="MiB of memory that a job's images may take; more are read from a file in $TMPDIR. By default half "
+        "of what is free to the job.",
+    )
+    compile: bool = Field(
+        False, description="Whether torch compiles the models it trains: a minute at the start, fewer per epoch later."
+    )
+    mirror: str | None = Field(
+        None,
+        description="A folder or an address that has downloads as `{data set}/{file}`, asked before the publishers.",
     )
 
 

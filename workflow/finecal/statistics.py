@@ -140,6 +140,15 @@ def summarise(metrics: pd.DataFrame) -> pd.DataFrame:
     return summary[[*what, *order]]
 
 
+def with_absent(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an aggregated table of the runs that have test samples of absent classes."""
+    if "metric" in frame:
+        known = frame[(frame["metric"] == "acc_u_y") & frame["value"].notna()]
+        run = [*COORDINATES, *CELL]
+        return frame[pd.MultiIndex.from_frame(frame[run]).isin(pd.MultiIndex.from_frame(known[run]))]
+    return frame[frame["acc_u_y"].notna()] if "acc_u_y" in frame else frame
+
+
 def of_setting(frame: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
     """The rows of one (dataset, task, backbone, recipe)."""
     same = [(frame[name] == value).to_numpy() for name, value in zip(COORDINATES, key, strict=True)]

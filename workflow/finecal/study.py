@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from finecal import catalogue, plugins
+from finecal import catalogue, domains, plugins, sources
 from finecal.composition import Keys, Origin, compose, compose_text
 from finecal.config import ClusteredSplit, OfficialSplit, Study, plugin_options
 from finecal.errors import UserError, closest, unknown
+from finecal.official import official_source
+from finecal.presence import check_presence, check_source
 from finecal.splits import clustered_with, split_size
 
 
@@ -165,16 +167,16 @@ def _describe(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 def _check_meaning(study: Study, where: Origin) -> None:
     """What no single field can know: names that must exist, combinations that cannot work."""
-    for name, backbone in study.backbones.items():
-        model = backbone.model or name
-        if not catalogue.is_model(model):
-            raise unknown("timm model", model, catalogue.architectures(), where=where.at("backbones", name), limit=5)
+    for name in study.backbones:
+        _check_backbone(study, name, where)
     for key, uses, kind, attribute in (
         ("datasets", study.datasets, "dataset", "source"),
         ("recipes", study.recipes, "recipe", "recipe"),
         ("calibrators", study.calibrators, "calibrator", "calibrator"),
     ):
         for name, use in uses.items():
+            if getattr(use, "weights", None):
+                continue  # no recipe but a checkpoint: `_check_imported`
             built_in = getattr(use, attribute) or name
             if plugins.is_own(built_in):
                 _check_own(kind, built_in, where.at(key, name, attribute))
@@ -187,6 +189,8 @@ def _check_meaning(study: Study, where: Origin) -> None:
                 plugin_options(kind, built_in, use.options)
     _check_heads(study, where)
     for name, recipe in study.recipes.items():
+        if recipe.weights:
+            _check_imported(study, name, where)
         with translated(where, type(study.training), recipe.training, at=("recipes", name, "training")):
             study.training_of(name)
     _check_tasks(study, where)
@@ -194,6 +198,40 @@ def _check_meaning(study: Study, where: Origin) -> None:
     for dataset in study.datasets:
         for split in study.splits:
             _check_split(study, dataset, split, where)
+
+
+def _check_backbone(study: Study, name: str, where: Origin) -> None:
+    """Whether there is such a model, and the user's own files are there."""
+    backbone, location = study.backbones[name], where.at("backbones", name)
+    model = backbone.model or name
+    folder = sources.folder_of(model)
+    if folder is not None:
+        sources.weights_files(folder, f"{location}.model")
+        sources.read_config(folder)
+    elif not catalogue.is_model(model):
+        raise unknown("timm model", model, catalogue.architectures(), where=location, limit=5)
+    if backbone.weights:
+        sources.weights_files(backbone.weights, f"{location}.weights")
+    elif study.pretraining.weights == "random" and study.pretraining.training is None:
+        raise UserError(
+            "a model with random weights needs `training`", where=where.at("pretraining"),
+            hint=f"Or give {name!r} a checkpoint (`backbones.{name}.weights`), or take the hub's (`weights: hub`)",
+        )  # fmt: skip
+    if backbone.class_names is not None and not backbone.weights and folder is None:
+        raise UserError("`class_names` belong to `weights`", where=location)
+    sources.class_names(backbone.class_names, f"{location}.class_names")
+
+
+def _check_imported(study: Study, name: str, where: Origin) -> None:
+    """A recipe that is a checkpoint: what cannot be had from one."""
+    sources.class_names(study.recipes[name].class_names, where.at("recipes", name, "class_names"))
+    for calibrator, use in study.calibrators.items():
+        if "pseudo_splits" in plugins.load("calibrator", use.calibrator or calibrator).READS:
+            raise UserError(
+                f"{calibrator} needs further trainings, the recipe {name!r} is a checkpoint and is not trained",
+                where=where.at("calibrators", calibrator), hint="Leave it out, or give the trained recipes a study of "
+                "their own",
+            )  # fmt: skip
 
 
 def _check_own(kind: str, path: str, where: str) -> None:
@@ -240,15 +278,17 @@ def _check_tasks(study: Study, where: Origin) -> None:
             raise unknown("data set", dataset, study.datasets, where=where.at("tasks"))
     for dataset, use in study.datasets.items():
         module = plugins.load("dataset", use.source or dataset)
-        domains = module.domains(module.Options.model_validate(use.options))
+        options = module.Options.model_validate(use.options)
+        domains.check(use.source or dataset, options, where.at("datasets", dataset, "options"))
+        known = module.domains(options)
         if not study.tasks.get(dataset):
-            raise UserError(f"no task for the data set {dataset!r}", where=where.at("tasks"), why=_task_form(domains))
+            raise UserError(f"no task for the data set {dataset!r}", where=where.at("tasks"), why=_task_form(known))
         for task in study.tasks[dataset]:
             source, _, target = task.partition("-")
-            if source not in domains or target not in domains or source == target:
-                offered = closest(task, [f"{a}-{b}" for a in domains for b in domains if a != b])
+            if source not in known or target not in known or source == target:
+                offered = closest(task, [f"{a}-{b}" for a in known for b in known if a != b])
                 raise UserError(
-                    f"{task!r} is no task", where=where.at("tasks", dataset), why=_task_form(domains),
+                    f"{task!r} is no task", where=where.at("tasks", dataset), why=_task_form(known),
                     hint=f"The closest is {offered[0]!r}" if offered else "",
                 )  # fmt: skip
 
@@ -263,18 +303,21 @@ def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
     use, split = study.datasets[dataset], study.splits[name]
     module = plugins.load("dataset", use.source or dataset)
     options = module.Options.model_validate(use.options)
-    if isinstance(split, OfficialSplit) and not module.official_tasks(options):
-        raise UserError(
-            f"the data set {dataset!r} has no official split",
-            where=location,
-            why="Kinds that work: random, clustered, classes",
-        )
+    if isinstance(split, OfficialSplit):
+        if not module.official_tasks(options):
+            raise UserError(
+                f"the data set {dataset!r} has no official split",
+                where=location,
+                why="Kinds that work: random, clustered, classes, present",
+            )
+        official_source(study, dataset, split, location)
     if isinstance(split, ClusteredSplit):
         clustered_with(study, dataset, split, location)
+    check_source(study, dataset, split, where)
     classes = module.classes(options)
     if classes is None:
         return
-    size = split_size(split, classes, location)
+    size = check_presence(study, dataset, name, classes, where) or split_size(split, classes, location)
     reads = {n: plugins.load("calibrator", u.calibrator or n).READS for n, u in study.calibrators.items()}
     for calibrator, read in reads.items():
         if "pseudo_splits" in read and size < 2:

@@ -82,8 +82,9 @@ rule make_table:
     conda:
         CONDA
     resources:
-        mem_mb=2000,
-        runtime=10,
+        in_turn=IN_TURN,
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("table", w),
         caption=lambda w: plugins.description("table", w.table),
@@ -110,8 +111,9 @@ rule draw_figure:
     conda:
         CONDA
     resources:
-        mem_mb=2000,
-        runtime=10,
+        in_turn=IN_TURN,
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("figure", w),
         caption=lambda w: plugins.description("figure", w.figure),

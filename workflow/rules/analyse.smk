@@ -15,8 +15,9 @@ rule compare_updates:
     conda:
         CONDA
     resources:
+        in_turn=IN_TURN,
         mem_mb=lambda w, attempt: 2000 * attempt,
-        runtime=lambda w, attempt: 10 * attempt,
+        runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=WORKFLOW.stage("similarity"),
         folder=subpath(output.similarity, parent=True),
@@ -63,6 +64,7 @@ rule map_regions:
     threads: WORKFLOW.threads
     resources:
         gpu=GPUS,
+        gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 20 * attempt,
     params:
@@ -84,8 +86,9 @@ rule fit_gamma_on_parts:
     conda:
         CONDA
     resources:
+        in_turn=IN_TURN,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=lambda w, attempt: 20 * attempt,
+        runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("gamma_data", w),
         folder=subpath(output[0], parent=True),

@@ -11,8 +11,9 @@ rule fit_calibrators:
     conda:
         CONDA
     resources:
+        in_turn=IN_TURN,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=lambda w, attempt: 20 * attempt,
+        runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("calibrate", w),
         folder=subpath(output[0], parent=True),
@@ -27,13 +28,15 @@ rule evaluate_run:
     output:
         metrics=f"{paths.RUN}/{paths.METRICS}",
         curve=f"{paths.RUN}/{paths.CURVE}",
+        samples=f"{paths.RUN}/{paths.SAMPLES}",
     log:
         "logs/evaluate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:
         CONDA
     resources:
+        in_turn=IN_TURN,
         mem_mb=lambda w, attempt: 4000 * attempt,
-        runtime=lambda w, attempt: 20 * attempt,
+        runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("evaluate", w),
         folder=subpath(output.metrics, parent=True),

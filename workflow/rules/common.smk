@@ -1,11 +1,24 @@
 """The plan of the selected studies, and what every rule needs of it."""
 
 import os
+import sys
 import time
 
-from finecal import cluster, paths, plugins
+from finecal import cluster, packs, paths, plugins
 from finecal.lock import release_stale_lock
+from finecal.selections import PAPER
 from finecal.workflow import Workflow, or_stop
+
+# `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and every job is told so.
+# (Snakemake itself knows its targets only after this file is read.)
+if workflow.is_main_process and PAPER in sys.argv:
+    config["studies"] = [PAPER]
+    others = [
+        entry
+        for entry in workflow.config_settings.config_args or []
+        if not entry.startswith("studies=")
+    ]
+    workflow.config_settings.config_args = [*others, f"studies={PAPER}"]
 
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
@@ -13,13 +26,20 @@ PLAN = WORKFLOW.plan
 if workflow.is_main_process:
     release_stale_lock()
     STARTED = time.time()
+    from finecal import slurm
+
+    slurm.install(WORKFLOW.settings.runs_per_gpu)
 
 
-# Parts of commands: which studies are selected, and where jobs run. Neither makes a finished result out of date, so
-# they are functions of `output`: Snakemake does not compare params that are derived from a job's other parts (and
+# Parts of commands: which studies are selected, where files come from, where jobs run. None makes a finished result out
+# of date, so they are functions of `output`: Snakemake does not compare params that are derived from a job's other parts (and
 # `threads` would make it work out the resources of every job, finished ones too).
 def STUDY(wildcards, output):
     return WORKFLOW.study_option
+
+
+def MIRROR(wildcards, output):
+    return WORKFLOW.mirror_option()
 
 
 def TORCH(wildcards, output):
@@ -30,6 +50,12 @@ def GPUS(wildcards):
     return WORKFLOW.gpus(on_cluster=workflow.remote_exec or workflow.non_local_exec)
 
 
+def GPU_PERCENT(wildcards):
+    return WORKFLOW.gpu_percent(GPUS(wildcards))
+
+
+# A few seconds of work: on SLURM so many of a rule share a job, one after the other.
+IN_TURN = 10
 CONDA = "../../envs/finecal.yaml"
 # Where the conda environment's post-deploy script finds finecal, also with --directory.
 os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
@@ -47,11 +73,21 @@ def on_slurm():
 
 onstart:
     if on_slurm():
-        partitions = {
-            job.resources.get("slurm_partition")
+        # With a file of partitions the plugin chooses one that grants the time.
+        chosen_later = (
+            workflow.executor_settings.partition_config
+            or os.environ.get("SNAKEMAKE_SLURM_PARTITIONS")
+        )
+        asked = {
+            cluster.Asked(
+                job.rule.name,
+                packs.partition(job),
+                None if chosen_later else job.resources.get("runtime"),
+            )
             for job in workflow.dag.needrun_jobs()
+            if not job.is_local
         }
-        or_stop(lambda: cluster.prepare(partitions - {None}))
+        or_stop(lambda: cluster.prepare(asked))
 
 
 onerror:

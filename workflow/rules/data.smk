@@ -1,7 +1,24 @@
-"""Images, decoded once and packed; and the division of the classes into S and U."""
+"""Downloads; images, decoded once and packed; and the division of the classes into S and U."""
+
+
+rule download_file:
+    output:
+        paths.DOWNLOAD,
+    log:
+        "logs/download/{module}/{file}.log",
+    localrule: True  # compute nodes often have no network
+    conda:
+        CONDA
+    params:
+        study=STUDY,
+        mirror=MIRROR,
+    shell:
+        "exec finecal download {output} {params.study} {params.mirror} > {log} 2>&1"
 
 
 rule prepare_domain:
+    input:
+        WORKFLOW.downloads,
     output:
         paths.IMAGES,
     log:
@@ -10,6 +27,7 @@ rule prepare_domain:
         paths.MEASURED["prepare"]
     conda:
         CONDA
+    threads: lambda w: WORKFLOW.decoding_threads(w.dataset)
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
@@ -17,7 +35,7 @@ rule prepare_domain:
         stage=lambda w: WORKFLOW.stage("prepare", w),
         study=STUDY,
     shell:
-        "exec finecal prepare {output} {params.study} > {log} 2>&1"
+        "exec finecal prepare {output} {params.study} --threads {threads} > {log} 2>&1"
 
 
 rule split_classes:

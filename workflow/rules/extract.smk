@@ -14,6 +14,7 @@ rule extract_class_means:
     threads: WORKFLOW.threads
     resources:
         gpu=GPUS,
+        gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
@@ -38,6 +39,7 @@ rule extract_pretrained_logits:
     threads: WORKFLOW.threads
     resources:
         gpu=GPUS,
+        gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
@@ -62,6 +64,7 @@ rule extract_logits:
     threads: WORKFLOW.threads
     resources:
         gpu=GPUS,
+        gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
@@ -87,6 +90,7 @@ rule extract_interpolated_logits:
     threads: WORKFLOW.threads
     resources:
         gpu=GPUS,
+        gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:

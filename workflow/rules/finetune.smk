@@ -9,6 +9,7 @@ rule finetune_model:
         model=paths.pretrained_of_task(paths.MODEL),
         images=paths.images_of_target,
         split=paths.SPLIT,
+        weights=lambda w: WORKFLOW.imported_weights(w),
     output:
         model=f"{paths.RUN}/{paths.MODEL}",
         head=f"{paths.RUN}/{paths.HEAD}",
@@ -22,6 +23,7 @@ rule finetune_model:
     threads: WORKFLOW.threads
     resources:
         gpu=GPUS,
+        gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
@@ -50,6 +52,7 @@ rule finetune_pseudo_splits:
     threads: WORKFLOW.threads
     resources:
         gpu=GPUS,
+        gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 360 * attempt,
     params:

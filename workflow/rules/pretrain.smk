@@ -3,7 +3,7 @@
 
 rule pretrain_model:
     input:
-        images=paths.IMAGES.replace("{domain}", "{source}"),
+        unpack(WORKFLOW.pretrain_inputs),
     output:
         model=f"{paths.PRETRAINED}/{paths.MODEL}",
         head=f"{paths.PRETRAINED}/{paths.HEAD}",
@@ -17,6 +17,7 @@ rule pretrain_model:
     threads: WORKFLOW.threads
     resources:
         gpu=GPUS,
+        gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 240 * attempt,
     params:

@@ -8,6 +8,7 @@ rule write_report:
             f"{paths.TABLE}.parquet", table=[*WORKFLOW.report_reads, *WORKFLOW.tables]
         ),
         expand(f"{paths.FIGURE}.svg", figure=WORKFLOW.figures),
+        lambda w: WORKFLOW.explored(),
     output:
         report(paths.REPORT, caption="../report/report.rst", category="Answer"),
         paths.RESOLVED,
@@ -16,8 +17,8 @@ rule write_report:
     conda:
         CONDA
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("report", w),
         study=STUDY,

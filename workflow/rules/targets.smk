@@ -21,6 +21,10 @@ STAGES = {
         "The metrics of all runs",
         lambda w: [run.folder / paths.METRICS for run in PLAN.runs],
     ),
+    "exported": (
+        "Of every run a calibrated model to take home",
+        lambda w: WORKFLOW.exported(),
+    ),
     "cost": (
         "What the jobs took, a table and a figure",
         [WORKFLOW.shown("table", "cost_by_stage"), WORKFLOW.shown("figure", "cost")],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
@@ -34,3 +36,7 @@ class Calibrator:
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         return self.options.scale * ncm_scores(inputs["features"], inputs["weights"].weight)
+
+    def deployed(self, state: State) -> dict[str, Any]:
+        """See `finecal.calibrated`."""
+        return {"kind": "cosine", "rows": None, "factor": self.options.scale, "empty": 0.0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pydantic import Field
 
@@ -55,3 +57,7 @@ class Calibrator:
         full = np.zeros(len(fine_tuning))
         full[there] = bias
         return full
+
+    def deployed(self, state: State) -> dict[str, Any]:
+        """See `finecal.calibrated`."""
+        return {"kind": "ensemble", "weight_pretrained": 1.0, "weight_fine_tuned": 1.0, "shift": state["shift"]}

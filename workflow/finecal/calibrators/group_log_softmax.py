@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled, log_softmax
@@ -32,3 +34,7 @@ class Calibrator:
         for group in (fine_tuning, ~fine_tuning):
             logs[:, group] = log_softmax(inputs.logits[:, group])
         return logs
+
+    def deployed(self, state: State) -> dict[str, Any]:
+        """See `finecal.calibrated`."""
+        return {"kind": "group_log_softmax"}

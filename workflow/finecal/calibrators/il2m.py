@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_softmax
@@ -38,6 +40,10 @@ class Calibrator:
         s_wins = fine_tuning[inputs.logits.argmax(axis=1)]
         rectified: Floats = inputs.logits + s_wins[:, None] * state["log_factor"]
         return rectified
+
+    def deployed(self, state: State) -> dict[str, Any]:
+        """See `finecal.calibrated`."""
+        return {"kind": "shift_where_s_wins", "shift": state["log_factor"]}
 
 
 def _means(logits: Floats, labels: np.ndarray, num_classes: int) -> tuple[Floats, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
@@ -29,3 +31,8 @@ class Calibrator:
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         mean: Floats = (1 - state["alpha"]) * inputs["pretrained"] + state["alpha"] * inputs.logits
         return mean
+
+    def deployed(self, state: State) -> dict[str, Any]:
+        """See `finecal.calibrated`."""
+        alpha = self.options.alpha
+        return {"kind": "ensemble", "weight_pretrained": 1 - alpha, "weight_fine_tuned": alpha, "shift": [0.0]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pydantic import Field
 
@@ -42,3 +44,7 @@ class Calibrator:
         means = np.reshape(state["means"], (len(fine_tuning), -1))
         scores = np.where(means.any(axis=1), ncm_scores(inputs["features"], means), -1.0)
         return self.options.scale * scores
+
+    def deployed(self, state: State) -> dict[str, Any]:
+        """See `finecal.calibrated`."""
+        return {"kind": "cosine", "rows": state["means"], "factor": self.options.scale, "empty": -1.0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pydantic import Field
 
@@ -42,3 +44,8 @@ class Calibrator:
         margin = abs(np.log(self.options.kept / (1 - self.options.kept)))
         margin = np.maximum(margin, 1e-6 * np.abs(other))  # next to a large logit a small one is lost in rounding
         return np.where(chosen, z, z + np.minimum(largest - other - margin, 0))
+
+    def deployed(self, state: State) -> dict[str, Any]:
+        """See `finecal.calibrated`."""
+        odds = self.options.kept / (1 - self.options.kept)
+        return {"kind": "ood_gate", "threshold": state["threshold"], "margin": float(abs(np.log(odds)))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from finecal.calibration import AddGamma, Data, Fitted, Labelled, finite_gamma
 from finecal.config import Model
+from finecal.errors import UserError
 from finecal.metrics import seen_unseen_curve
 
 READS = frozenset({"test"})
@@ -22,4 +23,6 @@ class Calibrator(AddGamma):
     def fit(self, data: Data) -> Fitted:
         test: Labelled = data["test"]
         curve = seen_unseen_curve(test.logits, test.labels, data.fine_tuning)
+        if not curve.n_u:
+            raise UserError("γ* needs test samples of absent classes, there are none", where="calibrators")
         return {"gamma": finite_gamma(curve, curve.best())}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from pydantic import Field
 
@@ -34,3 +36,7 @@ class Calibrator:
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         logits: Floats = inputs["interpolated"][self.options.alpha].astype(np.float64)
         return logits
+
+    def deployed(self, state: State) -> dict[str, Any]:
+        """See `finecal.calibrated`."""
+        return {"kind": "interpolated", "alpha": self.options.alpha}

@@ -2,7 +2,7 @@
 
 A module's docstring begins with the caption, `NEEDS` names the aggregated tables, `AXIS`, if it is there, what a study
 must vary for the figure to show something (see `finecal.axes`), and `draw(*tables)` gives the
-matplotlib figure and the drawn numbers.
+matplotlib figure and the drawn numbers. With `ABSENT = True` it shows runs that have test samples of absent classes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".svg", ".png", ".parquet")
 DPI = 200
+NO_ABSENT = "Nothing to show: no run has test samples of absent classes."
 
 
 def caption(name: str) -> str:
@@ -35,10 +36,20 @@ def needs(name: str) -> tuple[str, ...]:
 
 def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """Draw one figure in the shared style from the aggregated tables that it needs."""
-    from finecal.figures._style import style
+    import pandas as pd
 
+    from finecal.figures._style import nothing, style
+    from finecal.statistics import with_absent
+
+    frames = [tables[needed] for needed in needs(name)]
+    if plugins.constant("figure", name, "ABSENT", False):
+        measured = [with_absent(frame) for frame in frames]
+        if any(left.empty and not frame.empty for left, frame in zip(measured, frames, strict=True)):
+            with style():
+                return nothing(NO_ABSENT), pd.DataFrame({"note": [NO_ABSENT]})
+        frames = measured
     with style():
-        figure, data = plugins.load("figure", name).draw(*(tables[needed] for needed in needs(name)))
+        figure, data = plugins.load("figure", name).draw(*frames)
     return figure, data
 
 

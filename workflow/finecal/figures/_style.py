@@ -67,6 +67,13 @@ def new(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def nothing(words: str) -> Figure:
+    """A figure that says why there is none."""
+    figure = new(DOUBLE, 0.6)
+    figure.text(0.5, 0.5, words, ha="center", va="center")
+    return figure
+
+
 def row_labels(settings: dict[tuple[str, ...], str], runs: Mapping[Any, int]) -> tuple[list[str], str]:
     """A label for every setting, and what holds for all of them: n where it is the same everywhere."""
     n = [runs.get(key, 0) for key in settings]

@@ -20,6 +20,7 @@ from finecal.statistics import intervals, of_setting
 from finecal.wording import CELL, COORDINATES
 
 NEEDS = ("history",)
+ABSENT = True
 
 
 class Line(NamedTuple):
@@ -85,7 +86,9 @@ def _draw_panel(ax: Any, data: pd.DataFrame, lines: dict[str, Line]) -> list[_la
     labels = []
     for name, line in lines.items():
         look = _style.GROUPS[line.group]
-        part = data[data["quantity"] == name].sort_values("epoch")
+        part = data[data["quantity"] == name].sort_values("epoch").dropna(subset="mean")
+        if part.empty:  # a group of one class has no largest other one
+            continue
         ax.fill_between(part["epoch"], part["low"], part["high"], color=look.color, alpha=0.18, linewidth=0)
         ax.plot(
             part["epoch"], part["mean"], color=look.color, linestyle=look.line, linewidth=1.5 if line.strong else 0.8,

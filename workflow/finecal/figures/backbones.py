@@ -15,6 +15,7 @@ from finecal.figures import _compare
 
 AXIS = "backbone"
 NEEDS = ("metrics",)
+ABSENT = True
 
 
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

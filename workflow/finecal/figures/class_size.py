@@ -20,6 +20,7 @@ from finecal.wording import CELL, COORDINATES
 
 AXIS = "class_size"
 NEEDS = ("metrics", "runs")
+ABSENT = True
 
 GAMMA = ("alg", "oracle")  # whose γ: the first that the study has
 LOOKS = {"ausuc": _style.FINE_TUNED, "acc_s_y": _style.S, "acc_u_y": _style.U}

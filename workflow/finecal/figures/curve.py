@@ -21,6 +21,7 @@ from finecal.statistics import Interval, intervals, of_setting
 from finecal.wording import CELL, COORDINATES
 
 NEEDS = ("curve", "metrics")
+ABSENT = True
 
 CURVES = {"pretrained": _style.PRETRAINED, "fine_tuned": _style.FINE_TUNED}
 RAYS = np.linspace(0, np.pi / 2, 181)

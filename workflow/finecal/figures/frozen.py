@@ -15,6 +15,7 @@ from finecal.figures import _compare
 
 AXIS = "recipe"
 NEEDS = ("metrics",)
+ABSENT = True
 
 
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

@@ -32,7 +32,11 @@ def draw(gamma_draws: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     for row, (key, title) in zip(axes, settings.items(), strict=True):
         part = of_setting(data, key)
         for ax, (quantity, words, scale) in zip(row, PANELS, strict=True):
-            _draw_panel(ax, part, quantity, scale, names)
+            if part[quantity].notna().any():
+                _draw_panel(ax, part, quantity, scale, names)
+            else:  # accuracies without test samples of absent classes
+                ax.text(0.5, 0.5, "not measured", ha="center", va="center", transform=ax.transAxes)
+                ax.set_yticks([])
             ax.set_ylabel(words)
         row[0].set_title(f"{title} ({_style.runs_words(int(part['n_runs'].max()))})", pad=4)
     figure.supxlabel("Samples per class", fontsize=8)

@@ -22,6 +22,7 @@ from finecal.tables import _gamma
 from finecal.wording import COORDINATES
 
 NEEDS = ("curve", "calibration")
+ABSENT = True
 
 POINTS = 121  # of the grid of γ
 COLUMNS = 2

@@ -16,6 +16,7 @@ from finecal.wording import COORDINATES
 
 AXIS = "head"
 NEEDS = ("metrics", "runs")
+ABSENT = True
 
 
 def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:

@@ -17,6 +17,7 @@ from finecal.figures import _style
 from finecal.tables import _leaderboard as table
 
 NEEDS = ("metrics",)
+ABSENT = True
 
 MOST_SETTINGS = 3  # with more, only all settings together are drawn
 MOST_MARKS = 6  # different marks that a reader can still tell apart

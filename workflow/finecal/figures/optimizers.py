@@ -23,6 +23,7 @@ from finecal.wording import CELL, COORDINATES
 
 AXIS = "training"
 NEEDS = ("metrics", "runs")
+ABSENT = True
 
 NAMES = {
     "sgd": "SGD", "momentum": "SGD, plain momentum", "adam": "Adam", "adamw": "AdamW", "adabelief": "AdaBelief",

@@ -19,6 +19,7 @@ from finecal.statistics import gains, intervals, of_setting
 from finecal.wording import COORDINATES
 
 NEEDS = ("metrics",)
+ABSENT = True
 METRIC = "acc_u_u"
 STAGES = ("before", "after", "gain")
 

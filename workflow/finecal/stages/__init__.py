@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """Where and how a job runs; nothing here changes a result on the CPU.
+    """Where and how a job runs; on the CPU only `precision` and `compile` change a result, in its last digits.
 
     Attributes
     ----------
@@ -20,8 +20,17 @@ class Settings:
         CPU threads of torch.
     state_interval
         Seconds between two saves of an unfinished training's state.
+    precision
+        "auto", "float32" or "bfloat16": of the models' computations.
+    data_memory
+        MiB of memory that images may take; what is larger is read from a file. By default half of what is free.
+    compile
+        Whether torch compiles the models that are trained.
     """
 
     device: str = "auto"
     threads: int = 1
     state_interval: float = 60.0
+    precision: str = "auto"
+    data_memory: float | None = None
+    compile: bool = False

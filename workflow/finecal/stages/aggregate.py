@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import paths
-from finecal.artifacts import provenance, read_table, write_table
+from finecal.artifacts import provenance, read_schema, read_table, write_parts
 from finecal.errors import UserError, unknown
 from finecal.plan import Plan
 
+# Fitted arrays can be as large as the model's head: numbers alone are brought together.
+LEFT_OUT = "values"
+
 
 def aggregate(plan: Plan, name: str) -> None:
-    """Write results/tables/{name}.parquet; its rows keep the order of the runs in the plan."""
+    """Write results/tables/{name}.parquet; its rows keep the order of the runs in the plan.
+
+    The runs are read one after another: the memory it takes does not grow with their number.
+
+    Raises
+    ------
+    UserError
+        If no run has such a table, or one has other columns than the first.
+    """
     if name not in paths.AGGREGATED:
         raise unknown("aggregated table", name, [*paths.AGGREGATED, "cost", "runs"])
     if not plan.runs_in(name):
         raise UserError(f"no selected study has a run for the table {name!r}", where="studies")
     files = [run.folder / paths.AGGREGATED[name] for run in plan.runs_in(name)]
-    table = pa.concat_tables([read_table(file) for file in files])
-    if "values" in table.column_names:
-        # Fitted arrays can be as large as the model's head: numbers alone are brought together.
-        table = table.filter(pc.is_valid(table["value"])).drop_columns(["values"])
+    schema = read_schema(files[0])
     record = provenance(options={"studies": list(plan.names)}, inputs=files)
-    write_table(f"{paths.TABLE.format(table=name)}.parquet", table.replace_schema_metadata(None), provenance=record)
+    kept = pa.schema([field for field in schema if field.name != LEFT_OUT])
+    write_parts(f"{paths.TABLE.format(table=name)}.parquet", _parts(files, schema, kept), kept, provenance=record)
+
+
+def _parts(files: Sequence[Path], schema: pa.Schema, kept: pa.Schema) -> Iterator[pa.Table]:
+    for file in files:
+        _check_same(read_schema(file), schema, file, files[0])
+        table = read_table(file, kept).replace_schema_metadata(None)
+        yield table if kept == schema else table.filter(pc.is_valid(table["value"]))
+
+
+def _check_same(found: pa.Schema, expected: pa.Schema, file: Path, first: Path) -> None:
+    if found == expected:
+        return
+    here, there = ({field.name: str(field.type) for field in schema} for schema in (found, expected))
+    names = [name for name in {**there, **here} if here.get(name) != there.get(name)]
+    why = (
+        f"{names[0]!r} is {here.get(names[0], 'missing')} here and {there.get(names[0], 'missing')} in {first}"
+        if names
+        else f"They stand in another order than in {first}"
+    )
+    raise UserError("its columns are not those of the other runs", where=str(file), why=why,
+                    hint="Delete the one that is wrong, it will be made again")  # fmt: skip

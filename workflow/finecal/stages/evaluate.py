@@ -1,4 +1,4 @@
-"""Score the pretrained, the fine-tuned and each calibrated classifier of a run: metrics and curves."""
+"""Score the pretrained, the fine-tuned and each calibrated classifier of a run: metrics, curves, single samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from finecal.logits import (
     read_pretrained,
     read_split,
 )
-from finecal.metrics import SeenUnseenCurve
+from finecal.metrics import SeenUnseenCurve, group_maxima
 from finecal.paths import RunKey
 from finecal.plan import Plan
 
@@ -39,7 +39,7 @@ METRICS_SCHEMA = pa.schema(
 
 
 def evaluate(plan: Plan, run: RunKey) -> None:
-    """Write metrics.parquet and curve.parquet of a run."""
+    """Write metrics.parquet, curve.parquet and samples.parquet of a run."""
     uses, takes = plan.calibrators(run), plan.takes(run)
     split_path, calibration_path = run.path(paths.SPLIT), run.folder / paths.CALIBRATION
     pretrained_path, tuned_path = run.path(paths.PRETRAINED_LOGITS), run.folder / paths.LOGITS
@@ -67,6 +67,8 @@ def evaluate(plan: Plan, run: RunKey) -> None:
     metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
     write_table(run.folder / paths.CURVE, with_columns(curves, run.columns()), provenance=record)
     write_table(run.folder / paths.METRICS, with_columns(metrics, run.columns()), provenance=record)
+    samples = sample_table(tuned, before, fine_tuning)
+    write_table(run.folder / paths.SAMPLES, with_columns(samples, run.columns()), provenance=record)
 
 
 def score_classifiers(
@@ -101,9 +103,34 @@ def score_calibrated(
 
 
 def curve_table(classifier: str, curve: SeenUnseenCurve) -> pa.Table:
-    """The columns classifier, gamma, acc_s_y, acc_u_y, acc_y_y of a curve."""
+    """The columns classifier, gamma, acc_s_y, acc_u_y, acc_y_y of a curve; without a sample of U the last are NaN."""
     columns = {name: pa.array(getattr(curve, name)) for name in ("gamma", "acc_s_y", "acc_u_y", "acc_y_y")}
+    if not curve.n_u:
+        columns["acc_y_y"] = columns["acc_u_y"]
     return pa.table({"classifier": pa.repeat(pa.scalar(classifier), len(curve.gamma)), **columns})
+
+
+def sample_table(tuned: Predictions, before: Predictions | None, fine_tuning: np.ndarray) -> pa.Table:
+    """What any γ makes of each test sample: sample, label, before, best_s, best_u, margin.
+
+    `before` is the pretrained model's class, null without such a model. The fine-tuned model says `best_s` while
+    γ ≤ `margin`, the largest logit of S minus the largest of U, and `best_u` for any larger γ.
+    """
+    test = tuned.test
+    maxima = group_maxima(tuned.logits[test], fine_tuning)
+    earlier = pa.nulls(int(test.sum()), pa.int32())
+    if before is not None:
+        earlier = pa.array(before.logits[test].argmax(axis=1).astype(np.int32))
+    return pa.table(
+        {
+            "sample": pa.array(tuned.samples[test]),
+            "label": pa.array(tuned.labels[test]),
+            "before": earlier,
+            "best_s": pa.array(maxima.class_s.astype(np.int32)),
+            "best_u": pa.array(maxima.class_u.astype(np.int32)),
+            "margin": pa.array(maxima.difference),
+        }
+    )
 
 
 def _ncm(predictions: Predictions, fine_tuning: np.ndarray) -> dict[str, tuple[float, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,15 @@ def fit_on_parts(
     curve: SeenUnseenCurve,
     coordinates: tuple[str | int, ...],
 ) -> list[dict[str, Any]]:
-    """Rows of `SCHEMA` for every calibrator that is a γ and reads samples only; `curve` is that of the test samples."""
+    """Rows of `SCHEMA` for every calibrator that is a γ and reads samples only; `curve` is that of the test samples.
+
+    Without a test sample of U there is a γ, and nothing that says how good it is: NaN.
+    """
     rows = []
-    best = curve.best()
-    reference = {"best_gamma": finite_gamma(curve, best), "best_acc_y_y": float(curve.acc_y_y[best])}
+    reference = {"best_gamma": nan, "best_acc_y_y": nan}
+    if curve.n_u:
+        best = curve.best()
+        reference = {"best_gamma": finite_gamma(curve, best), "best_acc_y_y": float(curve.acc_y_y[best])}
     for name, use in uses.items():
         method, reads, takes = calibrator(use)
         if not issubclass(type(method), AddGamma) or not reads or not (reads | takes) <= SAMPLED:
@@ -85,7 +91,7 @@ def fit_on_parts(
                 {
                     "calibrator": name, "reads": ", ".join(sorted(reads)), "n_per_class": n,
                     "everything": everything, "n_samples": size(part[own]), "repeat": repeat,
-                    "gamma": gamma, "acc_y_y": curve.at(gamma).acc_y_y, **reference,
+                    "gamma": gamma, "acc_y_y": curve.at(gamma).acc_y_y if curve.n_u else nan, **reference,
                 }
             )  # fmt: skip
     return rows

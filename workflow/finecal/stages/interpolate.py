@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,10 @@ from finecal import paths
 from finecal.artifacts import list_array, provenance, with_columns, write_table
 from finecal.device import choose_device, used
 from finecal.extraction import extract
-from finecal.images import read_images
+from finecal.memory import Room
 from finecal.models import load_model
 from finecal.paths import RunKey
+from finecal.pixels import ImageFile
 from finecal.plan import Plan
 from finecal.stages import Settings
 
@@ -25,14 +27,15 @@ def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
     alphas = plan.alphas(plan.studies_of(run))
     inputs = [run.pretrained_folder / paths.MODEL, run.folder / paths.MODEL, run.path(paths.IMAGES)]
     device = choose_device(settings.device, settings.threads)
-    images = read_images(inputs[2])
+    images = ImageFile.open(inputs[2])
+    pixels = images.load(np.ones(len(images), dtype=bool), device, Room(settings.data_memory))
     pretrained, _ = load_model(inputs[0], device)
     tuned, description = load_model(inputs[1], device)
     before, after = pretrained.state_dict(), {k: v.clone() for k, v in tuned.state_dict().items()}
     parts = []
     for alpha in alphas:
         set_between(tuned, before, after, alpha)
-        _, logits = extract(tuned, description, images.pixels, device)
+        _, logits = extract(tuned, description, pixels, device, settings.precision)
         parts.append(
             pa.table(
                 {
@@ -44,7 +47,7 @@ def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
                 }
             )
         )
-    record = provenance(options={"alphas": alphas}, inputs=inputs, **used(device))
+    record = provenance(options={"alphas": alphas}, inputs=inputs, **used(device, settings.precision))
     write_table(run.path(paths.INTERPOLATED), with_columns(pa.concat_tables(parts), run.columns()), provenance=record)
 
 

@@ -14,9 +14,10 @@ from finecal import paths
 from finecal.artifacts import list_array, provenance, with_columns, write_table
 from finecal.device import choose_device, used
 from finecal.extraction import extract
-from finecal.images import read_images
+from finecal.memory import Room
 from finecal.metrics import class_means
 from finecal.models import load_model
+from finecal.pixels import ImageFile
 from finecal.stages import Settings
 
 
@@ -31,8 +32,9 @@ def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
     folder = Path(paths.PRETRAINED.format(**columns))
     inputs = [folder / paths.MODEL, Path(paths.IMAGES.format(dataset=dataset, domain=source))]
     model, description = load_model(inputs[0], device)
-    images = read_images(inputs[1])
-    features, _ = extract(model, description, images.pixels[images.train], device)
+    images = ImageFile.open(inputs[1])
+    pixels = images.load(images.train, device, Room(settings.data_memory))
+    features, _ = extract(model, description, pixels, device, settings.precision)
     found = class_means(features, images.labels[images.train], len(images.classes))
     table = pa.table(
         {
@@ -41,5 +43,5 @@ def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
             "mean": list_array(found.astype(np.float32)),
         }
     )
-    record = provenance(options={}, inputs=inputs, **used(device))
+    record = provenance(options={}, inputs=inputs, **used(device, settings.precision))
     write_table(folder / paths.CLASS_MEANS, with_columns(table, columns), provenance=record)

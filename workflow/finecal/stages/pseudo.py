@@ -6,6 +6,7 @@ reads them again and they would be K times the disk of the run itself.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,23 @@ import pyarrow as pa
 
 from finecal import paths, plugins
 from finecal.artifacts import list_array, provenance, sha256, with_columns, write_table
+from finecal.batches import TrainingData
 from finecal.code import digests, plugin_files
 from finecal.config import PseudoSplits, Training, plugin_options
 from finecal.device import choose_device, used
 from finecal.errors import UserError
 from finecal.extraction import extract
-from finecal.images import PackedImages, read_images, stratified_test
+from finecal.images import Samples, stratified_test
 from finecal.logits import group_names, read_split
+from finecal.memory import Room
 from finecal.models import load_model
 from finecal.paths import RunKey
+from finecal.pixels import ImageFile
 from finecal.plan import Plan
 from finecal.seeds import generator
 from finecal.stages import Settings
 from finecal.state import StateFile, state_of_one_process
-from finecal.training import TrainingData, train
+from finecal.training import train
 
 
 def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
@@ -36,17 +40,19 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
     device = choose_device(settings.device, settings.threads)
     pretrained = run.pretrained_folder / paths.MODEL
     inputs = [pretrained, run.path(paths.IMAGES), run.path(paths.SPLIT)]
-    images = read_images(inputs[1])
+    images = ImageFile.open(inputs[1])
     fine_tuning, _ = read_split(inputs[2])
     recipe = plugins.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
     code = digests("pseudo", plugin_files("recipe", [spec["recipe"]]))
     hashes = [sha256(path) for path in inputs]
+    data = TrainingData.of_file(images, images.train & fine_tuning[images.labels], device, Room(settings.data_memory))
     logits_parts, history_parts = [], []
 
     # Beside the run's own state, not in it: the two jobs run at the same time, and each removes its own at its end.
     state = paths.state_folder(run.folder)
     with state_of_one_process(state.with_name(f"{state.name}.pcv")) as state_folder:
         for fold in range(options.folds):
+            print(f"pseudo-split {fold + 1} of {options.folds}", file=sys.stderr, flush=True)
             coordinates = (*run.columns().values(), "pcv", fold)
             s_prime, training, validation = divide(images, fine_tuning, options, coordinates)
             belongs_to = {"code": code, "options": spec, "coordinates": coordinates, "inputs": hashes}
@@ -54,26 +60,28 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
             history = train(
                 model,
                 description,
-                TrainingData.of(images.pixels, images.labels, training, device),
+                data.some(training),
                 recipe,
                 Training.model_validate(spec["training"]),
                 fine_tuning=s_prime,
                 coordinates=coordinates,
                 state=StateFile(_state(state_folder, fold), belongs_to, settings.state_interval),
                 observe=lambda _model: {},
+                precision=settings.precision,
+                compiled=settings.compile,
             )
-            _, logits = extract(model, description, images.pixels[validation], device)
+            _, logits = extract(model, description, data.some(validation).pixels, device, settings.precision)
             labels = images.labels[validation]
             logits_parts.append(_fold_table(fold, np.flatnonzero(validation), labels, s_prime, logits))
             history_parts.append(pa.Table.from_pylist([{"fold": fold, **row} for row in history]))
-        record = provenance(options=spec, inputs=inputs, **used(device))
+        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision))
         for pattern, parts in ((paths.PSEUDO_HISTORY, history_parts), (paths.PSEUDO_LOGITS, logits_parts)):
             table = with_columns(pa.concat_tables(parts), run.columns())
             write_table(run.path(pattern), table, provenance=record)
 
 
 def divide(
-    images: PackedImages, fine_tuning: np.ndarray, options: PseudoSplits, coordinates: tuple[str | int, ...]
+    images: Samples, fine_tuning: np.ndarray, options: PseudoSplits, coordinates: tuple[str | int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Divide the classes of S and its training samples at random.
 

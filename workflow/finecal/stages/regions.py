@@ -53,14 +53,13 @@ def regions(run: RunKey, settings: Settings) -> None:
     tables = [rows("sample", "", "", toy.places(images.pixels[images.test]), images.labels[images.test])]
     for classifier, path in models.items():
         model, description = load_model(path, device)
-        _, logits = extract(model, description, pictures, device)
+        _, logits = extract(model, description, pictures, device, settings.precision)
         gammas = {"none": 0.0, **(_gammas(calibration_path) if classifier == "fine_tuned" else {})}
         for calibrator, gamma in gammas.items():
             shifted = np.where(fine_tuning, logits, logits.astype(np.float64) + gamma)
             tables.append(rows("region", classifier, calibrator, grid, shifted.argmax(axis=1)))
-    record = provenance(
-        options={}, inputs=[split_path, images_path, calibration_path, *models.values()], **used(device)
-    )
+    inputs = [split_path, images_path, calibration_path, *models.values()]
+    record = provenance(options={}, inputs=inputs, **used(device, settings.precision))
     table = with_columns(pa.concat_tables(tables), run.columns())
     write_table(run.folder / paths.DECISION_REGIONS, table, provenance=record)
 

@@ -8,8 +8,10 @@ All from the exact seen–unseen curve of the test samples: this describes metho
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from finecal import wording
@@ -36,10 +38,12 @@ def build(curve: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for names, gamma, steps in _gamma.chosen(curve, calibration):
-        low, high = steps.tolerated()
-        best = steps.best()
-        loss = float(steps.accuracy[best] - steps.at(gamma))
-        found = {"gamma": gamma, "offset": gamma - float(steps.gamma[best]), "loss": loss, "width": high - low}
+        found = {"gamma": gamma, "offset": nan, "loss": nan, "width": nan}
+        if not np.isnan(steps.accuracy).any():  # there are test samples of absent classes
+            low, high = steps.tolerated()
+            best = steps.best()
+            loss = float(steps.accuracy[best] - steps.at(gamma))
+            found |= {"offset": gamma - float(steps.gamma[best]), "loss": loss, "width": high - low}
         rows += [{**names, "quantity": name, "value": value} for name, value in found.items()]
     runs = pd.DataFrame(rows, columns=[*_gamma.RUN, "calibrator", "reads", "quantity", "value"])
     tidy = intervals(runs, [*WHO, "quantity"], "value")
@@ -62,6 +66,7 @@ def present(tidy: pd.DataFrame) -> pd.DataFrame:
         for name, (title, scale, digits, sign) in QUANTITIES.items():
             one: Any = found.loc[name]
             row[title] = wording.interval(one["mean"], one["low"], one["high"], scale, digits, sign=sign)
-        runs = int(group["n_runs"].max())
-        rows.append({**row, "runs that lose ≤ 1 point": f"{group['within'].iloc[0]} of {runs}", "runs": str(runs)})
+        runs, judged = int(group["n_runs"].max()), int(group[group["quantity"] == "loss"]["n_runs"].iloc[0])
+        within = f"{group['within'].iloc[0]} of {judged}" if judged else wording.NOTHING
+        rows.append({**row, "runs that lose ≤ 1 point": within, "runs": str(runs)})
     return pd.DataFrame(rows)
