@@ -30,6 +30,7 @@ from finecal.artifacts import (
     remove_empty_parents,
     whole_file,
     with_columns,
+    write_parts,
     write_table,
     write_text,
 )
@@ -286,6 +287,21 @@ def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
         write_table(tmp_path / name, TABLE, provenance={**record, "options": dict.fromkeys(order, 0)})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert pq.ParquetFile(tmp_path / "one").metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_logits_have_no_dictionary_and_words_do(tmp_path: Path) -> None:
+    """Of another list type too, and in a file that is written in parts."""
+    table = TABLE.append_column("word", pa.array(["a", "a"])).append_column("halves", pa.array([[0.5], [0.5, 1.0]]))
+    write_table(tmp_path / "one", table, provenance={})
+    write_parts(tmp_path / "two", [table], table.schema, provenance={})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    group = pq.ParquetFile(tmp_path / "one").metadata.row_group(0)
+    found = {column.path_in_schema: set(column.encodings) for column in map(group.column, range(group.num_columns))}
+    assert "RLE_DICTIONARY" in found["word"] & found["sample"]
+    for name in ("logits.list.element", "halves.list.element"):
+        assert "BYTE_STREAM_SPLIT" in found[name]
+        assert "RLE_DICTIONARY" not in found[name]
+    assert read_table(tmp_path / "one").equals(table)
 
 
 # ------------------------------------------------------------------ matrices as columns

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from finecal.calibration import Labelled, PseudoFold, Unlabelled
+from finecal.errors import UserError
 from finecal.metrics import accuracies, negative_log_likelihood
 
 GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden"
@@ -163,11 +164,20 @@ def test_calibrated_stacking_balances_if_asked() -> None:
 @pytest.mark.parametrize("scale", [1.0, 1e6, 1e30])
 @pytest.mark.parametrize("mask", ["one class in S", "one class in U"])
 def test_the_oracle_reaches_the_ends_of_the_curve(scale: float, mask: str) -> None:
-    """All samples are of the one class: γ must move every prediction there, at any scale of the logits."""
+    """All samples are of the one class: γ must move every prediction there, at any scale of the logits.
+
+    γ* needs a sample of U; where the one class is in S, that is one that no γ gets right.
+    """
     members, logits = np.array(MASKS[mask], dtype=bool), random_logits(scale)
     only = int(np.flatnonzero(members == (mask == "one class in S"))[0])
-    state = fit("oracle", {"test": Labelled(logits, np.full(20, only))}, members)
-    assert (make("oracle").apply(Unlabelled(logits), state, members).argmax(axis=1) == only).all()
+    labels = np.full(20, only)
+    if members[only]:
+        with pytest.raises(UserError, match="needs test samples of absent classes"):
+            fit("oracle", {"test": Labelled(logits, labels)}, members)
+        labels[-1] = int(np.where(members, np.inf, logits[-1]).argmin())
+    state = fit("oracle", {"test": Labelled(logits, labels)}, members)
+    predicted = make("oracle").apply(Unlabelled(logits), state, members).argmax(axis=1)
+    assert (predicted[labels == only] == only).all()
 
 
 @given(hnp.arrays(np.float32, (6, 5), elements=st.floats(-50, 50, width=32)), st.floats(0.02, 50))

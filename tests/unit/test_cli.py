@@ -131,8 +131,9 @@ def test_check_prints_runs_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
         "split": "3",
         "pretrain": "1",
         "finetune": "6",
-        "finetune pseudo-splits": "4",
-        "extract": "7",
+        "pcv": "4",
+        "extract pretrained": "1",
+        "extract": "6",
         "calibrate": "4",
         "evaluate": "4",
     }

@@ -14,7 +14,14 @@ from finecal.code import PACKAGE, STAGE_FILES, digests, plugin_files
 
 # Imported, but of no influence on the content of a result; everything else that a stage imports must be listed.
 INFRASTRUCTURE = {
+    "selections.py": "several studies under one name",
     "__init__.py": "the version; provenance records it",
+    "archives.py": "unpacks what is in an archive, or refuses",
+    "imagenet.py": "the names of ImageNet's classes, which do not change",
+    "scratch.py": "where archives are unpacked",
+    "downloads.py": "which files are fetched; their bytes are checked",
+    "fetching.py": "as for downloads.py",
+    "transfer.py": "as for downloads.py",
     "axes.py": "which figures and tables there are",
     "artifacts.py": "how files are written and checked, not what is in them",
     "catalogue.py": "which names are allowed",
@@ -22,6 +29,7 @@ INFRASTRUCTURE = {
     "composition.py": "puts the files of a study together",
     "columns.py": "what columns mean, for the reference page",
     "config.py": "what a study may say; what it says arrives as resolved options",
+    "memory.py": "where pixels lie; batches are the same wherever that is (test_pixels)",
     "grids.py": "names of recipes and splits",
     "errors.py": "the wording of errors",
     "handover.py": "hands over what extraction.py has computed, or nothing",
@@ -29,6 +37,7 @@ INFRASTRUCTURE = {
     "plan.py": "resolved options, which are compared as values",
     "plugins.py": "finds the file of a name; that file is compared",
     "reading.py": "reads YAML",
+    "sources.py": "where a checkpoint is; jobs that take one over compare it as a further file",
     "settings.py": "which studies, and where jobs run",
     "stages/__init__.py": "where and how a job runs",
     "state.py": "a resumed training equals one that was never interrupted (test_training)",
@@ -36,8 +45,11 @@ INFRASTRUCTURE = {
 }
 # Listed where it decides the result; where it does not, the reason.
 EXCEPT = {
+    ("pretrain", "checkpoints.py"): "for checkpoints alone, whose jobs compare it as a further file",
+    ("export", "images.py"): "as for pretrain",
     ("split", "images.py"): "reads the names of the classes",
     ("split", "logits.py"): "the words fine_tuning and absent",
+    ("split", "official.py"): "compared where a split is official, as the data set's own file is",
     ("pretrain", "images.py"): "reads the pixels; a change in how they are packed changes the input file",
     ("finetune", "images.py"): "as for pretrain",
     ("means", "images.py"): "as for pretrain",
@@ -51,6 +63,8 @@ EXCEPT = {
     ("regions", "images.py"): "as for pretrain",
     ("regions", "logits.py"): "reads the split",
     ("figure", "tables/_text.py"): "writes tables as text",
+    ("report", "images.py"): "reads the shape of the images",
+    ("report", "logits.py"): "reads the split",
 }  # fmt: skip
 
 # A stage's own module, if it is not called like the stage; and the plugins that its options choose among.
@@ -168,8 +182,9 @@ def test_every_reason_is_still_needed() -> None:
 
 
 def test_every_rule_has_a_stage_of_its_own() -> None:
-    for_people = {"diagnose", "prefetch"}  # no rule calls them
-    verbs = {p.stem for p in (PACKAGE / "stages").glob("*.py")} - {"__init__", "present"} - for_people
+    without = {"compare", "diagnose", "prefetch", "download"}  # for people; or its result is checked by hash
+    beside = {"take_over"}  # in place of finetune, whose jobs then compare it as a further file
+    verbs = {p.stem for p in (PACKAGE / "stages").glob("*.py")} - {"__init__", "present"} - without - beside
     assert verbs <= set(STAGE_FILES)
 
 
@@ -182,3 +197,11 @@ def test_digests_follow_the_content(tmp_path: Path) -> None:
     other = tmp_path / "other.py"
     other.write_text("a = 2\n")
     assert digests("split", [other])[other.as_posix()] != one[file.as_posix()]
+
+
+def test_a_data_set_brings_the_shared_files_that_it_imports() -> None:
+    """Also those that they import; and none of another data set."""
+    files = {file.name for file in plugin_files("dataset", ["cifar_c"])}
+    assert files == {"cifar_c.py", "_cifar.py", "_corruptions.py"}
+    assert "_cifar.py" in {file.name for file in plugin_files("dataset", ["vtab"])}
+    assert [file.name for file in plugin_files("dataset", ["digits"])] == ["digits.py"]

@@ -130,6 +130,17 @@ def test_mean_of_curves_along_rays() -> None:
     assert mean_curve([np.zeros((2, 2))]) == pytest.approx(np.zeros((181, 2)))  # a model that is never right
 
 
+@pytest.mark.parametrize("missing", ["fine_tuning_largest_fine_tuning", "absent_largest_absent"])
+def test_anatomy_with_one_class_in_a_group_is_drawn(tmp_path: Path, missing: str) -> None:
+    """Its line, the largest of the other classes of that group, is left out."""
+    tables = made_tables()
+    tables["history"][missing] = np.nan
+    figure, _ = figures.draw("anatomy", tables)
+    figure.savefig(tmp_path / "anatomy.svg")
+    lines = [len(ax.lines) for ax in figure.axes]
+    assert sorted(lines) == [2, 2, 3]
+
+
 def test_anatomy_means_over_runs() -> None:
     _, data = figures.draw("anatomy", made_tables())
     last = data[data["epoch"] == 4].set_index("quantity")

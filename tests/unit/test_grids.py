@@ -48,6 +48,8 @@ def test_a_grid_of_recipes_is_every_combination() -> None:
         "recipe": "full",
         "options": {},
         "training": {"optimizer": "adam", "lr": 0.1, "weight_decay": 0},
+        "weights": None,
+        "class_names": None,
     }
 
 

@@ -177,12 +177,12 @@ EDITS: dict[str, tuple[str, Any, str]] = {
     "missing kind of split": (
         "splits/half0",
         {"fraction": 0.5},
-        "splits.half0.kind: this key is missing. It must be one of random, clustered, classes, official.",
+        "splits.half0.kind: this key is missing. It must be one of random, clustered, classes, present, official.",
     ),
     "unknown kind of split": (
         "splits/half0",
         {"kind": "rand"},
-        "splits.half0.kind: 'rand' is not allowed. It must be one of random, clustered, classes, official.",
+        "splits.half0.kind: 'rand' is not allowed. It must be one of random, clustered, classes, present, official.",
     ),
     "missing key of a split": (
         "splits/half0",
@@ -310,7 +310,8 @@ EDITS: dict[str, tuple[str, Any, str]] = {
     "no official split": (
         "splits/half0",
         {"kind": "official"},
-        "splits.half0: the data set 'digits' has no official split. Kinds that work: random, clustered, classes.",
+        "splits.half0: the data set 'digits' has no official split. "
+        "Kinds that work: random, clustered, classes, present.",
     ),
     "fraction out of range": (
         "splits/half0",
@@ -377,7 +378,8 @@ EDITS: dict[str, tuple[str, Any, str]] = {
     "random weights that stay random": (
         "pretraining",
         {"weights": "random"},
-        "pretraining: {'weights': 'random'} is not allowed. A model with random weights needs `training`.",
+        "pretraining: a model with random weights needs `training`. Hint: Or give 'test_resnet' a checkpoint "
+        "(`backbones.test_resnet.weights`), or take the hub's (`weights: hub`).",
     ),
     "unknown weights": (
         "pretraining/weights",
@@ -596,7 +598,12 @@ def test_no_study_selected() -> None:
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"study": 1}, "config.yaml: unknown key 'study'. Known, closest first: studies, state_interval, device."),
+        (
+            {"study": 1},
+            "config.yaml: unknown key 'study'. "
+            "Known, closest first: studies, data_memory, runs_per_gpu, state_interval, device, precision, compile, "
+            "mirror.",
+        ),
         ({"studies": ["a", "b", "a"]}, "config.yaml: studies: the study 'a' is selected twice."),
         ({"studies": [{"a": 1}, {"a": 1}]}, "config.yaml: studies: the study {'a': 1} is selected twice."),
         ({"studies": [{"a": 1}]}, "config.yaml: studies.0: {'a': 1} is not allowed. Input should be a valid string."),

@@ -65,7 +65,7 @@ OUTPUTS = {
     "extract_logits": [f"{RUNS}/{{}}/logits.parquet"],
     "extract_interpolated_logits": [f"{RUNS}/{{}}/interpolated/logits.parquet"],
     "fit_calibrators": [f"{RUNS}/{{}}/calibration.parquet"],
-    "evaluate_run": [f"{RUNS}/{{}}/metrics.parquet", f"{RUNS}/{{}}/curve.parquet"],
+    "evaluate_run": [f"{RUNS}/{{}}/{file}.parquet" for file in ("metrics", "curve", "samples")],
     "fit_gamma_on_parts": [f"{RUNS}/{{}}/gamma_draws.parquet"],
     "compare_updates": [f"{RUNS}/{{}}/update_similarity.parquet", f"{RUNS}/{{}}/update_similarity_means.parquet"],
     "map_features": [f"{RUNS}/{{}}/feature_map.parquet"],
