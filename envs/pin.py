@@ -106,8 +106,10 @@ def direct_dependencies(project: Mapping[str, Any], kind: str) -> list[Requireme
     if kind == "build-constraint":
         lines = [*project["build-system"]["requires"], EDITABLE_BUILD]
     else:
-        lines = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    return [Requirement(line) for line in lines]
+        extras = project["project"].get("optional-dependencies", {})
+        lines = [*project["project"]["dependencies"], *chain(*extras.values()), *project["dependency-groups"]["dev"]]
+    own = canonicalize_name(project["project"]["name"])  # a group may ask for an extra of the project itself
+    return [asked for asked in map(Requirement, lines) if canonicalize_name(asked.name) != own]
 
 
 def python_version(project: Mapping[str, Any]) -> str:
