@@ -20,7 +20,7 @@ import torch
 from _measure import table
 from _workload import Workload, chosen_device, hardware, in_turns, listed, ratio, synchronised, workload
 
-from finecal.augmentation import resize, to_float
+from finecal.augmentation import unchanged
 from finecal.device import autocast
 from finecal.extraction import BATCH, extract
 from finecal.models import normaliser
@@ -29,10 +29,9 @@ RUNS = ("resnet18:64:1024", "mobilenetv3_small_050:128:2048", "resnet50:128:256"
 
 
 def bare(work: Workload) -> Callable[[], float]:
-    mean, std = normaliser(work.description, work.device)
-    everything = np.ones(len(work.file), dtype=bool)
-    pixels = to_float(work.load(everything)[np.arange(len(work.file))])
-    images, model = (resize(pixels, work.size) - mean) / std, work.new_model().eval()
+    pixels = work.load(np.ones(len(work.file), dtype=bool))[np.arange(len(work.file))]
+    images = unchanged(pixels, work.size, normaliser(work.description, work.device))
+    model = work.new_model().eval()
 
     def run() -> float:
         start = synchronised(work.device)

@@ -27,7 +27,7 @@ from _measure import table
 from _workload import Workload, chosen_device, hardware, in_turns, listed, synchronised, workload
 from torch import nn
 
-from finecal.augmentation import resize, to_float
+from finecal.augmentation import unchanged
 from finecal.batches import TrainingData
 from finecal.config import Training
 from finecal.device import autocast
@@ -42,13 +42,13 @@ RUN = "resnet18:64:64:768"
 
 
 def plain(work: Workload, epochs: int) -> Callable[[], float]:
-    mean, std = normaliser(work.description, work.device)
+    scale = normaliser(work.description, work.device)
     chosen = np.flatnonzero(work.file.train)
     pixels, test = work.load(work.file.train), work.load(work.file.test)
     labels = torch.from_numpy(work.file.labels[chosen].astype(np.int64)).to(work.device)
 
     def normalised(pixels: torch.Tensor) -> torch.Tensor:
-        return (resize(to_float(pixels), work.size) - mean) / std
+        return unchanged(pixels, work.size, scale)
 
     def run() -> float:
         model = work.new_model().requires_grad_(False).eval()

@@ -37,7 +37,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from finecal.augmentation import resize, to_float
+from finecal.augmentation import unchanged
 from finecal.batches import TrainingData
 from finecal.config import Augmentation, Training
 from finecal.device import autocast
@@ -85,10 +85,9 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, lab
 
 def bare(work: Workload, epochs: int) -> Callable[[], float]:
     """Random batches of tensors that are ready."""
-    mean, std = normaliser(work.description, work.device)
     chosen = np.flatnonzero(work.file.train)
-    pixels = to_float(work.load(work.file.train)[np.arange(len(chosen))])
-    images = (resize(pixels, work.size) - mean) / std
+    pixels = work.load(work.file.train)[np.arange(len(chosen))]
+    images = unchanged(pixels, work.size, normaliser(work.description, work.device))
     labels = torch.from_numpy(work.file.labels[chosen].astype(np.int64)).to(work.device)
 
     def run() -> float:

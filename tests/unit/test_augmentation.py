@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,24 +10,16 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms.functional as reference
+from PIL import Image
 from scipy.stats import chisquare, ks_2samp
 from torch import Tensor
 from torchvision.transforms import ColorJitter, InterpolationMode, RandomResizedCrop
 
 from finecal import augmentation
-from finecal.augmentation import (
-    augment,
-    brightness,
-    contrast,
-    crop,
-    draw,
-    draw_crops,
-    luma,
-    resize,
-    saturation,
-    unchanged,
-)
+from finecal.augmentation import Changes, augment, draw, one_by_one, together, unchanged
+from finecal.colours import BRIGHTNESS, CONTRAST, SATURATION, brightness, contrast, jitter_together, luma, saturation
 from finecal.config import Augmentation
+from finecal.crops import crop_one, crop_together, draw_crops, resize
 
 OFF = {"crop_scale": (1.0, 1.0), "crop_ratio": (1.0, 1.0), "horizontal_flip": 0, "color_jitter": 0, "grayscale": 0}
 
@@ -41,30 +32,41 @@ def images(n: int = 6, size: tuple[int, int] = (20, 24), channels: int = 3) -> T
     return torch.rand(n, channels, *size, generator=generator(99))
 
 
+def as_bytes(x: Tensor) -> Tensor:
+    return (x * 255).to(torch.uint8)
+
+
 # ------------------------------------------------------------------ single operations
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.3, 0.7, 1.0, 1.3, 2.0])
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("number", "ours", "theirs"),
     [
-        (brightness, reference.adjust_brightness),
-        (contrast, reference.adjust_contrast),
-        (saturation, reference.adjust_saturation),
+        (BRIGHTNESS, brightness, reference.adjust_brightness),
+        (CONTRAST, contrast, reference.adjust_contrast),
+        (SATURATION, saturation, reference.adjust_saturation),
     ],
 )
-def test_colour_operations(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], factor: float) -> None:
+def test_colour_operations(
+    number: int, ours: Callable[..., Tensor], theirs: Callable[..., Tensor], factor: float
+) -> None:
+    """Of one image in place, and of a batch; in the batch two more turns change nothing."""
     x = images()
     expected = torch.stack([theirs(image, factor) for image in x])
-    torch.testing.assert_close(ours(x, torch.full((len(x),), factor)), expected, atol=1e-6, rtol=0)
+    alone = torch.stack([ours(image.clone(), factor) for image in x])
+    torch.testing.assert_close(alone, expected, atol=1e-6, rtol=0)
+    factors = torch.ones(len(x), 3)
+    factors[:, number] = factor
+    turns = torch.tensor([[number, *({0, 1, 2} - {number})]]).expand(len(x), 3)
+    torch.testing.assert_close(jitter_together(x, factors, turns), expected, atol=1e-6, rtol=0)
 
 
-def test_every_sample_has_its_own_factor() -> None:
-    x = images(3)
-    factors = torch.tensor([0.5, 1.0, 1.5])
-    for ours, theirs in ((brightness, reference.adjust_brightness), (contrast, reference.adjust_contrast)):
-        expected = torch.stack([theirs(image, float(f)) for image, f in zip(x, factors, strict=True)])
-        torch.testing.assert_close(ours(x, factors), expected, atol=1e-6, rtol=0)
+def test_every_sample_has_its_own_factor_and_turn() -> None:
+    x, factors = images(2), torch.tensor([[0.5, 1.0, 1.0], [1.0, 1.5, 1.0]])
+    found = jitter_together(x, factors, torch.tensor([[0, 1, 2], [1, 2, 0]]))
+    torch.testing.assert_close(found[0], reference.adjust_brightness(x[0], 0.5), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found[1], reference.adjust_contrast(x[1], 1.5), atol=1e-6, rtol=0)
 
 
 def test_luma() -> None:
@@ -89,50 +91,79 @@ def test_resize_to_the_same_size_is_nothing() -> None:
 # ------------------------------------------------------------------ crops
 
 
-@pytest.mark.parametrize("box", [(3, 5, 12, 16), (0, 0, 20, 24), (8, 10, 7, 5), (2, 1, 16, 16)])
-def test_a_crop_is_torchvisions(box: tuple[int, int, int, int]) -> None:
-    """Away from the box's rim; there torchvision repeats the rim, while a crop in place sees its neighbours."""
-    x, size = images(), 16
-    ours = crop(x, torch.tensor([box] * len(x)), torch.zeros(len(x), dtype=torch.bool), size)
-    expected = reference.resized_crop(x, *box, [size, size], InterpolationMode.BILINEAR, antialias=False)
-    rim = math.ceil(size / min(box[2:]) / 2)
-    inner = slice(rim, size - rim)
-    torch.testing.assert_close(ours[..., inner, inner], expected[..., inner, inner], atol=1e-5, rtol=0)
+BOXES = [(3, 5, 12, 16), (0, 0, 20, 24), (8, 10, 7, 5), (2, 1, 16, 16), (4, 3, 1, 20)]
+
+
+@pytest.mark.parametrize("box", BOXES)
+@pytest.mark.parametrize("size", [8, 16, 33])
+def test_a_crop_is_torchvisions(box: tuple[int, int, int, int], size: int) -> None:
+    """To its rim; of floats."""
+    x = images()
+    expected = reference.resized_crop(x, *box, [size, size], InterpolationMode.BILINEAR, antialias=True)
+    torch.testing.assert_close(torch.stack([crop_one(image, box, size) for image in x]), expected, atol=1e-5, rtol=0)
+    flips, boxes = torch.zeros(len(x), dtype=torch.bool), torch.tensor([box] * len(x)).float()
+    torch.testing.assert_close(crop_together(x, boxes, flips, size), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("box", BOXES)
+@pytest.mark.parametrize("size", [8, 16, 33])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_crop_of_bytes_is_pils(box: tuple[int, int, int, int], size: int, channels_last: bool) -> None:
+    """Both round to whole numbers, after either direction: they are never more than one apart on their way."""
+    x = as_bytes(images())
+    top, left, h, w = box
+    expected = []
+    for image in x:
+        picture = Image.fromarray(image.permute(1, 2, 0).numpy()).crop((left, top, left + w, top + h))
+        scaled = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+        expected.append(torch.from_numpy(scaled.copy()).permute(2, 0, 1))
+    wanted = torch.stack(expected).int()
+    x = x.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    alone = torch.stack([crop_one(image, box, size) for image in x])
+    assert alone.dtype == torch.uint8
+    assert (alone.int() - wanted).abs().max() <= 1
+    flips, boxes = torch.zeros(len(x), dtype=torch.bool), torch.tensor([box] * len(x)).float()
+    at_once = crop_together(x, boxes, flips, size)
+    assert torch.equal(at_once, at_once.round())
+    assert (at_once.int() - wanted).abs().max() <= 2
+    assert (at_once.int() != alone.int()).float().mean() < 0.1
 
 
 def test_the_whole_image_is_itself() -> None:
     x = images(size=(32, 32))
-    whole = torch.tensor([[0.0, 0.0, 32.0, 32.0]] * len(x))
-    torch.testing.assert_close(crop(x, whole, torch.zeros(len(x), dtype=torch.bool), 32), x, atol=1e-5, rtol=0)
-    torch.testing.assert_close(augment(x, 32, OFF, generator()), x, atol=1e-5, rtol=0)
-
-
-def test_flips_mirror_the_samples_that_ask_for_it() -> None:
-    x = images(2, size=(16, 16))
-    whole = torch.tensor([[0.0, 0.0, 16.0, 16.0]] * 2)
-    found = crop(x, whole, torch.tensor([True, False]), 16)
-    torch.testing.assert_close(found[0], x[0].flip(-1), atol=1e-5, rtol=0)
-    torch.testing.assert_close(found[1], x[1], atol=1e-5, rtol=0)
+    box = (0, 0, 32, 32)
+    whole, unflipped = torch.tensor([box] * len(x)).float(), torch.zeros(len(x), dtype=torch.bool)
+    assert torch.equal(crop_one(x[0], box, 32), x[0])
+    torch.testing.assert_close(crop_together(x, whole, unflipped, 32), x, atol=1e-6, rtol=0)
+    assert torch.equal(crop_together(as_bytes(x), whole, unflipped, 32), as_bytes(x).float())
+    torch.testing.assert_close(augment(x, 32, OFF, generator()), x, atol=1e-6, rtol=0)
 
 
 def test_a_flipped_crop_is_the_flip_of_the_crop() -> None:
     x = images(2)
     boxes = torch.tensor([[3.0, 5.0, 12.0, 10.0]] * 2)
-    plain = crop(x, boxes, torch.tensor([False, False]), 16)
-    torch.testing.assert_close(crop(x, boxes, torch.tensor([True, True]), 16), plain.flip(-1), atol=1e-5, rtol=0)
+    plain = crop_together(x, boxes, torch.tensor([False, False]), 16)
+    found = crop_together(x, boxes, torch.tensor([True, False]), 16)
+    torch.testing.assert_close(found[0], plain[0].flip(-1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(found[1], plain[1], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("size", [1, 7, 32, 65])
-def test_a_crop_takes_the_places_of_an_affine_map(size: int) -> None:
-    x, boxes = images(), draw_crops(6, 20, 24, (0.2, 1.0), (0.5, 2.0), generator())
-    flips = torch.arange(6) % 2 == 0
-    top, left, h, w = boxes.unbind(dim=1)
-    theta = torch.zeros(6, 2, 3)
-    theta[:, 0, 0], theta[:, 0, 2] = torch.where(flips, -w, w) / 24, (2 * left + w) / 24 - 1
-    theta[:, 1, 1], theta[:, 1, 2] = h / 20, (2 * top + h) / 20 - 1
-    grid = torch.nn.functional.affine_grid(theta, [6, 1, size, size], align_corners=False)
-    expected = torch.nn.functional.grid_sample(x, grid, "bilinear", "border", align_corners=False)
-    torch.testing.assert_close(crop(x, boxes, flips, size), expected, atol=1e-6, rtol=0)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["bytes", "floats"])
+@pytest.mark.parametrize(("side", "size"), [(20, 16), (16, 24), (70, 50)])
+def test_one_by_one_and_together_are_the_same(side: int, size: int, channels: int, kind: str) -> None:
+    """Every change switched on; bytes may be two grey levels apart, in few places, before their colours change."""
+    x = images(40, size=(side, side), channels=channels)
+    x = as_bytes(x) if kind == "bytes" else x
+    options = {**Augmentation().model_dump(), "grayscale": 0.5}
+    changes = draw(*tuple(x.shape), options, generator(4))
+    normaliser = (torch.full((1, channels, 1, 1), 0.4), torch.full((1, channels, 1, 1), 0.5))
+    one, other = (way(x, changes, size, normaliser) for way in (one_by_one, together))
+    difference = (one - other).abs()
+    # Brightness and contrast make of it 1.3 times as much at most, saturation 1.3 + 0.3 times, normalising twice.
+    assert difference.max() < (1e-5 if kind == "floats" else 2 * 1.3 * 1.3 * 1.6 / 255 / 0.5)
+    # A scaled value differs in less than 5 %, and a grey one has three of them; contrast moves all by less than this.
+    assert (difference > 0.25 / 255 / 0.5).float().mean() < 0.15
 
 
 DRAWS = 4000
@@ -242,32 +273,42 @@ def test_jitter_has_torchvisions_distribution() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("bytes_", [1, 3000, 2**30])
-def test_parts_of_a_batch_are_the_batch(monkeypatch: pytest.MonkeyPatch, channels: int, bytes_: int) -> None:
-    """One image at a time, a few, all: the same to the bit, with every change switched on."""
-    options = {**Augmentation().model_dump(), "grayscale": 0.5}
-    x = images(9, channels=channels)
-    whole = augment(x, 16, options, generator(4))
-    monkeypatch.setattr(augmentation, "CPU_PART_BYTES", bytes_)
-    assert torch.equal(augment(x, 16, options, generator(4)), whole)
+@pytest.mark.parametrize("small", [0, 2**30])
+def test_a_batch_is_its_images(monkeypatch: pytest.MonkeyPatch, small: int, channels: int) -> None:
+    """What becomes of an image does not depend on those beside it."""
+    monkeypatch.setattr(augmentation, "SMALL", small)
+    x = as_bytes(images(9, channels=channels))
+    changes = draw(*tuple(x.shape), {**Augmentation().model_dump(), "grayscale": 0.5}, generator(4))
+    way = together if small else one_by_one
+    whole = way(x, changes, 16, None)
+    for number in range(9):
+        kept = slice(number, number + 1)
+        part = Changes(*(None if value is None else value[kept] for value in vars(changes).values()))
+        torch.testing.assert_close(way(x[kept], part, 16, None), whole[kept], atol=1e-6, rtol=0)
 
 
-def test_bytes_are_as_good_as_floats_and_normalised_at_the_end() -> None:
+@pytest.mark.parametrize("small", [0, 2**30])
+def test_images_are_normalised_at_the_end(monkeypatch: pytest.MonkeyPatch, small: int) -> None:
+    monkeypatch.setattr(augmentation, "SMALL", small)
     options = Augmentation().model_dump()
-    x = (images() * 255).to(torch.uint8)
+    x = as_bytes(images())
     mean, std = torch.tensor([0.4, 0.5, 0.6]).reshape(1, 3, 1, 1), torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
-    plain = augment(x.float() / 255, 16, options, generator(4))
-    assert torch.equal(augment(x, 16, options, generator(4)), plain)
+    plain = augment(x, 16, options, generator(4))
     assert torch.equal(augment(x, 16, options, generator(4), (mean, std)), (plain - mean) / std)
+    # Floats are not rounded when they are scaled: half a level in either direction, and the changes of the colours.
+    torch.testing.assert_close(
+        augment(x.float() / 255, 16, options, generator(4)), plain, atol=1.3**3 * 1.5 / 255, rtol=0
+    )
 
 
 @pytest.mark.parametrize("size", [16, 20])
-@pytest.mark.parametrize("bytes_", [1, 2**30])
-def test_unchanged_images_are_scaled_and_normalised(monkeypatch: pytest.MonkeyPatch, size: int, bytes_: int) -> None:
-    monkeypatch.setattr(augmentation, "CPU_PART_BYTES", bytes_)
-    x = (images(size=(20, 20)) * 255).to(torch.uint8)
+@pytest.mark.parametrize("small", [0, 2**30])
+def test_unchanged_images_are_scaled_and_normalised(monkeypatch: pytest.MonkeyPatch, size: int, small: int) -> None:
+    monkeypatch.setattr(augmentation, "SMALL", small)
+    x = as_bytes(images(size=(20, 20)))
     mean, std = torch.tensor([0.4, 0.5, 0.6]).reshape(1, 3, 1, 1), torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
-    assert torch.equal(unchanged(x, size, (mean, std)), (resize(x.float() / 255, size) - mean) / std)
+    expected = (resize(x, size).float() / 255 - mean) / std
+    assert torch.equal(unchanged(x, size, (mean, std)), expected)
     assert unchanged(x[:0], size, (mean, std)).shape == (0, 3, size, size)
 
 

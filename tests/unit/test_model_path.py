@@ -14,7 +14,7 @@ from recipe_runs import COORDINATES, DESCRIPTION, DEVICE, FINE_TUNING, LABELS, T
 from recipe_runs import one_thread as one_thread
 from torch import Tensor, nn
 
-from finecal.augmentation import to_float
+from finecal.augmentation import unchanged
 from finecal.batches import Batches
 from finecal.device import autocast, placed, resolved, used
 from finecal.errors import UserError
@@ -33,9 +33,9 @@ def passes(model: nn.Module) -> list[int]:
 
 
 def run(model: nn.Module, recipe: str, state: Path, **options: Any) -> list[dict[str, float]]:
-    settings = options.pop("settings", {})
+    settings, training = options.pop("settings", {}), options.pop("training", TRAINING)
     return train(
-        model, DESCRIPTION, data(), recipe_of(recipe, **options), TRAINING, fine_tuning=FINE_TUNING,
+        model, DESCRIPTION, data(), recipe_of(recipe, **options), training, fine_tuning=FINE_TUNING,
         coordinates=COORDINATES, state=StateFile(state, {}, 0), observe=lambda _: {}, **settings,
     )  # fmt: skip
 
@@ -51,9 +51,10 @@ def test_a_probe_on_features_is_regression_on_them(tmp_path: Path) -> None:
     assert found == [len(LABELS)]
 
     by_hand, samples = pretrained(), data()
-    mean, std = normaliser(DESCRIPTION, DEVICE)
     with torch.no_grad():
-        images = (to_float(samples.pixels[np.arange(len(LABELS))]) - mean) / std
+        images = unchanged(
+            samples.pixels[np.arange(len(LABELS))], DESCRIPTION.image_size, normaliser(DESCRIPTION, DEVICE)
+        )
         features, _ = forward(by_hand, images)
     by_hand.requires_grad_(False)
     layer = head(by_hand).requires_grad_(True)
@@ -144,7 +145,7 @@ def test_classifying_features_is_extracting_logits() -> None:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], torch.device]:
     def make(has_bf16: bool) -> torch.device:
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bf16)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: has_bf16)
         return torch.device("cuda")
 
     return make
@@ -188,28 +189,24 @@ def test_logits_have_32_bits_in_every_precision() -> None:
 # ------------------------------------------------------------------ order in memory, compilation
 
 
-def test_on_a_gpu_weights_lie_channels_last() -> None:
-    class Asked(nn.Module):
-        def to(self, **options: Any) -> nn.Module:  # type: ignore[override]
-            self.options = options
-            return self
-
-    for name, order in (("cpu", torch.preserve_format), ("cuda", torch.channels_last)):
-        model = placed(Asked(), torch.device(name))
-        assert model.options == {"device": torch.device(name), "memory_format": order}
+def test_weights_lie_channels_last() -> None:
+    weight = placed(nn.Conv2d(3, 5, 3), DEVICE).weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not weight.is_contiguous()
 
 
 @pytest.mark.parametrize("recipe", ["full", "lora", "lolsgd", "lwf", "ewc", "soup", "linear_probe"])
 def test_recipes_train_weights_that_lie_channels_last(tmp_path: Path, recipe: str) -> None:
-    """The same but for rounding; on the CPU in the place of a GPU."""
+    """The same but for rounding, which a small learning rate keeps small."""
+    training = TRAINING.model_copy(update={"lr": 0.005})
     results: list[dict[str, Tensor]] = []
     for order in (torch.contiguous_format, torch.channels_last):
         model = pretrained().to(memory_format=order)
-        history = run(model, recipe, tmp_path / f"{order}.pt")
+        history = run(model, recipe, tmp_path / f"{order}.pt", training=training)
         results.append({**model.state_dict(), "loss": torch.tensor([row["loss"] for row in history[1:]])})
     assert not results[1]["conv1.0.weight"].is_contiguous() or results[1]["conv1.0.weight"].shape[1] == 1
     for name, value in results[0].items():
-        torch.testing.assert_close(results[1][name], value, rtol=1e-2, atol=1e-3, msg=name)
+        torch.testing.assert_close(results[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
 
 
 @pytest.mark.slow

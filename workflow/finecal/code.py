@@ -23,6 +23,8 @@ STAGE_VERSION = 1
 
 _TRAINING = (
     "augmentation.py",
+    "colours.py",
+    "crops.py",
     "batches.py",
     "device.py",
     "heads.py",
@@ -43,6 +45,8 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     "pseudo": (*_TRAINING, *_RECIPES, "extraction.py", "images.py", "stages/pseudo.py"),
     "means": (
         "augmentation.py",
+        "colours.py",
+        "crops.py",
         "checks.py",
         "curve.py",
         "device.py",
@@ -56,6 +60,8 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     ),
     "extract": (
         "augmentation.py",
+        "colours.py",
+        "crops.py",
         "device.py",
         "extraction.py",
         "heads.py",
@@ -66,6 +72,8 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     ),
     "interpolate": (
         "augmentation.py",
+        "colours.py",
+        "crops.py",
         "device.py",
         "extraction.py",
         "heads.py",
@@ -107,6 +115,8 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     "embed": ("embedding.py", "images.py", "seeds.py", "stages/embed.py"),
     "regions": (
         "augmentation.py",
+        "colours.py",
+        "crops.py",
         "datasets/toy.py",
         "device.py",
         "extraction.py",
@@ -118,6 +128,8 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
     ),
     "export": (
         "augmentation.py",
+        "colours.py",
+        "crops.py",
         "calibration.py",
         "card.py",
         "checks.py",

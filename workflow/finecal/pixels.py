@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from finecal.artifacts import read_row_groups, read_table
+from finecal.device import sent
 from finecal.images import SAMPLES_SCHEMA, Samples, check_samples, pixels_of, read_format
 from finecal.memory import Room, file_in_scratch
 
@@ -89,7 +90,7 @@ class ImageFile(Samples):
             If the file is corrupt, or the pixels fit neither into memory nor on the disk.
         """
         height, width, channels = self.shape
-        shape = (int(chosen.sum()), channels, height, width)
+        shape = (int(chosen.sum()), height, width, channels)
         size = int(np.prod(shape))
         place, file = room.place(size, device), None
         if place == "file":
@@ -100,13 +101,13 @@ class ImageFile(Samples):
         end = 0
         for part in self._parts(chosen):
             start, end = end, end + len(part)
-            stored[start:end] = torch.from_numpy(part.transpose(0, 3, 1, 2).copy())  # Arrow's memory is not writable
+            stored[start:end] = torch.from_numpy(part.copy())  # Arrow's memory is not writable
         return Pixels(stored, device, file=file)
 
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
         """All samples, read while the batch before is worked on; never more than a row group and two batches."""
         for batch in _ahead(_cut(self._parts(np.ones(len(self), dtype=bool)), size)):
-            yield torch.from_numpy(batch).to(device)
+            yield sent(torch.from_numpy(batch), device).permute(0, 3, 1, 2)
 
     def _parts(self, chosen: np.ndarray) -> Iterator[np.ndarray]:
         """(n, H, W, channels) uint8 of the chosen samples of each row group that has any."""
@@ -119,10 +120,12 @@ class ImageFile(Samples):
 class Pixels:
     """Images (N, channels, H, W) uint8, from which batches are taken in any order.
 
+    An image's colours lie side by side in memory (channels last), as in the file: scaling is fastest like this.
+
     Parameters
     ----------
     stored
-        The images, on the device or on the CPU.
+        The images (N, H, W, channels), on the device or on the CPU.
     device
         Where batches are wanted.
     rows
@@ -142,7 +145,7 @@ class Pixels:
     @classmethod
     def of(cls, images: np.ndarray, device: torch.device) -> Pixels:
         """Of (N, H, W, channels) uint8 images."""
-        return cls(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device), device)
+        return cls(torch.from_numpy(images.copy()).to(device), device)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -160,8 +163,8 @@ class Pixels:
         """The images at (n,) positions: (n, channels, H, W) uint8 on the device."""
         ahead, self._read_ahead = self._read_ahead, None
         if ahead is not None and np.array_equal(ahead[0], positions):
-            return ahead[1].result().to(self.device, non_blocking=True)
-        return self._read(positions).to(self.device, non_blocking=True)
+            return self._sent(ahead[1].result())
+        return self._sent(self._read(positions))
 
     def read_ahead(self, positions: np.ndarray) -> None:
         """Fetch a batch while another is worked on; the next `[positions]` has it."""
@@ -172,14 +175,18 @@ class Pixels:
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
         """All images in their order."""
         for start in range(0, len(self), size):
-            yield self._read(np.arange(start, min(start + size, len(self)))).to(device)
+            batch = self._read(np.arange(start, min(start + size, len(self))))
+            yield batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+    def _sent(self, batch: Tensor) -> Tensor:
+        return batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
 
     def _read(self, positions: np.ndarray) -> Tensor:
+        """(n, H, W, channels) where the images lie; for a GPU in pinned memory."""
         rows = self._rows[positions]
         if self._file is not None:
             self._announce(rows)
-        batch = self._stored.index_select(0, torch.from_numpy(rows).to(self._stored.device))
-        # From pinned memory the copy to a GPU does not wait for what is computed there.
+        batch = self._stored.index_select(0, sent(torch.from_numpy(rows), self._stored.device))
         return batch.pin_memory() if batch.device.type == "cpu" and self.device.type == "cuda" else batch
 
     def _announce(self, rows: np.ndarray) -> None:
@@ -192,10 +199,9 @@ class Pixels:
 
 
 def _cut(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """(size, channels, H, W) batches from (n, H, W, channels) parts of any length; the last batch may be smaller."""
+    """(size, H, W, channels) batches from (n, H, W, channels) parts of any length; the last batch may be smaller."""
     batch, filled = None, 0
-    for part in parts:
-        images = part.transpose(0, 3, 1, 2)
+    for images in parts:
         while len(images):
             if batch is None:
                 batch, filled = np.empty((size, *images.shape[1:]), np.uint8), 0

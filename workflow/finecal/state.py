@@ -24,6 +24,9 @@ import torch
 from finecal.artifacts import remove_empty_parents, whole_file
 from finecal.errors import UserError
 
+# So many times as long as saving took, the next one waits at least.
+SAVING = 30
+
 
 class Interrupted(Exception):  # noqa: N818 - a request, not an error
     """A signal asked the job to end; its state is saved."""
@@ -79,7 +82,7 @@ class StateFile:
 
     def __init__(self, path: Path, belongs_to: dict[str, Any], interval: float) -> None:
         self.path, self.fingerprint, self.interval = path, fingerprint(belongs_to), interval
-        self._saved = time.monotonic()
+        self._saved, self._took = time.monotonic(), 0.0
 
     def load(self) -> dict[str, Any] | None:
         """The saved state if there is one of this training, tensors on the CPU."""
@@ -97,15 +100,19 @@ class StateFile:
         return state
 
     def is_due(self) -> bool:
-        return time.monotonic() - self._saved >= self.interval
+        """Whether the interval is over. Where saving takes long it is longer: a thirtieth of the time may go there."""
+        longest = max(self.interval, SAVING * self._took) if self.interval else 0
+        return time.monotonic() - self._saved >= longest
 
     def save(self, state: dict[str, Any]) -> None:
         """Write the state, whole or not at all."""
+        start = time.monotonic()
         content = io.BytesIO()  # torch tells of a full disk by a RuntimeError about positions
         torch.save({**state, "fingerprint": self.fingerprint}, content)
         with whole_file(self.path) as temporary:
             temporary.write_bytes(content.getbuffer())
         self._saved = time.monotonic()
+        self._took = self._saved - start
 
 
 @contextmanager

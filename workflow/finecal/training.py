@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from finecal.augmentation import augment, unchanged
 from finecal.batches import Batches, TrainingData
 from finecal.config import Training
-from finecal.device import autocast, seed_everything
+from finecal.device import autocast, seed_everything, sent
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.models import Architecture, head, normaliser
@@ -138,7 +138,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * factor
             positions = recipe.batch(step, batches[step]) if following is None else following
-            chosen = torch.from_numpy(positions).to(device)
+            chosen, following = sent(torch.from_numpy(positions), device), None
             if recipe.on_features(step):
                 if kept is None:
                     found = features() if features else extract(model, description, data.pixels, device, precision)[0]
@@ -148,7 +148,7 @@ def train(
             else:
                 random = torch.Generator().manual_seed(seed_of(*coordinates, "augment", step))
                 pixels = data.pixels[positions]
-                if not data.pixels.at_hand and step + 1 < total:
+                if not data.pixels.at_hand and step + 1 < total and not recipe.on_features(step + 1):
                     following = recipe.batch(step + 1, batches[step + 1])
                     data.pixels.read_ahead(following)
                 learner, kept = model, None

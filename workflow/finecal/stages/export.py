@@ -17,7 +17,7 @@ from torch import Tensor
 
 from finecal import exporting, paths, plugins
 from finecal.artifacts import provenance, read_table, with_columns, write_table
-from finecal.augmentation import resize, to_float
+from finecal.augmentation import unchanged
 from finecal.calibration import Unlabelled, granted
 from finecal.card import Card, write_card
 from finecal.deployment import deployed
@@ -163,9 +163,8 @@ def compare(
     UserError
         If the folder or the ONNX file gives other logits than finecal.
     """
-    mean, std = normaliser(description, CPU)
-    channels_first = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
-    prepared = (resize(to_float(channels_first), description.image_size) - mean) / std
+    channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    prepared = unchanged(channels_first, description.image_size, normaliser(description, CPU))
     model = exporting.load_exported(folder)
     rows = [_row("folder", _in_batches(model, prepared), wanted)]
     notes = []

@@ -16,7 +16,7 @@ from finecal.batches import TrainingData
 from finecal.checkpoints import take_over
 from finecal.code import digests
 from finecal.config import Pretraining
-from finecal.device import choose_device, seed_everything, used
+from finecal.device import choose_device, placed, seed_everything, used
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.imagenet import CLASSES, class_names, rows_of
@@ -53,7 +53,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             inputs += weights_files(checkpoint, "backbones")
         else:
             model = build(description, weights=_on_hub(spec["backbone"]["model"], pretraining.weights))
-        model.to(device)
+        model = placed(model, device)
         history: list[dict[str, float]] = []
         if pretraining.training is not None:
             belongs_to = {

@@ -1,0 +1,68 @@
+"""Random changes of colours, as torchvision's ColorJitter (brightness, contrast, saturation) and RandomGrayscale."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision
+BRIGHTNESS, CONTRAST, SATURATION = range(3)
+# All orders in which the three changes can follow one another.
+ORDERS = tuple(itertools.permutations((BRIGHTNESS, CONTRAST, SATURATION)))
+
+
+def luma(images: Tensor) -> Tensor:
+    """Brightness of (…, channels, H, W) images, (…, 1, H, W)."""
+    if images.shape[-3] == 1:
+        return images
+    red, green, blue = LUMA
+    grey = images[..., :1, :, :] * red
+    return grey.add_(images[..., 1:2, :, :], alpha=green).add_(images[..., 2:3, :, :], alpha=blue)
+
+
+def brightness(image: Tensor, factor: float) -> Tensor:
+    """Towards black, in place; 1 changes nothing. An image is (channels, H, W) with values in [0, 1]."""
+    return image.mul_(factor).clamp_(max=1)
+
+
+def contrast(image: Tensor, factor: float) -> Tensor:
+    """Towards the image's mean brightness, in place."""
+    mean = float(luma(image).mean())
+    return image.mul_(factor).add_((1 - factor) * mean).clamp_(0, 1)
+
+
+def saturation(image: Tensor, factor: float) -> Tensor:
+    """Towards the image in grey, in place."""
+    return image.lerp_(luma(image), 1 - factor).clamp_(0, 1) if len(image) > 1 else image
+
+
+CHANGES = (brightness, contrast, saturation)  # by number
+
+
+def jitter_one(image: Tensor, factors: list[float], turns: list[int]) -> Tensor:
+    """The three changes of an image in place, in the order `turns`; each takes no more than what it needs."""
+    for turn in turns:
+        CHANGES[turn](image, factors[turn])
+    return image
+
+
+def jitter_together(images: Tensor, factors: Tensor, turns: Tensor) -> Tensor:
+    """What `jitter_one` does to every image of (N, channels, H, W); new memory.
+
+    All three changes blend an image with another: black, its mean brightness, or itself in grey. So three blends of the
+    whole batch do, each with what is that image's turn.
+
+    Parameters
+    ----------
+    factors, turns
+        (N, 3) float and (N, 3) int64, on the images' device.
+    """
+    for turn in turns.unbind(dim=1):
+        which = turn[:, None, None, None]
+        grey = luma(images)
+        other = torch.where(which == CONTRAST, grey.mean(dim=(1, 2, 3), keepdim=True), grey) * (which != BRIGHTNESS)
+        factor = factors.gather(1, turn[:, None])[:, :, None, None]
+        images = torch.lerp(other.expand_as(images), images, factor).clamp_(0, 1)
+    return images
