@@ -169,3 +169,25 @@ def test_nothing_heavy_is_imported(code: str, allowed: set[str]) -> None:
         [sys.executable, "-c", ASK.format(code=code, heavy=HEAVY)], capture_output=True, text=True, check=True
     )
     assert set(done.stdout.splitlines()[-1].split()) <= allowed
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "aggregate",
+        "calibrate",
+        "cost",
+        "embed",
+        "evaluate",
+        "gamma_data",
+        "present",
+        "report",
+        "runs",
+        "similarity",
+        "split",
+    ],
+)
+def test_stages_that_run_no_model_start_without_torch(stage: str) -> None:
+    code = ASK.format(code=f"import finecal.stages.{stage}", heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "timm", "torchvision"} & set(done.stdout.split())

@@ -161,6 +161,11 @@ class AddGamma:
         return inputs.logits + np.where(fine_tuning, 0.0, state["gamma"])
 
 
+def moves_gamma_only(method: Calibrator) -> bool:
+    """Whether what a calibrator does is to add `state["gamma"]` to the logits of U, as `AddGamma` does it."""
+    return getattr(type(method), "apply", None) is AddGamma.apply
+
+
 def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
     """A finite γ that reaches a vertex: at the ends of the curve any γ beyond the last threshold does."""
     gamma = float(curve.gamma[vertex])

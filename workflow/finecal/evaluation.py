@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from finecal import metrics
-from finecal.metrics import SeenUnseenCurve, class_means, group_maxima, ncm_scores
+from finecal.calibration import log_sum_exp
+from finecal.curve import mean
+from finecal.errors import UserError
+from finecal.metrics import GroupMaxima, SeenUnseenCurve, Softmax, class_means, group_maxima, ncm_scores
 
 PRETRAINED, FINE_TUNED, ORACLE = "pretrained", "fine_tuned", "oracle_fine_tuning"
 OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s"})  # metrics of the samples of S alone
@@ -22,14 +26,68 @@ def score(
 
     Without a sample of U only the accuracies of S are known; what speaks of all classes is NaN, of 0 samples.
     """
-    maxima = group_maxima(logits, fine_tuning)
+    return _values(group_maxima(logits, fine_tuning), metrics.softmax(logits, labels), labels)
+
+
+@dataclass(frozen=True)
+class AnyGamma:
+    """One pass over logits (N, C), from which every metric at any γ follows.
+
+    With γ on all logits of U their maximum moves by γ, and so does log Σ exp over U.
+
+    Attributes
+    ----------
+    maxima
+        Of S and of U.
+    log_sum_s, log_sum_u
+        (N,) log Σ_c exp(z_c) over S and over U.
+    own
+        (N,) the logit of the label.
+    labels
+        (N,).
+    """
+
+    maxima: GroupMaxima
+    log_sum_s: npt.NDArray[np.float64]
+    log_sum_u: npt.NDArray[np.float64]
+    own: npt.NDArray[np.float64]
+    labels: npt.NDArray[Any]
+
+    @classmethod
+    def of(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]) -> AnyGamma:
+        """Of finite logits, float64."""
+        of_s, of_u = (log_sum_exp(logits[:, group])[:, 0] for group in (fine_tuning, ~fine_tuning))
+        return cls(group_maxima(logits, fine_tuning), of_s, of_u, logits[np.arange(len(labels)), labels], labels)
+
+    def score(self, gamma: float) -> dict[str, tuple[float, int]]:
+        """The metrics that `score` finds for the logits with γ added to those of U.
+
+        Raises
+        ------
+        UserError
+            If γ is not finite.
+        """
+        if not np.isfinite(gamma):
+            raise UserError(f"γ is {gamma}", why="It must be finite: probabilities are computed with it")
+        maxima = replace(self.maxima, value_u=self.maxima.value_u + gamma)
+        of_u = ~self.maxima.fine_tuning[self.labels]
+        log_sum = np.logaddexp(self.log_sum_s, self.log_sum_u + gamma)
+        largest = np.maximum(maxima.value_s, maxima.value_u)
+        right = maxima.predictions() == self.labels
+        probabilities = Softmax(log_sum - self.own - gamma * of_u, np.exp(largest - log_sum), right)
+        return _values(maxima, probabilities, self.labels)[0]
+
+
+def _values(
+    maxima: GroupMaxima, probabilities: Softmax, labels: npt.NDArray[Any]
+) -> tuple[dict[str, tuple[float, int]], SeenUnseenCurve]:
     values: dict[str, tuple[float, int]] = {k: (s.value, s.n) for k, s in maxima.accuracies(labels).items()}
     curve = maxima.curve(labels)
     n = len(labels)
     values["harmonic_mean"] = (metrics.harmonic_mean(values["acc_s_y"][0], values["acc_u_y"][0]), n)
     values["ausuc"] = (curve.ausuc, n)
-    values["nll"] = (metrics.negative_log_likelihood(logits, labels), n)
-    values["ece"] = (metrics.expected_calibration_error(logits, labels), n)
+    values["nll"] = (mean(probabilities.losses), n)
+    values["ece"] = (metrics.calibration_error(probabilities), n)
     if not curve.n_u:
         values |= {name: (float("nan"), 0) for name in values if name not in OF_FINE_TUNING}
     return values, curve

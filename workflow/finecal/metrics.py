@@ -7,7 +7,7 @@ class indices of S. All accuracies are fractions in [0, 1], NaN where there is n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,9 @@ __all__ = [
     "GroupMaxima",
     "Score",
     "SeenUnseenCurve",
+    "Softmax",
     "accuracies",
+    "calibration_error",
     "class_means",
     "expected_calibration_error",
     "group_maxima",
@@ -38,7 +40,26 @@ __all__ = [
     "ncm_scores",
     "negative_log_likelihood",
     "seen_unseen_curve",
+    "softmax",
 ]
+
+
+class Softmax(NamedTuple):
+    """What the probabilities of N samples come to, for the metrics that are made from them.
+
+    Attributes
+    ----------
+    losses
+        (N,) −log softmax(z_i)[y_i], in nats.
+    confidence
+        (N,) the largest probability.
+    right
+        (N,) bool: it is that of the label.
+    """
+
+    losses: Floats
+    confidence: Floats
+    right: npt.NDArray[np.bool_]
 
 
 def accuracies(
@@ -98,12 +119,7 @@ def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike) -> flo
     >>> negative_log_likelihood(np.log([[1.0, 4.0, 3.0]]), np.array([1]))  # −log(4 / 8)
     0.6931471805599453
     """
-    z = checked_matrix(logits, "logits", "classes")
-    y = checked_labels(labels, *z.shape)
-    losses = np.empty(len(z))
-    for part, shifted, log_sum in _log_softmax(z):
-        losses[part] = log_sum - shifted[np.arange(len(shifted)), y[part]]
-    return mean(losses)
+    return mean(softmax(logits, labels).losses)
 
 
 def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
@@ -114,17 +130,35 @@ def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bin
     >>> expected_calibration_error(np.zeros((2, 2)), np.array([0, 0]))  # half sure, always right
     0.5
     """
-    if bins < 1:
-        raise UserError(f"bins must be at least 1, got {bins}")
+    return calibration_error(softmax(logits, labels), bins)
+
+
+def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Softmax:
+    """Losses and confidences of (N, C) logits, from one pass over them.
+
+    Raises
+    ------
+    UserError
+        If logits or labels are no such arrays, or a row has no softmax.
+    """
     z = checked_matrix(logits, "logits", "classes")
     y = checked_labels(labels, *z.shape)
-    confidence, right = np.empty(len(z)), np.empty(len(z), bool)
+    found = Softmax(np.empty(len(z)), np.empty(len(z)), np.empty(len(z), bool))
     for part, shifted, log_sum in _log_softmax(z):
-        confidence[part] = np.exp(-log_sum)
-        right[part] = shifted.argmax(axis=1) == y[part]
-    inner_edges = np.arange(1, bins) / bins
-    gaps = np.bincount(np.searchsorted(inner_edges, confidence, side="left"), weights=right - confidence)
-    return float(np.abs(gaps).sum() / len(z)) if len(z) else float("nan")
+        found.losses[part] = log_sum - shifted[np.arange(len(shifted)), y[part]]
+        found.confidence[part] = np.exp(-log_sum)
+        found.right[part] = shifted.argmax(axis=1) == y[part]
+    return found
+
+
+def calibration_error(found: Softmax, bins: int = 15) -> float:
+    """See `expected_calibration_error`."""
+    if bins < 1:
+        raise UserError(f"bins must be at least 1, got {bins}")
+    n, inner_edges = len(found.right), np.arange(1, bins) / bins
+    places = np.searchsorted(inner_edges, found.confidence, side="left")
+    gaps = np.bincount(places, weights=found.right - found.confidence)
+    return float(np.abs(gaps).sum() / n) if n else float("nan")
 
 
 def harmonic_mean(a: float, b: float) -> float:

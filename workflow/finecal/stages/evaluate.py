@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import provenance, read_table, with_columns, write_table
-from finecal.calibration import Labelled, State, Unlabelled, granted
-from finecal.evaluation import FINE_TUNED, ORACLE, PRETRAINED, rows, score, score_ncm
+from finecal.calibration import Labelled, State, Unlabelled, granted, moves_gamma_only
+from finecal.evaluation import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, rows, score, score_ncm
 from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
 from finecal.logits import (
     Predictions,
@@ -90,14 +90,25 @@ def score_classifiers(
 def score_calibrated(
     uses: dict[str, Any], states: Mapping[str, State], test: Labelled, fine_tuning: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Metric rows of every calibrator but `none`; each is handed the test samples without their labels."""
+    """Metric rows of every calibrator but `none`; each is handed the test samples without their labels.
+
+    Those that only add a γ share one pass over the logits.
+    """
     found: list[dict[str, Any]] = []
+    logits = test.logits.astype(np.float64)
+    logits.flags.writeable = False  # the calibrators share them
+    any_gamma: AnyGamma | None = None
     for name, use in uses.items():
         if name == "none":
             continue  # the fine-tuned classifier as it is: scored already, with or without this name
         method, reads, takes = calibrator(use)
-        inputs = granted(Unlabelled(test.logits.astype(np.float64), more=test.more), takes)
-        values, _ = score(method.apply(inputs, states.get(name, {}), fine_tuning), test.labels, fine_tuning)
+        state = states.get(name, {})
+        if moves_gamma_only(method):
+            any_gamma = any_gamma or AnyGamma.of(logits, test.labels, fine_tuning)
+            values = any_gamma.score(float(state["gamma"]))
+        else:
+            inputs = granted(Unlabelled(logits, more=test.more), takes)
+            values, _ = score(method.apply(inputs, state, fine_tuning), test.labels, fine_tuning)
         found += rows(FINE_TUNED, name, ", ".join(sorted(reads)), values)
     return found
 
