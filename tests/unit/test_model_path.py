@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from finecal.augmentation import unchanged
 from finecal.batches import Batches
-from finecal.device import autocast, placed, resolved, used
+from finecal.device import autocast, numerics, placed, resolved, used
 from finecal.errors import UserError
 from finecal.extraction import BATCH, classify, extract
 from finecal.models import forward, head, logits_of, normaliser
-from finecal.state import StateFile
+from finecal.state import StateFile, fingerprint
 from finecal.training import _optimizer, _schedule, train
 
 
@@ -159,6 +159,13 @@ def test_auto_is_bfloat16_on_a_gpu_that_has_it(gpu: Callable[[bool], torch.devic
     assert resolved("float32", gpu(True)) == "float32"
     assert used(DEVICE) == {"device": "cpu", "precision": "float32"}
     assert used(DEVICE, "bfloat16") == {"device": "cpu", "precision": "bfloat16"}
+    assert used(DEVICE, compiled=True) == {"device": "cpu", "precision": "float32", "compiled": True}
+
+
+def test_a_state_is_of_one_precision_and_of_one_way_to_run_the_model(gpu: Callable[[bool], torch.device]) -> None:
+    ways = [(DEVICE, "auto", False), (DEVICE, "auto", True), (DEVICE, "bfloat16", False)]
+    assert len({fingerprint(numerics(*way)) for way in ways}) == 3
+    assert numerics(gpu(True), "auto", False) == numerics(DEVICE, "bfloat16", False)
 
 
 def test_bfloat16_is_used_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -178,3 +179,22 @@ def test_a_save_is_due_after_the_interval(monkeypatch: pytest.MonkeyPatch) -> No
     file.save({"step": 1})
     assert not file.is_due()
     assert StateFile(Path("state.pt"), {}, interval=0).is_due()
+
+
+def test_what_takes_long_to_save_is_saved_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def slowly(state: object, content: IO[bytes]) -> None:
+        now[0] += 10  # seconds
+
+    monkeypatch.setattr(torch, "save", slowly)
+    file = StateFile(tmp_path / "state.pt", {}, interval=60)
+    file.save({"step": 1})
+    now[0] += 299
+    assert not file.is_due()
+    now[0] += 2
+    assert file.is_due()
+    file.interval = 0
+    file.save({"step": 2})
+    assert file.is_due()

@@ -46,9 +46,14 @@ def describe(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def used(device: torch.device, precision: str = "auto") -> dict[str, Any]:
-    """For provenance: the device's name, the precision and, of a GPU, the most memory of tensors so far, in MiB."""
+def used(device: torch.device, precision: str = "auto", *, compiled: bool | None = None) -> dict[str, Any]:
+    """For provenance: the device's name, the precision and, of a GPU, the most memory of tensors so far, in MiB.
+
+    Of a training also whether the model was compiled.
+    """
     record: dict[str, Any] = {"device": describe(device), "precision": resolved(precision, device)}
+    if compiled is not None:
+        record["compiled"] = compiled
     if device.type == "cuda":
         record["peak_gpu_memory_mib"] = round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
     return record
@@ -64,6 +69,11 @@ def resolved(precision: str, device: torch.device) -> str:
         has = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return "bfloat16" if has else "float32"
     return precision
+
+
+def numerics(device: torch.device, precision: str, compiled: bool) -> dict[str, Any]:
+    """What a training computes with, for the fingerprint of its state: none goes on with something else."""
+    return {"precision": resolved(precision, device), "compiled": compiled}
 
 
 def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ from finecal.artifacts import provenance, sha256, with_columns, write_table
 from finecal.batches import TrainingData
 from finecal.code import digests, plugin_files
 from finecal.config import Training, plugin_options
-from finecal.device import choose_device, describe, resolved, used
+from finecal.device import choose_device, describe, numerics, resolved, used
 from finecal.extraction import as_table, classify, extract
 from finecal.images import check_training_samples
 from finecal.logits import read_split
@@ -49,6 +49,7 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
         "options": spec,
         "coordinates": coordinates,
         "inputs": [sha256(path) for path in inputs],
+        "numerics": numerics(device, settings.precision, settings.compile),
     }
 
     with state_of_one_process(paths.state_folder(run.folder)) as state_folder:
@@ -92,7 +93,7 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             features, logits = fixed_features(), classify(model, fixed_features(), device)
         else:
             features, logits = extract(model, description, images, device, settings.precision)
-        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision))
+        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
         columns = run.columns()
         write_table(run.folder / paths.HISTORY, with_columns(_table(history), columns), provenance=record)
         write_head(run.folder / paths.HEAD, model, images.classes, columns, provenance=record)

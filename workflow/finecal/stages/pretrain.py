@@ -16,7 +16,7 @@ from finecal.batches import TrainingData
 from finecal.checkpoints import take_over
 from finecal.code import digests
 from finecal.config import Pretraining
-from finecal.device import choose_device, placed, seed_everything, used
+from finecal.device import choose_device, numerics, placed, seed_everything, used
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.imagenet import CLASSES, class_names, rows_of
@@ -61,6 +61,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
                 "options": spec,
                 "coordinates": coordinates,
                 "inputs": [sha256(path) for path in inputs],
+                "numerics": numerics(device, settings.precision, settings.compile),
             }
 
             room = Room(settings.data_memory)
@@ -86,7 +87,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             )
         elif checkpoint is None and head_classes(model) != len(images.classes):
             _take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
-        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision))
+        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
         table = pa.Table.from_pylist(history) if history else pa.table({"epoch": pa.array([], pa.int64())})
         write_table(folder / paths.HISTORY, with_columns(table, columns), provenance=record)
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)

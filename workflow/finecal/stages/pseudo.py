@@ -17,7 +17,7 @@ from finecal.artifacts import list_array, provenance, sha256, with_columns, writ
 from finecal.batches import TrainingData
 from finecal.code import digests, plugin_files
 from finecal.config import PseudoSplits, Training, plugin_options
-from finecal.device import choose_device, used
+from finecal.device import choose_device, numerics, used
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.images import Samples, stratified_test
@@ -44,7 +44,12 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
     fine_tuning, _ = read_split(inputs[2])
     recipe = plugins.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
     code = digests("pseudo", plugin_files("recipe", [spec["recipe"]]))
-    hashes = [sha256(path) for path in inputs]
+    computed = {
+        "code": code,
+        "options": spec,
+        "inputs": [sha256(path) for path in inputs],
+        "numerics": numerics(device, settings.precision, settings.compile),
+    }
     data = TrainingData.of_file(images, images.train & fine_tuning[images.labels], device, Room(settings.data_memory))
     logits_parts, history_parts = [], []
 
@@ -55,7 +60,7 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
             print(f"pseudo-split {fold + 1} of {options.folds}", file=sys.stderr, flush=True)
             coordinates = (*run.columns().values(), "pcv", fold)
             s_prime, training, validation = divide(images, fine_tuning, options, coordinates)
-            belongs_to = {"code": code, "options": spec, "coordinates": coordinates, "inputs": hashes}
+            belongs_to = {**computed, "coordinates": coordinates}
             model, description = load_model(pretrained, device)
             history = train(
                 model,
@@ -74,7 +79,7 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
             labels = images.labels[validation]
             logits_parts.append(_fold_table(fold, np.flatnonzero(validation), labels, s_prime, logits))
             history_parts.append(pa.Table.from_pylist([{"fold": fold, **row} for row in history]))
-        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision))
+        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
         for pattern, parts in ((paths.PSEUDO_HISTORY, history_parts), (paths.PSEUDO_LOGITS, logits_parts)):
             table = with_columns(pa.concat_tables(parts), run.columns())
             write_table(run.path(pattern), table, provenance=record)
