@@ -19,6 +19,7 @@ ROWS = {
     "memory.py": ["finetune_model", "fit_calibrators", "evaluate_run"],
     "study.py": ["Snakemake, 2 cores", "one process"],
     "tables.py": ["np.save", "np.load", "logits.parquet"],
+    "together.py": ["one after another", "in turns", "stacked"],
     "extraction.py": ["test_resnet, 32"],
     "linear_probe.py": ["1 epochs", "2 epochs"],
     "training.py": ["bare", "**finecal**", "usual + evaluation", "timm"],
