@@ -14,6 +14,7 @@ from finecal.diagnosis import (
     NO_VERDICT,
     NOT_BY_SCALE,
     NOT_MEASURED,
+    TOO_DEAR,
     UNCHANGED,
     Answer,
     diagnose,
@@ -54,12 +55,74 @@ def test_share_of_the_loss_that_gamma_brings_back() -> None:
     assert "brings back +30.0 points [30.0, 30.0], 75 % of the loss" in scale.words
 
 
-def test_gamma_does_not_help() -> None:
-    found = answer(made_metrics(changes={("fine_tuned", "oracle", "acc_u_y"): 0.24}))
+def test_gamma_does_not_help_where_the_relations_fell_too() -> None:
+    changes = {("fine_tuned", "oracle", "acc_u_y"): 0.24, ("fine_tuned", "none", "acc_u_u"): 0.3}
+    found = answer(made_metrics(changes=changes))
     scale = found.findings[2]
     assert scale.verdict == NOT_BY_SCALE
-    assert "γ does not help, this loss is not one of the logit scale" in scale.words
+    assert "γ does not help, and this loss is not one of the logit scale alone" in scale.words
     assert "The absent classes lost accuracy, and γ does not bring it back." in found.headline
+    assert "γ cannot repair the relations among the absent classes." in found.headline
+
+
+def test_gamma_star_that_stays_away_is_no_proof_against_the_scale() -> None:
+    """With few samples of U the best γ for all classes is near zero, though a larger one would bring U back."""
+    found = answer(made_metrics(changes={("fine_tuned", "oracle", "acc_u_y"): 0.24}))
+    scale = found.findings[2]
+    assert scale.verdict == TOO_DEAR
+    assert "cost the fine-tuning classes more than it gains" in scale.words
+    assert "not one of the logit scale" not in scale.words
+    assert "bringing it back with γ costs more than it gains" in found.headline
+
+
+def spread(metrics: pd.DataFrame, classifier: str, calibrator: str, steps: list[float]) -> pd.DataFrame:
+    """The metrics with one run's acc_u_y after another moved by a step."""
+    chosen = (metrics["classifier"] == classifier) & (metrics["calibrator"] == calibrator)
+    metrics.loc[chosen & (metrics["metric"] == "acc_u_y"), "value"] += steps
+    return metrics
+
+
+def test_an_interval_around_zero_claims_nothing_about_gamma() -> None:
+    found = answer(spread(made_metrics(), "fine_tuned", "oracle", [-0.55, 0.05, -0.5, 0.1]))
+    scale = found.findings[2]
+    assert scale.verdict == DAMAGED
+    assert math.isnan(scale.share)
+    assert scale.brought_back == pytest.approx(0.45 - 0.225)
+    assert "+22.5 points [−7.5, 52.5]: whether γ brings it back cannot be told from chance." in scale.words
+    assert found.headline.startswith(
+        "Damaged: the accuracy on absent classes. Whether γ brings it back cannot be told from chance."
+    )
+    assert "does not" not in found.headline + scale.words
+
+
+def test_one_run_does_not_say_that_gamma_is_useless() -> None:
+    changes = {("fine_tuned", "oracle", "acc_u_y"): 0.2}
+    found = answer(made_metrics(RUNS[:1], changes=changes), made_calibration(RUNS[:1]))
+    assert found.findings[2].verdict == NO_VERDICT
+    assert "changes this accuracy by −4.0 points; one run does not tell whether γ helps." in found.findings[2].words
+
+
+def test_gamma_star_is_the_oracle_and_no_other_method_that_reads_test_labels() -> None:
+    metrics = made_metrics()
+    other = metrics[metrics["calibrator"] == "oracle"].assign(calibrator="mine", value=0.3)
+    found = answer(pd.concat([other, metrics]))
+    assert found.findings[2].brought_back == pytest.approx(0.45)
+
+
+def test_damage_beyond_the_reach_of_gamma_is_said_with_its_bound() -> None:
+    changes = {("fine_tuned", "none", "ncm_acc_u_y"): 0.8, ("fine_tuned", "none", "acc_u_u"): 0.5}
+    found = answer(made_metrics(changes=changes))
+    assert "γ cannot repair the features and the relations among the absent classes." in found.headline
+    assert found.advice.words.endswith(
+        "γ cannot repair the features and the relations among the absent classes: with any γ the accuracy on absent "
+        "classes is at most acc_u_u = 50.0 % [48.5, 51.5] (4 runs, 40 test samples each)."
+    )
+    worse = {("fine_tuned", name, "acc_y_y"): 0.5 for name in ("alg", "pcv")}
+    left = answer(made_metrics(changes={**changes, **worse})).advice
+    assert left.calibrator == "none"
+    assert "Leave the model as it is" in left.words
+    assert "at most acc_u_u = 50.0 %" in left.words
+    assert "γ cannot repair" not in answer(made_metrics()).advice.words
 
 
 def test_damaged_features_are_called_damaged() -> None:
@@ -73,9 +136,26 @@ def test_no_loss_no_damage() -> None:
     scale = found.findings[2]
     assert scale.verdict == UNCHANGED
     assert math.isnan(scale.share)
-    assert "No loss here" in scale.words
-    assert found.headline.startswith("No damage found.")
+    assert "No loss that can be told from chance; γ*" in scale.words
+    assert found.headline.startswith("No damage beyond uncertainty.")
     assert "the relations among the absent classes and the accuracy on absent classes" in found.headline
+
+
+def test_a_loss_within_uncertainty_is_not_called_none() -> None:
+    found = answer(
+        spread(made_metrics(changes={("fine_tuned", "none", "acc_u_y"): 0.6}), "fine_tuned", "none", [-0.1, 0.1, 0, 0])
+    )
+    scale = found.findings[2]
+    assert scale.difference == pytest.approx(-0.04)
+    assert scale.verdict == UNCHANGED
+    assert "No loss that can be told from chance" in scale.words
+    assert "No loss here" not in scale.words
+
+
+def test_a_gain_is_no_loss() -> None:
+    found = answer(made_metrics(changes={("fine_tuned", "none", "acc_u_y"): 0.9}))
+    assert found.findings[2].verdict == IMPROVED
+    assert "No loss here; γ*" in found.findings[2].words
 
 
 def test_without_gamma_star_the_loss_is_not_blamed_on_the_scale() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -29,8 +29,32 @@ class Advice:
     words: str
 
 
-def advise(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
-    """The advice for one setting, from its rows of the summary and of the calibration table."""
+def advise(part: pd.DataFrame, parameters: pd.DataFrame, beyond: str = "") -> Advice:
+    """The advice for one setting.
+
+    Parameters
+    ----------
+    part, parameters
+        Its rows of the summary and of the calibration table.
+    beyond
+        What was damaged that no γ can repair, in words.
+    """
+    found = _advice(part, parameters)
+    limit = _limit(part, beyond) if beyond else ""
+    return replace(found, words=f"{found.words} {limit}".rstrip())
+
+
+def _limit(part: pd.DataFrame, beyond: str) -> str:
+    """How far γ can get where something else was damaged: with γ → ∞ the arg-max is among the absent classes alone."""
+    row = row_of(part, "acc_u_u", "fine_tuned")
+    words = f"γ cannot repair {beyond}"
+    if row is None or not row["n_samples"]:
+        return f"{words}."
+    n = wording.over(int(row["n_runs"]), int(row["n_samples"]))
+    return f"{words}: with any γ the accuracy on absent classes is at most acc_u_u = {_percent(row)} ({n})."
+
+
+def _advice(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
     plain = row_of(part, "acc_y_y", "fine_tuned")
     usable = part[
         (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")

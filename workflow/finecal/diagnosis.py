@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ IMPROVED = "improved"
 NO_VERDICT = "no verdict: one run"
 NOT_MEASURED = "not measured"
 NOT_BY_SCALE = "damaged, but γ does not help"
+TOO_DEAR = "damaged, but γ costs more than it gains"
 
 THINGS = {"features": "ncm_acc_u_y", "relations": "acc_u_u", "scale": "acc_u_y"}
 TITLES = {
@@ -33,6 +35,7 @@ MEASURES = {
     "relations": "accuracy on absent classes with the arg-max among them alone",
     "scale": "accuracy on absent classes with the arg-max over all classes",
 }
+UNTOLD = "whether γ brings it back cannot be told from chance"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Finding:
 
     Accuracies are fractions; `difference` (fine-tuned minus pretrained) has the interval [low, high] over n_runs
     runs, each on n_samples test samples. For the scale, `brought_back` is what γ* adds to the fine-tuned model
-    and `share` the part of the loss that this is; NaN elsewhere.
+    and `share` the part of the loss that this is, where γ* brings any back; NaN elsewhere.
     """
 
     thing: str
@@ -103,8 +106,9 @@ def diagnose(summary: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
     for key in wording.settings(summary):
         part = of_setting(summary, key)
         findings = tuple(_finding(part, thing) for thing in THINGS)
-        parameters = of_setting(calibration, key)
-        answers.append(Answer(key, _headline(findings), findings, advise(part, parameters)))  # type: ignore[arg-type]
+        beyond = _listed([_name(finding) for finding in _beyond_gamma(findings)])
+        advice = advise(part, of_setting(calibration, key), beyond)
+        answers.append(Answer(key, _headline(findings), findings, advice))  # type: ignore[arg-type]
     return answers
 
 
@@ -130,8 +134,7 @@ def _finding(part: pd.DataFrame, thing: str) -> Finding:
     if pretrained is None or tuned is None or pretrained["n_pairs"] == 0:
         words = f"{TITLES[thing]}: {NOT_MEASURED}."
         return Finding(thing, metric, NOT_MEASURED, NAN, NAN, NAN, NAN, NAN, 0, 0, NAN, NAN, words)
-    reverse = paired_difference(pretrained)  # pretrained minus fine-tuned
-    gain = Interval(-reverse.mean, -reverse.high, -reverse.low, reverse.n)
+    gain = _gain(pretrained)
     judged, back, share, more = verdict(gain), NAN, NAN, ""
     if thing == "scale":
         judged, back, share, more = _what_gamma_brings_back(part, gain, judged)
@@ -144,28 +147,54 @@ def _finding(part: pd.DataFrame, thing: str) -> Finding:
 
 
 def _what_gamma_brings_back(part: pd.DataFrame, gain: Interval, judged: str) -> tuple[str, float, float, str]:
-    """Verdict, gain of acc_u_y by γ*, its share of the loss, and the sentences about it."""
-    best = part[part["reads"].map(wording.reads_test).astype(bool) & (part["classifier"] == "fine_tuned")]
+    """Verdict, gain of acc_u_y by γ*, its share of the loss, and the sentences about it.
+
+    γ* is best for all classes. Where the test samples are mostly of S it may stay near zero though a larger γ would
+    bring U back, so that it does not help is blamed on something else than the scale only where acc_u_u fell too.
+    """
+    best = part[(part["calibrator"] == "oracle") & (part["classifier"] == "fine_tuned")]
     found = {metric: best[best["metric"] == metric] for metric in ("acc_u_y", "acc_s_y", "acc_y_y")}
     if any(rows.empty for rows in found.values()):
         return judged, NAN, NAN, " γ* was not computed, so what a better scale would bring back is not known."
     back, cost, total = (paired_difference(rows.iloc[0]) for rows in found.values())
     bound = "γ*, one constant added to the absent logits and chosen on the test labels (an upper bound)"
+    changes = f"{bound}, changes this accuracy by {wording.points(*back[:3])}"
     if judged not in (DAMAGED, NO_VERDICT) or gain.mean >= 0:
-        more = f" No loss here; {bound}, changes this accuracy by {wording.points(*back[:3])}."
-        return judged, back.mean, NAN, more
+        no_loss = {IMPROVED: "No loss here", NO_VERDICT: "No loss in this run"}
+        return judged, back.mean, NAN, f" {no_loss.get(judged, 'No loss that can be told from chance')}; {changes}."
+    if back.known and back.high <= 0:
+        if _fell(part, "acc_u_u"):
+            more = f" {changes}: γ does not help, and this loss is not one of the logit scale alone."
+            return NOT_BY_SCALE, back.mean, NAN, more
+        more = f" {changes}: bringing the absent classes back would cost the fine-tuning classes more than it gains."
+        return TOO_DEAR, back.mean, NAN, more
+    if back.known and back.low <= 0:
+        return judged, back.mean, NAN, f" {changes}: {UNTOLD}."
+    if back.mean <= 0:
+        return judged, back.mean, NAN, f" {changes}; one run does not tell whether γ helps."
     share = back.mean / -gain.mean
-    if back.mean <= 0 or (back.known and back.low <= 0):
-        more = (
-            f" {bound}, changes it by {wording.points(*back[:3])}: γ does not help, "
-            "this loss is not one of the logit scale."
-        )
-        return (NOT_BY_SCALE if back.known else judged), back.mean, share, more
     more = (
         f" {bound}, brings back {wording.points(*back[:3])}, {_share(share)}; it changes the accuracy on fine-tuning "
         f"classes by {wording.points(*cost[:3])} and on all classes by {wording.points(*total[:3])}."
     )
     return judged, back.mean, share, more
+
+
+def _fell(part: pd.DataFrame, metric: str) -> bool:
+    """Whether the fine-tuned model's accuracy lies below the pretrained one's beyond uncertainty."""
+    pretrained = row_of(part, metric, "pretrained")
+    return pretrained is not None and verdict(_gain(pretrained)) == DAMAGED
+
+
+def _gain(pretrained: Any) -> Interval:
+    """Fine-tuned minus pretrained, from the row of the pretrained model."""
+    reverse = paired_difference(pretrained)
+    return Interval(-reverse.mean, -reverse.high, -reverse.low, reverse.n)
+
+
+def _beyond_gamma(findings: tuple[Finding, ...]) -> list[Finding]:
+    """What was damaged and no constant can repair: it leaves features and the order among the absent logits alone."""
+    return [finding for finding in findings if finding.thing != "scale" and finding.verdict == DAMAGED]
 
 
 def _headline(findings: tuple[Finding, ...]) -> str:
@@ -174,10 +203,17 @@ def _headline(findings: tuple[Finding, ...]) -> str:
     sentences = []
     if by[DAMAGED]:
         sentences.append(f"Damaged: {_listed(by[DAMAGED])}.")
+    scale = findings[-1]
+    if scale.verdict == DAMAGED and math.isnan(scale.share) and not math.isnan(scale.brought_back):
+        sentences.append(f"{UNTOLD[0].upper()}{UNTOLD[1:]}.")
     if any(f.verdict == NOT_BY_SCALE for f in findings):
         sentences.append("The absent classes lost accuracy, and γ does not bring it back.")
+    if any(f.verdict == TOO_DEAR for f in findings):
+        sentences.append("The absent classes lost accuracy; bringing it back with γ costs more than it gains.")
+    if beyond := _beyond_gamma(findings):
+        sentences.append(f"γ cannot repair {_listed([_name(finding) for finding in beyond])}.")
     if not sentences and any(f.verdict in (UNCHANGED, IMPROVED) for f in findings):
-        sentences.append("No damage found.")
+        sentences.append("No damage beyond uncertainty.")
     if by[UNCHANGED]:
         sentences.append(f"Unchanged within uncertainty: {_listed(by[UNCHANGED])}.")
     if by[IMPROVED]:

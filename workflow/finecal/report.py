@@ -28,6 +28,7 @@ ROWS = 300  # of a table; the others are in its files
 MARKS = {
     diagnosis.DAMAGED: ("damaged", "▼"),
     diagnosis.NOT_BY_SCALE: ("damaged", "▼"),
+    diagnosis.TOO_DEAR: ("damaged", "▼"),
     diagnosis.UNCHANGED: ("unchanged", "="),
     diagnosis.IMPROVED: ("improved", "▲"),
 }
