@@ -15,14 +15,16 @@ from playwright.sync_api import Browser
 
 from finecal import comparison, paths
 from finecal.artifacts import provenance, with_columns, write_table
-from finecal.comparison import compare, default_page, paired_interval
+from finecal.comparison import compare, default_page
 from finecal.errors import UserError
 from finecal.fitted import CALIBRATION_SCHEMA
 from finecal.logits import Predictions
 from finecal.metrics import seen_unseen_curve
+from finecal.page import compare as page_of_comparison
 from finecal.paths import RunKey
 from finecal.stages.compare import write_comparison
 from finecal.stages.evaluate import METRICS_SCHEMA, curve_table, sample_table
+from finecal.statistics import paired_interval
 
 HOSTILE = '"><script>window.broken=1</script>'
 
@@ -32,9 +34,14 @@ def key(seed: int = 0, **other: Any) -> RunKey:
     return RunKey(**{**names, "seed": seed, **other})
 
 
-def write_run(run: RunKey, *, in_s: np.ndarray = IN_S, names: tuple[str, ...] = CLASSES, n: int = 240) -> RunKey:
+def write_run(
+    run: RunKey, *, in_s: np.ndarray = IN_S, names: tuple[str, ...] = CLASSES, n: int = 240, of_u: bool = True
+) -> RunKey:
     """The files of a finished run, through the functions that the pipeline uses; its seed decides the logits."""
     labels, before, tuned = logits(run.seed, n)
+    if not of_u:  # no test sample of an absent class
+        before, tuned, labels = (values[in_s[labels]] for values in (before, tuned, labels))
+        n = len(labels)
     record = provenance(options={"training": {"lr": 0.1 * (run.seed + 1), "epochs": 3}})
     number, subset = np.arange(n, dtype=np.int32), np.full(n, "test")
     predictions = [Predictions(number, labels.astype(np.int32), subset, values, None) for values in (tuned, before)]
@@ -104,6 +111,23 @@ def test_a_method_that_is_more_than_a_gamma_has_no_interval() -> None:
     cosine = [d for d in found.differences if d.calibrator == "cosine"]
     assert [d.metric for d in cosine] == list(comparison.METRICS)
     assert all(np.isnan(d.difference.low) and d.difference.mean == d.b - d.a for d in cosine)
+
+
+def test_without_test_samples_of_u_the_sentence_is_about_s() -> None:
+    """Single samples are known, but acc_y_y is not: it would be the accuracy of S under another name."""
+    found = compare(write_run(key(0), of_u=False), write_run(key(1), of_u=False))
+    for one in found.differences:
+        known = one.metric == "acc_s_y"
+        assert np.isnan(one.a) != known
+        assert np.isnan(one.difference.mean) != known
+        if one.calibrator != "cosine":
+            assert np.isnan(one.difference.low) != known
+    sentences = page_of_comparison._sentences(found)
+    assert len(sentences) == 1  # nothing says which method is best
+    assert "on fine-tuning classes" in sentences[0]
+    assert "(n = 120 test samples; fine-tuning classes " in sentences[0]
+    assert "all classes" not in sentences[0]
+    assert "–" not in sentences[0]
 
 
 def test_another_s_leaves_intervals_of_all_classes_only() -> None:

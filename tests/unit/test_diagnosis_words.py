@@ -8,18 +8,8 @@ import pandas as pd
 import pytest
 from result_tables import RUNS, made_calibration, made_metrics
 
-from finecal.diagnosis import (
-    DAMAGED,
-    IMPROVED,
-    NO_VERDICT,
-    NOT_BY_SCALE,
-    NOT_MEASURED,
-    TOO_DEAR,
-    UNCHANGED,
-    Answer,
-    diagnose,
-    overall,
-)
+from finecal.diagnosis import Answer, diagnose, overall
+from finecal.findings import DAMAGED, IMPROVED, NO_VERDICT, NOT_BY_SCALE, NOT_MEASURED, TOO_DEAR, UNCHANGED
 from finecal.statistics import summarise
 
 
@@ -179,7 +169,14 @@ def test_what_was_not_measured_is_said() -> None:
     metrics = made_metrics()
     found = answer(metrics[metrics["classifier"] != "pretrained"])
     assert {finding.verdict for finding in found.findings} == {NOT_MEASURED}
-    assert found.headline == "Nothing was measured."
+    assert found.headline == (
+        "Without the pretrained model what was damaged is not known. "
+        "With γ* the accuracy on absent classes is 69.0 % instead of 24.0 %."
+    )
+    scale = found.findings[2].words
+    assert "24.0 % [22.5, 25.5] with the arg-max over all classes and 80.0 % [78.5, 81.5] with the arg-max" in scale
+    assert "(4 runs, 40 test samples each): the fine-tuning classes take 56.0 points, and γ can bring back" in scale
+    assert "γ*, chosen on the test labels (an upper bound), changes this accuracy by +45.0 points [" in scale
     assert found.advice.calibrator == "pcv"  # still known
 
 

@@ -14,10 +14,11 @@ from finecal import figures, plugins, tables
 from finecal.advice import NO_ABSENT
 from finecal.calibration import Data, Labelled
 from finecal.calibrators import oracle
-from finecal.diagnosis import NOT_MEASURED, diagnose
+from finecal.diagnosis import diagnose
 from finecal.errors import UserError
 from finecal.evaluation import score, score_ncm
 from finecal.figures import NO_ABSENT as NOTHING_TO_SHOW
+from finecal.findings import NOT_MEASURED
 from finecal.stages.evaluate import curve_table
 from finecal.statistics import summarise, with_absent
 

@@ -90,8 +90,9 @@ def _advice(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
     )
     if len(usable) > 1:
         words += f" Best of {len(usable)} methods by this very test accuracy, which is therefore slightly optimistic."
-    if not gain.known:
-        words += " One run only: whether the gain holds for other seeds and splits is not known."
+    if gain.n == 1:
+        over = "the interval is over its test samples, and " if gain.known else ""
+        words += f" One run only: {over}whether the gain holds for other seeds and splits is not known."
     return Advice(str(best["calibrator"]), str(best["reads"]), float(best["mean"]), *gain, mean, spread, words)
 
 

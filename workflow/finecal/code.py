@@ -183,6 +183,7 @@ STAGE_FILES: dict[str, tuple[str, ...]] = {
         "diagnosis.py",
         "figures/__init__.py",
         "figures/_style.py",
+        "findings.py",
         "metrics.py",
         "page/charts.py",
         "page/examples.py",

@@ -6,6 +6,7 @@ the two is right. The interval speaks of other test samples like these, not of o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +22,7 @@ from finecal.artifacts import read_metadata, read_table
 from finecal.errors import UserError
 from finecal.logits import read_split
 from finecal.paths import COORDINATES, RunKey
-from finecal.seeds import generator
-from finecal.statistics import CONFIDENCE, RESAMPLES, Interval
+from finecal.statistics import Interval, paired_interval
 
 METRICS = ("acc_y_y", "acc_s_y", "acc_u_y")
 PLAIN = "none"
@@ -92,7 +92,10 @@ class Side:
         predicted = np.where(table["margin"] >= self.gammas[calibrator], table["best_s"], table["best_u"])
         right: npt.NDArray[np.bool_] = predicted == table["label"].to_numpy()
         # A calibrator may have a γ and do more than add it; equal logits at γ = 0 may go to U.
-        same = abs(right.mean() - self.value(calibrator, "acc_y_y")) < 1e-9
+        known = self.value(calibrator, "acc_y_y")
+        if math.isnan(known):  # all test samples are of S
+            known = self.value(calibrator, "acc_s_y")
+        same = abs(right.mean() - known) < 1e-9
         return right if same or calibrator == PLAIN else None
 
     @cached_property
@@ -174,31 +177,13 @@ def compare(first: RunKey, second: RunKey) -> Comparison:
     return Comparison(a, b, same, differences, changed, _classes(a, b))
 
 
-def paired_interval(difference: npt.NDArray[np.int_]) -> Interval:
-    """Mean of (n,) differences −1, 0 or 1, one per sample, with the percentile bootstrap over samples.
-
-    Drawing n samples with replacement is drawing the counts of the three values from a multinomial distribution, which
-    takes no memory in n.
-
-    >>> paired_interval(np.array([1, 1, 0, -1]))
-    Interval(mean=0.25, low=-0.5, high=1.0, n=4)
-    """
-    n = len(difference)
-    if n < 2:
-        return Interval(float(difference.mean()) if n else NAN, NAN, NAN, n)
-    shares = [np.mean(difference == value) for value in (-1, 0, 1)]
-    counts = generator("paired", n).multinomial(n, shares, size=RESAMPLES)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile((counts[:, 2] - counts[:, 0]) / n, [tail, 1 - tail])
-    return Interval(float(difference.mean()), float(low), float(high), n)
-
-
 def _difference(a: Side, b: Side, calibrator: str, metric: str, same_split: bool) -> Difference:
     values = a.value(calibrator, metric), b.value(calibrator, metric)
     right = a.right(calibrator), b.right(calibrator)
     of_s = a.fine_tuning[a.samples["label"].to_numpy()]
     chosen = {"acc_y_y": np.ones_like(of_s), "acc_s_y": of_s, "acc_u_y": ~of_s}[metric]
-    if right[0] is None or right[1] is None or (metric != "acc_y_y" and not same_split):
+    unknown = any(map(math.isnan, values))  # as acc_y_y is without a test sample of U
+    if unknown or right[0] is None or right[1] is None or (metric != "acc_y_y" and not same_split):
         return Difference(calibrator, metric, *values, Interval(values[1] - values[0], NAN, NAN, int(chosen.sum())))
     paired = right[1][chosen].astype(int) - right[0][chosen].astype(int)
     return Difference(calibrator, metric, *values, paired_interval(paired))

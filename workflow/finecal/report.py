@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-from finecal import diagnosis, figures, paths, plugins, tables, wording
+from finecal import diagnosis, figures, findings, paths, plugins, tables, wording
 from finecal.page import examples
 from finecal.page.explorer import Thumbnails, as_json, explorer
 from finecal.page.render import html
@@ -26,11 +26,11 @@ ENLARGED = 1.25  # a screen is read from further away than paper
 FIGURES = 1_500_000  # bytes of all figures together; what does not fit is a link
 ROWS = 300  # of a table; the others are in its files
 MARKS = {
-    diagnosis.DAMAGED: ("damaged", "▼"),
-    diagnosis.NOT_BY_SCALE: ("damaged", "▼"),
-    diagnosis.TOO_DEAR: ("damaged", "▼"),
-    diagnosis.UNCHANGED: ("unchanged", "="),
-    diagnosis.IMPROVED: ("improved", "▲"),
+    findings.DAMAGED: ("damaged", "▼"),
+    findings.NOT_BY_SCALE: ("damaged", "▼"),
+    findings.TOO_DEAR: ("damaged", "▼"),
+    findings.UNCHANGED: ("unchanged", "="),
+    findings.IMPROVED: ("improved", "▲"),
 }
 
 
@@ -95,7 +95,7 @@ def answered(answers: list[diagnosis.Answer], metrics: pd.DataFrame) -> dict[str
         "lines": _lines,
         "method": lambda calibrator: wording.NOTHING if calibrator == "none" else wording.calibrator(calibrator),
         "labels": wording.settings(metrics),
-        "things": diagnosis.TITLES,
+        "things": findings.TITLES,
         "per_class": examples.PER_CLASS,
         "most_classes": examples.CLASSES,
     }
@@ -110,7 +110,7 @@ def _export(metrics: pd.DataFrame, answer: diagnosis.Answer) -> str:
     return shlex.join(["finecal", "export", folder, "--calibrator", answer.advice.calibrator])
 
 
-def _change(finding: diagnosis.Finding) -> str:
+def _change(finding: findings.Finding) -> str:
     return wording.interval(finding.difference, finding.low, finding.high, sign=True)
 
 

@@ -6,6 +6,7 @@ and seeds like these, and is too narrow where there are only a few: n stands bes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ NAN = float("nan")
 
 
 class Interval(NamedTuple):
-    """A mean over n runs with its 95 % interval; `low` and `high` are NaN where there is none (n < 2)."""
+    """A mean over n runs, or over n samples, with its 95 % interval; `low` and `high` are NaN where there is none."""
 
     mean: float
     low: float
@@ -34,8 +35,8 @@ class Interval(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether there is an interval: one run says nothing about another."""
-        return self.n > 1
+        """Whether there is an interval: one run says nothing about another, only its samples about other samples."""
+        return not math.isnan(self.low)
 
 
 @lru_cache(maxsize=16)
@@ -67,6 +68,25 @@ def bootstrap_interval(
     # Sums of rounded weights may leave the range of the values by an ulp.
     low, high = np.clip([low, high], x.min(), x.max())
     return Interval(float(x.mean()), float(low), float(high), int(x.size))
+
+
+def paired_interval(difference: npt.NDArray[np.int_]) -> Interval:
+    """Mean of (n,) differences −1, 0 or 1, one per sample, with the percentile bootstrap over samples.
+
+    Drawing n samples with replacement is drawing the counts of the three values from a multinomial distribution, which
+    takes no memory in n.
+
+    >>> paired_interval(np.array([1, 1, 0, -1]))
+    Interval(mean=0.25, low=-0.5, high=1.0, n=4)
+    """
+    n = len(difference)
+    if n < 2:
+        return Interval(float(difference.mean()) if n else NAN, NAN, NAN, n)
+    shares = [np.mean(difference == value) for value in (-1, 0, 1)]
+    counts = generator("paired", n).multinomial(n, shares, size=RESAMPLES)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile((counts[:, 2] - counts[:, 0]) / n, [tail, 1 - tail])
+    return Interval(float(difference.mean()), float(low), float(high), n)
 
 
 def intervals(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:

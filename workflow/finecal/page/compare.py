@@ -65,7 +65,10 @@ def _sentences(comparison: Comparison) -> list[str]:
     usable = [
         d
         for d in comparison.differences
-        if d.calibrator != PLAIN and d.metric == "acc_y_y" and not wording.reads_test(str(read[d.calibrator]))
+        if d.calibrator != PLAIN
+        and d.metric == "acc_y_y"
+        and not math.isnan(d.a + d.b)
+        and not wording.reads_test(str(read[d.calibrator]))
     ]
     if usable:
         best = max(usable, key=lambda d: max(d.a, d.b)).calibrator
@@ -77,19 +80,24 @@ def _sentences(comparison: Comparison) -> list[str]:
 
 
 def _sentence(start: str, differences: list[Difference]) -> str:
-    overall = next(d for d in differences if d.metric == "acc_y_y")
-    mean, low, high, n = overall.difference
+    """About all classes; where U has no test samples, about S alone."""
+    known = [d for d in differences if not (math.isnan(d.a) or math.isnan(d.b))]
+    if not known:
+        return f"{start}: nothing was measured in both."
+    main = min(known, key=lambda d: METRICS.index(d.metric))
+    of = wording.METRICS[main.metric]
+    mean, low, high, n = main.difference
     if low > 0 or high < 0:
-        what = f"B is {'better' if mean > 0 else 'worse'} than A on all classes by"
+        what = f"B is {'better' if mean > 0 else 'worse'} than A on {of} by"
         size = wording.points(abs(mean), *sorted((abs(low), abs(high)))).removeprefix("+")
     elif not math.isnan(low):
-        what = "no difference between A and B on all classes can be told from chance:"
+        what = f"no difference between A and B on {of} can be told from chance:"
         size = wording.points(mean, low, high)
     else:
-        what, size = "B minus A on all classes is", wording.points(mean, low, high)
+        what, size = f"B minus A on {of} is", wording.points(mean, low, high)
     parts = [
         f"{wording.METRICS[d.metric]} {wording.number(d.a)} → {wording.number(d.b)} %"
-        for d in differences
+        for d in known
         if d.metric != "acc_y_y"
     ]
     return f"{start}: {what} {size} (n = {n:,} test samples; {', '.join(parts)})."

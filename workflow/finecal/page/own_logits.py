@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from finecal import diagnosis
+from finecal.one_run import Right, with_intervals
 from finecal.page.explorer import MOST_STOPS, as_json, explorer
 from finecal.page.render import html
 from finecal.page.runs import run_view
@@ -25,6 +26,7 @@ def page(
     fine_tuning: npt.NDArray[np.bool_],
     where: Mapping[str, str | int],
     *,
+    right: Mapping[tuple[str, str], Right],
     provenance: Mapping[str, Any],
 ) -> str:
     """The page as HTML; it loads nothing, its links are to the files beside it.
@@ -37,9 +39,11 @@ def page(
         What any γ makes of each test sample, as in samples.parquet.
     fine_tuning
         (C,) bool: the classes of S. Logits do not tell names, so classes are called by their numbers.
+    right
+        (classifier, calibrator) → which test samples are right: there is one model, so the intervals are over them.
     """
     metrics, calibration = frames["metrics"], frames["calibration"]
-    answers = diagnosis.diagnose(summarise(metrics), calibration)
+    answers = diagnosis.diagnose(with_intervals(summarise(metrics), right), calibration)
     names = [str(number) for number in range(len(fine_tuning))]
     view = run_view(where, ".", names, as_samples(samples, fine_tuning), metrics, calibration, room=MOST_STOPS)
     start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
@@ -48,5 +52,6 @@ def page(
         answered_from=([f"{name}.parquet" for name in ("metrics", "calibration", "curve", "samples")], ""),
         explorer=as_json(explorer([view], None, start)),
         explored=(1, 1),
+        one_training=True,
         provenance=provenance,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finecal import plugins, wording
+from finecal import one_run, plugins, wording
 from finecal.artifacts import matrix, provenance, read_table, with_columns, write_table, write_text
 from finecal.calibration import Labelled
 from finecal.errors import UserError
@@ -20,7 +20,7 @@ from finecal.logits import Predictions, Seen, check_logits
 from finecal.page.own_logits import page
 from finecal.splits import class_numbers
 from finecal.stages.calibrate import fit_all
-from finecal.stages.evaluate import METRICS_SCHEMA, sample_table, score_calibrated, score_classifiers
+from finecal.stages.evaluate import METRICS_SCHEMA, calibrated, sample_table, score_calibrated, score_classifiers
 
 SHOWN = ("acc_y_y", "acc_s_y", "acc_u_y", "acc_u_u", "ausuc")
 
@@ -75,7 +75,10 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     where: dict[str, str | int] = {**run, "split": "", "seed": 0}
     _draw(tables, {**where, "dataset": "logits", "task": source.stem.replace("-", " ")}, out, record)
     frames = {name: with_columns(tables[name], where).to_pandas() for name in ("metrics", "calibration")}
-    write_text(out / "report.html", page(frames, tables["samples"], mask, where, provenance=record))
+    right = {(name, "none"): one_run.right_of(predictions, mask) for name, predictions in classifiers.items()}
+    for name, _, logits in calibrated(uses, read_states(fitted), data["test"], mask):
+        right[FINE_TUNED, name] = one_run.right(logits, data["test"].labels, mask)
+    write_text(out / "report.html", page(frames, tables["samples"], mask, where, right=right, provenance=record))
     return _summary(tables, [*note, *left_out], out)
 
 

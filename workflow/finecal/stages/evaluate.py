@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import provenance, read_table, with_columns, write_table
-from finecal.calibration import Labelled, State, Unlabelled, granted, moves_gamma_only
+from finecal.calibration import Calibrator, Labelled, State, Unlabelled, granted, moves_gamma_only
 from finecal.evaluation import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, rows, score, score_ncm
 from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
 from finecal.logits import (
@@ -95,13 +95,9 @@ def score_calibrated(
     Those that only add a γ share one pass over the logits.
     """
     found: list[dict[str, Any]] = []
-    logits = test.logits.astype(np.float64)
-    logits.flags.writeable = False  # the calibrators share them
     any_gamma: AnyGamma | None = None
-    for name, use in uses.items():
-        if name == "none":
-            continue  # the fine-tuned classifier as it is: scored already, with or without this name
-        method, reads, takes = calibrator(use)
+    logits = _shared(test)
+    for name, (method, reads, takes) in _but_none(uses):
         state = states.get(name, {})
         if moves_gamma_only(method):
             any_gamma = any_gamma or AnyGamma.of(logits, test.labels, fine_tuning)
@@ -111,6 +107,28 @@ def score_calibrated(
             values, _ = score(method.apply(inputs, state, fine_tuning), test.labels, fine_tuning)
         found += rows(FINE_TUNED, name, ", ".join(sorted(reads)), values)
     return found
+
+
+def calibrated(
+    uses: dict[str, Any], states: Mapping[str, State], test: Labelled, fine_tuning: np.ndarray
+) -> Iterator[tuple[str, frozenset[str], np.ndarray]]:
+    """Name, what it reads, and the (N, C) calibrated logits of every calibrator but `none`, one after another."""
+    logits = _shared(test)
+    for name, (method, reads, takes) in _but_none(uses):
+        inputs = granted(Unlabelled(logits, more=test.more), takes)
+        yield name, reads, method.apply(inputs, states.get(name, {}), fine_tuning)
+
+
+def _shared(test: Labelled) -> np.ndarray:
+    """The logits as every calibrator gets them: float64, and not to be written to."""
+    logits = test.logits.astype(np.float64)
+    logits.flags.writeable = False
+    return logits
+
+
+def _but_none(uses: dict[str, Any]) -> Iterator[tuple[str, tuple[Calibrator, frozenset[str], frozenset[str]]]]:
+    """Name → the method, what it reads and takes. `none` is the fine-tuned classifier as it is: scored already."""
+    return ((name, calibrator(use)) for name, use in uses.items() if name != "none")
 
 
 def curve_table(classifier: str, curve: SeenUnseenCurve) -> pa.Table:
