@@ -10,12 +10,14 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import re
 import socket
 import sys
 from pathlib import Path
 from typing import IO
 
 STATE = Path(".snakemake")
+SIGNED = re.compile(r"process (\d+)(?: started at tick (\d+))?")
 _held: IO[str] | None = None
 
 
@@ -30,17 +32,19 @@ def release_stale_lock() -> None:
     own = STATE / f"at_work.{socket.gethostname()}"
     file = own.open("a+")
     try:
-        if _alone(file) and not _elsewhere(own):
-            stale = [*STATE.glob("locks/*.lock")]
-            for lock in stale:
-                lock.unlink()
-            if stale:
-                print("finecal: the Snakemake that had locked this folder was killed; going on", file=sys.stderr)
+        if _alone(file):
+            if not _elsewhere(own):
+                stale = [*STATE.glob("locks/*.lock")]
+                for lock in stale:
+                    lock.unlink()
+                if stale:
+                    print("finecal: the Snakemake that had locked this folder was killed; going on", file=sys.stderr)
+            file.truncate(0)  # what it says is of processes that were killed
         fcntl.flock(file, fcntl.LOCK_SH)
     except OSError:  # a file system without flock: as if this module did not exist
         file.close()
         return
-    _note(file, f"process {os.getpid()}\n")
+    _sign(file)
     atexit.register(_end, file)
     _held = file
 
@@ -55,6 +59,7 @@ def others_at_work() -> str:
     own = STATE / f"at_work.{socket.gethostname()}"
     alone = _alone(_held)
     fcntl.flock(_held, fcntl.LOCK_SH)
+    _sign(_held)  # one that left meanwhile took itself for the last
     if not alone:
         return "another Snakemake on this host"
     hosts = [file.name.removeprefix("at_work.") for file in _elsewhere(own)]
@@ -62,15 +67,37 @@ def others_at_work() -> str:
 
 
 def at_work() -> list[str]:
-    """Who is at work in this directory, as far as files tell: a living process of this host, or another host."""
+    """Who is at work in this directory, as far as files tell: living processes of this host, and other hosts."""
     own = STATE / f"at_work.{socket.gethostname()}"
-    found = [f"on {file.name.removeprefix('at_work.')}" for file in _elsewhere(own)]
     try:
-        number = int(own.read_text("utf-8").removeprefix("process "))
+        lines = own.read_text("utf-8").splitlines()
+    except OSError:  # never one here
+        lines = []
+    found = [SIGNED.fullmatch(line) for line in lines]
+    alive = [one[1] for one in found if one is not None and _alive(int(one[1]), one[2])]
+    return [f"process {number}" for number in dict.fromkeys(alive)] + [
+        f"on {file.name.removeprefix('at_work.')}" for file in _elsewhere(own)
+    ]
+
+
+def _alive(number: int, tick: str | None) -> bool:
+    """Whether the process that signed is there; a later one may have been given its number."""
+    try:
         os.kill(number, 0)
-    except (OSError, ValueError):  # never one here, the last one has ended, or it was killed
-        return found
-    return [f"process {number}", *found]
+    except PermissionError:  # there is one, of somebody else
+        pass
+    except OSError:
+        return False
+    now = _started(number)
+    return tick is None or now is None or tick == now
+
+
+def _started(number: int) -> str | None:
+    """When a process started, in the system's ticks; None where that is not to be known, as without /proc."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text("utf-8").rpartition(")")[2].split()[19]
+    except OSError:
+        return None
 
 
 def _elsewhere(own: Path) -> list[Path]:
@@ -85,14 +112,18 @@ def _alone(file: IO[str]) -> bool:
     return True
 
 
-def _note(file: IO[str], text: str) -> None:
-    file.truncate(0)
-    file.write(text)
-    file.flush()
+def _sign(file: IO[str]) -> None:
+    """One line for each process; those of processes that have ended stay until the last one leaves."""
+    tick = _started(os.getpid())
+    line = f"process {os.getpid()}{f' started at tick {tick}' if tick else ''}"
+    file.seek(0)
+    if line not in file.read().splitlines():
+        file.write(f"{line}\n")  # at the end, whoever else has written
+        file.flush()
 
 
 def _end(file: IO[str]) -> None:
     """The last one to leave empties the file: then all have ended well."""
     if _alone(file):
-        _note(file, "")
+        file.truncate(0)
     file.close()
