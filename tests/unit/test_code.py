@@ -36,6 +36,7 @@ INFRASTRUCTURE = {
     "paths.py": "where files are",
     "plan.py": "resolved options, which are compared as values",
     "plugins.py": "finds the file of a name; that file is compared",
+    "progress.py": "what a training says meanwhile",
     "reading.py": "reads YAML",
     "sources.py": "where a checkpoint is; jobs that take one over compare it as a further file",
     "settings.py": "which studies, and where jobs run",

@@ -484,3 +484,21 @@ def test_a_broken_state_is_never_saved(run: Callable[..., Run], whole: dict[str,
     rest = Recipe()
     assert_same(run(rest), whole["sgd"])
     assert rest.calls == STEPS - 4
+
+
+# ------------------------------------------------------------------ what it says meanwhile
+
+
+def test_says_how_far_it_is_within_an_epoch(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run()
+    assert [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "epoch 1/3", "epoch 2/3", "epoch 3/3",
+    ]  # fmt: skip
+    monkeypatch.setattr("finecal.progress.EVERY", 0.0)
+    _, history = run(state="other.pt")
+    lines = [line.split("  ") for line in capsys.readouterr().err.splitlines()]
+    assert [line[:2] for line in lines[:2]] == [["epoch 1/3", "step 1/3"], ["epoch 1/3", "step 2/3"]]
+    assert lines[2][:2] == ["epoch 1/3", f"loss {history[1]['loss']:.4f}"]
+    assert len(lines) == STEPS

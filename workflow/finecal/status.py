@@ -11,24 +11,19 @@ import base64
 import binascii
 import enum
 import fcntl
-import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
-from itertools import islice
 from pathlib import Path
-from statistics import fmean
-from typing import NamedTuple
 
 from finecal import paths
 from finecal.jobs import FILES, Job, jobs
 from finecal.lock import STATE as SNAKEMAKE
 from finecal.lock import at_work
 from finecal.plan import Plan
+from finecal.progress import progress, tail
+from finecal.time_left import time_left
 
-MEASURED_AT_MOST = 50  # jobs of a stage whose seconds are averaged
-TAIL = 4096  # bytes of a log that are looked at
 LINES = 4  # of a stopped job's log that are shown
 SHOWN = 10  # jobs that are listed one by one
 
@@ -41,13 +36,6 @@ class State(enum.Enum):
     WAITING = "submitted"
     STOPPED = "stopped"
     TO_DO = "to do"
-
-
-class Progress(NamedTuple):
-    """The last line of progress in a training's log, and the seconds that it says are left (None: it does not say)."""
-
-    text: str
-    seconds_left: float | None
 
 
 def states(plan: Plan) -> dict[State, list[Job]]:
@@ -81,20 +69,9 @@ def describe(plan: Plan) -> str:
         lines += ["", "Stopped (failed, killed, or the result was removed):"]
         lines += _listed(found[State.STOPPED], _of_stopped)
     if done < total:
-        lines += ["", _time_left(found)]
+        left = [job for state, some in found.items() if state is not State.DONE for job in some]
+        lines += ["", time_left(found[State.DONE], left, found[State.RUNNING])]
     return "\n".join(lines)
-
-
-def progress(log: Path) -> Progress | None:
-    """How far a training is; None if its log does not say."""
-    tail = _tail(log)
-    epochs = re.findall(r"^(epoch \d+/\d+ .*?(\d+) s left)$", tail, re.MULTILINE)
-    folds = re.findall(r"^pseudo-split \d+ of \d+$", tail, re.MULTILINE)
-    if not epochs:
-        return None
-    text, left = epochs[-1]
-    text = ", ".join([*folds[-1:], *text.split("  ")])
-    return Progress(text, None if folds else float(left))  # the line speaks of its own fold
 
 
 def _state(job: Job, begun: dict[str, float], *, busy: bool) -> State:
@@ -163,15 +140,6 @@ def _modified(file: Path) -> float:
         return 0.0
 
 
-def _tail(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-            return file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
 def _table(found: dict[State, list[Job]]) -> list[str]:
     """One line for each stage, one column for each state that occurs."""
     counts: dict[str, Counter[State]] = {stage: Counter() for stage in FILES}
@@ -208,42 +176,5 @@ def _of_running(job: Job) -> Iterable[str]:
 
 
 def _of_stopped(job: Job) -> Iterable[str]:
-    said = [line for line in _tail(job.log).splitlines() if line.strip()][-LINES:]
+    said = [line for line in tail(job.log).splitlines() if line.strip()][-LINES:]
     return [_name(job), *(f"      {line}" for line in said or ["(its log is empty)"]), f"      ({job.log})"]
-
-
-def _time_left(found: dict[State, list[Job]]) -> str:
-    """From the mean seconds of the stage's jobs that are done; of a running training from its log."""
-    left = [job for state in State if state is not State.DONE for job in found[state] if job.measurement is not None]
-    if not left:
-        return "What is left takes seconds per job."
-    mean = {stage: _mean_seconds(job for job in found[State.DONE] if job.stage == stage) for stage in FILES}
-    seconds, unknown = 0.0, set()
-    for job in left:
-        known = progress(job.log) if job in found[State.RUNNING] else None
-        expected = known.seconds_left if known and known.seconds_left is not None else mean[job.stage]
-        if expected is None:
-            unknown.add(job.stage.replace("_", " "))
-        else:
-            seconds += expected
-    if unknown:
-        return f"Time left: not known before a job of {', '.join(sorted(unknown))} is done."
-    at_once = max(1, len(found[State.RUNNING]))
-    together = "one job at a time" if at_once == 1 else f"{at_once} jobs at a time"
-    return f"Time left: about {_duration(seconds / at_once)} with {together}, and seconds for each job not measured."
-
-
-def _mean_seconds(done: Iterable[Job]) -> float | None:
-    from finecal.stages.cost import read_measurement
-
-    found = (read_measurement(job.measurement)["wall_seconds"] for job in done if job.measurement is not None)
-    seconds = [value for value in islice(found, MEASURED_AT_MOST) if value == value]  # NaN: not measured
-    return fmean(seconds) if seconds else None
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -23,6 +23,7 @@ from finecal.device import autocast, seed_everything, sent
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.models import Architecture, head, normaliser
+from finecal.progress import Teller
 from finecal.recipes import BaseRecipe, Context
 from finecal.seeds import seed_of
 from finecal.state import Interrupted, Signals, StateFile
@@ -127,7 +128,7 @@ def train(
                     hint="A smaller learning rate, `warmup_steps` or `clip_grad` often helps",
                 )  # fmt: skip
 
-    with Signals() as signals:
+    with Signals() as signals, Teller(total // per_epoch, per_epoch, batches.size) as teller:
         for step in range(start, total):
             seed_everything(seed_of(*coordinates, "model", step))
             model.train()
@@ -168,11 +169,12 @@ def train(
             if due or done % per_epoch == 0 or done % look_every == 0:
                 checked(done)
                 looked = done
+                teller.step(done, losses, clock)
             if done % per_epoch == 0:
                 row = _row(done // per_epoch, done, float(losses.double().mean()), optimizer.param_groups[-1]["lr"],
                            time.monotonic() - clock, model, observe)  # fmt: skip
                 history.append(row)
-                _progress(row, total // per_epoch, per_epoch * batches.size)
+                teller.epoch(row)
                 clock = time.monotonic()
             if due:
                 state.save({
@@ -229,14 +231,6 @@ def _row(
 ) -> dict[str, float]:
     model.eval()
     return {"epoch": epoch, "step": step, "loss": loss, "lr": lr, "seconds": seconds, **observe(model)}
-
-
-def _progress(row: dict[str, float], epochs: int, samples: int) -> None:
-    left = (epochs - row["epoch"]) * row["seconds"]
-    _log(
-        f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.4f}  "
-        f"{samples / max(row['seconds'], 1e-9):,.0f} images/s  {left:.0f} s left"
-    )
 
 
 def _log(message: str) -> None:

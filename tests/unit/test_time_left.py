@@ -1,0 +1,75 @@
+"""The time left: jobs are compared with jobs alike, and what is not known is not left out in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from finecal.jobs import Job
+from finecal.time_left import time_left
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def job(
+    stage: str, dataset: str, seed: int, seconds: float | None = None, backbone: str = "net", log: str | None = None
+) -> Job:
+    """A job; with seconds one that is done and took so long, with a log one that runs."""
+    name = f"{stage}_{dataset}_{backbone}_{seed}"
+    made = Job(
+        stage, {"dataset": dataset, "backbone": backbone, "seed": seed},
+        Path(f"{name}.parquet"), Path(f"{name}.log"), Path(f"{name}.tsv"),
+    )  # fmt: skip
+    if seconds is not None and made.measurement is not None:
+        names = ("s", "h:m:s", "max_rss", "cpu_time")
+        made.measurement.write_text("\t".join(names) + f"\n{seconds}\t0:00:00\t1.0\t1.0\n")
+    if log is not None:
+        made.log.write_text(log)
+    return made
+
+
+def test_jobs_are_compared_with_those_of_their_data_set_and_model() -> None:
+    done = [job("finetune", "digits", n, 2) for n in range(9)] + [job("finetune", "imagenet", 0, 3600)]
+    left = [job("finetune", "digits", 10), job("finetune", "imagenet", 1)]
+    assert time_left(done, left[:1], []) == (
+        "Time left: about 2 s with one job at a time, and seconds for each job not measured."
+    )
+    assert time_left(done, left, []).startswith("Time left: about 60 min with one job at a time")
+    other = [job("finetune", "imagenet", 1, backbone="large")]
+    mean = (9 * 2 + 3600) / 10  # nothing alike is done: the mean of the stage
+    assert time_left(done, other, []).startswith(f"Time left: about {mean / 60:.0f} min ")
+
+
+def test_a_stage_without_a_finished_job_does_not_hide_the_others() -> None:
+    done = [job("finetune", "digits", 0, 20)]
+    left = [job("finetune", "digits", 1), job("class_means", "digits", 0), job("class_means", "digits", 1)]
+    assert time_left(done, left, []) == (
+        "Time left: at least 20 s with one job at a time; not counted: 2 of class means (jobs, the first of their "
+        "stages)."
+    )
+    assert time_left(done, left[:2], []).endswith("not counted: 1 of class means (job, the first of its stage).")
+    assert time_left([], left, []) == "Time left: not known before a job of class means, finetune is done."
+
+
+def test_what_was_not_measured_is_not_averaged() -> None:
+    done = [job("finetune", "digits", 0), job("finetune", "imagenet", 0, 30)]  # that of the digits has no measurement
+    assert time_left(done, [job("finetune", "digits", 1)], []).startswith("Time left: about 30 s ")
+
+
+def test_a_running_training_says_itself() -> None:
+    said = "epoch 1/3  loss 1.0000  5 images/s  300 s left\n"
+    running = [job("finetune", "digits", n, log=said) for n in range(2)]
+    waiting = job("finetune", "digits", 2, log=said)  # of an earlier try
+    done = [job("finetune", "digits", 3, 100)]
+    assert time_left(done, [*running, waiting], running) == (
+        "Time left: about 6 min with 2 jobs at a time, and seconds for each job not measured."
+    )
+
+
+def test_jobs_that_are_not_measured_take_seconds() -> None:
+    left = [job("report", "digits", 0)._replace(measurement=None)]
+    assert time_left([], left, []) == "What is left takes seconds per job."
