@@ -159,7 +159,7 @@ def test_json_cannot_end_its_script() -> None:
 
 def test_equal_names_of_classes_are_told_apart() -> None:
     made = explorer.explorer([view(names=("a", "b", "a", "c", "d", "e"))])
-    assert made["classes"][0]["names"] == ["a (0)", "b", "a (2)", "c", "d", "e"]
+    assert made["names"][0] == ["a (0)", "b", "a (2)", "c", "d", "e"]
 
 
 def test_charts_load_nothing() -> None:

@@ -25,12 +25,12 @@ ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_
 ENLARGED = 1.25  # a screen is read from further away than paper
 FIGURES = 1_500_000  # bytes of all figures together; what does not fit is a link
 ROWS = 300  # of a table; the others are in its files
-MARKS = {
-    findings.DAMAGED: ("damaged", "▼"),
-    findings.NOT_BY_SCALE: ("damaged", "▼"),
-    findings.TOO_DEAR: ("damaged", "▼"),
-    findings.UNCHANGED: ("unchanged", "="),
-    findings.IMPROVED: ("improved", "▲"),
+MARKS = {  # class in the style, sign, short word
+    findings.DAMAGED: ("damaged", "▼", "damaged"),
+    findings.NOT_BY_SCALE: ("damaged", "▼", "damaged"),
+    findings.TOO_DEAR: ("damaged", "▼", "damaged"),
+    findings.UNCHANGED: ("unchanged", "=", "unchanged"),
+    findings.IMPROVED: ("improved", "▲", "improved"),
 }
 
 
@@ -90,7 +90,7 @@ def answered(answers: list[diagnosis.Answer], metrics: pd.DataFrame) -> dict[str
         "answers": answers,
         "overall": diagnosis.overall(answers),
         "exports": {answer.setting: "" for answer in answers},
-        "mark": lambda verdict: MARKS.get(verdict, ("unknown", "·")),
+        "mark": lambda verdict: MARKS.get(verdict, ("unknown", "·", verdict)),
         "change": _change,
         "lines": _lines,
         "method": lambda calibrator: wording.NOTHING if calibrator == "none" else wording.calibrator(calibrator),

@@ -20,7 +20,7 @@ S, U = "#0072b2", "#b04a00"
 ALL_WORDS, S_WORDS, U_WORDS = "all classes", "S (fine-tuning)", "U (absent)"  # three fit beside each other on a phone
 AXIS: dict[str, Any] = {"minExtent": 46, "maxExtent": 46}  # two charts below each other have the same plot
 CONFIG = {
-    "aria": False,  # the container says what the chart shows; the numbers are in tables beside it
+    "aria": False,  # the container says what the chart shows, and where its numbers are
     "font": 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif',
     "background": "transparent",
     "view": {"stroke": None},
@@ -236,8 +236,10 @@ def _matrix() -> Any:
         alt.Tooltip("n:Q", title="test samples"), alt.Tooltip("share:Q", title="% of the true class", format=".1f"),
     ]  # fmt: skip
     shade = alt.Scale(domain=[0, 100], range=["#f3f6f8", "#08335c"])
+    # Of black and white the one that stands out more: on any colour that is a contrast of 4.5 or more.
+    contrast = [f"contrast('{colour}', scale('color', datum.share))" for colour in ("#ffffff", "#000000")]
     boxes = cells.mark_rect().encode(x, y, color=alt.Color("share:Q", scale=shade, legend=None), tooltip=tip)
-    white = alt.condition("datum.share > 45", alt.value("white"), alt.value(INK))
-    counts = cells.mark_text(fontSize=11).encode(x, y, text="n:Q", color=white, tooltip=tip)
+    written = alt.condition(" > ".join(contrast), alt.value("#ffffff"), alt.value("#000000"))
+    counts = cells.mark_text(fontSize=11).encode(x, y, text="n:Q", color=written, tooltip=tip)
     chart = alt.layer(boxes, counts).add_params(*_parameters())
     return chart.properties(width=alt.Step(26), height=alt.Step(26))

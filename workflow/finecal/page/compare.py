@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def page(comparison: Comparison, *, place: Path, provenance: Mapping[str, Any]) 
             }
             for name, side in (("A", a), ("B", b))
         ],
+        target=lambda folder, file: shlex.join(["snakemake", f"{folder}/{file}"]),
         sentences=_sentences(comparison),
         figure="data:image/svg+xml;base64," + base64.b64encode(_draw(comparison)).decode(),
         width=round(SINGLE * 96 * ENLARGED * 1.3),

@@ -28,6 +28,11 @@
 
   class Explorer {
     constructor(root, data) {
+      // The names of a data set's classes are there once, and for each split which of them are in S.
+      data.classes = data.classes.map(({ names, s }) => {
+        const [named, members] = [data.names[names], new Set(s)];
+        return { names: named, s: named.map((_, number) => members.has(number)) };
+      });
       Object.assign(this, { root, data, views: null, run: null, stop: 0 });
       this.slider = this.find("slider");
       this.slider.addEventListener("input", () => this.move(Number(this.slider.value)));
@@ -60,7 +65,9 @@
       this.zero = run.marks.find((one) => one.name === "none").stop;
       this.slider.max = run.gamma.length - 1;
       this.listMarks();
+      this.listOthers();
       this.listSources();
+      this.listClasses();
       this.listExamples();
       this.stop = wanted.find(Boolean).stop;
       this.draw();
@@ -75,6 +82,14 @@
         return button;
       });
       this.find("marks").replaceChildren(...places);
+    }
+
+    // What the curve does not go through.
+    listOthers() {
+      const words = this.run.others.map((one) => `${one.label}${one.bound ? " †" : ""}: right ${PERCENT(one.y)} % of all, `
+        + `${PERCENT(one.s)} % of S, ${PERCENT(one.u)} % of U`);
+      this.find("others").replaceChildren(...words.map((text) => element("li", text)));
+      this.find("others").parentElement.hidden = !words.length;
     }
 
     listSources() {
@@ -233,7 +248,45 @@
       for (const button of this.find("marks").children) {
         button.setAttribute("aria-pressed", String(Number(button.dataset.stop) === stop));
       }
+      this.writeClasses();
       this.judgeExamples();
+    }
+
+    // One row for each class that has test samples, those of U first.
+    listClasses() {
+      const { run, zero } = this, { names, s } = this.data.classes[run.classes], found = run.cells;
+      const sums = names.map(() => ({ n: 0, known: 0, before: 0, plain: 0 }));
+      (found ? found.label : []).forEach((label, i) => {
+        const sum = sums[label], n = found.n[i];
+        sum.n += n;
+        if (found.before[i] >= 0) sum.known += n;
+        if (found.before[i] === label) sum.before += n;
+        if ((found.stop[i] > zero ? found.s[i] : found.u[i]) === label) sum.plain += n;
+      });
+      const order = [...sums.keys()].filter((number) => sums[number].n).sort((a, b) => s[a] - s[b] || a - b);
+      this.classRows = order.map((number) => {
+        const { n, known, before, plain } = sums[number], row = element("tr", null);
+        const texts = [s[number] ? "S" : "U", n.toLocaleString("en"), PERCENT(known ? before / known : NaN), PERCENT(plain / n)];
+        const [here, change] = ["", ""].map((text) => element("td", text, { class: "number" }));
+        row.append(element("th", names[number], { scope: "row" }),
+          ...texts.map((text, i) => element("td", text, i ? { class: "number" } : {})), here, change);
+        return { number, n, plain, row, here, change };
+      });
+      this.find("classes").replaceChildren(...this.classRows.map((one) => one.row));
+    }
+
+    writeClasses() {
+      const { run: { cells }, stop } = this, right = new Map();
+      (cells ? cells.label : []).forEach((label, i) => {
+        if ((cells.stop[i] > stop ? cells.s[i] : cells.u[i]) === label) right.set(label, (right.get(label) || 0) + cells.n[i]);
+      });
+      for (const { number, n, plain, here, change } of this.classRows) {
+        const now = right.get(number) || 0;
+        here.textContent = PERCENT(now / n);
+        change.textContent = SIGNED((now - plain) / n);
+      }
+      const { sortAgain } = this.find("classes").closest("table");
+      if (sortAgain) sortAgain();
     }
 
     listExamples() {
@@ -308,14 +361,15 @@
         heads.forEach((one) => one.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", direction);
         const sign = direction === "ascending" ? 1 : -1;
-        for (const body of table.tBodies) {
-          const rows = [...body.rows].filter((row) => row.cells.length === heads.length);
-          rows.sort((a, b) => {
-            const [one, two] = [key(a, column), key(b, column)];
-            return typeof one === typeof two ? sign * compare(one, two) : compare(one, two);
-          });
-          body.append(...rows);
-        }
+        table.sortAgain = () => { // also for a table whose numbers have changed
+          for (const body of table.tBodies) {
+            const rows = [...body.rows].filter((row) => row.cells.length === heads.length);
+            const keyed = rows.map((row) => [key(row, column), row]);
+            keyed.sort(([one], [two]) => typeof one === typeof two ? sign * compare(one, two) : compare(one, two));
+            if (keyed.some(([, row], place) => row !== rows[place])) body.append(...keyed.map(([, row]) => row));
+          }
+        };
+        table.sortAgain();
       });
     });
   };

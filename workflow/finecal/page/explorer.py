@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from finecal.page import charts
 from finecal.page.examples import Album
 from finecal.page.runs import RunView, cells, payload
@@ -50,14 +52,13 @@ def explorer(
         Where the slider is first: dataset, task, backbone, recipe → name of a mark.
     """
     album, room = Album(PICTURES), ROWS
+    names: list[list[str]] = []  # of a data set's classes, which many splits share
     classes: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
     for view in views:
         one = payload(view)
-        described = {"names": _distinct(view.names), "s": view.samples.fine_tuning.tolist()}
-        if described not in classes:
-            classes.append(described)
-        one["classes"] = classes.index(described)
+        own = {"names": _place(_distinct(view.names), names), "s": np.flatnonzero(view.samples.fine_tuning).tolist()}
+        one["classes"] = _place(own, classes)
         one["start"] = (start or {}).get(view.where[:4], "")
         found = cells(view)
         if len(found["n"]) <= room:
@@ -66,7 +67,8 @@ def explorer(
             if thumbnails is not None:
                 one["examples"] = album.add(view, *thumbnails(view))
         runs.append(one)
-    return {"runs": runs, "classes": classes, "pictures": album.pictures, "charts": charts.specifications()}
+    embedded = {"runs": runs, "classes": classes, "names": names, "pictures": album.pictures}
+    return {**embedded, "charts": charts.specifications()}
 
 
 def as_json(value: Any) -> str:
@@ -75,6 +77,13 @@ def as_json(value: Any) -> str:
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
+
+
+def _place(one: Any, found: list[Any]) -> int:
+    """The place of something in a list, to which it is added if it is new."""
+    if one not in found:
+        found.append(one)
+    return found.index(one)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
