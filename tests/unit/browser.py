@@ -54,3 +54,18 @@ def opened(browser: Browser, file: Path, width: int = 1280, height: int = 800) -
     watched = Watched(browser, file, width, height)
     yield watched.page
     watched.close()
+
+
+def wait_for_charts(page: Page) -> None:
+    page.wait_for_selector('[data-chart="matrix"] svg')
+    page.wait_for_selector("[data-drawn]")
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Until the charts show the run and the stop that the numbers are of."""
+    page.wait_for_function("""() => {
+        const root = document.querySelector('[data-explorer]'), [, drawn] = (root.dataset.drawn || '').split(' ');
+        const folder = root.querySelector('[data-part=sources] a').getAttribute('href');
+        const there = root.dataset.drawn && folder.startsWith(root.dataset.drawn.split(' ')[0]);
+        return there && drawn === root.querySelector('[data-part=slider]').value;
+    }""")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from result_tables import NAMES, made_tables
 
 from finecal.evaluation import rows, score
 from finecal.logits import Predictions
 from finecal.page.runs import RunView, run_view
 from finecal.page.stops import TestSamples
+from finecal.report import render
 from finecal.stages.evaluate import sample_table
 from finecal.stages.report import SAMPLES_SCHEMA
 
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="504pt" height="100pt"><rect width="9" height="9"/></svg>'
 IN_S = np.array([True, False, True, False, True, False])
 CLASSES = ("ash", "birch", "cedar", "dogwood", "elm", "fir")
 GAMMAS = {"alg": (1.25, "train_fine_tuning"), "pcv": (2.5, "pseudo_splits, train_fine_tuning")}
@@ -74,3 +80,24 @@ def view(seed: int = 0, *, room: int = 300, names: tuple[str, ...] = CLASSES, **
 def tables(**names: str) -> dict[str, pd.DataFrame]:
     """The aggregated tables of the page."""
     return made_tables(**names)
+
+
+def picture(shade: int) -> str:
+    with io.BytesIO() as buffer:
+        Image.new("L", (8, 8), shade).save(buffer, "WEBP")
+        return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def write_page(folder: Path, **names: Any) -> Path:
+    """A page with two runs that have different logits."""
+    classes = names.pop("classes", CLASSES)
+    views = [view(seed, names=classes, split=split, **names) for seed, split in enumerate("ab")]
+    made = made_tables(**names)
+    pictures = {sample: picture(sample) for sample in range(240)}
+    html = render(
+        made, {"gain": SVG}, made=("leaderboard", "main"), studies="digits: {}\n", provenance={}, views=views, runs=2,
+        thumbnails=lambda one: ((one.where[0],), pictures),
+    )  # fmt: skip
+    file = folder / "report.html"
+    file.write_text(html, "utf-8")
+    return file

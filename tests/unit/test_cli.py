@@ -143,6 +143,25 @@ def test_check_prints_runs_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
     assert not list(Path().iterdir())
 
 
+@pytest.mark.parametrize("browser", [True, False])
+def test_report_is_opened(browser: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page that is there, which is not made again."""
+    asked: list[str] = []
+
+    def opened(address: str) -> bool:
+        asked.append(address)
+        return browser
+
+    monkeypatch.setattr("webbrowser.open", opened)
+    page = Path("results/report.html").resolve()
+    page.parent.mkdir()
+    page.write_text("as it is")
+    said = output_of(capsys, "report", "--open")
+    assert asked == [page.as_uri()]
+    assert said == ("" if browser else f"there is no browser here; the page is {page}\n")
+    assert page.read_text() == "as it is"
+
+
 def test_check_reads_the_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     Path("config.yaml").write_text("studies: [digits]\n")
     assert output_of(capsys, "check") == output_of(capsys, "check", "digits")

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 
 from finecal import comparison, paths
 from finecal.artifacts import provenance, with_columns, write_table
+from finecal.cli import main
 from finecal.comparison import compare, default_page
 from finecal.errors import UserError
 from finecal.fitted import CALIBRATION_SCHEMA
@@ -159,6 +160,22 @@ def test_runs_of_different_samples_are_refused() -> None:
         compare(write_run(key(0)), write_run(key(1), n=120))
 
 
+def test_compare_on_the_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or True)
+    a, b = write_run(key(0)), write_run(key(1))
+    main(["compare", str(a.folder), str(b.folder)])
+    assert capsys.readouterr().out == "results/compare_seed0_seed1.html\n"
+    assert asked == []
+    main(["compare", str(a.folder), str(b.folder), "--out", "here.html", "--open"])
+    assert capsys.readouterr().out == "here.html\n"
+    assert asked == [Path("here.html").resolve().as_uri()]
+    assert all("Two runs beside each other" in Path(page).read_text("utf-8") for page in Path().rglob("*.html"))
+    with pytest.raises(SystemExit):
+        main(["compare", str(a.folder), str(key(2).folder)])
+    assert "samples.parquet: this file is missing" in " ".join(capsys.readouterr().err.split())
+
+
 def test_place_of_the_page() -> None:
     assert default_page(key(0), key(1)) == Path("results/compare_seed0_seed1.html")
     assert default_page(key(0), key(1, recipe="lora")) == Path("results/compare_full-seed0_lora-seed1.html")
@@ -192,5 +209,10 @@ def test_page_in_a_browser(browser: Browser) -> None:
         linked = page.locator("header a").first.get_attribute("href")
         assert linked is not None
         assert (place.parent / linked / paths.METRICS).is_file()
+        for section, name in (("curves", paths.CURVE), ("methods", paths.METRICS), ("classes", paths.SAMPLES)):
+            links = page.locator(f"#{section} .source a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+            assert [(place.parent / link).resolve() for link in links] == [(r.folder / name).resolve() for r in (a, b)]
+            said = page.locator(f"#{section} .source code").all_inner_texts()
+            assert said == [f"snakemake {run.folder}/{name}" for run in (a, b)]
     with opened(browser, place, 390, 844) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -12,15 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import chromium, opened
-from page_cases import CLASSES, GAMMAS, IN_S, logits, view
-from PIL import Image
+from browser import chromium, opened, wait_for_charts, wait_until_drawn
+from page_cases import CLASSES, GAMMAS, IN_S, logits, view, write_page
 from playwright.sync_api import Browser, FloatRect, Page
-from result_tables import made_tables
 
 from finecal.metrics import group_maxima, seen_unseen_curve
 from finecal.page import explorer
-from finecal.report import render
 from finecal.stages.diagnose import diagnose
 from finecal.wording import number
 
@@ -28,7 +23,6 @@ pytestmark = pytest.mark.slow
 
 EVIL = '"></script><script>window.broken=1;alert(1)</script><img src=x onerror="window.broken=1">'
 RTL = "\u05d0\u05d1\u05d2 \u202eevil"
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="504pt" height="100pt"><rect width="9" height="9"/></svg>'
 PHONE = (390, 844)
 
 
@@ -38,45 +32,9 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-def picture(shade: int) -> str:
-    with io.BytesIO() as buffer:
-        Image.new("L", (8, 8), shade).save(buffer, "WEBP")
-        return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def write(folder: Path, **names: Any) -> Path:
-    """A page with two runs that have different logits."""
-    classes = names.pop("classes", CLASSES)
-    views = [view(seed, names=classes, split=split, **names) for seed, split in enumerate("ab")]
-    made = made_tables(**names)
-    pictures = {sample: picture(sample) for sample in range(240)}
-    html = render(
-        made, {"gain": SVG}, made=("leaderboard", "main"), studies="digits: {}\n", provenance={}, views=views, runs=2,
-        thumbnails=lambda one: ((one.where[0],), pictures),
-    )  # fmt: skip
-    file = folder / "report.html"
-    file.write_text(html, "utf-8")
-    return file
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("page"))
-
-
-def wait_for_charts(page: Page) -> None:
-    page.wait_for_selector('[data-chart="matrix"] svg')
-    page.wait_for_selector("[data-drawn]")
-
-
-def wait_until_drawn(page: Page) -> None:
-    """Until the charts show the run and the stop that the numbers are of."""
-    page.wait_for_function("""() => {
-        const root = document.querySelector('[data-explorer]'), [, drawn] = (root.dataset.drawn || '').split(' ');
-        const folder = root.querySelector('[data-part=sources] a').getAttribute('href');
-        const there = root.dataset.drawn && folder.startsWith(root.dataset.drawn.split(' ')[0]);
-        return there && drawn === root.querySelector('[data-part=slider]').value;
-    }""")
+    return write_page(tmp_path_factory.mktemp("page"))
 
 
 def box_of(page: Page, selector: str) -> FloatRect:
@@ -282,7 +240,7 @@ def test_leaderboard_sorts_and_filters(browser: Browser, file: Path) -> None:
 @pytest.mark.parametrize("hostile", [False, True])
 def test_phone_has_no_horizontal_scroll(browser: Browser, tmp_path: Path, hostile: bool) -> None:
     long = {"dataset": "d" * 120, "recipe": "r" * 80, "classes": tuple(f"{name}{'y' * 90}" for name in CLASSES)}
-    file = write(tmp_path, **(long if hostile else {}))
+    file = write_page(tmp_path, **(long if hostile else {}))
     with opened(browser, file, *PHONE) as page:
         wait_for_charts(page)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
@@ -298,7 +256,7 @@ def test_phone_has_no_horizontal_scroll(browser: Browser, tmp_path: Path, hostil
 
 def test_hostile_names_are_text_everywhere(browser: Browser, tmp_path: Path) -> None:
     classes = (EVIL, "'; alert(1) //", RTL, "{{ 7 * 7 }}", "datum.label", "</style><b>bold")
-    file = write(tmp_path, dataset=EVIL, task=f"a-{RTL}", recipe="<b>recipe</b>", classes=classes)
+    file = write_page(tmp_path, dataset=EVIL, task=f"a-{RTL}", recipe="<b>recipe</b>", classes=classes)
     with opened(browser, file) as page:
         wait_for_charts(page)
         page.locator('[data-mark="none"]').click()
@@ -315,23 +273,10 @@ def test_hostile_names_are_text_everywhere(browser: Browser, tmp_path: Path) -> 
         assert re.fullmatch(r"[\w%.~!*'()/-]+", link)
 
 
-def test_prints(browser: Browser, file: Path, tmp_path: Path) -> None:
-    with opened(browser, file, 760, 1000) as page:  # about as wide as paper
-        wait_for_charts(page)
-        pdf = page.pdf(format="A4")
-        assert pdf.startswith(b"%PDF")
-        page.emulate_media(media="print")
-        assert not page.locator('[data-part="slider"]').is_visible()
-        assert page.locator('[data-part="gamma"]').is_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 760
-        for name in ("curve", "margins", "matrix"):
-            assert page.locator(f'[data-chart="{name}"] svg').is_visible()
-
-
 def test_a_run_without_classes_says_so(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = explorer.explorer([view()])["runs"][0]["cells"]["n"]
     monkeypatch.setattr(explorer, "ROWS", len(rows))  # no room for the second run's
-    with opened(browser, write(tmp_path)) as page:
+    with opened(browser, write_page(tmp_path)) as page:
         wait_for_charts(page)
         sentence = page.locator("[data-lacks=cells]")
         assert not sentence.is_visible()
@@ -352,18 +297,6 @@ def test_page_reads_without_scripts(browser: Browser, file: Path) -> None:
     assert "needs JavaScript" in page.locator("#explore").inner_text()
     assert page.locator("#table-leaderboard").is_visible()
     context.close()
-
-
-def test_names_for_screen_readers(browser: Browser, file: Path) -> None:
-    with opened(browser, file) as page:
-        wait_for_charts(page)
-        nameless = page.evaluate("""() => [...document.querySelectorAll(
-            'button, select, input, img, [role=img], [role=region], [role=group], [tabindex]'
-        )].filter((one) => one.checkVisibility() && !(
-            one.getAttribute('aria-label') || one.getAttribute('aria-labelledby') || one.alt || one.closest('label')
-            || one.textContent.trim()
-        )).map((one) => one.outerHTML.slice(0, 90))""")
-        assert nameless == []
 
 
 def test_page_of_own_logits(browser: Browser, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from page_cases import view
 from result_tables import RUNS, made_metrics, made_tables
 
-from finecal import figures, report, tables
+from finecal import figures, plugins, report, tables
+from finecal.page import explorer
 from finecal.page.render import html as build
 from finecal.page.render import vega
 from finecal.report import render
@@ -88,6 +90,7 @@ def test_only_scripts_with_the_right_hash_may_run() -> None:
     html = page(made_tables(), views=[view()], runs=1)
     policy = html.partition('http-equiv="Content-Security-Policy" content="')[2].partition('"')[0]
     assert policy.startswith("default-src 'none'; img-src data:; ")
+    assert "; base-uri 'none'; form-action 'none'; " in policy  # which default-src does not cover
     scripts = re.findall(r'<script type="module">(.*?)</script>', html, re.DOTALL)
     assert scripts[0] == vega()
     hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts]
@@ -185,6 +188,21 @@ def test_several_settings_have_an_overview() -> None:
     text = Page(page(both)).text
     assert "Logit scale: damaged in 2 of 2 settings." in text
     assert text.count("What to do.") == 2
+
+
+def test_a_page_that_is_full_is_below_five_megabytes() -> None:
+    """As many runs as there is room for, with classes, pictures and figures up to their budgets, and long tables."""
+    runs = [replace(view(room=explorer.room_for_stops(10_000)), folder=f"r/{n}") for n in range(explorer.RUNS)]
+    for n, one in enumerate(runs):
+        runs[n] = replace(one, where=(*one.where[:-1], str(n)))
+    drawn = dict.fromkeys(plugins.names("figure"), SVG + " " * 300000)
+    pictures = dict.fromkeys(range(240), "data:image/webp;base64," + "A" * 3000)
+    long = {name: pd.concat([one.assign(recipe=f"r{n}") for n in range(30)]) for name, one in made_tables().items()}
+    made = page(
+        long, svgs=drawn, views=runs, runs=5000, studies="x" * 100_000,
+        thumbnails=lambda one: ((one.where[-1],), pictures),
+    )  # fmt: skip
+    assert 2_000_000 < len(made.encode()) < 5_000_000
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:

@@ -23,7 +23,7 @@ from finecal.wording import CELL, COORDINATES
 
 ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_map")  # the others follow by name
 ENLARGED = 1.25  # a screen is read from further away than paper
-FIGURES = 1_500_000  # bytes of all figures together; what does not fit is a link
+FIGURES = 1_200_000  # bytes of all figures together; what does not fit is a link
 ROWS = 300  # of a table; the others are in its files
 MARKS = {  # class in the style, sign, short word
     findings.DAMAGED: ("damaged", "▼", "damaged"),

@@ -18,9 +18,9 @@ from finecal.page.examples import Album
 from finecal.page.runs import RunView, cells, payload
 
 RUNS = 300  # in one page
-STOPS = 60_000  # of all runs together, but for the marked ones
+STOPS = 45_000  # of all runs together, but for the marked ones
 MOST_STOPS = 300  # of one run: more than a hand can tell apart
-ROWS = 60_000  # rows of all tables of classes together
+ROWS = 40_000  # rows of all tables of classes together
 PICTURES = 600_000  # bytes of all pictures together
 
 Thumbnails = Callable[[RunView], tuple[tuple[str, ...], Mapping[int, str]]]
@@ -30,7 +30,7 @@ def room_for_stops(runs: int) -> int:
     """How many stops a run may have besides the marked ones.
 
     >>> room_for_stops(4), room_for_stops(1000)
-    (300, 200)
+    (300, 150)
     """
     return min(MOST_STOPS, STOPS // max(1, min(runs, RUNS)))
 
