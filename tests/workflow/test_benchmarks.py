@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,16 @@ def table_of(script: str, *arguments: str | Path) -> list[list[str]]:
 def test_quick(script: str) -> None:
     cells = [cell for row in table_of(script, "--quick") for cell in row]
     assert all(any(name in cell for cell in cells) for name in ROWS[script]), cells
+
+
+@pytest.mark.slow
+def test_page() -> None:
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        pytest.skip("there is no Chromium here (apt-get install chromium)")
+    head, row = table_of("page.py", "--quick")
+    assert head == ["page", "MiB", "can be read (ms)", "scripts have run (ms)", "charts drawn (ms)"]
+    assert 0 < float(row[1]) < 5
+    assert 0 < float(row[2]) <= float(row[4])
 
 
 def test_files_of_a_run(complete: Project) -> None:
