@@ -109,7 +109,7 @@ def _accuracy() -> Any:
         .encode(
             _gamma(title=False), alt.Y(**_percent("accuracy", "right (%)", axis=AXIS)),
             color=alt.Color("who:N", title=None, scale=alt.Scale(domain=words, range=[INK, S, U]),
-                            legend=alt.Legend(orient="top", symbolSize=400)),
+                            legend=alt.Legend(orient="top", symbolSize=280, labelFontSize=11, columnPadding=5)),
             strokeDash=alt.StrokeDash("who:N", title=None, scale=alt.Scale(domain=words, range=dashes)),
         )
     )  # fmt: skip
