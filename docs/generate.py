@@ -22,6 +22,7 @@ MODELS = (
     ("A study", config.Study),
     ("datasets.NAME", config.Dataset),
     ("backbones.NAME", config.Backbone),
+    ("backbones.NAME.zero_shot", config.ZeroShot),
     ("pretraining", config.Pretraining),
     ("training, pretraining.training, recipes.NAME.training", config.Training),
     ("training.augmentation", config.Augmentation),

@@ -47,6 +47,7 @@ INFRASTRUCTURE = {
 # Listed where it decides the result; where it does not, the reason.
 EXCEPT = {
     ("pretrain", "checkpoints.py"): "for checkpoints alone, whose jobs compare it as a further file",
+    ("pretrain", "zero_shot.py"): "for zero-shot heads alone, whose jobs compare it as a further file",
     ("export", "images.py"): "as for pretrain",
     ("split", "images.py"): "reads the names of the classes",
     ("split", "logits.py"): "the words fine_tuning and absent",

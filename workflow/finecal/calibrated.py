@@ -38,6 +38,7 @@ class Calibrated(nn.Module):
         """Features (N, D) and logits (N, C); of a cosine head from its rows (C, D)."""
         features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
         if rows in self.what.get("cosine_heads", {}):
+            features = model.get_classifier()(features)  # type: ignore[operator] # of CLIP a projection, else nothing
             unit = linear(normalize(features, dim=-1), normalize(self.get_buffer(rows), dim=-1))
             return features, self.what["cosine_heads"][rows] * unit
         return features, model.get_classifier()(features)  # type: ignore[operator]

@@ -413,7 +413,7 @@ def _status(given: argparse.Namespace) -> None:
 
 def _prefetch(given: argparse.Namespace) -> None:
     plan = _plan(given)
-    if plan.hub_models():
+    if plan.hub_models() or plan.clips():
         _import_torch()
     from finecal.stages.prefetch import prefetch
 

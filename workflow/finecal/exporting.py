@@ -107,13 +107,19 @@ def fold(model: nn.Module, scale: np.ndarray, shift: np.ndarray) -> bool:
 
 
 def write_timm_folder(folder: Path, model: nn.Module, description: Architecture) -> None:
-    """What `timm.create_model("local-dir:FOLDER", pretrained=True)` loads; without a cosine head (num_classes=0)."""
+    """What `timm.create_model("local-dir:FOLDER", pretrained=True)` loads; without a cosine head (num_classes=0).
+
+    timm knows a projection before a cosine head as the head of CLIP's image tower.
+    """
     cosine = isinstance(head(model), CosineHead)
+    outputs = description.projection if cosine else len(description.classes)
     body = timm.create_model(
-        description.model, num_classes=0 if cosine else len(description.classes), in_chans=description.channels,
-        **description.options, **_size_option(description),
+        description.model, num_classes=outputs, in_chans=description.channels, **description.options,
+        **_size_option(description),
     )  # fmt: skip
     state = model.state_dict()
+    if description.projection:
+        state |= {"head.weight": state["fc_norm.weight"], "head.bias": torch.zeros(outputs)}
     body.load_state_dict({name: state[name] for name in body.state_dict()})
     labels = {} if cosine else {"label_names": list(description.classes)}
     timm.models.save_for_hf(

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from finecal.errors import UserError
+
 
 class CosineHead(nn.Linear):
     """Cosine classifier: the logit of class c is s · cos(h, w_c), without a bias (Gidaris & Komodakis 2018).
@@ -45,3 +47,24 @@ def with_cosine_head(model: nn.Module, linear: nn.Linear, *, scale: float, learn
     head = CosineHead(linear.in_features, linear.out_features, scale=scale, learned=learned)
     head.weight.data.copy_(linear.weight.data)
     model.set_submodule(name, head)
+
+
+def with_projection(model: nn.Module, linear: nn.Linear, width: int) -> nn.Linear:
+    """Put a linear layer without bias between a model's features and a new head of that width, which is returned.
+
+    timm's vision transformers have a place for it: what stands between pooling and head, where a model that takes its
+    class token has nothing. So the features are those after the projection, for the head and for class means.
+
+    Raises
+    ------
+    UserError
+        If the model is none of these.
+    """
+    if not isinstance(getattr(model, "fc_norm", None), nn.Identity) or linear is not getattr(model, "head", None):
+        raise UserError(
+            f"a {type(model).__name__} has no place for a projection before its head", where="backbones",
+            why="timm's vision transformers that take the class token have one",
+        )  # fmt: skip
+    model.fc_norm = nn.Linear(linear.in_features, width, bias=False)
+    model.head = nn.Linear(width, linear.out_features)
+    return model.head

@@ -22,7 +22,7 @@ import finecal.toy_model  # noqa: F401 - registers finecal_mlp
 from finecal.artifacts import list_array, whole_file, with_columns, write_table
 from finecal.device import placed
 from finecal.errors import UserError, unknown
-from finecal.heads import CosineHead, with_cosine_head
+from finecal.heads import CosineHead, with_cosine_head, with_projection
 from finecal.sources import HUB, read_config
 
 METADATA = "finecal"
@@ -50,6 +50,8 @@ class Architecture:
         "linear", timm's own, or "cosine".
     head_scale, learn_head_scale
         Of a cosine head: its scale at the start, and whether that is trained.
+    projection
+        Width of a linear layer before the head, as CLIP's image towers have it; 0: there is none.
     """
 
     model: str
@@ -62,6 +64,7 @@ class Architecture:
     head: str = "linear"
     head_scale: float = 16.0
     learn_head_scale: bool = True
+    projection: int = 0
 
 
 def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: int) -> Architecture:
@@ -154,6 +157,8 @@ def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any]
             hint="On a machine without network, fetch them before on one with network, into the same cache (HF_HOME)",
         ) from error
     linear = head(model)
+    if description.projection:
+        linear = with_projection(model, linear, description.projection)
     if description.head == "cosine":
         with_cosine_head(model, linear, scale=description.head_scale, learned=description.learn_head_scale)
     return model

@@ -13,6 +13,7 @@ from finecal.paths import ALL_CLASSES
 from finecal.plan import Plan
 from finecal.selections import SELECTIONS
 from finecal.settings import CONFIG, read_settings
+from finecal.sources import has_open_clip
 from finecal.study import load_study
 
 
@@ -60,6 +61,9 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
     lines += [f"  {'total':<22} {sum(job_counts(plan).values()):>7,}", ""]
     if needed := describe(plan, images_per_second):
         lines += [*needed, ""]
+    if plan.clips():
+        there = "installed" if has_open_clip() else "not installed: uv sync --extra clip"
+        lines += [f"Zero-shot heads ({', '.join(plan.clips())}) need the extra `clip` ({there}).", ""]
     lines += ["Nothing was run. The studies are valid."]
     return "\n".join(lines)
 

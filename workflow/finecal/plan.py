@@ -128,12 +128,18 @@ class Plan:
         """timm's names of the models whose weights the jobs fetch from the hub."""
         uses = [options for (stage, *_), (options, _) in self._options.items() if stage == "pretrain"]
         of_hub = [use["backbone"] for use in uses if use["pretraining"]["weights"] == "hub" and not own_weights(use)]
-        return sorted({backbone["model"] for backbone in of_hub})
+        return sorted({backbone["model"] for backbone in of_hub if "zero_shot" not in backbone})
+
+    def clips(self) -> dict[str, Options]:
+        """Name of the backbone → what its zero-shot head is made from."""
+        uses = [(key[-1], options["backbone"]) for key, (options, _) in self._options.items() if key[0] == "pretrain"]
+        return {name: backbone["zero_shot"] for name, backbone in uses if "zero_shot" in backbone}
 
     @property
     def needs_network(self) -> bool:
         """Whether jobs fetch images or weights."""
-        return bool(self.all_downloads() or self.hub_models())
+        fetched = [use for use in self.clips().values() if sources.folder_of(use["model"]) is None]
+        return bool(self.all_downloads() or self.hub_models() or fetched)
 
     def known(self, run: RunKey) -> RunKey:
         """The run itself if a selected study contains it; else a UserError that names what does not fit."""
@@ -284,7 +290,7 @@ class Plan:
 
     def _register_backbone(self, name: str, study: Study, dataset: str, backbone: str) -> None:
         use = study.backbones[backbone]
-        model = {**use.model_dump(), "model": use.model or backbone, "image_size": study.image_size}
+        model = {**use.model_dump(mode="json"), "model": use.model or backbone, "image_size": study.image_size}
         model = _with_own(model, f"{name}: backbones.{backbone}")
         pretraining = study.pretraining.model_dump(mode="json")
         self._set(name, {"backbone": model, "pretraining": pretraining}, "pretrain", dataset, backbone)
@@ -333,11 +339,14 @@ def own_weights(pretrain: Options) -> str | None:
 
 def _with_own(options: Options, where: str) -> Options:
     """The names of classes as a list; without what is not given, since an option that is new must rerun nothing."""
-    names = sources.class_names(options["class_names"], f"{where}.class_names")
+    named = {**options, "class_names": sources.class_names(options["class_names"], f"{where}.class_names")}
+    if (use := named.get("zero_shot")) is not None:
+        names = sources.class_names(use["class_names"], f"{where}.zero_shot.class_names")
+        named["zero_shot"] = {**use, "class_names": names}
     return {
         key: value
-        for key, value in {**options, "class_names": names}.items()
-        if value is not None or key not in ("weights", "class_names")
+        for key, value in named.items()
+        if value is not None or key not in ("weights", "class_names", "zero_shot")
     }
 
 

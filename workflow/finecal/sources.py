@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import string
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from finecal.errors import UserError, unknown
 LOCAL, HUB = "local-dir:", "hf-hub:"
 FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 CONFIG = "config.json"
+CLIP_CONFIG = "open_clip_config.json"
 # The names that timm writes; a folder with another name has to have one file of weights.
 WRITTEN = ("model.safetensors", "pytorch_model.bin")
 
@@ -45,6 +47,43 @@ def weights_files(path: str, where: str) -> tuple[Path, ...]:
     if place.suffix not in FORMATS:
         raise UserError(f"{path!r} is no checkpoint", where=where, why=f"Its name must end in {', '.join(FORMATS)}")
     return (place,)
+
+
+def clip_files(model: str, where: str) -> tuple[Path, ...]:
+    """The files that a CLIP of the user's own consists of, `local-dir:FOLDER`; none for other names.
+
+    Raises
+    ------
+    UserError
+        If something is missing.
+    """
+    name = folder_of(model)
+    if name is None:
+        return ()
+    folder = Path(name)
+    if not (folder / CLIP_CONFIG).is_file():
+        raise UserError(
+            f"there is no {CLIP_CONFIG} in the folder {name!r}", where=where,
+            why="A folder is one that open_clip has written; the path is relative to the working directory",
+        )  # fmt: skip
+    weights = sorted(file for file in folder.iterdir() if file.suffix in FORMATS)
+    if not weights:
+        raise UserError(f"the folder {name!r} has no file of weights", where=where)
+    return (*weights, folder / CLIP_CONFIG)
+
+
+def has_open_clip() -> bool:
+    """Whether the extra `clip` is installed; imports nothing."""
+    return importlib.util.find_spec("open_clip") is not None
+
+
+def check_open_clip(where: str) -> None:
+    """UserError if open_clip, which makes zero-shot heads, is not installed."""
+    if not has_open_clip():
+        raise UserError(
+            "a zero-shot head is made with open_clip, which is not installed", where=where,
+            hint="Install the extra: uv sync --extra clip",
+        )  # fmt: skip
 
 
 def _weights_in(folder: Path, where: str) -> Path:

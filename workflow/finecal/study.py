@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from finecal import catalogue, domains, plugins, sources
 from finecal.composition import Keys, Origin, compose, compose_text
-from finecal.config import ClusteredSplit, OfficialSplit, Study, plugin_options
+from finecal.config import ClusteredSplit, OfficialSplit, Study, ZeroShot, plugin_options
 from finecal.errors import UserError, closest, unknown
 from finecal.official import official_source
 from finecal.presence import check_presence, check_source
@@ -210,7 +210,9 @@ def _check_backbone(study: Study, name: str, where: Origin) -> None:
         sources.read_config(folder)
     elif not catalogue.is_model(model):
         raise unknown("timm model", model, catalogue.architectures(), where=location, limit=5)
-    if backbone.weights:
+    if backbone.zero_shot is not None:
+        _check_zero_shot(backbone.zero_shot, model, f"{location}.zero_shot")
+    elif backbone.weights:
         sources.weights_files(backbone.weights, f"{location}.weights")
     elif study.pretraining.weights == "random" and study.pretraining.training is None:
         raise UserError(
@@ -220,6 +222,17 @@ def _check_backbone(study: Study, name: str, where: Origin) -> None:
     if backbone.class_names is not None and not backbone.weights and folder is None:
         raise UserError("`class_names` belong to `weights`", where=location)
     sources.class_names(backbone.class_names, f"{location}.class_names")
+
+
+def _check_zero_shot(use: ZeroShot, model: str, where: str) -> None:
+    """What is known without open_clip, which need not be installed to look at results."""
+    if ":" in model:
+        raise UserError(
+            f"{model!r} has weights of its own", where=where,
+            why="The weights are CLIP's: give timm's name of its image tower, without a tag",
+        )  # fmt: skip
+    sources.clip_files(use.model, f"{where}.model")
+    sources.class_names(use.class_names, f"{where}.class_names")
 
 
 def _check_imported(study: Study, name: str, where: Origin) -> None:

@@ -21,7 +21,7 @@ from finecal.jobs import measured_jobs
 from finecal.paths import RunKey
 from finecal.plan import IMPORTED, Plan, own_weights
 from finecal.settings import parse_settings
-from finecal.sources import weights_files
+from finecal.sources import check_open_clip, clip_files, weights_files
 
 T = TypeVar("T")
 
@@ -165,6 +165,8 @@ class Workflow:
             return options, [PACKAGE / "official.py", *plugin_files("dataset", [source])]
         if options.get("recipe") == IMPORTED or (stage == "pretrain" and own_weights(options)):
             return options, OF_CHECKPOINTS
+        if stage == "pretrain" and "zero_shot" in options["backbone"]:
+            return options, [PACKAGE / "zero_shot.py"]
         plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
         return options, plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
 
@@ -187,6 +189,12 @@ class Workflow:
         files: dict[str, Any] = {"images": or_stop(lambda: self.plan.images_of_source(w.dataset, w.source))}
         if own := own_weights(options):
             files["weights"] = or_stop(lambda: [str(file) for file in weights_files(own, "backbones")])
+        if use := options["backbone"].get("zero_shot"):
+            where = f"backbones.{w.backbone}.zero_shot"
+            files["clip"] = or_stop(lambda: [str(file) for file in clip_files(use["model"], where)])
+            # Said before any job; who looks at results that are there needs no open_clip.
+            if not Path(paths.PRETRAINED.format(**w), paths.MODEL).exists():
+                or_stop(lambda: check_open_clip(where))
         return files
 
     def imported_weights(self, wildcards: Any) -> list[str]:

@@ -24,4 +24,9 @@ def prefetch(plan: Plan, mirror: str | None = None) -> str:
 
         build(architecture({"model": model, "options": {}, "image_size": 224}, ("a", "b"), 3), weights="hub")
         lines.append(f"{model}: the hub's weights are in the cache")
+    for backbone, use in plan.clips().items():
+        from finecal.zero_shot import load_clip
+
+        load_clip(use, f"backbones.{backbone}.zero_shot")
+        lines.append(f"{use['model']}: CLIP's weights are there")
     return "\n".join(lines or ["The selected studies need nothing from the network."])

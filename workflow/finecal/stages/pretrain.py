@@ -26,7 +26,7 @@ from finecal.pixels import ImageFile
 from finecal.plan import Plan, own_weights
 from finecal.recipes import full
 from finecal.seeds import seed_of
-from finecal.sources import HUB, weights_files
+from finecal.sources import HUB, clip_files, weights_files
 from finecal.stages import Settings
 from finecal.state import StateFile, state_of_one_process
 from finecal.training import train
@@ -48,7 +48,14 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         seed_everything(seed_of(*coordinates, "weights"))
         description = architecture(spec["backbone"], images.classes, images.shape[-1])
         checkpoint = own_weights(spec)
-        if checkpoint is not None:
+        zero_shot = spec["backbone"].get("zero_shot")
+        if zero_shot is not None:
+            from finecal.zero_shot import classifier  # for those who need it
+
+            where = f"backbones.{backbone}.zero_shot"
+            model, description = classifier(zero_shot, description, dataset, where)
+            inputs += clip_files(zero_shot["model"], where)
+        elif checkpoint is not None:
             model = take_over(checkpoint, spec["backbone"], description, keep_head=pretraining.training is None)
             inputs += weights_files(checkpoint, "backbones")
         else:
@@ -85,7 +92,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
                 precision=settings.precision,
                 compiled=settings.compile,
             )
-        elif checkpoint is None and head_classes(model) != len(images.classes):
+        elif checkpoint is None and zero_shot is None and head_classes(model) != len(images.classes):
             _take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
         record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
         table = pa.Table.from_pylist(history) if history else pa.table({"epoch": pa.array([], pa.int64())})
