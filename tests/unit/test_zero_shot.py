@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import yaml
 from tiny_clip import CONFIG, MODEL, SMALL, Clip, write_clip
 from torch import Tensor, nn
 
-from finecal import exporting, overview
+from finecal import exporting, overview, paths, sources
 from finecal.errors import UserError
 from finecal.exporting import load_exported, write_model
 from finecal.models import Architecture, architecture, head, load_model, save_model
@@ -23,9 +24,13 @@ from finecal.overview import describe_plan
 from finecal.plan import Plan
 from finecal.sources import check_open_clip
 from finecal.stages.prefetch import prefetch
+from finecal.workflow import Workflow
 from finecal.zero_shot import _check_names, classifier, prompts
 
 CLASSES = ("Alarm_Clock", "vase", "cat", "dog")
+WITHOUT = (
+    "x: a zero-shot head is made with open_clip, which is not installed. Hint: Install the extra: uv sync --extra clip."
+)
 TEMPLATES = ("a photo of a {}.", "a sketch of a {}.", "{}")
 
 
@@ -115,12 +120,8 @@ def error_of(make: Callable[[], Any]) -> str:
 
 def test_without_the_extra(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    message = (
-        "x: a zero-shot head is made with open_clip, which is not installed. "
-        "Hint: Install the extra: uv sync --extra clip."
-    )
-    assert error_of(lambda: check_open_clip("x")) == message
-    assert error_of(lambda: classifier(a_use(clip[0]), described(), "mine", "x")) == message
+    assert error_of(lambda: check_open_clip("x")) == WITHOUT
+    assert error_of(lambda: classifier(a_use(clip[0]), described(), "mine", "x")) == WITHOUT
 
 
 def test_names_that_open_clip_does_not_know() -> None:
@@ -135,6 +136,11 @@ def test_names_that_open_clip_does_not_know() -> None:
         "x.pretrained: the weights 'openai' are for a model with QuickGELU, 'ViT-B-32' is none. "
         "Hint: Take the model 'ViT-B-32-quickgelu'."
     )
+
+
+def test_names_become_words() -> None:
+    names = ["Alarm_Clock", "AnnualCrop", "cabin/outdoor", "7", "T-shirt"]
+    assert prompts(names, None, "mine", "x") == ["Alarm Clock", "Annual Crop", "cabin outdoor", "7", "T-shirt"]
 
 
 def test_classes_without_words() -> None:
@@ -226,6 +232,23 @@ def test_options_say_what_the_head_is_made_from(tmp_path: Path, clip: Clip) -> N
     assert backbone["head"] == "cosine"
     assert (plan.clips(), plan.hub_models(), plan.needs_network) == ({"clip": wanted}, [], True)
     assert not Plan([study(tmp_path, {"model": clip[0]})]).needs_network
+
+
+def test_the_workflow_stops_before_any_job_without_the_extra(
+    tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who looks at results that are there needs none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources, "has_open_clip", lambda: False)
+    workflow = Workflow({"studies": [study(tmp_path, {"model": clip[0]})]})
+    place = {"dataset": "digits", "source": "printed", "backbone": "clip"}
+    with pytest.raises(SystemExit):
+        workflow.pretrain_inputs(SimpleNamespace(**place))
+    assert capsys.readouterr().err == f"finecal: {WITHOUT.replace('x:', 'backbones.clip.zero_shot:', 1)}\n"
+    made = Path(paths.PRETRAINED.format(**place), paths.MODEL)
+    made.parent.mkdir(parents=True)
+    made.touch()
+    assert len(workflow.pretrain_inputs(SimpleNamespace(**place))["clip"]) == 2
 
 
 def test_prefetch_fetches_clip(tmp_path: Path, clip: Clip) -> None:

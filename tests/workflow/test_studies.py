@@ -9,9 +9,10 @@ import pytest
 import yaml
 from conftest import SETTINGS, Project, one_paragraph
 
-from finecal import axes, plugins
+from finecal import axes, paths, plugins
 from finecal.composition import study_names
 from finecal.plan import Plan
+from finecal.selections import PAPER
 
 SMALL = [name for name in study_names() if name.startswith("small/")]
 # Those of public data sets run in test_real_data.py, on miniatures.
@@ -50,6 +51,32 @@ def test_the_paper_whatever_is_selected(folder: Project) -> None:
     assert "resources/office_home/Art.tgz" in planned["download_file"]
     assert {"results/toy/images/source.parquet", "results/imagenet_r/images/r.parquet"} <= planned["prepare_domain"]
     assert not any("/digits/" in file for files in planned.values() for file in files)
+
+
+def test_the_paper_is_the_whole_paper() -> None:
+    """The axes of its results: T1 and F4 to A5."""
+    plan = Plan([PAPER])
+    of: dict[str, dict[str, set[str]]] = {}
+    for run in plan.trainings:
+        for coordinate, value in run.columns().items():
+            of.setdefault(run.dataset, {}).setdefault(coordinate, set()).add(str(value))
+    office_home, r, s = (of[name] for name in ("office_home", "imagenet_r", "imagenet_s"))
+    vtab = [found for name, found in of.items() if plan.options("prepare", name)["source"] == "vtab"]
+    assert len(vtab) == 9
+    for main in (office_home, r, s, *vtab):  # with the upper bound, and the earlier state of the art
+        assert {"full", "lolsgd"} <= main["recipe"]
+        assert paths.ALL_CLASSES in main["split"]
+    assert office_home["task"] == {"Ar-Cl", "Ar-Pr", "Ar-Rw", "Rw-Ar", "Rw-Cl", "Rw-Pr"}
+    assert {"random_1_seed0", "clustered_64_seed2"} <= office_home["split"]
+    for also in (office_home, r, s):
+        assert {"resnet50", "resnet50_cosine"} <= also["backbone"]
+        assert {"frozen_classifier", "linear_probe"} <= also["recipe"]
+    assert {"vit", "swin", "clip"} <= office_home["backbone"]
+    assert sum("clip" in found["backbone"] for found in vtab) == 8
+    optimisers = {name.partition("_lr")[0] for name in office_home["recipe"] if "_lr" in name}
+    assert optimisers == {"sgd", "adam", "adabelief", "adadelta", "adagrad", "rmsprop"}
+    assert {"iwildcam", "toy"} <= set(of)
+    assert plan.axes() == set(axes.MEANING)
 
 
 @pytest.mark.slow

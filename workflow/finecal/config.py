@@ -144,7 +144,7 @@ class ZeroShot(Model):
     class_names: str | Listed[str] | None = Field(
         None,
         description="What stands for `{}`: a list in the order of the data set's classes, or a text file with a name "
-        "per line; by default the classes' names, with spaces for `_`.",
+        "per line; by default the classes' names, `Alarm_Clock` and `AlarmClock` as two words.",
     )
 
     @field_validator("templates")

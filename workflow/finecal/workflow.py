@@ -193,7 +193,8 @@ class Workflow:
             where = f"backbones.{w.backbone}.zero_shot"
             files["clip"] = or_stop(lambda: [str(file) for file in clip_files(use["model"], where)])
             # Said before any job; who looks at results that are there needs no open_clip.
-            if not Path(paths.PRETRAINED.format(**w), paths.MODEL).exists():
+            folder = paths.PRETRAINED.format(dataset=w.dataset, source=w.source, backbone=w.backbone)
+            if not Path(folder, paths.MODEL).exists():
                 or_stop(lambda: check_open_clip(where))
         return files
 

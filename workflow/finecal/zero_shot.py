@@ -10,6 +10,7 @@ making only.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pickle import UnpicklingError
@@ -97,8 +98,8 @@ def _check_names(name: str, tag: str | None, where: str) -> None:
 def prompts(classes: Sequence[str], names: Sequence[str] | None, dataset: str, where: str) -> list[str]:
     """What stands in the templates for each class: the names that the study gives, or the data set's in plain words.
 
-    >>> prompts(["Alarm_Clock", "vase"], None, "mine", "")
-    ['Alarm Clock', 'vase']
+    >>> prompts(["Alarm_Clock", "AnnualCrop", "cabin/outdoor"], None, "mine", "")
+    ['Alarm Clock', 'Annual Crop', 'cabin outdoor']
 
     Raises
     ------
@@ -112,7 +113,7 @@ def prompts(classes: Sequence[str], names: Sequence[str] | None, dataset: str, w
                 why="Every class needs one, in the order of the data set",
             )  # fmt: skip
         return list(names)
-    words = [name.replace("_", " ").strip() for name in classes]
+    words = [re.sub(r"[_/ ]+|(?<=[a-z])(?=[A-Z])", " ", name).strip() for name in classes]
     if all(not word or word.isdecimal() for word in words):
         raise UserError(
             f"the classes of {dataset!r} have numbers for names, CLIP reads words", where=where,
