@@ -1,4 +1,6 @@
-"""Make docs/reference.md and docs/study.schema.json from the code; `--check` fails if they have drifted.
+"""Make docs/reference.md, docs/study.schema.json and the table of docs/datasets.md that says what studies take.
+
+`--check` fails if they have drifted from the code.
 
 uv run python docs/generate.py
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,16 @@ from pydantic import BaseModel
 
 from finecal import columns, config, plugins
 from finecal.calibration import READABLE
+from finecal.estimate import IMAGES_PER_SECOND, estimated
+from finecal.overview import job_counts
+from finecal.plan import Plan
+from finecal.selections import PAPER
 from finecal.settings import GlobalSettings
 
 DOCS = Path(__file__).parent
+# What `finecal check` says is shown for these; the last is all that the paper measures.
+ESTIMATED = ("office_home", "imagenet_r", "imagenet_s", "vtab", "iwildcam", PAPER)
+BEGIN, END = "<!-- begin: made by docs/generate.py -->\n", "<!-- end -->\n"
 MODELS = (
     ("A study", config.Study),
     ("datasets.NAME", config.Dataset),
@@ -38,7 +48,7 @@ MODELS = (
 
 def main() -> None:
     """Write the files, or compare them."""
-    pages = {"reference.md": reference(), "study.schema.json": schema()}
+    pages = {"reference.md": reference(), "study.schema.json": schema(), "datasets.md": datasets()}
     drifted = False
     for name, text in pages.items():
         path = DOCS / name
@@ -54,6 +64,28 @@ def main() -> None:
 def schema() -> str:
     """The JSON schema of a study file, for editors."""
     return json.dumps(config.Study.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def datasets() -> str:
+    """The page on data sets as it is, with the table of what studies take as the code says."""
+    rows = []
+    for name in ESTIMATED:
+        plan = Plan([name])
+        work = estimated(plan)
+        downloads = f"{work.downloads / 1e9:,.1f} GB" if work.downloads >= 5e7 else ""
+        unknown = f"{work.unknown} file{'s' * (work.unknown > 1)} of unknown size" if work.unknown else ""
+        rows.append(
+            (
+                f"`uv run finecal check {name}`", f"{sum(job_counts(plan).values()):,}",
+                f"{work.gpu_hours(IMAGES_PER_SECOND):,.0f}",
+                f"{(work.images + work.models + work.logits) / 1e9:,.0f} GB",
+                " and ".join(filter(None, (downloads, unknown))),
+            )
+        )  # fmt: skip
+    hours = f"GPU-hours at {IMAGES_PER_SECOND:,.0f} images/s"
+    table = _table(("study, and the command that says so", "jobs", hours, "disk", "downloads"), rows)
+    page = (DOCS / "datasets.md").read_text("utf-8")
+    return re.sub(f"(?<={BEGIN}).*?(?={END})", lambda _: f"\n{table}\n\n", page, count=1, flags=re.DOTALL)
 
 
 def reference() -> str:

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from finecal import plugins
+from finecal.overview import describe_plan
+from finecal.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "envs").glob("*.md")])
@@ -33,6 +35,19 @@ def test_the_reference_is_made_from_the_code(generate: ModuleType) -> None:
 
 def test_the_schema_is_made_from_the_code(generate: ModuleType) -> None:
     assert (ROOT / "docs" / "study.schema.json").read_text("utf-8") == generate.schema()
+
+
+def test_what_studies_take_is_what_check_says(generate: ModuleType) -> None:
+    page = (ROOT / "docs" / "datasets.md").read_text("utf-8")
+    assert page == generate.datasets()
+    (row,) = re.findall(r"^\| `uv run finecal check iwildcam` \| (.*) \|$", page, re.MULTILINE)
+    number, hours, disk, downloads = row.split(" | ")
+    said = describe_plan(Plan(["iwildcam"]))
+    assert re.search(rf"total +{number}\n", said)
+    assert f"About {hours} GPU-hours at 500 images per second (assumed" in said
+    assert f"downloads of {downloads}." in said
+    (exactly,) = re.findall(r"About ([\d.]+) GB of disk", said)
+    assert disk == f"{float(exactly):.0f} GB"
 
 
 def test_every_key_of_the_built_in_study_is_in_the_reference(generate: ModuleType) -> None:

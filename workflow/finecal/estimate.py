@@ -17,7 +17,8 @@ from finecal.paths import ALL_CLASSES, RunKey
 from finecal.plan import Plan
 
 # Images per second that a GPU trains on: a ResNet-50 at 224 × 224 with mixed precision. An assumption, not a
-# measurement of finecal; users give their own. Other sizes of image are scaled by area, other models are not.
+# measurement of finecal; benchmarks/training.py measures what users then give. Other sizes of image are scaled by
+# area, other models are not.
 IMAGES_PER_SECOND = 500.0
 SIDE = 224
 # A forward pass takes about a third of a training step: the backward pass takes twice as long.
