@@ -139,6 +139,28 @@ def test_a_parquet_list_with_numbers_as_labels() -> None:
     assert np.bincount(listing.labels[listing.test]).tolist() == [1, 1]
 
 
+@pytest.mark.usefixtures("both")
+@pytest.mark.parametrize("kind", ["csv", "CSV", "parquet", "PARQUET"])
+def test_a_list_of_absolute_paths(here: Path, kind: str) -> None:
+    """In the study, too: it asks what decides the domain."""
+    files = [str(here / f"target/{c}/{i}.png") for c in ("cat", "dog") for i in range(4)]
+    table = {"file": files, "label": ["cat"] * 4 + ["dog"] * 4}
+    place = Path("lists") / f"a.{kind}"
+    place.parent.mkdir()
+    if kind.lower() == "csv":
+        place.write_text("\n".join(["file,label", *(",".join(row) for row in zip(*table.values(), strict=True))]))
+    else:
+        pq.write_table(pa.table(table), place)
+    listing = image_folder.prepare("target", own(target=str(place)))
+    assert [str(file) for file in listing.files] == list(listing.names) == files
+    before = image_folder.decides("target", own(target=str(place)))
+    os.utime(files[0], ns=(1, 1))
+    assert image_folder.decides("target", own(target=str(place))) != before
+    plan = study(**with_options(target=str(place), size=8))
+    prepare(plan, "mine", "target")
+    assert len(read_images(paths.IMAGES.format(dataset="mine", domain="target")).labels) == 8
+
+
 # ------------------------------------------------------------------ mistakes
 
 

@@ -25,7 +25,7 @@ class Row:
 
 
 def read_list(path: Path, domain: str, domains: tuple[str, ...]) -> list[Row]:
-    """The rows of a domain; names of files are relative to the list's folder.
+    """The rows of a domain; names of files are absolute, or relative to the list's folder.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def _value(row: dict[str, Any], column: str, where: str, allowed: tuple[str, ...
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    names, records = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    names, records = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
     for column in ("file", "label"):
         if column not in names:
             raise UserError(f"the column {column!r} is missing", where=str(path), why=f"It has {', '.join(names)}")
