@@ -18,7 +18,7 @@ from finecal.datasets._imagenet import listed_images
 from finecal.datasets._lists import named_by_folder, read_list
 from finecal.datasets._official import FILES, class_order, official_file
 from finecal.errors import UserError
-from finecal.imagenet import class_names, numbers_by_folder, rows_of
+from finecal.imagenet import class_names, numbers_by_folder, numbers_of
 from finecal.official import official_classes
 from finecal.plan import Plan
 from finecal.selections import PAPER, SELECTIONS
@@ -268,8 +268,8 @@ def test_the_published_order_of_the_present_classes(tmp_path: Path) -> None:
 
 
 def test_rows_of_a_head_are_found_by_name() -> None:
-    assert rows_of(["vase", "ostrich"]) == [883, 9]
-    assert rows_of(["vase", "Drill"]) is None
+    assert numbers_of(["vase", "ostrich", "n01443537"]) == {"vase": 883, "ostrich": 9, "n01443537": 1}
+    assert numbers_of(["vase", "Drill"]) == {"vase": 883}
 
 
 def test_imagenets_classes_have_different_names() -> None:

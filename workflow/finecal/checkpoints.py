@@ -177,11 +177,17 @@ def _head_problem(weight: Tensor | None, names: tuple[str, ...] | None, classes:
     if names is None:
         differ = len(weight) != len(classes)
         return f"its head has {len(weight)} classes, the data set has {len(classes)}" if differ else ""
+    problem = lacks(names, classes)
+    return f"its head {problem}" if problem else ""
+
+
+def lacks(names: Sequence[str], classes: Sequence[str]) -> str:
+    """What to say of a head whose rows have these names if it lacks a class; empty if it has all."""
     missing = [name for name in classes if name not in names]
     if not missing:
         return ""
     shown = ", ".join(map(repr, missing[:SHOWN])) + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
-    return f"its head has no class {shown}; it has {', '.join(map(repr, names[:SHOWN]))}{', …' * bool(names[SHOWN:])}"
+    return f"has no class {shown}; it has {', '.join(map(repr, names[:SHOWN]))}{', …' * bool(names[SHOWN:])}"
 
 
 def _same_form(state: State, wanted: State) -> bool:

@@ -26,7 +26,19 @@ def numbers_by_folder() -> dict[str, int]:
     return {name: number for number, name in enumerate(ImageNetInfo().label_names())}
 
 
-def rows_of(classes: Sequence[str]) -> list[int] | None:
-    """The rows of a head of ImageNet's classes that stand for some of them, by their names; None if one is none."""
-    numbers = {name: number for number, name in enumerate(class_names())}
-    return [numbers[name] for name in classes] if numbers.keys() >= set(classes) else None
+def are_imagenet(labels: Sequence[str]) -> bool:
+    """Whether the labels of a head are ImageNet's in its order: WordNet numbers, names or descriptions."""
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo()
+    if len(labels) != CLASSES:
+        return False
+    first = [label.partition(",")[0].partition(" (n")[0].casefold() for label in labels]
+    names = [name.partition(",")[0].casefold() for name in info.label_descriptions()]
+    return list(labels) == info.label_names() or first == names
+
+
+def numbers_of(classes: Sequence[str]) -> dict[str, int]:
+    """Class → its row in a head of ImageNet's classes, for those that are called as there or by WordNet's number."""
+    numbers = {name: number for number, name in enumerate(class_names())} | numbers_by_folder()
+    return {name: numbers[name] for name in classes if name in numbers}

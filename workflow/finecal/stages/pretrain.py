@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,20 +14,20 @@ from torch import nn
 from finecal import paths
 from finecal.artifacts import provenance, sha256, with_columns, write_table
 from finecal.batches import TrainingData
-from finecal.checkpoints import take_over
+from finecal.checkpoints import lacks, take_over
 from finecal.code import digests
 from finecal.config import Pretraining
 from finecal.device import choose_device, numerics, placed, seed_everything, used
 from finecal.errors import UserError
 from finecal.extraction import extract
-from finecal.imagenet import CLASSES, class_names, rows_of
+from finecal.imagenet import CLASSES, are_imagenet, numbers_of
 from finecal.memory import Room
 from finecal.models import Architecture, architecture, build, head, head_classes, save_model, write_head
 from finecal.pixels import ImageFile
 from finecal.plan import Plan, own_weights
 from finecal.recipes import full
 from finecal.seeds import seed_of
-from finecal.sources import HUB, clip_files, weights_files
+from finecal.sources import HUB, clip_files, label_names, weights_files
 from finecal.stages import Settings
 from finecal.state import StateFile, state_of_one_process
 from finecal.training import train
@@ -92,8 +93,8 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
                 precision=settings.precision,
                 compiled=settings.compile,
             )
-        elif checkpoint is None and zero_shot is None and head_classes(model) != len(images.classes):
-            _take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
+        elif checkpoint is None and zero_shot is None:
+            take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
         record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
         table = pa.Table.from_pylist(history) if history else pa.table({"epoch": pa.array([], pa.int64())})
         write_table(folder / paths.HISTORY, with_columns(table, columns), provenance=record)
@@ -101,26 +102,64 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         save_model(folder / paths.MODEL, model, description, provenance=record)
 
 
-def _take_rows(model: nn.Module, description: Architecture, dataset: str, weights: str) -> None:
-    """Give a model, in place, the rows of the hub's head that are its classes, if it is a head of ImageNet's classes.
+def take_rows(model: nn.Module, description: Architecture, dataset: str, weights: str) -> None:
+    """Bring the rows of the hub's head, in place, into the order of the data set's classes; further rows are left out.
+
+    They are found by the names in the hub's configuration, else by ImageNet's. If neither names all classes, the head
+    is left as it is if it has as many rows as there are classes.
 
     Raises
     ------
     UserError
-        If it is not, or the data set has another class.
+        If the head's names lack a class; if it has no names and another number of rows, or some of ImageNet's classes
+        in other places.
     """
-    there, rows = head_classes(model), rows_of(description.classes)
-    if there != CLASSES or rows is None or description.head != "linear":
-        raise UserError(
-            f"the hub's head has {there} classes, the data set {dataset!r} has {len(description.classes)}",
-            where="pretraining.training", why="`null` takes the hub's head as it is, or the rows of ImageNet's classes",
-            hint="Give `training`, so that the head is trained on the source domain",
-        )  # fmt: skip
-    whole = head(build(replace(description, classes=class_names()), weights=weights))
+    there, rows = head_classes(model), _rows(model, description, dataset)
+    if rows is None or rows == list(range(there)):
+        return
+    whole = head(model)
+    if there != len(description.classes):
+        names = tuple(map(str, range(there)))
+        whole = head(build(replace(description, classes=names), weights=weights))
     with torch.no_grad():
+        # Indexing copies, so a head can be brought into another order within itself.
         head(model).weight.copy_(whole.weight[rows])
-        if whole.bias is not None:
+        if head(model).bias is not None:
             head(model).bias.copy_(whole.bias[rows])
+
+
+def _rows(model: nn.Module, description: Architecture, dataset: str) -> list[int] | None:
+    """For each of the data set's classes its row of the hub's head; None if nothing says what the rows stand for."""
+    config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
+    there, classes, names = head_classes(model), description.classes, label_names(config)
+    where = "pretraining.training"
+    hint = "Give `training`, so that the head is trained on the source domain"
+    if names is not None and not are_imagenet(names):
+        if len(names) != there:
+            raise UserError(f"{len(names)} class names on the hub for a head with {there} rows", where=where, hint=hint)
+        if problem := lacks(names, classes):
+            raise UserError(
+                f"the hub's head {problem}", where=where,
+                why=f"`null` takes the rows that are called as the classes of {dataset!r}", hint=hint,
+            )  # fmt: skip
+        return [names.index(name) for name in classes]
+    numbers = numbers_of(classes) if there == CLASSES else {}
+    if len(numbers) == len(classes):
+        return [numbers[name] for name in classes]
+    if there != len(classes):
+        raise UserError(
+            f"the hub's head has {there} classes, the data set {dataset!r} has {len(classes)}", where=where,
+            why="`null` takes the hub's head as it is, or the rows of ImageNet's classes", hint=hint,
+        )  # fmt: skip
+    moved = [name for place, name in enumerate(classes) if numbers.get(name, place) != place]
+    if moved:
+        unknown = next(name for name in classes if name not in numbers)
+        raise UserError(
+            f"the class {moved[0]!r} is row {numbers[moved[0]]} of ImageNet's head, but class "
+            f"{classes.index(moved[0])} of {dataset!r}", where=where,
+            why=f"Its rows cannot be found by name, since {unknown!r} is none of ImageNet's classes", hint=hint,
+        )  # fmt: skip
+    return None
 
 
 def _on_hub(model: str, weights: str) -> str:
