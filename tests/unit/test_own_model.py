@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import re
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -68,6 +74,8 @@ FORMS = {
         "state_dict": {key: torch.zeros_like(value) for key, value in state.items()},
         "state_dict_ema": state,
     },
+    "beside numbers": lambda state: {"epoch": 3, "lr": 0.1, "name": "mine", "best": None, **state},
+    "model_state": lambda state: {"model_state": state, "scheduler": {"step": 3}},
     "nested twice": lambda state: {"model": {"state_dict": state}},
 }
 
@@ -92,6 +100,33 @@ def test_torchvision_s_resnet_is_timm_s(tmp_path: Path) -> None:
     torch.save(model.state_dict(), tmp_path / "resnet18.pth")
     loaded = load_as(read_checkpoint(tmp_path / "resnet18.pth"), described(model="resnet18"), keep_head=True)
     torch.testing.assert_close(logits(loaded), logits(model))
+
+
+def facebook_s(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """ConvNeXt's tensors as its authors call them; timm's names differ, also those of the head."""
+    named = {}
+    for key, tensor in state.items():
+        name = re.sub(r"^stem\.", "downsample_layers.0.", key)
+        name = re.sub(r"^stages\.(\d+)\.downsample\.", r"downsample_layers.\1.", name)
+        name = name.replace(".blocks.", ".").replace("conv_dw", "dwconv").replace("mlp.fc", "pwconv")
+        named[name.replace("head.fc.", "head.").replace("head.norm.", "norm.")] = tensor
+    return named
+
+
+def test_names_that_timm_knows_are_its_own_before_the_head_is_looked_for(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = timm.create_model("test_convnext", num_classes=5)
+    path = tmp_path / "convnext.pth"
+    torch.save({"model": facebook_s(model.state_dict())}, path)
+    assert "head.fc.weight" not in torch.load(path)["model"]
+    description = described(model="test_convnext")
+    loaded = load_as(read_checkpoint(path, OTHER_ORDER), description, keep_head=True)
+    rows = [OTHER_ORDER.index(name) for name in CLASSES]
+    torch.testing.assert_close(logits(loaded), logits(model)[:, rows])
+    trained = load_as(read_checkpoint(path), description, keep_head=False)
+    assert head(trained).out_features == 4
+    assert torch.equal(trained.state_dict()["stem.0.weight"], model.state_dict()["stem.0.weight"])
+    assert "its head has 5 classes, the data set has 4" in error_of(path, description)
 
 
 def test_half_precision_is_widened(tmp_path: Path) -> None:
@@ -142,6 +177,23 @@ def test_a_file_of_finecal_says_its_classes(tmp_path: Path) -> None:
     save_model(tmp_path / "model.safetensors", model, description, provenance={})
     loaded = load_as(read_checkpoint(tmp_path / "model.safetensors"), described(), keep_head=True)
     assert torch.equal(logits(loaded), logits(model).flip(1))
+
+
+def test_a_config_that_has_nothing_to_do_with_the_file(tmp_path: Path) -> None:
+    model = model_of()
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    safetensors.torch.save_file(model.state_dict(), tmp_path / "model.safetensors")
+    folder = write_folder(tmp_path / "folder", model, ("dab", "cod", "bee", "ant"))
+    for content in ("{", "[]", '{"lr": 0.1}', (Path(folder) / "config.json").read_text()):
+        (tmp_path / "config.json").write_text(content)
+        loaded = load_as(read_checkpoint(tmp_path / "weights.pth"), described(), keep_head=True)
+        assert torch.equal(logits(loaded), logits(model))
+    # Under timm's own name it belongs to the weights, if timm has written it.
+    of_folder = load_as(read_checkpoint(tmp_path / "model.safetensors"), described(), keep_head=True)
+    assert torch.equal(logits(of_folder), logits(model).flip(1))
+    (tmp_path / "config.json").write_text('{"lr": 0.1}')
+    alone = load_as(read_checkpoint(tmp_path / "model.safetensors"), described(), keep_head=True)
+    assert torch.equal(logits(alone), logits(model))
 
 
 def test_a_cosine_head(tmp_path: Path) -> None:
@@ -196,6 +248,61 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             "weights.pth: it holds more than tensors, or is damaged. Only tensors are read (weights_only)"
         )
     assert not Path("was-run").exists()
+
+
+def written(**options: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(model_of().state_dict(), file, **options)
+    return file.getvalue()
+
+
+DAMAGED: dict[str, Callable[[], bytes]] = {
+    "nothing": lambda: b"",
+    "a word": lambda: b"hello",
+    "a page": lambda: b"<html>404 not found</html>",
+    "zeros": lambda: bytes(100),
+    "an empty stack": lambda: b"\x80\x02.",
+    "half": lambda: written()[: len(written()) // 2],
+    "half of the old format": lambda: written(_use_new_zipfile_serialization=False)[:3000],
+    "bytes changed": lambda: written().replace(b"_rebuild_tensor_v2", b"_rebuild_parameter"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_checkpoint(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(DAMAGED[damage]())
+    assert error_of(path).startswith((f"{path}: not readable as a checkpoint (", f"{path}: it holds more than tensors"))
+
+
+def test_bytes_drawn_at_random_in_a_checkpoint(tmp_path: Path) -> None:
+    """Some changes leave a checkpoint that can be read; none leads to another error than the one for users."""
+    path, random = tmp_path / "weights.pth", Random(0)
+    for whole in (written(), written(_use_new_zipfile_serialization=False)):
+        for _ in range(60):
+            content = bytearray(whole)
+            for _ in range(4):
+                content[random.randrange(2000)] = random.randrange(256)
+            path.write_bytes(content)
+            with suppress(UserError), warnings.catch_warnings(action="ignore"):
+                read_checkpoint(path)
+
+
+@pytest.mark.parametrize("metadata", ["{", "[]", "{}", '{"architecture": {"classes": null}}'])
+def test_metadata_that_make_no_sense(metadata: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(model_of().state_dict(), path, metadata={"finecal": metadata})
+    assert error_of(path) == (
+        f"{path}: its metadata 'finecal' do not name the classes. finecal writes them as JSON with "
+        "`architecture.classes`."
+    )
+
+
+def test_a_dict_that_holds_itself(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"epoch": 3}
+    content["model"] = content
+    torch.save(content, tmp_path / "weights.pth")
+    assert "no state dict in it, but 'epoch', 'model'" in error_of(tmp_path / "weights.pth")
 
 
 def test_files_that_are_no_checkpoint(tmp_path: Path) -> None:

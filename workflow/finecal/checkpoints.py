@@ -1,32 +1,21 @@
-"""Weights that finecal has not trained: state dicts of any origin into timm models, heads by the names of classes.
-
-Files are read without running anything in them: safetensors, or torch's own format with `weights_only`.
-"""
+"""Weights that finecal has not trained: state dicts of any origin into timm models, heads by the names of classes."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import pickle
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import safetensors
-import safetensors.torch
-import torch
 from torch import Tensor, nn
 
 from finecal.errors import UserError
 from finecal.models import METADATA, Architecture, build, head
-from finecal.sources import CONFIG, label_names, read_config, weights_files
-
-State = dict[str, Tensor]
-# Under which keys trainers put the state dict; averaged weights first, as timm does.
-NESTED = ("state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model", "module", "net", "weights")
-# What wrappers put before every name: DistributedDataParallel, torch.compile, Lightning.
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-SHOWN = 6  # names in an error
+from finecal.sources import WRITTEN, label_names, read_config, weights_files
+from finecal.state_dicts import SHOWN, State, read_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,60 +41,39 @@ def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Che
     UserError
         If it is missing, damaged, holds more than tensors, or a weight is not finite.
     """
-    file = weights_files(str(path), str(path))[0]
-    state = _read(file)
+    file, *config = weights_files(str(path), str(path))
+    state = read_state(file)
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise UserError(f"the tensor {name!r} has values that are NaN or infinite", where=str(file))
-    known = tuple(names) if names else _names_beside(file)
+    known = tuple(names) if names else _names_with(file, whole_folder=bool(config))
     return Checkpoint(state, file, known)
 
 
-def _read(file: Path) -> State:
-    try:
-        if file.suffix == ".safetensors":
-            return _plain(safetensors.torch.load_file(file), file)
-        return _plain(torch.load(file, map_location="cpu", weights_only=True), file)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            "it holds more than tensors, or is damaged", where=str(file),
-            why="Only tensors are read (weights_only), since anything else could run code",
-            hint="Save it again with torch.save(model.state_dict(), PATH), or as safetensors",
-        ) from error  # fmt: skip
-    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"not readable as a checkpoint ({reason})", where=str(file)) from error
-
-
-def _plain(content: Any, file: Path) -> State:
-    """The innermost dict of tensors, without the prefixes of wrappers."""
-    while isinstance(content, Mapping) and not _is_state(content):
-        inner = next((content[key] for key in NESTED if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
-            keys = ", ".join(map(repr, list(content)[:SHOWN])) or "nothing"
-            raise UserError(f"no state dict in it, but {keys}", where=str(file), why=f"Looked for {', '.join(NESTED)}")
-        content = inner
-    if not isinstance(content, Mapping) or not content:
-        raise UserError(f"it holds {type(content).__name__}, a state dict is needed", where=str(file))
-    state: State = dict(content)
-    while prefix := next((p for p in PREFIXES if all(key.startswith(p) for key in state)), None):
-        state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
-    return state
-
-
-def _is_state(content: Mapping[Any, Any]) -> bool:
-    return bool(content) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
-
-
-def _names_beside(file: Path) -> tuple[str, ...] | None:
-    """From the config.json beside the weights, or the metadata of a file that finecal has written."""
-    if (file.parent / CONFIG).is_file():
+def _names_with(file: Path, *, whole_folder: bool) -> tuple[str, ...] | None:
+    """From the config.json that belongs to the weights, or the metadata of a file that finecal has written."""
+    if whole_folder or (file.name in WRITTEN and _is_timm_s(file.parent)):
         return label_names(read_config(file.parent))
-    if file.suffix == ".safetensors":
-        with safetensors.safe_open(file, framework="pt") as opened:
-            described = (opened.metadata() or {}).get(METADATA)
-        return tuple(json.loads(described)["architecture"]["classes"]) if described else None
-    return None
+    if file.suffix != ".safetensors":
+        return None
+    with safetensors.safe_open(file, framework="pt") as opened:
+        described = (opened.metadata() or {}).get(METADATA)
+    try:
+        return tuple(map(str, json.loads(described)["architecture"]["classes"])) if described else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"its metadata {METADATA!r} do not name the classes", where=str(file),
+            why="finecal writes them as JSON with `architecture.classes`",
+        ) from error  # fmt: skip
+
+
+def _is_timm_s(folder: Path) -> bool:
+    """Whether timm has written the folder; anything may be called config.json."""
+    try:
+        read_config(folder)
+    except UserError:
+        return False
+    return True
 
 
 def take_over(path: str, use: Mapping[str, Any], description: Architecture, *, keep_head: bool) -> nn.Module:
@@ -134,6 +102,8 @@ def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: boo
     model = build(description, weights="random")
     last = head(model)
     place = next(name for name, module in model.named_modules() if module is last)
+    if f"{place}.weight" not in checkpoint.state and (renamed := _renamed(checkpoint.state, description, model)):
+        checkpoint = dataclasses.replace(checkpoint, state=renamed)
     state = _with_head(checkpoint, description, model.state_dict(), f"{place}.", keep=keep_head)
     if _same_form(state, model.state_dict()):
         model.load_state_dict(state)
@@ -194,6 +164,22 @@ def _same_form(state: State, wanted: State) -> bool:
     return state.keys() == wanted.keys() and all(state[key].shape == wanted[key].shape for key in wanted)
 
 
+def _renamed(state: State, description: Architecture, model: nn.Module) -> State | None:
+    """The state in timm's names with its own head, which is called otherwise so far; None if timm knows no such names.
+
+    Whose rows are how many classes is not known yet: the head is a matrix over the features, and the only one of its
+    shape, since layers within a model repeat.
+    """
+    shapes = Counter(tuple(tensor.shape) for tensor in state.values() if tensor.ndim == 2)
+    width = head(model).in_features
+    for (rows, columns), count in shapes.items():
+        if count == 1 and columns == width and description.head == "linear":
+            whole = dataclasses.replace(description, classes=tuple(map(str, range(rows))))
+            if (found := _by_timm(state, whole, model)) is not None:
+                return found.state_dict()
+    return None
+
+
 def _by_timm(state: State, description: Architecture, model: nn.Module) -> nn.Module | None:
     """Let timm rename and reshape what it knows; None if the result is not the whole model."""
     config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
@@ -202,7 +188,7 @@ def _by_timm(state: State, description: Architecture, model: nn.Module) -> nn.Mo
     channels = int(first_weight.shape[1]) if first_weight is not None and first_weight.ndim == 4 else 3
     size = (channels, description.image_size, description.image_size)
     overlay = {
-        "state_dict": state, "num_classes": len(description.classes), "label_offset": 0, "custom_load": False,
+        "state_dict": dict(state), "num_classes": len(description.classes), "label_offset": 0, "custom_load": False,
         "input_size": size,
     }  # fmt: skip
     try:
