@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import safetensors.torch
 import timm
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from finecal import plugins
+from finecal.artifacts import provenance, write_table
 from finecal.calibration import AddGamma, Data, Head, Labelled, Unlabelled
 from finecal.card import wilson
 from finecal.config import plugin_options
@@ -21,8 +23,9 @@ from finecal.deployment import affine, deployed
 from finecal.errors import UserError
 from finecal.exporting import fold, load_exported, run_onnx, write_model, write_onnx
 from finecal.extraction import extract
+from finecal.fitted import CALIBRATION_SCHEMA, state_rows
 from finecal.models import Architecture, architecture, build, head
-from finecal.stages.export import compare
+from finecal.stages.export import TOLERANCE, compare, fitted_state
 
 CLASSES = ("ant", "bee", "cod", "dab", "eel")
 FINE_TUNING = np.array([True, False, True, True, False])
@@ -163,6 +166,7 @@ def test_a_folder_that_gives_other_logits_is_refused(tmp_path: Path) -> None:
     _, wanted = exported("alg", description(), tmp_path)
     weights = safetensors.torch.load_file(tmp_path / "model.safetensors")
     weights["fc.bias"][0] += 1
+    assert TOLERANCE * np.abs(wanted).max() < 0.05  # far smaller errors would be found, too
     safetensors.torch.save_file(weights, tmp_path / "model.safetensors")
     with pytest.raises(UserError) as caught:
         compare(tmp_path, description(), PIXELS, np.asarray(wanted, np.float64), onnx=False)
@@ -177,6 +181,26 @@ def test_a_model_of_finecal_alone_is_refused(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "'finecal_mlp' is finecal's own model, timm alone cannot load it. So it is not exported."
     )
+
+
+def test_a_calibrator_that_is_not_fitted_yet(tmp_path: Path) -> None:
+    """It came into the study after the calibration, or its options have changed."""
+    path = tmp_path / "calibration.parquet"
+    use = {name: {"calibrator": name, "options": {}} for name in ("none", "alg", "pcv")}
+    rows = state_rows("alg", ["train_fine_tuning"], {"gamma": 2.5})
+    options = {name: use[name] for name in ("none", "alg")}
+    write_table(path, pa.Table.from_pylist(rows, schema=CALIBRATION_SCHEMA), provenance=provenance(options=options))
+    assert fitted_state(path, "alg", use["alg"]) == {"gamma": 2.5}
+    assert fitted_state(path, "none", use["none"]) == {}
+    for name, told, one in (
+        ("pcv", "'pcv' is not fitted yet", use["pcv"]),
+        ("alg", "'alg' is not fitted with these options yet", {**use["alg"], "options": {"more": 1}}),
+    ):
+        with pytest.raises(UserError) as caught:
+            fitted_state(path, name, one)
+        assert str(caught.value) == (
+            f"{path}: {told}. It has alg, none. Hint: snakemake {path} fits what the study has now."
+        )
 
 
 # ------------------------------------------------------------------ which methods fold

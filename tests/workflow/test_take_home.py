@@ -60,3 +60,13 @@ def test_what_can_be_asked_for(project: Project) -> None:
     planned = project.planned("exported")
     assert f"{RUN}/export/alg/README.md" in planned["export_model"]
     one_paragraph(project.dry_run(f"{RUN}/export/algg/README.md", status=None), "unknown calibrator 'algg'")
+
+
+def test_a_calibrator_that_came_into_the_study_later(project: Project) -> None:
+    with project.study() as study:
+        study["calibrators"].append("bic")
+    wrong = project.finecal("export", RUN, "--calibrator", "bic", "--no-onnx", status=2)
+    one_paragraph(
+        wrong, f"{RUN}/calibration.parquet: 'bic' is not fitted yet", f"Hint: snakemake {RUN}/calibration.parquet fits"
+    )
+    assert not project.path(RUN, "export/bic").exists()
