@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import random
 import shutil
 import tarfile
@@ -140,6 +143,66 @@ def test_a_truncated_archive_is_named(mode: str, tmp_path: Path) -> None:
     archive = a_tar(tmp_path / "x", {"a": random.Random(0).randbytes(3_000_000)}, mode=mode)
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
     assert "truncated or corrupt" in refusal(archive, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_an_archive_that_ends_before_a_member_is_truncated(mode: str, tmp_path: Path) -> None:
+    """At the header, within it, within the content, and behind the last member; also if compression itself is whole."""
+    files = {name: random.Random(0).randbytes(1000) for name in "abc"}
+    whole = a_tar(tmp_path / "whole", files).read_bytes()
+    for length in (1536, 1536 + 100, 1536 + 512 + 100, 3 * 1536):
+        place = tmp_path / f"{length}"
+        place.mkdir()
+        (place / "x").write_bytes(packed(whole[:length], mode))
+        assert "truncated or corrupt" in refusal(place / "x", place)
+
+
+def packed(content: bytes, mode: str) -> bytes:
+    return {"w": bytes, "w:gz": gzip.compress, "w:bz2": bz2.compress, "w:xz": lzma.compress}[mode](content)
+
+
+def test_a_damaged_header_is_not_the_end(tmp_path: Path) -> None:
+    archive = a_tar(tmp_path / "x.tar", FILES)
+    content = bytearray(archive.read_bytes())
+    content[1024 + 5] ^= 255  # in the second member's name: its checksum is wrong
+    archive.write_bytes(content)
+    assert "truncated or corrupt (it ends without the mark of its end)" in refusal(archive, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("place", [-6, -12])
+def test_the_checksums_behind_the_last_member_are_compared(mode: str, place: int, tmp_path: Path) -> None:
+    archive = a_tar(tmp_path / "x", {"a": random.Random(0).randbytes(2_000_000)}, mode=mode)  # more than one block
+    content = bytearray(archive.read_bytes())
+    content[place] ^= 255
+    archive.write_bytes(content)
+    assert "truncated or corrupt" in refusal(archive, tmp_path)
+
+
+def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path: Path) -> None:
+    inner = a_zip(tmp_path / "inner.zip", {"evil": b"x"}).read_bytes()
+    archive = a_tar(tmp_path / "x.tar", {"inner.zip": inner})
+    archive.write_bytes(archive.read_bytes() + inner)
+    extract(archive, tmp_path / "out")
+    assert found(tmp_path / "out") == {"inner.zip": inner}
+
+
+@pytest.mark.parametrize("make", [a_zip, lambda p, f: a_tar(p, f, mode="w:gz")])
+def test_more_files_than_any_data_set_has_are_refused(
+    make: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finecal.archives, "MOST_MEMBERS", 100)
+    archive = make(tmp_path / "x", {str(k): b"" for k in range(101)})
+    assert "it has more than 100 files and folders. Nothing was unpacked." in refusal(archive, tmp_path)
+    monkeypatch.setattr(finecal.archives, "MOST_MEMBERS", 101)
+    extract(archive, tmp_path / "out")
+
+
+def test_a_bomb_behind_the_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finecal.archives, "HARMLESS", 1 << 20)
+    archive = tmp_path / "x.tar.gz"
+    archive.write_bytes(gzip.compress(a_tar(tmp_path / "x.tar", FILES).read_bytes() + bytes(3 << 20)))
+    assert "behind its end there are more than 1,048,576 bytes" in refusal(archive, tmp_path)
 
 
 def test_a_flipped_byte_in_a_zip_is_found(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from gzip import BadGzipFile
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -22,7 +23,11 @@ MOST_RATIO = 200
 HARMLESS = 64 << 20  # bytes unpacked up to which the ratio does not matter
 KEPT_FREE = 256 << 20  # bytes left on the disk
 
-CORRUPT = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError)
+MOST_MEMBERS = 2_000_000  # files and folders; ImageNet has 1.3 million
+# A zip begins with its first member, or with the end of its list if it is empty.
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+
+CORRUPT = (tarfile.TarError, zipfile.BadZipFile, BadGzipFile, zlib.error, LZMAError, EOFError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ def extract(archive: Path, folder: Path, *, only: Callable[[str], bool] = lambda
     ------
     UserError
         If the archive is of no known kind, truncated or corrupt. If a wanted member lies outside of the folder, is a
-        link or a device, is encrypted, or comes twice. If it unpacks to more than 200 times its size, or to more than
-        the disk has.
+        link or a device, is encrypted, or comes twice. If it unpacks to more than 200 times its size, to more than the
+        disk has, or to more than two million files.
     """
     if folder.exists():
         raise UserError("this folder is there already", where=str(folder))
@@ -59,15 +64,20 @@ def extract(archive: Path, folder: Path, *, only: Callable[[str], bool] = lambda
         _unpack(archive, temporary, only)
         temporary.rename(folder)
     except CORRUPT as error:
-        reason = str(error) or type(error).__name__
-        raise UserError(
-            f"this archive is truncated or corrupt ({reason})", where=str(archive),
-            hint="Remove it and its .sha256, then fetch it again",
-        ) from error  # fmt: skip
+        raise _corrupt(archive, error) from error
     except OSError as error:
+        if error.errno is None:  # of bzip2, which has no error of its own
+            raise _corrupt(archive, error) from error
         raise UserError(f"cannot be unpacked ({error.strerror or error})", where=str(archive)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # not there any more if all went well
+
+
+def _corrupt(archive: Path, error: Exception) -> UserError:
+    return UserError(
+        f"this archive is truncated or corrupt ({str(error) or type(error).__name__})", where=str(archive),
+        hint="Remove it and its .sha256, then fetch it again",
+    )  # fmt: skip
 
 
 def _unpack(archive: Path, folder: Path, only: Callable[[str], bool]) -> None:
@@ -75,7 +85,11 @@ def _unpack(archive: Path, folder: Path, only: Callable[[str], bool]) -> None:
     room = shutil.disk_usage(folder).free - KEPT_FREE
     most = min(room, max(HARMLESS, MOST_RATIO * size))
     written, seen = 0, set()
-    for member in _members(archive):
+    for number, member in enumerate(_members(archive), start=1):
+        if number > MOST_MEMBERS:
+            raise UserError(
+                f"it has more than {MOST_MEMBERS:,} files and folders", where=str(archive), why="Nothing was unpacked"
+            )
         if not only(member.name):
             continue
         if refused := member.refused or _outside(member.name):
@@ -109,7 +123,11 @@ def _outside(name: str) -> str:
 
 
 def _members(archive: Path) -> Iterator[_Member]:
-    if zipfile.is_zipfile(archive):
+    """The members one after another; behind the last one, what is left of the archive is read and checked."""
+    with archive.open("rb") as file:
+        begins = file.read(len(ZIP[0]))
+    # Not by `is_zipfile`, which looks at the end: a tar may end in a zip.
+    if begins in ZIP:
         with zipfile.ZipFile(archive) as unpacked:
             for info in unpacked.infolist():
                 yield _of_zip(unpacked, info)
@@ -122,6 +140,23 @@ def _members(archive: Path) -> Iterator[_Member]:
     with tarfile.open(archive, "r:*") as unpacked_tar:
         for entry in unpacked_tar:
             yield _of_tar(unpacked_tar, entry)
+        _check_end(unpacked_tar)
+
+
+def _check_end(opened: tarfile.TarFile) -> None:
+    """Whether a tar ends as it should: `tarfile` takes a truncated or damaged header for the end.
+
+    Reading on to the end of the file lets gzip, bzip2 and xz compare their checksums.
+    """
+    assert opened.fileobj is not None  # it is open
+    opened.fileobj.seek(opened.offset)  # behind the last member
+    if opened.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("it ends without the mark of its end")
+    read = 0
+    while chunk := opened.fileobj.read(CHUNK):
+        read += len(chunk)
+        if read > HARMLESS:
+            raise tarfile.ReadError(f"behind its end there are more than {HARMLESS:,} bytes")
 
 
 def _of_zip(unpacked: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
