@@ -88,6 +88,22 @@ def test_sixteen_bits_keep_their_brightness(tmp_path: Path) -> None:
         assert (decode(path, SIDE) == 0x80).all(), name
 
 
+@pytest.mark.parametrize("maxval", [65535, 4095, 1000])
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_pgm_with_more_than_eight_bits(tmp_path: Path, maxval: int, plain: bool) -> None:
+    """The brightest value that it may have is white, half of it a middle grey."""
+    for value, expected in ((0, 0), (maxval // 2, 127), (maxval, 255)):
+        body = b" ".join([b"%d" % value] * 16) if plain else value.to_bytes(2) * 16
+        (tmp_path / "a.pgm").write_bytes(b"P%d\n4 4\n%d\n" % (2 if plain else 5, maxval) + body)
+        assert np.abs(decode(tmp_path / "a.pgm", SIDE).astype(int) - expected).max() <= 1
+
+
+def test_a_transparent_grey_of_sixteen_bits(tmp_path: Path) -> None:
+    grey = np.array([[0x4012, 0x4013]], np.uint16).repeat(8, 0).repeat(8, 1)
+    path = saved(tmp_path, "a.png", Image.fromarray(grey), transparency=0x4012)
+    assert decode(path, SIDE)[SIDE // 2, [2, -3], 0].tolist() == [255, 0x40]
+
+
 @pytest.mark.parametrize("mode", ["P", "RGBA", "LA"])
 def test_what_is_transparent_is_white(tmp_path: Path, mode: str) -> None:
     image = picture().convert("RGBA")
@@ -183,6 +199,12 @@ def floats() -> bytes:
     return file.getvalue()
 
 
+def integers() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.ones((4, 4), np.int32)).save(file, "TIFF")
+    return file.getvalue()
+
+
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
     "text": (lambda: b"<html>404 not found</html>", "no image, or of another format"),
@@ -190,6 +212,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "header alone": (lambda: jpeg()[:40], "Truncated File Read"),
     "damaged": (damaged_png, "broken data stream"),
     "bomb": (bomb, "exceeds limit"),
+    "32-bit integers": (integers, "its pixels are 32-bit integers, whose range of brightness is not known"),
     "floats": (floats, "its pixels are floats, whose range of brightness is not known"),
 }
 

@@ -51,7 +51,9 @@ def decode(path: Path, side: int, fit: Fit = "stretch") -> np.ndarray:
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return _square(_rgb(_loaded(image, side)), side, fit)
+            # Pillow scales the grey of a PGM with more than 8 bits to 16, and keeps it in 32.
+            grey16 = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+            return _square(_rgb(_loaded(image, side), grey16=grey16), side, fit)
     except BadImageError:
         raise
     except Exception as error:  # what a damaged file makes the decoders raise is not to be foreseen
@@ -66,10 +68,13 @@ def _loaded(image: Image.Image, side: int) -> Image.Image:
     return upright
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        grey = np.asarray(image)
-        return Image.fromarray((grey >> 8).astype(np.uint8)).convert("RGB")
+def _rgb(image: Image.Image, *, grey16: bool) -> Image.Image:
+    if grey16:
+        values = np.asarray(image)
+        grey = (values >> 8).astype(np.uint8)
+        if "transparency" in image.info:  # the one value that is transparent, with all of its 16 bits
+            grey[values == image.info["transparency"]] = WHITE[0]
+        return Image.fromarray(grey).convert("RGB")
     if image.mode in ("I", "F"):
         kind = "32-bit integers" if image.mode == "I" else "floats"
         raise BadImageError(f"its pixels are {kind}, whose range of brightness is not known")
