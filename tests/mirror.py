@@ -29,7 +29,8 @@ class Mirror:
         - `wrong`: other bytes, as many;
         - `short`: the first half, announced as if it were the whole;
         - `unannounced`: the first half, without a length;
-        - `whole`: all of it, whatever part was asked for.
+        - `whole`: all of it, whatever part was asked for;
+        - `unasked`: a part from somewhere, though the whole was asked for.
     etags
         Whether the server tells versions apart.
     asked
@@ -103,6 +104,8 @@ def _send_file(handler: BaseHTTPRequestHandler, mirror: Mirror, content: bytes, 
         headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
     if fault == "wrong":
         body = bytes(255 - byte for byte in body)
+    if fault == "unasked":
+        status, headers["Content-Range"] = 206, f"bytes 7-{len(content) - 1}/{len(content)}"
     half = body[: len(body) // 2]
     if fault == "drop":
         _send(handler, status, half, {**headers, "Content-Length": str(len(body))})

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import io
 import json
+import os
 import random
 import shutil
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mirror import Mirror, serve
 
+import finecal.fetching
 import finecal.transfer
+from finecal.addresses import CHUNK
 from finecal.downloads import Download
 from finecal.errors import UserError
 from finecal.fetching import check, fetch, fetch_all
 from finecal.plan import Plan
 from finecal.stages.download import download
-from finecal.transfer import CHUNK
 
 CONTENT = random.Random(0).randbytes(3_000_000)  # more than one chunk
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -62,7 +67,8 @@ def message(download: Download, folder: Path, **options: str) -> str:
 def test_a_file_comes_whole_with_its_hash_beside_it(server: Mirror, folder: Path) -> None:
     path = fetch(a_file(server), folder)
     assert path.read_bytes() == CONTENT
-    assert (folder / "data.zip.sha256").read_text() == f"{SHA256}  data.zip\n"
+    state = f"# size, time in ns: {len(CONTENT)} {path.stat().st_mtime_ns}"
+    assert (folder / "data.zip.sha256").read_text() == f"{SHA256}  data.zip\n{state}\n"
     assert names(folder) == ["data.zip", "data.zip.sha256"]
 
 
@@ -89,6 +95,47 @@ def test_another_process_goes_on_where_the_last_one_broke(server: Mirror, folder
     assert names(folder) == ["data.zip.part", "data.zip.part.json"]
     assert fetch(a_file(server), folder).read_bytes() == CONTENT
     assert server.asked[-1][1] == f"bytes={kept(len(CONTENT) // 2)}-"
+
+
+def test_a_server_that_refuses_every_part_is_given_up(server: Mirror, folder: Path) -> None:
+    server.faults["a/data.zip"] = ["416"] * 100
+    assert "HTTP 416" in message(a_file(server), folder)
+    server.faults["a/data.zip"] = ["drop", "416", "416"]
+    assert "HTTP 416" in message(a_file(server), folder)
+    server.faults["a/data.zip"] = ["drop", "416"]
+    assert fetch(a_file(server), folder, wait=0).read_bytes() == CONTENT
+
+
+def test_a_server_that_sends_a_part_unasked_is_given_up(server: Mirror, folder: Path) -> None:
+    server.faults["a/data.zip"] = ["unasked"]
+    assert "it gives a part of the file, the whole was asked for" in message(a_file(server), folder)
+
+
+def test_a_mirror_that_cannot_be_read_leads_to_the_next_address(
+    server: Mirror, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a disk with bad sectors, or a network folder that has gone."""
+
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() >= 2 * CHUNK:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    place = tmp_path / "mirror" / "set" / "data.zip"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(CONTENT)
+    real = Path.open
+
+    def opened(path: Path, mode: str = "r", **more: Any) -> Any:
+        return Broken(CONTENT) if path == place else real(path, mode, **more)
+
+    monkeypatch.setattr(Path, "open", opened)
+    assert fetch(a_file(server), folder, mirror=str(tmp_path / "mirror"), wait=0).read_bytes() == CONTENT
+    assert [path for path, _ in server.asked] == ["a/data.zip"]
+    (folder / "data.zip").unlink()
+    text = message(replace(a_file(server), urls=()), folder, mirror=str(tmp_path / "mirror"))
+    assert f"{place.as_uri()}: Input/output error" in text
 
 
 def test_a_server_that_sends_no_parts_begins_anew(server: Mirror, folder: Path) -> None:
@@ -208,6 +255,37 @@ def test_the_first_downloads_hash_holds_from_then_on(server: Mirror, folder: Pat
     (folder / "data.zip").write_bytes(b"another")
     with pytest.raises(UserError, match="which the first download had"):
         check(unknown, folder)
+
+
+@pytest.mark.parametrize("later", [-10, 10])
+@pytest.mark.parametrize("known", ["publisher", "first download"])
+def test_a_file_that_changed_after_its_hash_was_taken_is_read_again(
+    server: Mirror, folder: Path, later: int, known: str
+) -> None:
+    """Also if it is older then, as a copy that keeps its times is."""
+    download = a_file(server) if known == "publisher" else replace(a_file(server), sha256=None)
+    path = fetch(download, folder)
+    time = path.stat().st_mtime
+    path.write_bytes(CONTENT[::-1])
+    os.utime(path, (time + later, time + later))
+    with pytest.raises(UserError, match=f"expected is {SHA256}"):
+        check(download, folder)
+
+
+def test_a_file_that_is_only_touched_is_read_once_more(
+    server: Mirror, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fetch(a_file(server), folder)
+    hashed: list[Path] = []
+    real = finecal.fetching._hash
+    monkeypatch.setattr(finecal.fetching, "_hash", lambda file, name: hashed.append(file) or real(file, name))
+    path.touch()
+    for _ in range(3):
+        check(a_file(server), folder)
+    assert hashed == [path]
+    (folder / "data.zip.sha256").write_text(f"{SHA256}  data.zip\n")  # of sha256sum, by hand
+    check(a_file(server), folder)
+    assert hashed == [path, path]
 
 
 def test_a_recorded_hash_is_compared_with_what_the_publisher_says(server: Mirror, folder: Path) -> None:

@@ -16,10 +16,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from finecal.addresses import Failed
 from finecal.artifacts import write_text
 from finecal.downloads import Download
 from finecal.errors import UserError
-from finecal.transfer import WAIT, Failed, Progress, forget, transfer
+from finecal.transfer import WAIT, Progress, forget, transfer
 
 
 def fetch(download: Download, folder: Path, *, mirror: str | None = None, wait: float = WAIT) -> Path:
@@ -72,6 +73,7 @@ def fetch(download: Download, folder: Path, *, mirror: str | None = None, wait: 
     raise UserError("could not be fetched", where=str(target), why="; ".join(reasons), hint=by_hand or HINT)
 
 
+STATE = "# size, time in ns:"
 HINT = "What has arrived is kept for the next try; on a site without network set `mirror` in config.yaml"
 
 
@@ -103,11 +105,10 @@ def check(download: Download, folder: Path) -> None:
         raise UserError("this file is missing", where=str(target), hint="`finecal download` fetches it")
     wrong = _wrong_size(download, target)
     beside = _beside(target)
-    known = beside.is_file() and beside.stat().st_mtime_ns >= target.stat().st_mtime_ns
-    if not wrong and known:
-        recorded = beside.read_text("utf-8").split()[:1]
-        if download.sha256 is not None and recorded != [download.sha256]:
-            wrong = f"its SHA-256 is {' '.join(recorded)}, expected is {download.sha256}"
+    recorded, of_state = _recorded(beside)
+    if not wrong and recorded and of_state == _state(target):
+        if download.sha256 is not None and recorded != download.sha256:
+            wrong = f"its SHA-256 is {recorded}, expected is {download.sha256}"
     elif not wrong:
         wrong = _wrong_hash(download, target, target)
     if wrong:
@@ -126,6 +127,21 @@ def _in_mirror(download: Download, folder: Path, mirror: str | None) -> list[str
 
 def _beside(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
+
+
+def _state(path: Path) -> str:
+    """Size and time of a file: as long as both are those of the record, its hash need not be computed again."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def _recorded(beside: Path) -> tuple[str, str]:
+    """The hash that is written beside a file, and the file's state then; both empty if there is none."""
+    try:
+        hashed, _, state = beside.read_text("utf-8").partition("\n")
+    except FileNotFoundError:
+        return "", ""
+    return next(iter(hashed.split()), ""), state.removeprefix(STATE).strip()
 
 
 def _settle(download: Download, part: Path, target: Path) -> str:
@@ -147,9 +163,9 @@ def _wrong_hash(download: Download, path: Path, target: Path) -> str:
 
     What the first download had counts where the publisher gives no hash.
     """
-    beside = _beside(target)
+    beside, state = _beside(target), _state(path)  # of before: what changes while it is read is read again
     sha256 = _hash(path, "sha256")
-    recorded = next(iter(beside.read_text("utf-8").split()), None) if beside.is_file() else None
+    recorded = _recorded(beside)[0] or None
     publisher_says = download.sha256 or download.md5
     for name, found, expected in (
         ("SHA-256", sha256, download.sha256),
@@ -160,7 +176,8 @@ def _wrong_hash(download: Download, path: Path, target: Path) -> str:
             of_first = "" if publisher_says else f", which the first download had ({beside.name})"
             return f"its {name} is {found}, expected is {expected}{of_first}"
     if os.access(beside.parent, os.W_OK):  # a folder shared by many may be read only
-        write_text(beside, f"{sha256}  {target.name}\n")  # as sha256sum writes and reads it
+        # As sha256sum writes it; it reads it, too, and passes over a comment.
+        write_text(beside, f"{sha256}  {target.name}\n{STATE} {state}\n")
     return ""
 
 

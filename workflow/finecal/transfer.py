@@ -5,8 +5,8 @@ which version it is a part of (the server's ETag or date, and the size). The ser
 version only (HTTP `Range` with `If-Range`); where the version has changed, or the server does not send parts, it
 begins anew.
 
-`requests` brings proxies, certificates and redirects as they are set up on a machine; its own retries end where a body
-begins, and a body of gigabytes is where the connection breaks, hence the loop here.
+The retries of `requests` end where a body begins, and a body of gigabytes is where the connection breaks: hence the
+loop here.
 """
 
 from __future__ import annotations
@@ -17,53 +17,16 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
-import requests
-
+from finecal.addresses import Failed, Version, ask
 from finecal.errors import UserError
 
-CHUNK = 1 << 16  # what is lost at most when a connection breaks
-TIMEOUT = (20.0, 60.0)  # seconds to connect, and without a byte
 TRIES = 6  # in a row without a byte more
 WAIT = 1.0  # seconds before the second try, doubled for each further one
 
 Progress = Callable[[int, int | None], None]
-
-
-class Failed(Exception):  # noqa: N818 - of an address, which is not yet an error
-    """An address that does not give the file; `again` if another try may help."""
-
-    def __init__(self, reason: str, *, again: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again
-
-
-@dataclass(frozen=True)
-class Version:
-    """What a part is a part of: `etag` and `date` are the server's, empty where it gives none."""
-
-    url: str
-    total: int | None = None
-    etag: str = ""
-    date: str = ""
-
-    @property
-    def known(self) -> bool:
-        """Whether the server can tell this version from another."""
-        return self.total is not None and bool(self.etag or self.date)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The bytes of a version from position `start` on."""
-
-    version: Version
-    start: int
-    chunks: Iterator[bytes]
 
 
 def transfer(
@@ -145,12 +108,12 @@ def _once(url: str, part: Path, expected: int | None, progress: Progress, page: 
     start = part.stat().st_size if kept else 0
     if kept and start == kept.total:
         return
-    answer = _ask(url, start, kept, page)
+    answer = ask(url, start, kept, page)
     total = answer.version.total
     if expected is not None and total is not None and total != expected:
         raise Failed(f"it has {total:,} bytes there, {expected:,} are expected")
     if kept and answer.version != kept:
-        answer = answer if answer.start == 0 else _ask(url, 0, None, page)
+        answer = answer if answer.start == 0 else ask(url, 0, None, page)
     _check_space(part, (total or expected or 0) - answer.start)
     _note(part).write_text(json.dumps(asdict(answer.version)), "utf-8")
     with part.open("r+b") as file:
@@ -176,94 +139,6 @@ def _kept(url: str, part: Path) -> Version | None:
     except (OSError, ValueError, TypeError):
         return None
     return version if version.url == url and version.known else None
-
-
-def _ask(url: str, start: int, kept: Version | None, page: bool) -> Answer:
-    return _ask_file(url, start) if urlsplit(url).scheme == "file" else _ask_http(url, start, kept, page)
-
-
-def _ask_file(url: str, start: int) -> Answer:
-    path = Path(url2pathname(urlsplit(url).path))
-    try:
-        found = path.stat()
-        file = path.open("rb")
-    except OSError as error:
-        raise Failed(error.strerror or str(error)) from error
-    file.seek(start)
-
-    def chunks() -> Iterator[bytes]:
-        with file:
-            while chunk := file.read(CHUNK):
-                yield chunk
-
-    return Answer(Version(url, found.st_size, date=str(found.st_mtime_ns)), start, chunks())
-
-
-def _ask_http(url: str, start: int, kept: Version | None, page: bool) -> Answer:
-    headers = {"Accept-Encoding": "identity"}  # the bytes as they are stored: those have the size and the hash
-    if start and kept:
-        headers["Range"] = f"bytes={start}-"
-        if kept.etag and not kept.etag.startswith("W/"):  # weak ones do not promise the same bytes
-            headers["If-Range"] = kept.etag
-        elif kept.date:
-            headers["If-Range"] = kept.date
-    try:
-        response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
-    except requests.exceptions.RequestException as error:
-        again = isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout))
-        raise Failed(_reason(error), again=again and not _is_unknown_host(error)) from error
-    if response.status_code == 416:  # what is there does not begin this version
-        response.close()
-        return _ask_http(url, 0, None, page)
-    if response.status_code not in (200, 206):
-        response.close()
-        again = response.status_code >= 500 or response.status_code in (408, 425, 429)
-        raise Failed(f"HTTP {response.status_code} {response.reason}".rstrip(), again=again)
-    if response.headers.get("Content-Type", "").startswith("text/html") and not page:
-        response.close()
-        raise Failed("it gives a web page instead of the file")
-    length = response.headers.get("Content-Length", "")
-    total = int(length) if length.isdecimal() else None
-    begin = 0
-    if response.status_code == 206:
-        begin, total = _content_range(response.headers.get("Content-Range", ""))
-        if begin != start:
-            response.close()
-            return _ask_http(url, 0, None, page)
-    version = Version(url, total, response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
-    return Answer(version, begin, _body(response))
-
-
-def _content_range(value: str) -> tuple[int, int | None]:
-    """`bytes 100-199/1000` → (100, 1000)."""
-    span, _, whole = value.removeprefix("bytes ").partition("/")
-    first = span.partition("-")[0]
-    return (int(first) if first.isdecimal() else -1), (int(whole) if whole.isdecimal() else None)
-
-
-def _body(response: requests.Response) -> Iterator[bytes]:
-    with response:
-        try:
-            yield from response.iter_content(CHUNK)
-        except requests.exceptions.RequestException as error:
-            raise Failed(_reason(error), again=True) from error
-
-
-def _reason(error: Exception) -> str:
-    """The innermost cause in a line; what urllib3 wraps around it says nothing more."""
-    if _is_unknown_host(error):
-        return "no such host, or no network"
-    inner: BaseException = error
-    while True:
-        deeper = inner.__cause__ or inner.__context__ or getattr(inner, "reason", None)
-        if not isinstance(deeper, BaseException):
-            break
-        inner = deeper
-    return f"{type(inner).__name__}: {str(inner).splitlines()[0] if str(inner) else 'no further reason'}"
-
-
-def _is_unknown_host(error: Exception) -> bool:
-    return "NameResolution" in repr(error)
 
 
 def _check_space(part: Path, needed: int) -> None:

@@ -1,0 +1,154 @@
+"""What an address answers: the bytes of a file from a position on, and which version of it they belong to.
+
+`requests` brings proxies, certificates and redirects as they are set up on a machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import requests
+
+CHUNK = 1 << 16  # what is lost at most when a connection breaks
+TIMEOUT = (20.0, 60.0)  # seconds to connect, and without a byte
+
+
+class Failed(Exception):  # noqa: N818 - of an address, which is not yet an error
+    """An address that does not give the file; `again` if another try may help."""
+
+    def __init__(self, reason: str, *, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a part is a part of: `etag` and `date` are the server's, empty where it gives none."""
+
+    url: str
+    total: int | None = None
+    etag: str = ""
+    date: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether the server can tell this version from another."""
+        return self.total is not None and bool(self.etag or self.date)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The bytes of a version from position `start` on."""
+
+    version: Version
+    start: int
+    chunks: Iterator[bytes]
+
+
+def ask(url: str, start: int, kept: Version | None, page: bool) -> Answer:
+    """Ask for the bytes from `start` on; those of the version `kept`, if the server can tell.
+
+    Parameters
+    ----------
+    page
+        Whether the file is a web page.
+
+    Raises
+    ------
+    Failed
+        If the address does not give the file; also while the chunks are read.
+    """
+    return _ask_file(url, start) if urlsplit(url).scheme == "file" else _ask_http(url, start, kept, page)
+
+
+def _ask_file(url: str, start: int) -> Answer:
+    path = Path(url2pathname(urlsplit(url).path))
+    try:
+        found = path.stat()
+        file = path.open("rb")
+    except OSError as error:
+        raise Failed(error.strerror or str(error)) from error
+    file.seek(start)
+
+    def chunks() -> Iterator[bytes]:
+        with file:
+            try:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+            except OSError as error:
+                raise Failed(error.strerror or str(error)) from error
+
+    return Answer(Version(url, found.st_size, date=str(found.st_mtime_ns)), start, chunks())
+
+
+def _ask_http(url: str, start: int, kept: Version | None, page: bool) -> Answer:
+    headers = {"Accept-Encoding": "identity"}  # the bytes as they are stored: those have the size and the hash
+    if start and kept:
+        headers["Range"] = f"bytes={start}-"
+        if kept.etag and not kept.etag.startswith("W/"):  # weak ones do not promise the same bytes
+            headers["If-Range"] = kept.etag
+        elif kept.date:
+            headers["If-Range"] = kept.date
+    try:
+        response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+    except requests.exceptions.RequestException as error:
+        again = isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout))
+        raise Failed(_reason(error), again=again and not _is_unknown_host(error)) from error
+    if response.status_code == 416 and start:  # what is there does not begin this version
+        response.close()
+        return _ask_http(url, 0, None, page)
+    if response.status_code not in (200, 206):
+        response.close()
+        again = response.status_code >= 500 or response.status_code in (408, 425, 429)
+        raise Failed(f"HTTP {response.status_code} {response.reason}".rstrip(), again=again)
+    if response.headers.get("Content-Type", "").startswith("text/html") and not page:
+        response.close()
+        raise Failed("it gives a web page instead of the file")
+    length = response.headers.get("Content-Length", "")
+    total = int(length) if length.isdecimal() else None
+    begin = 0
+    if response.status_code == 206:
+        begin, total = _content_range(response.headers.get("Content-Range", ""))
+        if begin != start:
+            response.close()
+            if not start:
+                raise Failed("it gives a part of the file, the whole was asked for")
+            return _ask_http(url, 0, None, page)
+    version = Version(url, total, response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
+    return Answer(version, begin, _body(response))
+
+
+def _content_range(value: str) -> tuple[int, int | None]:
+    """`bytes 100-199/1000` → (100, 1000)."""
+    span, _, whole = value.removeprefix("bytes ").partition("/")
+    first = span.partition("-")[0]
+    return (int(first) if first.isdecimal() else -1), (int(whole) if whole.isdecimal() else None)
+
+
+def _body(response: requests.Response) -> Iterator[bytes]:
+    with response:
+        try:
+            yield from response.iter_content(CHUNK)
+        except requests.exceptions.RequestException as error:
+            raise Failed(_reason(error), again=True) from error
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause in a line; what urllib3 wraps around it says nothing more."""
+    if _is_unknown_host(error):
+        return "no such host, or no network"
+    inner: BaseException = error
+    while True:
+        deeper = inner.__cause__ or inner.__context__ or getattr(inner, "reason", None)
+        if not isinstance(deeper, BaseException):
+            break
+        inner = deeper
+    return f"{type(inner).__name__}: {str(inner).splitlines()[0] if str(inner) else 'no further reason'}"
+
+
+def _is_unknown_host(error: Exception) -> bool:
+    return "NameResolution" in repr(error)
