@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from finecal import plugins
+from finecal.datasets._vtab import TASKS
+from finecal.downloads import Download
 from finecal.errors import UserError
 from finecal.plan import Plan
 from finecal.stages.download import download
@@ -32,3 +37,33 @@ def test_a_data_set_of_a_study_or_all_of_its_module(name: str, monkeypatch: pyte
     monkeypatch.setattr("finecal.stages.download.fetch_all", lambda files, mirror: fetched.extend(files))
     assert download(Plan(["small/vtab"]), name, None) == "resources/vtab/caltech-101.zip: checked"
     assert fetched == [Path("resources/vtab/caltech-101.zip")]
+
+
+def published() -> dict[str, tuple[Download, ...]]:
+    """Data set, or task of VTAB → all its files, also those that only a study's options ask for."""
+    found = {f"{name}": task.downloads for name, task in TASKS.items()}
+    for name in plugins.names("dataset"):
+        module = plugins.load("dataset", name)
+        if hasattr(module, "downloads") and name != "vtab":
+            options = module.Options()
+            domains = [*module.domains(options)]
+            of_domains = [file for domain in domains for file in plugins.downloads(name, domain, options.model_dump())]
+            found[name] = (*of_domains, *getattr(module, "official_downloads", lambda _: ())(options))
+    return found
+
+
+def test_the_docs_say_what_has_no_second_address() -> None:
+    files = published()
+    hosts = {
+        name: [{urlsplit(url).hostname for url in download.urls} for download in downloads]
+        for name, downloads in files.items()
+    }
+    alone = {name for name, of_files in hosts.items() if any(len(some) < 2 for some in of_files)}
+    text = " ".join((Path(__file__).parents[2] / "docs" / "datasets.md").read_text("utf-8").split())
+    sentence = re.search(r"No second one is known to us for (.*?) is the other way", text)
+    assert sentence
+    assert set(re.findall(r"`(\w+)`", sentence[1])) == alone
+
+
+def test_every_file_has_a_size_for_estimates() -> None:
+    assert [file.name for files in published().values() for file in files if not (file.bytes or file.about)] == []

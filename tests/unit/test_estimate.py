@@ -58,7 +58,7 @@ def test_pretraining_counts_where_there_is_one() -> None:
     plan = Plan(["office_home"])
     sources, runs, pseudo = 2, 6 * 2 * 3 * 2, 6 * 2 * 3 * 3  # tasks × recipes × seeds × (with all classes | folds)
     assert estimated(plan).trained == (sources + runs + pseudo) * 20 * 500 * 64
-    assert estimated(plan).unknown == 4
+    assert estimated(plan).unknown == 0
 
 
 def test_the_overview_says_whose_figure_it_is(tmp_path: Path) -> None:

@@ -167,6 +167,8 @@ def test_every_file_comes_from_one_commit_with_its_hash() -> None:
         assert download.urls == (
             "https://raw.githubusercontent.com/OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated/"
             f"2bc54b1edc2796f83d50bf049ddf102484051a51/{path}",
+            "https://cdn.jsdelivr.net/gh/OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated@"
+            f"2bc54b1edc2796f83d50bf049ddf102484051a51/{path}",
         )
         assert (download.bytes, download.sha256) == (size, sha256)
 

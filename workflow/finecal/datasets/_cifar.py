@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE  # red, green and blue planes, row by row
 
+# The first leads to the second.
+TORONTO = ("https://www.cs.toronto.edu/~kriz", "https://cave.cs.toronto.edu/kriz")
 ARCHIVES = {
     10: Download(
         name="cifar-10-binary.tar.gz",
-        urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+        urls=tuple(f"{place}/cifar-10-binary.tar.gz" for place in TORONTO),
         bytes=170052171,
         md5="c32a1d4ab5d03f1284b67883e8d87530",
     ),
     100: Download(
         name="cifar-100-binary.tar.gz",
-        urls=("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",),
+        urls=tuple(f"{place}/cifar-100-binary.tar.gz" for place in TORONTO),
         bytes=168513733,
         md5="03b5dce01913d631647c71ecec9e9cb8",
     ),

@@ -54,8 +54,11 @@ CLASS_ORDERS = "py/HT_HARDCODED.py"
 def official_file(path: str) -> Download:
     """A file of the repository, by its path there; it is kept under its own name."""
     size, sha256 = FILES[path]
-    url = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/{path}"
-    return Download(PurePosixPath(path).name, (url,), bytes=size, sha256=sha256)
+    urls = (
+        f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/{path}",
+        f"https://cdn.jsdelivr.net/gh/{REPOSITORY}@{COMMIT}/{path}",
+    )
+    return Download(PurePosixPath(path).name, urls, bytes=size, sha256=sha256)
 
 
 def class_order(folder: Path, name: str) -> tuple[int, ...]:

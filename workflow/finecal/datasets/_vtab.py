@@ -13,7 +13,8 @@ from finecal.downloads import Download
 
 OXFORD, OXFORD_MIRROR = "https://www.robots.ox.ac.uk/~vgg/data", "https://thor.robots.ox.ac.uk"
 GTSRB = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
-RESISC45 = "https://huggingface.co/datasets/isaaccorley/resisc45/resolve/883edc0eee77b2c84225472f10f126e3ed83fa6e"
+RESISC45_AT = "datasets/isaaccorley/resisc45/resolve/883edc0eee77b2c84225472f10f126e3ed83fa6e"
+RESISC45 = (f"https://huggingface.co/{RESISC45_AT}", f"https://hf-mirror.com/{RESISC45_AT}")
 
 # By the number of their folder.
 SIGNS = (
@@ -89,19 +90,19 @@ TASKS = {
         (
             Download(
                 "102flowers.tgz",
-                urls=(f"{OXFORD}/flowers/102/102flowers.tgz",),
+                urls=(f"{OXFORD}/flowers/102/102flowers.tgz", f"{OXFORD_MIRROR}/flowers/102/102flowers.tgz"),
                 bytes=344862509,
                 md5="52808999861908f626f3c1f4e79d11fa",
             ),
             Download(
                 "imagelabels.mat",
-                urls=(f"{OXFORD}/flowers/102/imagelabels.mat",),
+                urls=(f"{OXFORD}/flowers/102/imagelabels.mat", f"{OXFORD_MIRROR}/flowers/102/imagelabels.mat"),
                 md5="e0620be6f572b9609742df49c70aed4d",
                 about=1_000,
             ),
             Download(
                 "setid.mat",
-                urls=(f"{OXFORD}/flowers/102/setid.mat",),
+                urls=(f"{OXFORD}/flowers/102/setid.mat", f"{OXFORD_MIRROR}/flowers/102/setid.mat"),
                 md5="a5357ecc9cb78c4bef273ce3793fc85c",
                 about=15_000,
             ),
@@ -174,27 +175,27 @@ TASKS = {
         (
             Download(
                 "NWPU-RESISC45.zip",
-                urls=(f"{RESISC45}/NWPU-RESISC45.zip",),
+                urls=tuple(f"{place}/NWPU-RESISC45.zip" for place in RESISC45),
                 sha256="beeecd0b63656290ae6d65cf7763185b0c1c4c54a753ef8088d6fba3faaf1f53",
-                about=425_000_000,
+                about=427_000_000,
             ),
             Download(
                 "resisc45-train.txt",
-                urls=(f"{RESISC45}/resisc45-train.txt",),
+                urls=tuple(f"{place}/resisc45-train.txt" for place in RESISC45),
                 sha256="ecfa963be4d85eac83665f8be8634abcb4fe6f3546472cc0e87999e2cab4449b",
-                about=500_000,
+                about=363_000,
             ),
             Download(
                 "resisc45-val.txt",
-                urls=(f"{RESISC45}/resisc45-val.txt",),
+                urls=tuple(f"{place}/resisc45-val.txt" for place in RESISC45),
                 sha256="08d81f642526bec240589000af7f49a47e8d071a6e7925b0f36246a78ab64342",
-                about=500_000,
+                about=120_000,
             ),
             Download(
                 "resisc45-test.txt",
-                urls=(f"{RESISC45}/resisc45-test.txt",),
+                urls=tuple(f"{place}/resisc45-test.txt" for place in RESISC45),
                 sha256="e0927e80130b47317a2f18520d98382b6fc56f0d3edd3345140f7d02267c3805",
-                about=500_000,
+                about=121_000,
             ),
         ),
         "for research",

@@ -60,7 +60,7 @@ def downloads(domain: str, options: Options) -> tuple[Download, ...]:
         "https://huggingface.co/datasets/songweig/imagenet_sketch/resolve/main/data/ImageNet-Sketch.zip",
         "https://drive.usercontent.google.com/download?id=1Mj0i5HBthqH1p_yeXzsg22gZduvgoNeA&confirm=t",
     )
-    archive = Download(ARCHIVE, urls, by_hand=f"Go to {PAGE}, download {ARCHIVE}")
+    archive = Download(ARCHIVE, urls, by_hand=f"Go to {PAGE}, download {ARCHIVE}", about=7_600_000_000)
     return (archive, *(official_file(f"asset/ImageNet/image_list/S_{part}.txt") for part in ("training", "testing")))
 
 

@@ -36,6 +36,7 @@ DOMAINS = {
 }
 # Training and test images in the lists.
 SIZES = {"Ar": (1677, 750), "Cl": (3035, 1330), "Pr": (3078, 1361), "Rw": (3022, 1335)}
+ABOUT = 1_100_000_000  # bytes of all domains
 WHOLE = "OfficeHomeDataset_10072016"
 DRIVE = "https://drive.usercontent.google.com/download?id=0B81rNlvomiwed0V1YUxQdC1uOTg&confirm=t"
 
@@ -79,10 +80,12 @@ def downloads(domain: str, options: Options) -> tuple[Download, ...]:
     lists = [official_file(f"asset/OfficeHome/image_list/{name}_{part}.txt") for part in ("training", "testing")]
     if options.archives == "publisher":
         by_hand = f"Go to {PAGE}, agree to its terms, download {WHOLE}.zip"
-        return (Download(f"{WHOLE}.zip", (DRIVE,), by_hand=by_hand), *lists)
+        return (Download(f"{WHOLE}.zip", (DRIVE,), by_hand=by_hand, about=ABOUT), *lists)
     urls = tuple(f"https://cloud.tsinghua.edu.cn/f/{key}/?dl=1" for key in (now, before))
     by_hand = f"If the library has it no more, say `archives: publisher`; or pack {name}/class/file from {PAGE}"
-    return (Download(f"{name}.tgz", urls, by_hand=by_hand), *lists)
+    # A domain's part of the whole is not known: shared out by the numbers of images.
+    part = sum(SIZES[domain]) / sum(map(sum, SIZES.values()))
+    return (Download(f"{name}.tgz", urls, by_hand=by_hand, about=round(ABOUT * part)), *lists)
 
 
 def sizes(domain: str, options: Options) -> tuple[int, int, int]:
