@@ -12,6 +12,7 @@ from torchvision.transforms import v2
 
 folder = Path(sys.argv[1])
 torch.manual_seed(0)
+torch.set_num_threads(1)  # for so small a model, more only wait for each other
 model = timm.create_model("test_resnet", num_classes=10)
 config = timm.data.resolve_data_config({}, model=model)
 normalise = v2.Normalize(config["mean"], config["std"])
