@@ -19,6 +19,7 @@ from finecal.scratch import IN_MEMORY, filesystem
 SNAKEMAKE = Path(".snakemake")
 LOGS = SNAKEMAKE / "slurm_logs"  # where the SLURM executor has its logs; by it a folder's jobs are known
 SECONDS_TO_END = 180  # SLURM gives a cancelled job half a minute by default, sites give more
+_logs_of_failed: list[Path] = []
 
 
 class Asked(NamedTuple):
@@ -83,10 +84,16 @@ def cancel_left_jobs() -> None:
         time.sleep(1)
 
 
-def explain_failure(started: float) -> None:
-    """After a failure: if no job has written a log since `started`, say what that means."""
-    if not any(log.stat().st_mtime >= started for log in LOGS.rglob("*.log")):
-        _say(_invisible(Path.cwd(), f"No job has written its log to {LOGS}"))
+def note_failure(log: Path | None) -> None:
+    """Keep in mind where the log of a SLURM job that has failed should be."""
+    if log is not None:
+        _logs_of_failed.append(log)
+
+
+def explain_failure() -> None:
+    """After a failure: if a SLURM job that has failed did not even begin its log, say what that means."""
+    if missing := [log for log in _logs_of_failed if not log.exists()]:
+        _say(_invisible(Path.cwd(), f"A job that failed has not written its log, {missing[0]}"))
 
 
 def check_slurm(partitions: Iterable[str]) -> None:

@@ -1,5 +1,5 @@
-"""Snakemake's SLURM executor with two things more: SLURM jobs that take several jobs, and time limits that their
-partition grants.
+"""Snakemake's SLURM executor with three things more: SLURM jobs that take several jobs, time limits that their
+partition grants, and a watch that loses no job (finecal.watching).
 
 Snakemake's own way to put jobs together, `group:`, does not do. On SLURM the members of a group run one after the
 other, so they cannot share a GPU. All wait until the last of them can start, so a run that has failed keeps others from
@@ -12,27 +12,24 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
-import snakemake_executor_plugin_slurm as plugin
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
-from snakemake_executor_plugin_slurm.validation import validate_slurm_extra
+from snakemake_executor_plugin_slurm.validation import validate_or_get_slurm_job_id, validate_slurm_extra
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from finecal import cluster
-from finecal.launcher import IN_TURN, read_status
+from finecal.launcher import IN_TURN
 from finecal.packs import combined, packs, room, send
-
-SCRIPT = "member_script"  # key of a submitted job's notes
+from finecal.watching import SCRIPT, Watching
 
 # Snakemake hands out jobs in small portions, those to be tried again one by one.
 COLLECT_SECONDS = 5
@@ -44,7 +41,7 @@ def install(runs_per_gpu: int) -> None:
     ExecutorPluginRegistry().get_plugin("slurm").executor = Executor
 
 
-class Executor(plugin.Executor):  # type: ignore[misc]
+class Executor(Watching):
     """As the plugin's, but for jobs that share (finecal.packs) and for limits of time."""
 
     runs_per_gpu = 1
@@ -67,35 +64,15 @@ class Executor(plugin.Executor):  # type: ignore[misc]
                 self._job_submission_executor.submit(self._submit_collected)
             self._collected += sharing
 
-    def cancel(self) -> None:
-        with self._collecting:
-            self._collected.clear()
-        super().cancel()
-
     def run_job(self, job: Any) -> None:
-        self._limit_time(job)
+        if self._stopping.is_set():
+            return
+        try:
+            self._limit_time(job)
+        except Exception as error:
+            self._not_submitted([job], error)
+            return
         super().run_job(job)
-
-    async def check_active_jobs(self, active_jobs: Sequence[Any]) -> AsyncIterator[Any]:
-        """Members are told of by the files of their launcher, all others, and those it cannot tell of, by SLURM."""
-        left, ended = [], 0
-        for info in active_jobs:
-            script = (info.aux or {}).get(SCRIPT)
-            status = read_status(script) if script else None
-            if script is None or status is None:
-                left.append(info)
-                continue
-            ended += 1
-            if status == 0:
-                self.report_job_success(info)
-                self._forget(script)
-            else:
-                message = f"Exit status {status} in SLURM job {info.external_jobid}. "
-                self.report_job_error(info, msg=message, aux_logs=[str(script.with_suffix(".log"))])
-        async for info in super().check_active_jobs(left):
-            yield info
-        if ended:
-            self.next_seconds_between_status_checks = self.workflow.executor_settings.init_seconds_before_status_checks
 
     def _limit_time(self, job: Any) -> None:
         """What grows with every try ends at what the partition grants; SLURM would let the job wait for ever."""
@@ -114,21 +91,33 @@ class Executor(plugin.Executor):  # type: ignore[misc]
             job.resources.runtime = longest
 
     def _submit_collected(self) -> None:
-        time.sleep(COLLECT_SECONDS)
+        self._stopping.wait(COLLECT_SECONDS)
         with self._collecting:
             jobs = self._collected.copy()
             self._collected.clear()
-        for together in packs(jobs, self.runs_per_gpu):
-            self._run_pack(together)
+        try:
+            divided = packs(jobs, self.runs_per_gpu)
+        except Exception as error:
+            self._not_submitted(jobs, error)
+            return
+        for together in divided:
+            if not self._stopping.is_set():
+                self._run_pack(together)
+
+    def _not_submitted(self, jobs: list[Any], error: Exception) -> None:
+        """An error of any kind: this is in a thread, and Snakemake would wait for ever."""
+        reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
+        for job in jobs:
+            self._report_job_error_threadsafe(SubmittedJobInfo(job), f"SLURM job not submitted: {reason}. ")
 
     def _run_pack(self, jobs: list[Any]) -> None:
         """Submit one SLURM job for all of them."""
+        folder = self.slurm_logdir / f"rule_{jobs[0].name}" / f"shared_{uuid.uuid4().hex[:12]}"
         try:
-            number, scripts = self._submit(jobs)
-        except Exception as error:  # of any kind: this runs in a thread, and Snakemake would wait for ever
-            reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
-            for job in jobs:
-                self._report_job_error_threadsafe(SubmittedJobInfo(job), f"SLURM job not submitted: {reason}. ")
+            number, scripts = self._submit(jobs, folder)
+        except Exception as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._not_submitted(jobs, error)
             return
         numbers = ", ".join(str(job.jobid) for job in jobs)
         self.logger.info(
@@ -138,8 +127,7 @@ class Executor(plugin.Executor):  # type: ignore[misc]
             notes = {SCRIPT: script, "slurm_logfile": script.with_suffix(".log")}
             self._report_job_submission_threadsafe(SubmittedJobInfo(job, external_jobid=number, aux=notes))
 
-    def _submit(self, jobs: list[Any]) -> tuple[str, list[Path]]:
-        folder = self.slurm_logdir / f"rule_{jobs[0].name}" / f"shared_{uuid.uuid4().hex[:12]}"
+    def _submit(self, jobs: list[Any], folder: Path) -> tuple[str, list[Path]]:
         folder.mkdir(parents=True)
         scripts = [folder / f"{place}.sh" for place in range(len(jobs))]
         for job, script in zip(jobs, scripts, strict=True):
@@ -160,13 +148,13 @@ class Executor(plugin.Executor):  # type: ignore[misc]
         how = [IN_TURN] if together.resources.get("in_turn") else []
         launcher = shlex.join([self.get_python_executable(), "-m", "finecal.launcher", str(folder), *how])
         # A step, since SLURM's warnings reach steps only; exec, since a shell would not outlive a SIGTERM.
-        script = f"#!/bin/sh\nexec srun -n1 --nodes=1 --cpu-bind=q --cpus-per-task={together.threads} {launcher}\n"
+        batch = f"#!/bin/sh\nexec srun -n1 --nodes=1 --cpu-bind=q --cpus-per-task={together.threads} {launcher}\n"
         done = subprocess.run(
             f"{call}{set_gres_string(together)} /dev/stdin",
-            shell=True, input=script, capture_output=True, text=True, check=True,
+            shell=True, input=batch, capture_output=True, text=True, check=True,
         )  # fmt: skip
         self._unfinished[folder] = len(jobs)
-        return done.stdout.strip().split(";")[0], scripts
+        return validate_or_get_slurm_job_id(done.stdout.strip().split(";")[0], done.stdout), scripts
 
     def _member(self, job: Any) -> str:
         """A member's script: Snakemake with this one job, as at the end of the plugin's chain of commands.

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 
 from finecal import cluster, packs, paths, plugins
 from finecal.lock import release_stale_lock
@@ -25,7 +24,6 @@ PLAN = WORKFLOW.plan
 
 if workflow.is_main_process:
     release_stale_lock()
-    STARTED = time.time()
     from finecal import slurm
 
     slurm.install(WORKFLOW.settings.runs_per_gpu)
@@ -92,4 +90,4 @@ onstart:
 
 onerror:
     if on_slurm():
-        cluster.explain_failure(STARTED)
+        cluster.explain_failure()

@@ -1,0 +1,77 @@
+"""What SLURM's answers say of submitted jobs: which go on, which have ended, and how.
+
+The plugin's own reading of them lets Snakemake wait for ever in some cases: after a question without an answer it
+forgets all jobs; a preempted job that SLURM does not start again counts as running, and so do one that sacct calls
+"CANCELLED by 1000" and one that squeue has forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+GOES_ON, COMPLETED, FAILED = "GOES_ON", "COMPLETED", "FAILED"
+ENDED = (FAILED, "BOOT_FAIL", "CANCELLED", "DEADLINE", "ERROR", "LAUNCH_FAILED", "OUT_OF_MEMORY", "TIMEOUT")
+# SLURM may start such a job again, under the same number.
+MAY_RETURN = ("NODE_FAIL", "PREEMPTED")
+GONE = "FORGOTTEN"  # not SLURM's word: squeue does not name the job any more
+LONGEST_INTERVAL = 180  # seconds between two questions
+SHORTEST_INTERVAL = 5
+STEP = 10  # seconds that are added to the interval as long as nothing ends
+PATIENCE = 2  # so many answers in a row must say that a job is lost
+
+
+class Answers:
+    """What is made of SLURM's answers, one after the other.
+
+    Parameters
+    ----------
+    names_all
+        Whether an answer names all jobs of the last minutes, as squeue's does: then one that it does not name has
+        ended. sacct may learn of a job only later.
+    """
+
+    def __init__(self, *, names_all: bool) -> None:
+        self._names_all = names_all
+        self._doubts: Counter[str] = Counter()
+
+    def outcome(self, number: str, states: Mapping[str, str]) -> str:
+        """`GOES_ON`, `COMPLETED`, or how the job has failed in SLURM's words; to be asked once for each answer.
+
+        Parameters
+        ----------
+        number
+            Of the job.
+        states
+            The answer: number of each job → its state.
+        """
+        state = state_of(number, states)
+        if state is None and self._names_all:
+            state = GONE
+        if state in (*MAY_RETURN, GONE):
+            return state if self.doubted(number) else GOES_ON
+        self._doubts.pop(number, None)
+        return state if state is not None and state in (COMPLETED, *ENDED) else GOES_ON
+
+    def doubted(self, what: str) -> bool:
+        """Doubt something once more; whether it has been doubted often enough to be given up."""
+        self._doubts[what] += 1
+        return self._doubts[what] >= PATIENCE
+
+
+def state_of(number: str, states: Mapping[str, str]) -> str | None:
+    """A job's state without what sacct adds to it ("CANCELLED by 1000"), of a task of an array that of all."""
+    found = states.get(number, states.get(number.partition("_")[0], ""))
+    return found.split()[0].rstrip("+") if found.strip() else None
+
+
+def may_return(numbers: Iterable[str], states: Mapping[str, str]) -> bool:
+    """Whether there is one among these jobs that SLURM may start again."""
+    return any(state_of(number, states) in MAY_RETURN for number in numbers)
+
+
+def longest_interval(command: str, min_job_age: int | None) -> int:
+    """Seconds between two questions at most: squeue names an ended job for `min_job_age` seconds only (0: for ever)."""
+    if command != "squeue" or not min_job_age:
+        return LONGEST_INTERVAL
+    return min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, min_job_age // 2))
