@@ -71,6 +71,16 @@ def test_members_with_a_status_do_not_run_again(tmp_path: Path) -> None:
     assert (tmp_path / "second").exists()
 
 
+def test_a_full_disk_leaves_the_others_alone(tmp_path: Path) -> None:
+    """Of one neither the log nor, of another, the status can be written: folders lie in their place."""
+    made = scripts(tmp_path, "touch first", "touch second", f"touch {tmp_path}/third")
+    made[0].with_suffix(".log").mkdir()
+    (tmp_path / f".{launcher.status_file(made[1]).name}").mkdir()
+    assert start(tmp_path).wait(30) == 128 + signal.SIGTERM
+    assert [launcher.read_status(script) for script in made] == [None, None, 0]
+    assert (tmp_path / "third").exists()
+
+
 def test_a_folder_that_the_node_does_not_see(tmp_path: Path) -> None:
     """Not a success: SLURM is to say that the job has failed."""
     assert start(tmp_path / "elsewhere").wait(30) == 1

@@ -240,6 +240,36 @@ def test_a_limit_of_the_control_group_counts(tmp_path: Path, monkeypatch: pytest
     assert memory.available() == 350
 
 
+def test_a_limit_of_control_groups_of_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own"
+    own.write_text("7:cpu,cpuacct:/slurm\n4:memory:/slurm/job_1\n0::/\n")
+    group = tmp_path / "cgroup/memory/slurm/job_1"
+    group.mkdir(parents=True)
+    monkeypatch.setattr(memory, "OWN_GROUP", own)
+    monkeypatch.setattr(memory, "GROUPS", tmp_path / "cgroup")
+    stat = "inactive_file 1\ntotal_inactive_file 300\n"
+    for name, content in (("limit_in_bytes", "5000"), ("usage_in_bytes", "1350"), ("stat", stat)):
+        (group / f"memory.{name}").write_text(content)
+    assert memory.available() == 5000 - 1350 + 300
+
+
+def test_a_job_takes_no_more_than_its_own_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members of a SLURM job see the memory of all; several jobs of one machine see the same that is free."""
+    monkeypatch.setattr(memory, "_of_machine", lambda: 1000 * 2**20)
+    monkeypatch.setattr(memory, "_of_groups", lambda: [800 * 2**20])
+    for name, value in (("FINECAL_MEMORY", "0"), ("SLURM_MEM_PER_NODE", "0"), ("FINECAL_SIDE_BY_SIDE", "")):
+        monkeypatch.setenv(name, value)
+    assert memory.available() == 800 * 2**20
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "400")
+    assert memory.available() == 400 * 2**20
+    monkeypatch.setenv("FINECAL_MEMORY", "100")
+    assert memory.available() == 100 * 2**20
+    assert [Room().place(size * 2**20, CPU) for size in (50, 51)] == ["memory", "file"]
+    monkeypatch.setenv("FINECAL_SIDE_BY_SIDE", "5")
+    assert [Room().place(size * 2**20, CPU) for size in (10, 11)] == ["memory", "file"]
+    assert Room(60).place(60 * 2**20, CPU) == "memory"  # what the user says counts
+
+
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.tempfile, "gettempdir", lambda: str(tmp_path))
     with pytest.raises(UserError) as caught:

@@ -31,7 +31,7 @@ def default_resources(folder: Path, **site: str) -> dict[str, object]:
 def test_values_of_a_site_are_names_and_not_evaluated(tmp_path: Path, value: str) -> None:
     """Unquoted, YAML makes a number of some; quoted or not, the name is that of the file."""
     names = ("account", "partition", "qos", "gpu_model", "gpu_share", "scratch")
-    found = default_resources(tmp_path, **{name: f'"{value}"' for name in names})
+    found = default_resources(tmp_path, **dict.fromkeys(names, f'"{value}"'))
     resources = ("slurm_account", "slurm_partition", "qos", "gpu_type", "gpu_share", "tmpdir")
     assert found == dict.fromkeys(resources, value)
 

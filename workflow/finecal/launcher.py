@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 IN_TURN = "--in-turn"
@@ -20,7 +21,9 @@ WARNINGS = (signal.SIGTERM, signal.SIGURG, signal.SIGUSR1)
 
 
 def launch(folder: Path, *, in_turn: bool = False) -> bool:
-    """Run the members that have no status yet, and wait for them; False if some are left without one by SIGTERM.
+    """Run the members that have no status yet, and wait for them; False if some are left without one.
+
+    By a SIGTERM, or since a full disk or quota takes no file: then the others go on all the same.
 
     A job that SLURM has started again finds the statuses of its first start: Snakemake has seen them.
     """
@@ -35,18 +38,29 @@ def launch(folder: Path, *, in_turn: bool = False) -> bool:
     while running or waiting:
         while waiting and not (in_turn and running) and signal.SIGTERM not in received:
             script = waiting.pop(0)
-            with script.with_suffix(".log").open("ab") as log:
-                process = subprocess.Popen(["sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            try:
+                with script.with_suffix(".log").open("ab") as log:
+                    process = subprocess.Popen(["sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            except OSError as error:
+                _say(f"{script.name} was not started: {error}")
+                unknown = True
+                continue
             running[process.pid] = script, process
         if not running:
-            return False
+            return not (unknown or waiting)
         pid, waited = os.wait()
         script, _ = running.pop(pid)
         code = os.waitstatus_to_exitcode(waited)
         if code and signal.SIGTERM in received:
             unknown = True
         else:
-            _write(status_file(script), str(code))
+            try:
+                _write(status_file(script), str(code))
+            except OSError as error:
+                print(
+                    f"{script.name} ended with {code}, which could not be noted: {error}", file=sys.stderr, flush=True
+                )
+                unknown = True
     return not unknown
 
 
@@ -55,11 +69,16 @@ def status_file(script: Path) -> Path:
 
 
 def read_status(script: Path) -> int | None:
-    """The exit status of a member, negative for a signal; None as long as there is none."""
+    """The exit status of a member, negative for a signal; None as long as there is none, or the network shows none."""
     try:
         return int(status_file(script).read_text())
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return None
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # the disk may be full for this, too
+        print(message, file=sys.stderr, flush=True)
 
 
 def _write(path: Path, text: str) -> None:

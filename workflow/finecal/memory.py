@@ -19,6 +19,10 @@ PART_FOR_DATA = 0.5
 IN_MEMORY = ("tmpfs", "ramfs")
 MEMORY, OWN_GROUP, GROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 MOUNTS = Path("/proc/self/mounts")
+# What a job is told by the environment: MiB that it has asked for (of a member of a SLURM job its own; all of the job),
+# and how many jobs of this machine may fill memory at the same time.
+MEMORY_OF_JOB = ("FINECAL_MEMORY", "SLURM_MEM_PER_NODE")
+SIDE_BY_SIDE = "FINECAL_SIDE_BY_SIDE"
 
 
 class Room:
@@ -27,11 +31,13 @@ class Room:
     Parameters
     ----------
     limit
-        MiB of the machine's memory; by default half of what is free to the job.
+        MiB of the machine's memory; by default half of what is free to the job, or of its part of that where several
+        jobs share it: each sees the same free memory when they start together.
     """
 
     def __init__(self, limit: float | None = None) -> None:
-        self._memory = PART_FOR_DATA * available() if limit is None else limit * MIB
+        share = PART_FOR_DATA / max(1, _number(SIDE_BY_SIDE))
+        self._memory = share * available() if limit is None else limit * MIB
         self._device: float | None = None
 
     def place(self, size: int, device: torch.device) -> Literal["device", "memory", "file"]:
@@ -49,8 +55,14 @@ class Room:
 
 
 def available() -> int:
-    """Bytes of memory that this process may still take: the machine's, or its control groups' (SLURM, Docker)."""
-    return min([_of_machine(), *_of_groups()])
+    """Bytes that this process may still take: of the machine, its control groups (SLURM, Docker), its job."""
+    return min([_of_machine(), *_of_groups(), *(_number(name) * MIB for name in MEMORY_OF_JOB if _number(name))])
+
+
+def _number(variable: str) -> int:
+    """Of the environment; 0 if there is none. SLURM says 0 of a job that may take all."""
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _of_machine() -> int:
@@ -61,20 +73,28 @@ def _of_machine() -> int:
 
 
 def _of_groups() -> Iterator[int]:
-    """What the control groups (version 2) that this process lies in leave, of those that have a limit."""
+    """What the control groups that this process lies in leave, of those that have a limit."""
     try:
-        own = next(line for line in OWN_GROUP.read_text().splitlines() if line.startswith("0::"))
-    except (OSError, StopIteration):
+        groups = [line.split(":", 2) for line in OWN_GROUP.read_text().splitlines()]
+    except OSError:
         return
-    folder = GROUPS / own.removeprefix("0::").strip("/\n")
-    for group in (folder, *folder.parents):
-        try:
-            limit, used = int((group / "memory.max").read_text()), int((group / "memory.current").read_text())
-            lines = (group / "memory.stat").read_text().splitlines()
-        except (OSError, ValueError):  # above the groups, or "max": no limit
+    for _, controllers, own in groups:
+        if not controllers:  # version 2
+            root, limit, used, kept = GROUPS, "memory.max", "memory.current", "inactive_file "
+        elif "memory" in controllers.split(","):
+            root, limit, used = GROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            kept = "total_inactive_file "
+        else:
             continue
-        # What is kept of files is given back when it is needed.
-        yield max(0, limit - used + sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file ")))
+        folder = root / own.strip("/")
+        for group in (folder, *folder.parents):
+            try:
+                granted, taken = int((group / limit).read_text()), int((group / used).read_text())
+                lines = (group / "memory.stat").read_text().splitlines()
+            except (OSError, ValueError):  # above the groups, or "max": no limit
+                continue
+            # What is kept of files is given back when it is needed.
+            yield max(0, granted - taken + sum(int(line.split()[1]) for line in lines if line.startswith(kept)))
 
 
 def file_in_scratch(size: int) -> mmap.mmap:

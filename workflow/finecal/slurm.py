@@ -159,10 +159,11 @@ class Executor(Watching):
     def _member(self, job: Any) -> str:
         """A member's script: Snakemake with this one job, as at the end of the plugin's chain of commands.
 
-        The shell outlives a SIGTERM, so that the launcher waits for what the training makes of it.
+        The shell outlives a SIGTERM, so that the launcher waits for what the training makes of it. Of the memory of the
+        SLURM job, which all members see, it is told its own part.
         """
         command = self.format_job_exec(job).replace(self.additional_general_args(), "--executor local")
-        return f"trap : TERM\n{command}\n"
+        return f"trap : TERM\nexport FINECAL_MEMORY={job.resources.get('mem_mb') or 0}\n{command}\n"
 
     def _forget(self, script: Path) -> None:
         """Remove what was written for a SLURM job after all of its members have succeeded."""

@@ -86,6 +86,12 @@ onstart:
             if not job.is_local
         }
         or_stop(lambda: cluster.prepare(asked))
+    else:
+        # So many trainings and extractions may fill this machine's memory at the same time.
+        parts = [job.resources.get("gpu_percent") for job in workflow.dag.needrun_jobs()]
+        parts = [part for part in parts if part is not None]
+        at_once = min([len(parts), workflow.cores or 1, *(100 // part for part in parts if part)])
+        os.environ["FINECAL_SIDE_BY_SIDE"] = str(at_once)
 
 
 onerror:
