@@ -17,7 +17,7 @@ from finecal.composition import STUDIES
 from finecal.errors import UserError
 from finecal.jobs import measured_jobs
 from finecal.plan import Plan
-from finecal.stages.cost import cost, read_measurement
+from finecal.stages.cost import cost, read_measurement, row
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 LINE = "11.96\t0:00:11\t835.89\t4834.64\t782.80\t805.45\t0.50\t0.65\t89.06\t11.13\n"
@@ -100,6 +100,21 @@ def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (pretrain["domain"], pretrain["backbone"], pretrain["recipe"]) == ("printed", "test_resnet", None)
     assert math.isnan(pretrain["peak_gpu_memory_mib"])
     assert all(math.isnan(row["wall_seconds"]) == (row["stage"] == "pcv") for row in rows)
+
+
+def test_the_tries_of_a_training_are_added_up(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snakemake measures the last one only."""
+    monkeypatch.chdir(tmp_path)
+    job = next(job for job in measured_jobs(plan) if job.stage == "finetune")
+    assert job.measurement is not None
+    earlier = {"wall_seconds": 100.0, "cpu_seconds": 50.0, "peak_memory_mib": 900.0, "peak_gpu_memory_mib": 5.0}
+    record = artifacts.provenance(options={}) | {"earlier_tries": earlier}
+    artifacts.write_table(job.result, pa.table({"a": [1]}), provenance=record)
+    write(job.measurement, HEAD + LINE)
+    expected = {"wall_seconds": 111.96, "cpu_seconds": 61.13, "peak_memory_mib": 900.0, "peak_gpu_memory_mib": 5.0}
+    assert {name: value for name, value in row(job).items() if name in expected} == pytest.approx(expected)
+    job.measurement.unlink()
+    assert math.isnan(row(job)["wall_seconds"])
 
 
 def test_memory_is_noted_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:

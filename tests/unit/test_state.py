@@ -16,7 +16,8 @@ from typing import IO
 import pytest
 import torch
 
-from finecal.state import StateFile, fingerprint, state_of_one_process
+from finecal import state
+from finecal.state import StateFile, earlier_tries, fingerprint, spent, state_of_one_process
 
 FOLDER = Path("state/digits/run")
 
@@ -119,6 +120,35 @@ def test_a_state_comes_back() -> None:
     found = StateFile(Path("state.pt"), {"lr": 0.1}, interval=60).load()
     assert found is not None
     assert (found["step"], found["history"][0]["epoch"]) == (3, 0)
+
+
+def test_the_tries_before_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each process tells of itself and of those whose state it went on from, in whichever file that is."""
+    took: dict[str, float] = {"wall_seconds": 10.0, "cpu_seconds": 7.0, "peak_memory_mib": 300.0}
+    monkeypatch.setattr(state, "spent", lambda: took)
+
+    def of_try(*names: str) -> dict[str, object]:
+        monkeypatch.setattr(StateFile, "earlier", {})
+        for name in names:
+            file = StateFile(Path(name), {}, interval=60)
+            file.load()
+            file.save({})
+        return earlier_tries()
+
+    assert of_try("fold0.pt") == {}
+    assert of_try("fold0.pt", "fold1.pt") == {"earlier_tries": took}
+    took = {"wall_seconds": 5.0, "cpu_seconds": 2.0, "peak_memory_mib": 400.0, "peak_gpu_memory_mib": 50.0}
+    assert of_try("fold1.pt")["earlier_tries"] == {"wall_seconds": 20.0, "cpu_seconds": 14.0, "peak_memory_mib": 300.0}
+    assert of_try("fold0.pt", "fold1.pt")["earlier_tries"] == {
+        "wall_seconds": 25.0, "cpu_seconds": 16.0, "peak_memory_mib": 400.0, "peak_gpu_memory_mib": 50.0,
+    }  # fmt: skip
+
+
+def test_what_this_process_took() -> None:
+    found = spent()
+    assert set(found) == {"wall_seconds", "cpu_seconds", "peak_memory_mib"}
+    assert 50 < found["peak_memory_mib"] < 2**20
+    assert found["wall_seconds"] > 0
 
 
 def test_a_state_of_something_else_is_ignored(capsys: pytest.CaptureFixture[str]) -> None:

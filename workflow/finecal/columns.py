@@ -212,7 +212,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         **{name: f"{_RUN[name]}; missing where the stage has none" for name in list(_RUN)[1:]},
         "device": "cpu, or the name of the GPU",
         "wall_seconds": "wall time; with the next two from Snakemake's benchmark file of the job's last attempt, "
-        "NaN if results were copied without it",
+        "NaN if results were copied without it. Of a training that went on from its state, the earlier attempts are "
+        "added, up to the last save of each",
         "cpu_seconds": "CPU time of all threads, sampled twice a second, after 15 s every 30 s; NaN if the job was "
         "over before the first sample",
         "peak_memory_mib": "largest sample of the resident memory, in 2²⁰ bytes",

@@ -8,16 +8,17 @@ import hashlib
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import torch
 
@@ -66,6 +67,32 @@ def fingerprint(belongs_to: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(belongs_to, sort_keys=True).encode()).hexdigest()
 
 
+_STARTED = time.monotonic()
+
+
+def spent() -> dict[str, float]:
+    """What this process took so far, as Snakemake measures a job: seconds and MiB."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    taken = {
+        "wall_seconds": time.monotonic() - _STARTED,
+        "cpu_seconds": sum(part.ru_utime + part.ru_stime for part in (own, children)),
+        "peak_memory_mib": own.ru_maxrss / (1024 if sys.platform == "linux" else 2**20),
+    }
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        taken["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    return taken
+
+
+def together(tries: Iterable[dict[str, float]]) -> dict[str, float]:
+    """What several tries of a job took: seconds are added up, of memory the most counts."""
+    total: dict[str, float] = {}
+    for taken in tries:
+        for name, value in taken.items():
+            before = total.get(name, 0.0)
+            total[name] = before + value if name.endswith("_seconds") else max(before, value)
+    return total
+
+
 class StateFile:
     """One training's state on disk.
 
@@ -79,6 +106,10 @@ class StateFile:
     interval
         Seconds between two saves; 0 saves after every step.
     """
+
+    # What the earlier tries of this job took that the process goes on from: it is one try of one job, even if it has
+    # several trainings, each with a file.
+    earlier: ClassVar[dict[str, float]] = {}
 
     def __init__(self, path: Path, belongs_to: dict[str, Any], interval: float) -> None:
         self.path, self.fingerprint, self.interval = path, fingerprint(belongs_to), interval
@@ -97,6 +128,9 @@ class StateFile:
         if state.get("fingerprint") != self.fingerprint:
             print(f"{self.path} belongs to other options, inputs or code; starting from the beginning", file=sys.stderr)
             return None
+        # The file that was saved last knows most.
+        if state.get("spent", {}).get("wall_seconds", 0.0) > StateFile.earlier.get("wall_seconds", 0.0):
+            StateFile.earlier = state["spent"]
         return state
 
     def is_due(self) -> bool:
@@ -108,11 +142,17 @@ class StateFile:
         """Write the state, whole or not at all."""
         start = time.monotonic()
         content = io.BytesIO()  # torch tells of a full disk by a RuntimeError about positions
-        torch.save({**state, "fingerprint": self.fingerprint}, content)
+        taken = together([StateFile.earlier, spent()])
+        torch.save({**state, "fingerprint": self.fingerprint, "spent": taken}, content)
         with whole_file(self.path) as temporary:
             temporary.write_bytes(content.getbuffer())
         self._saved = time.monotonic()
         self._took = self._saved - start
+
+
+def earlier_tries() -> dict[str, Any]:
+    """For provenance: what earlier tries took up to the state that this one went on from; nothing of an only try."""
+    return {"earlier_tries": StateFile.earlier} if StateFile.earlier else {}
 
 
 @contextmanager

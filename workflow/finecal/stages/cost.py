@@ -16,6 +16,7 @@ from finecal.plan import Plan
 
 # Column of the table → column of Snakemake's benchmark file, whose MB are 2**20 bytes.
 MEASURES = {"wall_seconds": "s", "cpu_seconds": "cpu_time", "peak_memory_mib": "max_rss"}
+SECONDS = ("wall_seconds", "cpu_seconds")  # of several tries they are added up, of memory the most counts
 NAN = float("nan")
 
 SCHEMA = pa.schema(
@@ -40,9 +41,12 @@ def cost(plan: Plan) -> None:
 def row(job: Job) -> dict[str, Any]:
     """A job's row; coordinates that it does not have are missing, what was not measured is NaN."""
     record = read_metadata(job.result)
-    noted = {"device": record.get("device"), "peak_gpu_memory_mib": record.get("peak_gpu_memory_mib", NAN)}
     measured = dict.fromkeys(MEASURES, NAN) if job.measurement is None else read_measurement(job.measurement)
-    return {"stage": job.stage, **job.coordinates, **noted, **measured}
+    measured["peak_gpu_memory_mib"] = record.get("peak_gpu_memory_mib", NAN)
+    # Snakemake measures the try that ended the job; a training tells of those before.
+    for name, value in record.get("earlier_tries", {}).items():
+        measured[name] = measured[name] + value if name in SECONDS else max(value, measured[name])
+    return {"stage": job.stage, **job.coordinates, "device": record.get("device"), **measured}
 
 
 def read_measurement(path: Path) -> dict[str, float]:

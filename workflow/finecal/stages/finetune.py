@@ -27,7 +27,7 @@ from finecal.paths import RunKey
 from finecal.pixels import ImageFile, Pixels
 from finecal.plan import Plan
 from finecal.stages import Settings
-from finecal.state import StateFile, state_of_one_process
+from finecal.state import StateFile, earlier_tries, state_of_one_process
 from finecal.training import train
 
 
@@ -95,7 +95,8 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             features, logits = extract(model, description, images, device, settings.precision)
         record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
         columns = run.columns()
-        write_table(run.folder / paths.HISTORY, with_columns(_table(history), columns), provenance=record)
+        table = with_columns(_table(history), columns)
+        write_table(run.folder / paths.HISTORY, table, provenance=record | earlier_tries())
         write_head(run.folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(run.folder / paths.MODEL, model, description, provenance=record)
         handover.leave(

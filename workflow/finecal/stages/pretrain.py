@@ -29,7 +29,7 @@ from finecal.recipes import full
 from finecal.seeds import seed_of
 from finecal.sources import HUB, clip_files, label_names, weights_files
 from finecal.stages import Settings
-from finecal.state import StateFile, state_of_one_process
+from finecal.state import StateFile, earlier_tries, state_of_one_process
 from finecal.training import train
 
 
@@ -97,7 +97,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
         record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
         table = pa.Table.from_pylist(history) if history else pa.table({"epoch": pa.array([], pa.int64())})
-        write_table(folder / paths.HISTORY, with_columns(table, columns), provenance=record)
+        write_table(folder / paths.HISTORY, with_columns(table, columns), provenance=record | earlier_tries())
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(folder / paths.MODEL, model, description, provenance=record)
 

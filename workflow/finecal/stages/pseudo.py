@@ -29,7 +29,7 @@ from finecal.pixels import ImageFile
 from finecal.plan import Plan
 from finecal.seeds import generator
 from finecal.stages import Settings
-from finecal.state import StateFile, state_of_one_process
+from finecal.state import StateFile, earlier_tries, state_of_one_process
 from finecal.training import train
 
 
@@ -80,6 +80,7 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
             logits_parts.append(_fold_table(fold, np.flatnonzero(validation), labels, s_prime, logits))
             history_parts.append(pa.Table.from_pylist([{"fold": fold, **row} for row in history]))
         record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
+        record |= earlier_tries()
         for pattern, parts in ((paths.PSEUDO_HISTORY, history_parts), (paths.PSEUDO_LOGITS, logits_parts)):
             table = with_columns(pa.concat_tables(parts), run.columns())
             write_table(run.path(pattern), table, provenance=record)
