@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mini_cluster import REPOSITORY, STUDY, TINY, Cluster, Project, run_folder, slurm
+from mini_cluster import GPU, REPOSITORY, STUDY, TINY, Cluster, Project, run_folder, slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 METRICS = f"{run_folder('short')}/metrics.parquet"
@@ -111,13 +111,27 @@ SHORT_PARTITION = ("--default-resources", "slurm_partition=short", "mem_mb=4000"
 
 
 def test_more_time_than_the_partition_grants(project: Project) -> None:
-    """The partition `short` grants 30 minutes, the rule asks for 120: known before the first job."""
-    said = message(project.run(METRICS, *SHORT_PARTITION, status=2))
-    assert (
-        "jobs ask for more minutes than their partition grants, 30: extract_logits for 60, finetune_model for" in said
-    )
-    assert "`--set-resources extract_logits:runtime=30 finetune_model:runtime=30`" in said
+    """The partition `short` grants 30 minutes: known before the first job. A training, which asks for 120, resumes."""
+    hour = ("--set-resources", "extract_logits:runtime=60")
+    said = project.run(METRICS, *SHORT_PARTITION, *hour, status=2)
+    assert "Traceback" not in said
+    notice, error = (line for line in said.splitlines() if line.startswith("finecal: "))
+    assert "finetune_model asks for 120 minutes, its partition grants 30: a training" in notice
+    assert "jobs ask for more minutes than their partition grants, 30: extract_logits for 60." in error
+    assert "`--set-resources extract_logits:runtime=30`" in error
     assert not project.jobs()
+
+
+def test_a_gpu_that_the_cluster_does_not_have(project: Project) -> None:
+    """SLURM is asked before the first job is submitted, and the key of the profile is named."""
+    wrong = ("--default-resources", "gpu_type=h100", "mem_mb=4000", "runtime=10")
+    said = message(project.run(METRICS, *wrong, "--set-resources", GPU, status=2))
+    assert "profiles/slurm: gpu_model" in said
+    assert "SLURM takes no job like those of finetune_model" in said
+    assert "gpu_model=h100" in said
+    said = message(project.run(METRICS, "--default-resources", "constraint=fast", "mem_mb=4000", status=2))
+    assert "default-resources: constraint" in said
+    assert "has been submitted" not in project.log.read_text()
 
 
 def test_time_that_grows_stays_within_the_partition(project: Project) -> None:

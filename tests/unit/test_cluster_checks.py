@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from finecal.errors import UserError
 from finecal.scratch import filesystem
 from finecal.state import Signals
 
+RULES = Path(__file__).resolve().parents[2] / "workflow/rules"
 Program = Callable[[str, str], None]
 
 
@@ -65,6 +67,24 @@ def test_only_the_jobs_of_a_folder_are_its_jobs(program: Program, tmp_path: Path
     assert (tmp_path / "cancelled").read_text() == "1 3\n"
 
 
+@pytest.mark.parametrize("squeue", ["echo 'slurm_load_jobs error: no route' >&2; exit 1", "exit 1"])
+def test_a_queue_that_does_not_answer(program: Program, squeue: str) -> None:
+    program("squeue", squeue)
+    with pytest.raises(UserError, match=r"SLURM does not answer: .*`squeue` must work here"):
+        cluster.cancel_left_jobs()
+
+
+def test_scancel_that_minds_a_job_that_has_just_ended(program: Program, tmp_path: Path) -> None:
+    program("squeue", f"echo '{1:<24}{tmp_path}/.snakemake/slurm_logs/rule_a/1.log'")
+    program("scancel", f"echo '#!/bin/sh' > {tmp_path}/bin/squeue; echo 'Invalid job id specified' >&2; exit 1")
+    cluster.cancel_left_jobs()
+
+
+def test_hidden_partitions_are_known(program: Program) -> None:
+    program("sinfo", "case \"$*\" in *--all*) echo 'hidden|30:00';; esac")
+    assert cluster.longest("hidden") == 30
+
+
 def test_the_file_system_of_a_folder(tmp_path: Path) -> None:
     assert filesystem(Path("/proc/self")) == "proc"
     assert filesystem(tmp_path) != "proc"
@@ -114,3 +134,16 @@ def test_jobs_that_ask_for_more_time_than_there_is() -> None:
     assert "more minutes than their partition grants" in str(error.value)
     assert "d for 31" in str(error.value)
     assert "`--set-resources d:runtime=30 e:runtime=1440`" in str(error.value)
+
+
+@pytest.mark.usefixtures("limits")
+def test_trainings_take_the_time_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    cluster.check_time([cluster.Asked("finetune_pseudo_splits", "short", 360)])
+    said = capsys.readouterr().err
+    assert "finetune_pseudo_splits asks for 360 minutes, its partition grants 30" in said
+    assert "goes on from its state" in said
+    with pytest.raises(UserError) as error:
+        cluster.check_time([cluster.Asked("finetune_model", "short", 120), cluster.Asked("d", "short", 31)])
+    assert "finetune_model" not in str(error.value)
+    rules = {name for file in RULES.glob("*.smk") for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
+    assert rules.issuperset(cluster.RESUMABLE)

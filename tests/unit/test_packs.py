@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from finecal import launcher
-from finecal.packs import combined, packs, partition, room, send
+from finecal.errors import UserError
+from finecal.packs import check_in_turn, combined, packs, partition, room, send
 from finecal.settings import parse_settings
 from finecal.workflow import Workflow
 
@@ -109,7 +110,9 @@ class _Resources(dict[str, Any]):
 def job(name: str = "finetune_model", backbone: str = "a", **resources: Any) -> SimpleNamespace:
     resources = {"gpu": 1, "mem_mb": 100, **resources}
     wildcards = {"backbone": backbone}
-    return SimpleNamespace(name=name, threads=2, wildcards_dict=wildcards, resources=resources, is_group=lambda: False)
+    return SimpleNamespace(
+        name=name, threads=2, wildcards_dict=wildcards, resources=resources, is_group=lambda: False, attempt=1
+    )
 
 
 def light(**resources: Any) -> SimpleNamespace:
@@ -124,6 +127,44 @@ def test_how_many_a_slurm_job_takes() -> None:
     assert room(light(), 1) == room(light(gpu_share="shard:1"), 4) == 10
     assert room(job("evaluate_run", gpu=0, in_turn=0), 4) == 0
     assert room(SimpleNamespace(is_group=lambda: True), 4) == 0
+
+
+def test_who_is_tried_again_shares_a_gpu_with_fewer() -> None:
+    """GPU memory may have been what was lacking."""
+    again = [job() for _ in range(4)]
+    for attempt, size in ((2, 2), (3, 1), (4, 1), (5, 1)):
+        for one in again:
+            one.attempt = attempt
+        assert [len(pack) for pack in packs([*again, *(job() for _ in range(4))], 4)] == [size] * (4 // size) + [4]
+    lights = [light() for _ in range(4)]
+    lights[0].attempt = 4
+    assert [len(pack) for pack in packs(lights, 1)] == [4]
+
+
+def test_jobs_in_turn_fit_into_what_the_partition_grants() -> None:
+    lights = [light(runtime=20, slurm_partition="short") for _ in range(4)]
+    assert [len(pack) for pack in packs(lights, 1, {"short": 60}.get)] == [2, 2]
+    assert [len(pack) for pack in packs(lights, 1, {"short": 10}.get)] == [1] * 4
+    assert [len(pack) for pack in packs(lights, 1, {"other": 10}.get)] == [4]
+
+
+def test_extractions_take_turns_on_a_gpu() -> None:
+    """Most copy what their training has left."""
+    extractions = [job("extract_logits", in_turn=10, runtime=20) for _ in range(3)]
+    assert [len(pack) for pack in packs(extractions, 4)] == [3]
+    together = combined(extractions)
+    assert (together.threads, together.resources["gpu"], together.resources["runtime"]) == (2, 1, 60)
+    part = [job("extract_logits", in_turn=10, gpu_share="shard:1")]
+    assert combined(part).resources["gres"] == "shard:1"
+    assert combined(part, divided=False).resources["gpu"] == 1  # runs_per_gpu is 1
+
+
+@pytest.mark.parametrize("value", [-1, "many", 2.5])
+def test_in_turn_is_a_number_of_jobs(value: object) -> None:
+    with pytest.raises(UserError, match=r"--set-resources evaluate_run:in_turn: in_turn is .*0 submits each by itself"):
+        check_in_turn("evaluate_run", value)
+    for fine in (None, 0, 10):
+        check_in_turn("evaluate_run", fine)
 
 
 def test_only_alike_jobs_share_and_evenly() -> None:

@@ -20,6 +20,8 @@ import pytest
 from conftest import RUNS, TINY, Project
 from safetensors.numpy import load_file
 
+from finecal.artifacts import read_metadata
+
 pytestmark = pytest.mark.slow
 
 RUN = f"{RUNS}/half0/seed0"
@@ -123,6 +125,9 @@ def test_killed_at_five_steps(complete: Project, unfinished: Project) -> None:
     assert steps == sorted(set(steps)), "each went on further than the one before"
     assert steps[0] >= stops[0]
     assert_same_run(complete.path(RUN), unfinished.path(RUN))
+    histories = [read_metadata(project.path(RUN, "history.parquet")) for project in (complete, unfinished)]
+    assert "earlier_tries" not in histories[0]
+    assert set(histories[1]["earlier_tries"]) == {"wall_seconds", "cpu_seconds", "peak_memory_mib"}
     assert not unfinished.path("state").exists()
     assert not leftovers(unfinished)
 

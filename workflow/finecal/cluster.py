@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,10 @@ SNAKEMAKE = Path(".snakemake")
 LOGS = SNAKEMAKE / "slurm_logs"  # where the SLURM executor has its logs; by it a folder's jobs are known
 SECONDS_TO_END = 180  # SLURM gives a cancelled job half a minute by default, sites give more
 _logs_of_failed: list[Path] = []
+
+
+# What does not end in its time goes on from its state at the next try.
+RESUMABLE = ("finetune_model", "finetune_pseudo_splits", "pretrain_model")
 
 
 class Asked(NamedTuple):
@@ -42,11 +47,8 @@ def status_command() -> str:
     return "sacct" if re.search(r"^AccountingStorageType\s*=\s*accounting_storage/slurmdbd", config, re.M) else "squeue"
 
 
-def prepare(asked: Iterable[Asked]) -> None:
-    """Before the first job: what would make every job fail is an error, what a dead Snakemake has left is ended."""
-    asked = set(asked)
-    check_slurm({job.partition for job in asked if job.partition})
-    check_time(asked)
+def tidy_up() -> None:
+    """Before the first job: what a dead Snakemake has left is ended."""
     if others := others_at_work():
         if _jobs_of(Path.cwd()):
             _say(f"the jobs on the cluster may be those of {others}, so they are left alone")
@@ -72,7 +74,8 @@ def cancel_left_jobs() -> None:
         f"the Snakemake that was at work here has died. Its {len(left)} job{'s' * (len(left) > 1)} on the cluster "
         f"({', '.join(left)}) will be cancelled; trainings save their state and go on in new jobs"
     )
-    _output("scancel", *left)
+    with suppress(subprocess.SubprocessError):  # it minds those that have just ended
+        _output("scancel", *left)
     end = time.monotonic() + SECONDS_TO_END
     while still := set(left) & set(_jobs_of(Path.cwd())):
         if time.monotonic() > end:
@@ -119,10 +122,7 @@ def check_slurm(partitions: Iterable[str]) -> None:
     try:
         known = [name for name in partition_limits() if name]
     except (OSError, subprocess.SubprocessError) as error:
-        reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
-        raise UserError(
-            f"SLURM does not answer: {reason}", where=where, hint="`sinfo` must work here; then start again"
-        ) from error
+        raise _no_answer(error, "sinfo") from error
     for partition in (name for several in partitions for name in several.split(",")):
         if partition not in known:
             error_ = unknown("partition", partition, known, where=f"{where}: slurm_partition")
@@ -136,20 +136,28 @@ def check_slurm(partitions: Iterable[str]) -> None:
 def check_time(asked: Iterable[Asked]) -> None:
     """Find out which jobs would wait for ever because they ask for more time than their partition grants any job.
 
+    Trainings get what is granted and go on at the next try, so of them it is only said.
+
     Raises
     ------
     UserError
-        If there are such jobs. Only the first try counts: the limits of later ones are cut to what is granted.
+        If there are other such jobs. Only the first try counts: later ones are cut to what is granted.
     """
-    too_long = sorted({(job.rule, job.minutes, limit) for job in asked if (limit := _too_long(job)) is not None})
+    beyond = sorted({(job.rule, job.minutes, limit) for job in asked if (limit := _too_long(job)) is not None})
+    for rule, minutes, limit in beyond:
+        if rule in RESUMABLE:
+            _say(
+                f"{rule} asks for {minutes} minutes, its partition grants {limit}: a training that does not end in "
+                "them goes on from its state at the next try (`--retries` says how many there are)"
+            )
+    too_long = [one for one in beyond if one[0] not in RESUMABLE]
     if too_long:
         rules = ", ".join(f"{rule} for {minutes}" for rule, minutes, _ in too_long)
         options = " ".join(f"{rule}:runtime={limit}" for rule, _, limit in too_long)
         raise UserError(
             f"jobs ask for more minutes than their partition grants, {max(limit for *_, limit in too_long)}: {rules}",
             where="profiles/slurm", why="SLURM would let them wait for ever",
-            hint=f"Choose another partition, or say `--set-resources {options}`: a training that does not end in time "
-            "goes on from its state at the next try",
+            hint=f"Choose another partition, or say `--set-resources {options}`",
         )  # fmt: skip
 
 
@@ -175,10 +183,10 @@ def longest(partition: str | None) -> int | None:
 def partition_limits() -> dict[str, int | None]:
     """Name of each partition → minutes that it grants at most, None for no limit; the default one also as "".
 
-    SLURM is asked once.
+    SLURM is asked once, for hidden partitions too.
     """
     found: dict[str, int | None] = {}
-    for line in _output("sinfo", "--noheader", "--format=%P|%l").splitlines():
+    for line in _output("sinfo", "--all", "--noheader", "--format=%P|%l").splitlines():
         name, _, limit = line.strip().partition("|")
         found[name.removesuffix("*")] = minutes(limit)
         if name.endswith("*"):
@@ -211,9 +219,27 @@ def _say(message: object) -> None:
 
 
 def _jobs_of(folder: Path) -> list[str]:
-    """My jobs, waiting or running, whose logs lie in a folder: those that a Snakemake submitted there."""
-    jobs = _output("squeue", "--me", "--noheader", "--Format=JobID:24,STDOUT:4096").splitlines()
+    """My jobs, waiting or running, whose logs lie in a folder: those that a Snakemake submitted there.
+
+    Raises
+    ------
+    UserError
+        If SLURM does not answer.
+    """
+    try:
+        jobs = _output("squeue", "--me", "--noheader", "--Format=JobID:24,STDOUT:4096").splitlines()
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _no_answer(error, "squeue") from error
     return [job[:24].strip() for job in jobs if job[24:].startswith(f"{folder / LOGS}/")]
+
+
+def _no_answer(error: OSError | subprocess.SubprocessError, program: str) -> UserError:
+    """What to say after one of SLURM's commands has failed."""
+    lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+    return UserError(
+        f"SLURM does not answer: {lines[-1] if lines else 'no reason given'}", where="profiles/slurm",
+        hint=f"`{program}` must work here; then start again",
+    )  # fmt: skip
 
 
 def _output(*command: str) -> str:

@@ -1,15 +1,19 @@
 """Which jobs one SLURM job takes, and what it asks for in their place.
 
-Two kinds of jobs share: those with a GPU, side by side, if `runs_per_gpu` is more than 1; and light ones, one after the
-other, up to the number that their rule gives as the resource `in_turn`.
+Two kinds of jobs share: light ones, one after the other, up to the number that their rule gives as the resource
+`in_turn`; and others with a GPU, side by side, if `runs_per_gpu` is more than 1.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
+
+from finecal.errors import UserError
+
+Granted = Callable[[str | None], int | None]
 
 # What members must agree on.
 PLACE = ("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra", "gpu_model", "gpu_share")
@@ -37,35 +41,66 @@ def send(job: Any) -> None:
 def room(job: Any, runs_per_gpu: int) -> int:
     """How many jobs like this one a SLURM job takes; 0: it does not share, not even with itself.
 
-    Where the site divides GPUs (`gpu_share`), each has a SLURM job with a part of a GPU.
+    Where the site divides GPUs (`gpu_share`), each has a SLURM job with a part of a GPU. Those to be tried again share
+    with fewer, since GPU memory may have been what they lacked.
     """
     if job.is_group():
         return 0
     if in_turn := job.resources.get("in_turn"):
         return int(in_turn)
     if runs_per_gpu > 1 and job.resources.get("gpu") == 1:
-        return 1 if job.resources.get("gpu_share") else runs_per_gpu
+        return 1 if job.resources.get("gpu_share") else max(1, runs_per_gpu // job.attempt)
     return 0
 
 
-def packs(jobs: Iterable[Any], runs_per_gpu: int) -> list[list[Any]]:
-    """Divide jobs into those of one SLURM job, evenly: of one rule and place, and with a GPU of one backbone."""
+def check_in_turn(rule: str, in_turn: Any) -> None:
+    """Whether the resource `in_turn` of a rule is a number of jobs.
+
+    Raises
+    ------
+    UserError
+        If not.
+    """
+    if in_turn is not None and (not isinstance(in_turn, int) or in_turn < 0):
+        raise UserError(
+            f"in_turn is {in_turn!r}", where=f"--set-resources {rule}:in_turn",
+            why="It is the number of jobs that share a SLURM job one after the other; 0 submits each by itself",
+        )  # fmt: skip
+
+
+def packs(jobs: Iterable[Any], runs_per_gpu: int, granted: Granted = lambda _: None) -> list[list[Any]]:
+    """Divide jobs into those of one SLURM job, evenly: of one rule and place, and with a GPU of one backbone.
+
+    Parameters
+    ----------
+    granted
+        Minutes that a partition grants at most: jobs in turn share only as far as their times fit in together.
+    """
     alike: defaultdict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for job in jobs:
         backbone = job.wildcards_dict.get("backbone") if job.resources.get("gpu") else None
-        alike[(job.name, backbone, *(job.resources.get(name) for name in PLACE))].append(job)
+        size = room(job, runs_per_gpu)
+        limit = granted(job.resources.get("slurm_partition")) if job.resources.get("in_turn") else None
+        if limit is not None and (minutes := job.resources.get("runtime")):
+            size = max(1, min(size, limit // minutes))
+        alike[(size, job.name, backbone, *(job.resources.get(name) for name in PLACE))].append(job)
     found = []
-    for members in alike.values():
-        count = -(-len(members) // room(members[0], runs_per_gpu))
+    for (size, *_), members in alike.items():
+        count = -(-len(members) // size)
         found += [members[first::count] for first in range(count)]
     return found
 
 
-def combined(jobs: Sequence[Any]) -> SimpleNamespace:
+def combined(jobs: Sequence[Any], *, divided: bool = True) -> SimpleNamespace:
     """One SLURM job in place of several, as far as the plugin reads it.
 
     Side by side: one GPU or the part of it that `gpu_share` says (shard:1), the CPUs and memory of all, the longest
     time. One after the other: the CPUs and memory of the largest, the time of all.
+
+    Parameters
+    ----------
+    divided
+        Whether `gpu_share` counts.
     """
     in_turn = bool(jobs[0].resources.get("in_turn"))
     place = {name: jobs[0].resources.get(name) for name in PLACE}
@@ -75,7 +110,7 @@ def combined(jobs: Sequence[Any]) -> SimpleNamespace:
             values = [job.resources.get(name, 0) for job in jobs]
             resources[name] = sum(values) if (name == "runtime" if in_turn else name in ADDED) else max(values)
     share = resources.pop("gpu_share", None)
-    if share and resources.get("gpu"):
+    if share and divided and resources.get("gpu"):
         del resources["gpu"]
         resources.pop("gpu_model", None)
         resources["gres"] = share

@@ -96,7 +96,8 @@ class Executor(Watching):
             jobs = self._collected.copy()
             self._collected.clear()
         try:
-            divided = packs(jobs, self.runs_per_gpu)
+            granted = cluster.longest if self._partitions is None else lambda _: None
+            divided = packs(jobs, self.runs_per_gpu, granted)
         except Exception as error:
             self._not_submitted(jobs, error)
             return
@@ -132,7 +133,7 @@ class Executor(Watching):
         scripts = [folder / f"{place}.sh" for place in range(len(jobs))]
         for job, script in zip(jobs, scripts, strict=True):
             script.write_text(self._member(job))
-        together = combined(jobs)
+        together = combined(jobs, divided=self.runs_per_gpu > 1)
         self._limit_time(together)
         validate_slurm_extra(together)
         params = {

@@ -35,8 +35,8 @@ rule aggregate_cost:
     conda:
         CONDA
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
     params:
         stage=WORKFLOW.stage("cost"),
         study=STUDY,
@@ -55,8 +55,8 @@ rule list_runs:
     conda:
         CONDA
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=lambda w, attempt: 10 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("runs"),
         study=STUDY,

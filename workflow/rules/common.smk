@@ -3,7 +3,7 @@
 import os
 import sys
 
-from finecal import cluster, packs, paths, plugins
+from finecal import cluster, paths, plugins
 from finecal.lock import release_stale_lock
 from finecal.selections import PAPER
 from finecal.workflow import Workflow, or_stop
@@ -24,7 +24,7 @@ PLAN = WORKFLOW.plan
 
 if workflow.is_main_process:
     release_stale_lock()
-    from finecal import slurm
+    from finecal import slurm, submission
 
     slurm.install(WORKFLOW.settings.runs_per_gpu)
 
@@ -71,26 +71,26 @@ def on_slurm():
 
 onstart:
     if on_slurm():
-        # With a file of partitions the plugin chooses one that grants the time.
-        chosen_later = (
-            workflow.executor_settings.partition_config
-            or os.environ.get("SNAKEMAKE_SLURM_PARTITIONS")
-        )
-        asked = {
-            cluster.Asked(
-                job.rule.name,
-                packs.partition(job),
-                None if chosen_later else job.resources.get("runtime"),
+        or_stop(
+            lambda: submission.prepare(
+                workflow.dag.needrun_jobs(),
+                WORKFLOW.settings.runs_per_gpu,
+                workflow.executor_settings,
             )
-            for job in workflow.dag.needrun_jobs()
-            if not job.is_local
-        }
-        or_stop(lambda: cluster.prepare(asked))
+        )
     else:
         # So many trainings and extractions may fill this machine's memory at the same time.
-        parts = [job.resources.get("gpu_percent") for job in workflow.dag.needrun_jobs()]
+        parts = [
+            job.resources.get("gpu_percent") for job in workflow.dag.needrun_jobs()
+        ]
         parts = [part for part in parts if part is not None]
-        at_once = min([len(parts), workflow.cores or 1, *(100 // part for part in parts if part)])
+        at_once = min(
+            [
+                len(parts),
+                workflow.cores or 1,
+                *(100 // part for part in parts if part),
+            ]
+        )
         os.environ["FINECAL_SIDE_BY_SIDE"] = str(at_once)
 
 

@@ -48,8 +48,9 @@ rule split_classes:
     conda:
         CONDA
     resources:
-        mem_mb=2000,
-        runtime=5,
+        in_turn=IN_TURN,
+        mem_mb=lambda w, attempt: 2000 * attempt,
+        runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("split", w),
         study=STUDY,

@@ -63,10 +63,12 @@ rule extract_logits:
         CONDA
     threads: WORKFLOW.threads
     resources:
+        # The training has left them, so that they are mostly copied, in a second.
+        in_turn=IN_TURN,
         gpu=GPUS,
         gpu_percent=GPU_PERCENT,
         mem_mb=lambda w, attempt: 8000 * attempt,
-        runtime=lambda w, attempt: 60 * attempt,
+        runtime=lambda w, attempt: 20 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("extract", w),
         torch=TORCH,
