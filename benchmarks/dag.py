@@ -9,8 +9,8 @@ same chain of rules with plain inputs, outputs and a command, without params, fu
 * as many files: the inputs and outputs of our rules, 32 and 13 for each run: what a run's jobs really read and write.
 
 * nothing built: `snakemake --dry-run --quiet` in an empty folder (`--quiet all` would print every job);
-* all built: the same where all files are there, empty and equally old, but without the notes that Snakemake keeps of
-  finished jobs, so that it compares times and not params.
+* all built: the same where all files are there, empty and equally old, with the notes that Snakemake keeps of finished
+  jobs: as after a real run it compares times, params, code and sets of inputs, and finds nothing to do.
 
 The Snakefiles take turns in every repeat, so that a busy moment of the machine hits all; the medians are compared,
 of CPU seconds, which a busy machine changes less than wall seconds.
@@ -74,6 +74,29 @@ GATHERED = {
 }  # fmt: skip
 
 
+# Snakemake that makes its jobs' outputs by itself, empty and equally old, and notes the jobs as finished.
+BUILD = """
+import os, sys, time
+from pathlib import Path
+from snakemake.cli import main
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+def build(scheduler):
+    workflow = scheduler.workflow
+    jobs, now = list(workflow.dag.needrun_jobs()), time.time()
+    for file in (file for job in jobs for file in job.output):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
+        os.utime(file, (now, now))
+    for job in jobs:
+        workflow.async_run(workflow.persistence.finished(job))
+    return True
+
+JobScheduler.schedule = build
+main(sys.argv[1:])
+"""
+
+
 class Planned(NamedTuple):
     """Wall and CPU seconds, peak memory in MiB, and the output of a dry run."""
 
@@ -113,19 +136,17 @@ class Sweep(NamedTuple):
         return Planned(seconds, usage.ru_utime + usage.ru_stime, memory / 2**20, text)
 
     def build(self) -> int:
-        """Make all files that the plan names, equally old; the number of jobs."""
-        text = self.plan().output
-        files = [file for line in re.findall(r"^    output: (.*)$", text, re.MULTILINE) for file in line.split(", ")]
-        now = time.time()
-        for file in files:
-            path = self.folder / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-            os.utime(path, (now, now))
+        """Make all files of the plan, and Snakemake's notes of them; the number of jobs."""
+        jobs = re.search(r"^total +(\d+)$", self.plan().output, re.MULTILINE)
+        assert jobs, f"nothing to build in {self.folder}"
+        options = ["--cores", "2", "--workflow-profile", "none", "--quiet", "all", "--snakefile", str(self.snakefile)]
+        done = subprocess.run(
+            [sys.executable, "-c", BUILD, *options], cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            sys.exit(f"building in {self.folder} failed:\n{done.stderr[-2000:]}")
         if "Nothing to be done" not in (left := self.plan().output):
             sys.exit(f"jobs are left although all files are there:\n{left[-2000:]}")
-        jobs = re.search(r"^total +(\d+)$", text, re.MULTILINE)
-        assert jobs, text[-2000:]
         return int(jobs[1])
 
 

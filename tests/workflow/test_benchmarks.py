@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +54,17 @@ def test_page() -> None:
     assert head == ["page", "MiB", "can be read (ms)", "scripts have run (ms)", "charts drawn (ms)"]
     assert 0 < float(row[1]) < 5
     assert 0 < float(row[2]) <= float(row[4])
+
+
+def test_a_built_sweep_is_as_after_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snakemake has its notes of all jobs: it finds nothing to do, and after an edit it says which params changed."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    dag = importlib.import_module("dag")
+    sweep = dag.finecal(tmp_path / "sweep", 2, BENCHMARKS.parent / "Snakefile")
+    assert sweep.build() > 14
+    study = sweep.folder / "sweep.yaml"
+    study.write_text(re.sub(r"^( *epochs: ).*$", r"\g<1>77", study.read_text(), flags=re.MULTILINE))
+    assert re.search(r"params have changed.*:\n +pretrain_model$", sweep.plan().output, re.MULTILINE)
 
 
 def test_files_of_a_run(complete: Project) -> None:
