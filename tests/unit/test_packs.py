@@ -207,6 +207,22 @@ def test_percent_of_this_machines_gpu(tmp_path: Path, monkeypatch: pytest.Monkey
     assert workflow.gpu_percent(0) == 0
 
 
+def test_how_many_jobs_share_this_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FINECAL_SIDE_BY_SIDE", "")
+    workflow = Workflow({"studies": ["small/digits"], "device": "cpu"})
+    trainings = [job(gpu_percent=0) for _ in range(3)]
+    others = [SimpleNamespace(resources={}) for _ in range(9)]
+    for jobs, cores, expected in (
+        ([*trainings, *others], 8, "3"),
+        (trainings, 2, "2"),
+        ([*trainings, job(gpu_percent=50)], 8, "2"),
+        (others, 8, "0"),
+    ):
+        workflow.divide_memory(jobs, cores)
+        assert os.environ["FINECAL_SIDE_BY_SIDE"] == expected
+
+
 def test_every_job_with_a_gpu_takes_its_part() -> None:
     for file in (REPOSITORY / "workflow/rules").glob("*.smk"):
         text = file.read_text()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,6 +116,18 @@ class Workflow:
     def gpu_percent(self, gpus: int) -> int:
         """The part of this machine's GPU that a job takes: with `runs_per_gpu` jobs it is in full use."""
         return gpus * (100 // self.settings.runs_per_gpu)
+
+    def divide_memory(self, jobs: Iterable[Any], cores: int) -> None:
+        """Tell the jobs of this machine how many of them may fill its memory at the same time (finecal.memory).
+
+        Parameters
+        ----------
+        jobs
+            Snakemake's jobs that are about to run; trainings and extractions count.
+        """
+        parts = [part for job in jobs if (part := job.resources.get("gpu_percent")) is not None]
+        at_once = min([len(parts), cores, *(100 // part for part in parts if part)])
+        os.environ["FINECAL_SIDE_BY_SIDE"] = str(at_once)
 
     def stage(self, stage: str, wildcards: Any = None) -> dict[str, Any]:
         """What decides the result of a job besides its inputs: options and code.

@@ -29,6 +29,11 @@ if workflow.is_main_process:
     slurm.install(WORKFLOW.settings.runs_per_gpu)
 
 
+def on_cluster():
+    """Also in the main process, so that the commands it prints are those that jobs run."""
+    return workflow.remote_exec or workflow.non_local_exec
+
+
 # Parts of commands: which studies are selected, where files come from, where jobs run. None makes a finished result out
 # of date, so they are functions of `output`: Snakemake does not compare params that are derived from a job's other parts (and
 # `threads` would make it work out the resources of every job, finished ones too).
@@ -41,11 +46,11 @@ def MIRROR(wildcards, output):
 
 
 def TORCH(wildcards, output):
-    return WORKFLOW.torch_options(on_cluster=workflow.remote_exec)
+    return WORKFLOW.torch_options(on_cluster=on_cluster())
 
 
 def GPUS(wildcards):
-    return WORKFLOW.gpus(on_cluster=workflow.remote_exec or workflow.non_local_exec)
+    return WORKFLOW.gpus(on_cluster=on_cluster())
 
 
 def GPU_PERCENT(wildcards):
@@ -79,19 +84,7 @@ onstart:
             )
         )
     else:
-        # So many trainings and extractions may fill this machine's memory at the same time.
-        parts = [
-            job.resources.get("gpu_percent") for job in workflow.dag.needrun_jobs()
-        ]
-        parts = [part for part in parts if part is not None]
-        at_once = min(
-            [
-                len(parts),
-                workflow.cores or 1,
-                *(100 // part for part in parts if part),
-            ]
-        )
-        os.environ["FINECAL_SIDE_BY_SIDE"] = str(at_once)
+        WORKFLOW.divide_memory(workflow.dag.needrun_jobs(), workflow.cores or 1)
 
 
 onerror:
