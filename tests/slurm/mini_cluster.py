@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = ("Snakefile", "config.yaml", "profiles", "envs", "workflow")
 
@@ -174,6 +176,20 @@ def _call(*command: str) -> str:
 def slurm(*command: str) -> str:
     """The output of one of SLURM's commands."""
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+def mount(*arguments: str | Path) -> None:
+    """Mount something; where that is refused, the test is skipped, but not in CI."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        not_here(f"nothing may be mounted here: {done.stderr.strip()}")
+
+
+def not_here(reason: str) -> None:
+    """Skip a test that this machine cannot run; in CI that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:

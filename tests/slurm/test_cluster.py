@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mini_cluster import GPU, REPOSITORY, STUDY, TINY, Cluster, Project, run_folder, slurm
+from mini_cluster import GPU, REPOSITORY, STUDY, TINY, Cluster, Project, not_here, run_folder, slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 METRICS = f"{run_folder('short')}/metrics.parquet"
@@ -93,7 +94,7 @@ def test_a_folder_that_compute_nodes_do_not_see(project: Project, tmp_path: Path
     elsewhere = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"']
     possible = subprocess.run([*elsewhere, project.folder, place, "true"], capture_output=True, check=False)
     if possible.returncode:
-        pytest.skip(f"nothing may be mounted here: {possible.stderr.decode().strip()}")
+        not_here(f"nothing may be mounted here: {possible.stderr.decode().strip()}")
     seen = Project(place, project.source, before=[*elsewhere, str(project.folder), str(place)])
     said = message(seen.run(METRICS, "--retries", "0", status=1))
     assert f"{place}: compute nodes do not see the working directory." in said
@@ -105,6 +106,24 @@ def test_a_node_without_a_visible_gpu(project: Project, cluster: Cluster) -> Non
     said = message(project.run(f"{run_folder('short')}/model.safetensors", "--retries", "0", status=1))
     assert "device is 'cuda', but no GPU is visible to this job" in said
     assert "gpu=1" in project.log.read_text()
+    assert "--device cuda" in project.log.read_text()  # what was printed is what ran
+
+
+def test_status_while_a_job_runs(project: Project) -> None:
+    """`finecal status` asks neither Snakemake nor SLURM, and tells what waits or runs on the cluster."""
+    running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.3"})
+    project.wait_for_state("long")
+    status = [Path(sys.executable).with_name("finecal"), "status"]
+    done = subprocess.run(
+        status, cwd=project.folder, env=project.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Snakemake is at work here" in done.stdout
+    assert re.search(r"^Running:\n.*long.*seed0", done.stdout, re.MULTILINE), done.stdout
+    running.send_signal(signal.SIGINT)  # Ctrl-C: the job ends with Snakemake
+    project.finish(running, None)
+    assert not project.jobs()
+    assert "going on" not in project.training_log("long")
 
 
 SHORT_PARTITION = ("--default-resources", "slurm_partition=short", "mem_mb=4000", "runtime=10")
@@ -125,12 +144,13 @@ def test_more_time_than_the_partition_grants(project: Project) -> None:
 def test_a_gpu_that_the_cluster_does_not_have(project: Project) -> None:
     """SLURM is asked before the first job is submitted, and the key of the profile is named."""
     wrong = ("--default-resources", "gpu_type=h100", "mem_mb=4000", "runtime=10")
-    said = message(project.run(METRICS, *wrong, "--set-resources", GPU, status=2))
+    first = project.run(METRICS, *wrong, "--set-resources", GPU, status=2)
+    said = message(first)
     assert "profiles/slurm: gpu_model" in said
     assert "SLURM takes no job like those of finetune_model" in said
     assert "gpu_model=h100" in said
-    said = message(project.run(METRICS, "--default-resources", "constraint=fast", "mem_mb=4000", status=2))
-    assert "default-resources: constraint" in said
+    second = project.run(METRICS, "--default-resources", "constraint=fast", "mem_mb=4000", status=2)
+    assert "default-resources: constraint" in message(second[len(first) :])
     assert "has been submitted" not in project.log.read_text()
 
 

@@ -6,6 +6,7 @@ one starts all that are selected. Those that hit the whole cluster come last, on
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,7 +19,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from mini_cluster import GPU, Cluster, Project, copy_project, run_folder, slurm
+import yaml
+from mini_cluster import GPU, STUDY, TINY, Cluster, Project, copy_project, mount, run_folder, slurm
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
 MODEL = f"{run_folder('short')}/model.safetensors"
@@ -45,6 +47,24 @@ def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
     said = project.finish(project.start(LONG, *limits, *warning, environment={"PACE": "0.28"}), seconds=800)
     assert said.count("Trying to restart job") >= 2, said[-3000:]
     assert re.search(RESUMED, project.training_log("long"))
+
+
+@side_by_side
+def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
+    """Two trainings of 80 s share a SLURM job of a minute: the warning reaches both, and both go on."""
+    project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
+    models = [LONG.replace("seed0", f"seed{seed}") for seed in (0, 1)]
+    limits = ["--set-resources", GPU, "finetune_model:runtime=1", "finetune_model:mem_mb=4000", "--retries", "12"]
+    warning = ["--default-resources", "slurm_extra=--signal=URG@1", "mem_mb=4000", "runtime=30"]
+    sharing = ["--config", "runs_per_gpu=4"]
+    running = project.start(*models, *limits, *warning, *sharing, environment={"PACE": "0.2"})
+    said = project.finish(running, seconds=800)
+    assert re.findall(r"^SLURM job \d+ takes (\d+) of finetune_model", said, re.MULTILINE)[:2] == ["2", "2"], said[
+        -3000:
+    ]
+    for model in models:
+        log = project.path(model.replace("results", "logs/finetune").replace("/model.safetensors", ".log"))
+        assert re.search(RESUMED, log.read_text())
 
 
 @side_by_side
@@ -97,13 +117,36 @@ def state_disk_full(project: Project, _: Cluster) -> None:
     _disk_full(project, "state")
 
 
+@side_by_side
+def scratch_disk_full(project: Project, _: Cluster) -> None:
+    """The images do not fit into memory, so they are to lie on the disk of $TMPDIR, which is full."""
+    image, disk = project.path("disk.img"), project.path("scratch")
+    disk.mkdir()
+    image.write_bytes(bytes(2**22))
+    subprocess.run(["mkfs.ext4", "-q", image], check=True, capture_output=True)
+    mount("-o", "loop", image, disk)
+    occupied = disk / "occupied"
+    scratch = ["--default-resources", f"tmpdir='{disk}'", "mem_mb=4000", "--config", "data_memory=0", "--retries", "0"]
+    try:
+        with occupied.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(2**10))
+        os.truncate(occupied, occupied.stat().st_size - 2**16)  # room for what Snakemake writes there
+        said = project.run(MODEL, *scratch, status=1)
+        assert "which fit neither into memory nor here (No space left on device)" in said
+        assert "Set TMPDIR to a folder on a disk with more space" in said
+        assert not project.path(run_folder("short")).exists()
+        occupied.unlink()
+        project.run(MODEL, *scratch)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def _disk_full(project: Project, folder: str) -> None:
     """A clear error and no part of a file; with space again the same command goes on."""
     disk = project.path(folder)
     disk.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"nothing may be mounted here: {mounted.stderr.decode().strip()}")
+    mount("-t", "tmpfs", "-o", "size=4m", "tmpfs", disk)
     occupied = disk / "occupied"
     try:
         occupied.write_bytes(bytes(3_600_000))
