@@ -87,7 +87,7 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     made._job_submission_executor = ThreadPoolExecutor(1)
     made._main_event_loop, made._submitted_job_clusters = None, set()
     made._command, made._longest_interval = "squeue", 180
-    made._answers = Answers(names_all=True)
+    made._answers = Answers(names_all=False)
 
     async def query(command: str, _: object) -> tuple[dict[str, str] | None, float]:
         made.asked.append(command.split()[0])
@@ -139,6 +139,17 @@ def test_how_soon_slurm_is_asked_again(executor: Any) -> None:
     assert executor.asked == ["squeue"] * 3
 
 
+def test_a_forgotten_job(executor: Any) -> None:
+    """squeue says nothing of what ended while Snakemake was suspended, but neither of jobs on another cluster."""
+    info = submitted(executor, "a")
+    executor.answers = [{}] * 6
+    executor._submitted_job_clusters = {"other"}
+    assert [poll(executor, info) for _ in range(4)] == [["a"]] * 4
+    executor._submitted_job_clusters = set()
+    assert [poll(executor, info) for _ in range(2)] == [["a"], []]
+    assert "SLURM status is: 'FORGOTTEN'" in executor.told["a"]
+
+
 def test_preempted_for_good(executor: Any) -> None:
     info = submitted(executor, "a")
     executor.answers = [{"1": "PREEMPTED"}, {"1": "PREEMPTED"}]
@@ -148,7 +159,7 @@ def test_preempted_for_good(executor: Any) -> None:
 
 
 def test_accounting_learns_late_that_a_job_is_in_the_queue_again(executor: Any) -> None:
-    executor._command, executor._answers = "sacct", Answers(names_all=False)
+    executor._command = "sacct"
     info = submitted(executor, "a")
     preempted, waiting = {"1": "PREEMPTED"}, {"1": "PENDING"}
     executor.answers = [preempted, waiting] * 3 + [preempted, None] + [preempted, {}] * 2

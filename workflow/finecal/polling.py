@@ -28,11 +28,11 @@ class Answers:
     ----------
     names_all
         Whether an answer names all jobs of the last minutes, as squeue's does: then one that it does not name has
-        ended. sacct may learn of a job only later.
+        ended. sacct may learn of a job only later, and squeue says nothing of jobs on other clusters.
     """
 
     def __init__(self, *, names_all: bool) -> None:
-        self._names_all = names_all
+        self.names_all = names_all
         self._doubts: Counter[str] = Counter()
 
     def outcome(self, number: str, states: Mapping[str, str]) -> str:
@@ -46,7 +46,7 @@ class Answers:
             The answer: number of each job → its state.
         """
         state = state_of(number, states)
-        if state is None and self._names_all:
+        if state is None and self.names_all:
             state = GONE
         if state in (*MAY_RETURN, GONE):
             return state if self.doubted(number) else GOES_ON

@@ -35,7 +35,7 @@ class Watching(plugin.Executor):  # type: ignore[misc]
         self._alive: dict[int, SubmittedJobInfo] = {}
         chosen = self.workflow.executor_settings.status_command
         self._command = "sacct" if chosen == "sacct" and shutil.which("sacct") else "squeue"
-        self._answers = polling.Answers(names_all=self._command == "squeue")
+        self._answers = polling.Answers(names_all=False)
         self._longest_interval = polling.longest_interval(self._command, get_min_job_age())
 
     def _forget(self, script: Path) -> None:
@@ -75,6 +75,7 @@ class Watching(plugin.Executor):  # type: ignore[misc]
             return
         left = [info for info in active_jobs if not self._told_by_launcher(info)]
         states = await self._ask([info.external_jobid for info in left]) if left else {}
+        self._answers.names_all = self._command == "squeue" and not self._submitted_job_clusters
         outcomes = {} if states is None else {n: self._answers.outcome(n, states) for n in _numbers(left)}
         going_on = 0
         for info in left:
