@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mini_cluster import GPU, REPOSITORY, STUDY, TINY, Cluster, Project, not_here, run_folder, slurm
+from mini_cluster import GPU, REPOSITORY, STUDY, TINY, Cluster, Project, not_here, run_folder, slurm, wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 METRICS = f"{run_folder('short')}/metrics.parquet"
@@ -111,8 +111,9 @@ def test_a_node_without_a_visible_gpu(project: Project, cluster: Cluster) -> Non
 
 def test_status_while_a_job_runs(project: Project) -> None:
     """`finecal status` asks neither Snakemake nor SLURM, and tells what waits or runs on the cluster."""
-    running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.3"})
+    running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.1"})
     project.wait_for_state("long")
+    wait_until(lambda: "epoch 1/" in project.training_log("long"), 60, "an epoch")
     status = [Path(sys.executable).with_name("finecal"), "status"]
     done = subprocess.run(
         status, cwd=project.folder, env=project.environment(), capture_output=True, text=True, check=False
