@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from finecal import plugins
 from finecal.batches import TrainingData
 from finecal.config import Training, plugin_options
+from finecal.device import placed
 from finecal.models import architecture, build
 from finecal.recipes import BaseRecipe, Context
 from finecal.state import StateFile
@@ -73,8 +74,8 @@ def _pretrained(description: str) -> nn.Module:
 
 
 def pretrained(head: str = "linear") -> nn.Module:
-    """θ⁰: random weights, batch statistics that are not those of a fresh layer."""
-    return copy.deepcopy(_pretrained(head))
+    """θ⁰: random weights, batch statistics that are not those of a fresh layer; in memory as after loading."""
+    return placed(copy.deepcopy(_pretrained(head)), DEVICE)
 
 
 def data(labels: np.ndarray = LABELS) -> TrainingData:

@@ -353,14 +353,15 @@ def provenance(
     inputs: Sequence[str | Path] = (),
     device: str = "cpu",
     precision: str | None = None,
+    compiled: bool | None = None,
     peak_gpu_memory_mib: float | None = None,
 ) -> dict[str, Any]:
     """What made a file: version and commit, command, resolved options, libraries, device, inputs with hashes.
 
-    There is no time in it: the same work twice gives the same bytes. Precision is there where a model ran, the memory
-    where it ran on a GPU.
+    There is no time in it: the same work twice gives the same bytes. Precision is there where a model ran, whether it
+    was compiled where it was trained, the memory where it ran on a GPU.
     """
-    of_models = {"precision": precision, "peak_gpu_memory_mib": peak_gpu_memory_mib}
+    of_models = {"precision": precision, "compiled": compiled, "peak_gpu_memory_mib": peak_gpu_memory_mib}
     return {
         "version": finecal.__version__,
         "commit": commit(),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from finecal.augmentation import augment, unchanged
 from finecal.batches import Batches, TrainingData
 from finecal.config import Training
-from finecal.device import autocast, seed_everything, sent
+from finecal.device import autocast, placed, seed_everything, sent
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.models import Architecture, head, normaliser
@@ -185,6 +185,7 @@ def train(
             if signals.received is not None:
                 raise Interrupted(signals.received)
     recipe.finish(model)
+    placed(model, device)  # weights that a recipe has made anew lie like the others, and the model as when it is read
     return history
 
 
