@@ -21,6 +21,7 @@ ROWS = {
     "dag.py": ["nothing built", "all built"],
     "memory.py": ["finetune_model", "fit_calibrators", "evaluate_run"],
     "study.py": ["Snakemake, 2 cores", "one process"],
+    "opening.py": ["open", "load half", "in batches"],
     "tables.py": ["np.save", "np.load", "logits.parquet"],
     "together.py": ["one after another", "in turns", "stacked"],
     "extraction.py": ["test_resnet, 32"],
