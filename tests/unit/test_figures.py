@@ -246,6 +246,15 @@ def test_labels_are_spread_in_order() -> None:
     assert spread([0.2, 0.7], sizes[:2]) == pytest.approx([0.2, 0.7])
 
 
+def test_fine_tuning_that_has_lost_the_fine_tuning_classes() -> None:
+    """Then no label stands beside the panel of the curve."""
+    tables = made_tables()
+    metrics = tables["metrics"]
+    metrics.loc[(metrics["metric"] == "acc_s_y") & (metrics["classifier"] == "fine_tuned"), "value"] = 0.1
+    figure, _ = figures.draw("curve", tables)
+    figure.draw_without_rendering()
+
+
 def test_labels_close_by_do_not_cover_each_other() -> None:
     tables = made_tables()
     metrics = tables["metrics"]

@@ -37,6 +37,8 @@ def beside(figure: Figure, panels: Iterable[tuple[Any, Sequence[Label]]]) -> Non
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax, written, labels in placed:
+        if not labels:  # all points have their words elsewhere; matplotlib transforms no empty list
+            continue
         height = ax.get_window_extent().height / figure.dpi * 72  # points
         to_axes = ax.transLimits.transform([(label.x, label.y) for label in labels]).reshape(-1, 2)[:, 1]
         line = GAP * FONT_SIZE / height
