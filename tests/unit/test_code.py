@@ -28,7 +28,10 @@ INFRASTRUCTURE = {
     "code.py": "this list",
     "composition.py": "puts the files of a study together",
     "columns.py": "what columns mean, for the reference page",
-    "config.py": "what a study may say; what it says arrives as resolved options",
+    **dict.fromkeys(
+        [f"config/{name}.py" for name in ("__init__", "models", "splits", "study", "training", "types")],
+        "what a study may say; what it says arrives as resolved options",
+    ),
     "memory.py": "where pixels lie; batches are the same wherever that is (test_pixels)",
     "grids.py": "names of recipes and splits",
     "errors.py": "the wording of errors",

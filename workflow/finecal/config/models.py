@@ -1,0 +1,93 @@
+"""Which model, and where its weights come from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from finecal import sources
+from finecal.config.types import Listed, Model, Positive
+
+
+class ZeroShot(Model):
+    """A head made from the names of the classes by CLIP's text tower, without an image: see own_model.md."""
+
+    model: str = Field(
+        description="open_clip's name of the CLIP model, such as `ViT-B-32-quickgelu`; `local-dir:FOLDER` for one that "
+        "open_clip has written, `hf-hub:ORGANISATION/NAME` for one on the hub."
+    )
+    pretrained: str | None = Field(
+        None, description="open_clip's name of the weights, such as `openai`; a folder or a hub name has its own."
+    )
+    templates: Listed[str] = Field(
+        ("a photo of a {}.",),
+        min_length=1,
+        description="Texts with `{}` in the place of the class; the head takes the mean of their embeddings.",
+    )
+    class_names: str | Listed[str] | None = Field(
+        None,
+        description="What stands for `{}`: a list in the order of the data set's classes, or a text file with a name "
+        "per line; by default the classes' names, `Alarm_Clock` and `AlarmClock` as two words.",
+    )
+
+    @field_validator("templates")
+    @classmethod
+    def _with_a_place(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
+        for template in templates:
+            if template.count("{}") != 1:
+                raise ValueError(f"the template {template!r} needs one `{{}}`, the place of the class")
+        return templates
+
+    @model_validator(mode="after")
+    def _weights_of_one_kind(self) -> Self:
+        own = self.model.startswith((sources.LOCAL, sources.HUB))
+        if own and self.pretrained is not None:
+            raise ValueError(f"{self.model!r} has its own weights, so `pretrained` means nothing")
+        if not own and self.pretrained is None:
+            raise ValueError(f"{self.model!r} needs `pretrained`, open_clip's name of its weights")
+        return self
+
+
+class Backbone(Model):
+    """Which timm model, and a checkpoint of your own if there is one: see own_model.md."""
+
+    model: str | None = Field(
+        None,
+        description="timm's name of the model; `local-dir:FOLDER` for one that timm or `finecal export` has written, "
+        "`hf-hub:ORGANISATION/NAME` for one on the hub; by default the key's own name.",
+    )
+    weights: str | None = Field(
+        None,
+        description="A checkpoint of your own, which goes before `pretraining.weights`: a state dict (.safetensors, "
+        ".pth, .pt, .bin, .ckpt) or such a folder. The path is relative to the working directory.",
+    )
+    class_names: str | Listed[str] | None = Field(
+        None,
+        description="What the rows of the checkpoint's head stand for: a list, or a text file with a name per line; "
+        "by default `label_names` of a folder's config.json, or else the data set's classes.",
+    )
+    zero_shot: ZeroShot | None = Field(
+        None,
+        description="Makes this CLIP's image tower, of which `model` is timm's name, and a cosine head from the names "
+        "of the classes. Needs the extra `clip`.",
+    )
+    options: dict[str, bool | int | float | str] = Field(
+        {}, description="Further arguments of `timm.create_model`, such as `drop_path_rate`."
+    )
+    head: Literal["linear", "cosine"] = Field(
+        "linear", description="The last layer: `linear` is w·h + b, `cosine` is a scale times cos(w, h), without bias."
+    )
+    head_scale: Positive = Field(16.0, description="Scale of a cosine head at the start.")
+    learn_head_scale: bool = Field(True, description="Whether the scale of a cosine head is trained or stays.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _head_of_zero_shot(cls, given: Any) -> Any:
+        """A zero-shot head is cosine, with CLIP's scale and weights."""
+        if not isinstance(given, dict) or given.get("zero_shot") is None:
+            return given
+        for key in ("weights", "class_names", "head", "head_scale"):
+            if key in given and (key, given[key]) != ("head", "cosine"):
+                raise ValueError(f"`{key}` means nothing beside `zero_shot`, which says it")
+        return {**given, "head": "cosine"}
