@@ -46,11 +46,11 @@ def child() -> None:
     """All commands (a JSON list of lists, from standard input) in this process, in the current folder."""
     from functools import cache
 
-    from finecal import cli
+    from finecal import cli, verbs
     from finecal.plan import Plan
 
     plan = cache(lambda *names: Plan(names))
-    cli._plan = lambda given: plan(*given.study)
+    verbs.plan_of = lambda given: plan(*given.study)
     for command in json.loads(Path("commands.json").read_text()):
         cli.main(command)
 
