@@ -123,8 +123,8 @@ def test_status_while_a_job_runs(project: Project) -> None:
     assert re.search(r"^Running:\n.*long.*seed0", done.stdout, re.MULTILINE), done.stdout
     running.send_signal(signal.SIGINT)  # Ctrl-C: the job ends with Snakemake
     project.finish(running, None)
-    assert not project.jobs()
-    assert "going on" not in project.training_log("long")
+    wait_until(lambda: not project.jobs(), 90, "the job to save its state and end")
+    assert "the state is saved" in project.training_log("long")
 
 
 SHORT_PARTITION = ("--default-resources", "slurm_partition=short", "mem_mb=4000", "runtime=10")
