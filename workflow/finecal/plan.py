@@ -230,8 +230,9 @@ class Plan:
     def domains(self) -> tuple[tuple[str, str], ...]:
         """The domains whose images are prepared: data set and domain, each once."""
         used = [(run.dataset, domain) for run in self.trainings for domain in (run.source, run.target)]
-        first = [(run.dataset, self.first_domain(run.dataset)) for run in self.trainings]
-        return tuple(dict.fromkeys(one for one in (*used, *first) if self.has_images(*one)))
+        datasets = dict.fromkeys(run.dataset for run in self.trainings)
+        first = [(dataset, self.first_domain(dataset)) for dataset in datasets]
+        return tuple(one for one in dict.fromkeys((*used, *first)) if self.has_images(*one))
 
     def _set(self, study: str, options: Options, *key: str) -> None:
         earlier = self._options.setdefault(key, (options, study))
