@@ -16,7 +16,7 @@ import pytest
 import yaml
 from mini_cluster import GPU, REPOSITORY, STUDY, TINY, Cluster, Project, not_here, run_folder, slurm, wait_until
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 METRICS = f"{run_folder('short')}/metrics.parquet"
 
 

@@ -22,7 +22,7 @@ import pytest
 import yaml
 from mini_cluster import GPU, STUDY, TINY, Cluster, Project, copy_project, mount, run_folder, slurm
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
 MODEL = f"{run_folder('short')}/model.safetensors"
 LONG = f"{run_folder('long')}/model.safetensors"
 RESUMED = r"going on from step \d+"

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from mini_cluster import GPU, STUDY, TASK, TINY, Project, slurm, wait_until
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm"), pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SEEDS = (0, 1)
 SHARING = ("--config", "runs_per_gpu=4")
 

@@ -1,0 +1,20 @@
+"""How the tests are divided among processes (`-n 2`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+
+class OneCluster(LoadScopeScheduling):
+    """All tests of tests/slurm go to one process, since there is one cluster; all others to the next that is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "slurm" if nodeid.startswith("tests/slurm/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return OneCluster(config, log)
