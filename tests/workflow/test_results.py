@@ -72,10 +72,12 @@ def test_every_table_says_where_it_comes_from(complete: Project, tables: dict[st
     hashes = {file: hashlib.sha256(complete.path(file).read_bytes()).hexdigest() for file in files}
     for file, schema in tables.items():
         record = json.loads(schema.metadata[artifacts.PROVENANCE])
-        # Where a model computed, it is said with which precision.
-        made = ("head.parquet", "history.parquet", "logits.parquet")
-        by_model = file.startswith("digits/") and file.endswith(made)
-        assert set(record) == PROVENANCE | ({"precision"} if by_model else set()), file
+        # Where a model computed, it is said with which precision; where one was trained, whether it was compiled.
+        of_runs = file.startswith("digits/")
+        by_model = of_runs and file.endswith(("head.parquet", "history.parquet", "logits.parquet"))
+        trained = of_runs and file.endswith(("head.parquet", "history.parquet", "pcv/logits.parquet"))
+        more = ({"precision"} if by_model else set()) | ({"compiled"} if trained else set())
+        assert set(record) == PROVENANCE | more, file
         assert record["command"].startswith("finecal "), file
         assert record["device"] == "cpu"
         assert record["libraries"].keys() == set(artifacts.LIBRARIES)
@@ -88,7 +90,7 @@ def test_weights_say_where_they_come_from(complete: Project) -> None:
     for file in complete.path("results").rglob("*.safetensors"):
         with safe_open(file, "numpy") as opened:
             record = json.loads(opened.metadata()["finecal"])
-        assert set(record) == {*PROVENANCE, "architecture", "precision"}
+        assert set(record) == {*PROVENANCE, "architecture", "precision", "compiled"}
         assert record["inputs"]
 
 

@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from conftest import RUNS, Project, one_paragraph
+from PIL import Image
 
 from finecal.columns import COLUMNS
 from finecal.images import read_images
@@ -28,8 +29,8 @@ def test_the_exported_model_is_the_calibrated_one(project: Project) -> None:
     rows = pq.read_table(project.path(RUN, "calibration.parquet")).to_pylist()
     gamma = next(row["value"] for row in rows if row["calibrator"] == "alg" and row["parameter"] == "gamma")
     images = read_images(project.path("results/digits/images/handwritten.parquet")).pixels[:40]
-    prepared = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).float() / 255
-    prepared = torch.nn.functional.interpolate(prepared, (32, 32), mode="bilinear", antialias=True)
+    scaled = [Image.fromarray(image[..., 0]).resize((32, 32), Image.Resampling.BILINEAR) for image in images]
+    prepared = torch.from_numpy(np.stack([np.asarray(image) for image in scaled])).float()[:, None] / 255
     config = model.pretrained_cfg
     with torch.inference_mode():
         found = model((prepared - config["mean"][0]) / config["std"][0]).numpy()
