@@ -302,9 +302,9 @@ def test_images_are_normalised_at_the_end(monkeypatch: pytest.MonkeyPatch, small
 
 
 @pytest.mark.parametrize("size", [16, 20])
-@pytest.mark.parametrize("small", [0, 2**30])
-def test_unchanged_images_are_scaled_and_normalised(monkeypatch: pytest.MonkeyPatch, size: int, small: int) -> None:
-    monkeypatch.setattr(augmentation, "SMALL", small)
+@pytest.mark.parametrize("part", [1, 10_000, 2**30])
+def test_unchanged_images_are_scaled_and_normalised(monkeypatch: pytest.MonkeyPatch, size: int, part: int) -> None:
+    monkeypatch.setattr(augmentation, "PART_BYTES", part)
     x = as_bytes(images(size=(20, 20)))
     mean, std = torch.tensor([0.4, 0.5, 0.6]).reshape(1, 3, 1, 1), torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
     expected = (resize(x, size).float() / 255 - mean) / std
@@ -346,6 +346,16 @@ def test_augmenting_uses_up_no_global_randomness() -> None:
     before = torch.get_rng_state()
     augment(images(), 16, Augmentation().model_dump(), generator())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_number_of_threads_is_as_before() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        augment(images(size=(64, 64)), 56, Augmentation().model_dump(), generator())
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_the_input_is_not_changed() -> None:

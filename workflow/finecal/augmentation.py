@@ -6,6 +6,8 @@ The same operations with the same distributions as torchvision's RandomResizedCr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,8 @@ from finecal.device import sent
 # On the CPU images are changed one by one, and stay in the cache; up to this many pixels what it costs to start an
 # operation weighs more, and they are changed together.
 SMALL = 48**2
+# Images as they are go in parts whose floats stay in the cache.
+PART_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -104,17 +108,29 @@ def one_by_one(images: Tensor, changes: Changes, size: int, normaliser: tuple[Te
     factors = None if changes.factors is None else changes.factors.tolist()
     turns = None if changes.turns is None else changes.turns.tolist()
     grey = [False] * n if changes.grey is None else changes.grey.tolist()
-    for number, image in enumerate(result):
-        cropped = crop_one(images[number], boxes[number], size)
-        image.copy_(cropped.flip(-1) if flips[number] else cropped)
-        _to_unit(image, images.dtype)
-        if factors is not None and turns is not None:
-            jitter_one(image, factors[number], turns[number])
-        if grey[number]:
-            image.copy_(luma(image))
-        if normaliser is not None:
-            image.sub_(normaliser[0][0]).div_(normaliser[1][0])
+    with _one_thread():
+        for number, image in enumerate(result):
+            cropped = crop_one(images[number], boxes[number], size)
+            image.copy_(cropped.flip(-1) if flips[number] else cropped)
+            _to_unit(image, images.dtype)
+            if factors is not None and turns is not None:
+                jitter_one(image, factors[number], turns[number])
+            if grey[number]:
+                image.copy_(luma(image))
+            if normaliser is not None:
+                image.sub_(normaliser[0][0]).div_(normaliser[1][0])
     return result
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """An operation on one image is over before a second thread has come to help."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def together(images: Tensor, changes: Changes, size: int, normaliser: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -134,17 +150,15 @@ def together(images: Tensor, changes: Changes, size: int, normaliser: tuple[Tens
 def unchanged(pixels: Tensor, size: int, normaliser: tuple[Tensor, Tensor]) -> Tensor:
     """(N, channels, H, W) uint8 scaled to (N, channels, size, size) float and normalised, as `augment` normalises."""
     n, channels, height, width = pixels.shape
-    if _is_one_by_one(pixels, size):
-        result = torch.empty(n, channels, size, size)
-        for image, pixel in zip(result, pixels, strict=True):
-            image.copy_(resize(pixel[None], size)[0])
-            _to_unit(image, pixels.dtype).sub_(normaliser[0][0]).div_(normaliser[1][0])
-        return result
     if pixels.device.type == "cpu":
-        scaled = resize(pixels, size).float()
-    else:
-        whole = sent(torch.tensor([[0.0, 0.0, height, width, 0.0]]), pixels.device)
-        scaled = crop_together(pixels, whole[:, :4], whole[:, 4] > 0, size)
+        result = torch.empty(n, channels, size, size)
+        rows = max(1, PART_BYTES // (4 * channels * size**2))
+        for part in (slice(start, start + rows) for start in range(0, n, rows)):
+            result[part] = resize(pixels[part], size)
+            _to_unit(result[part], pixels.dtype).sub_(normaliser[0]).div_(normaliser[1])
+        return result
+    whole = sent(torch.tensor([[0.0, 0.0, height, width, 0.0]]), pixels.device)
+    scaled = crop_together(pixels, whole[:, :4], whole[:, 4] > 0, size)
     return _to_unit(scaled, pixels.dtype).sub_(normaliser[0]).div_(normaliser[1])
 
 

@@ -81,8 +81,8 @@ On the test samples of {run.target}, in % [95 % interval for this one model, Wil
 
 Input: the whole image, scaled to {card.description.image_size} × {card.description.image_size} (bilinear with \
 antialiasing, the aspect is not kept, no crop), divided by 255,
-less {list(card.description.mean)}, over {list(card.description.std)}. timm's transform for this model does the same; its
-resize may round a byte the other way.
+less {list(card.description.mean)}, over {list(card.description.std)}. timm's transform for this model does the same;
+its resize may round a byte the other way.
 
 ## Checked
 
