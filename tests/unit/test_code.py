@@ -32,6 +32,7 @@ INFRASTRUCTURE = {
         [f"config/{name}.py" for name in ("__init__", "models", "splits", "study", "training", "types")],
         "what a study may say; what it says arrives as resolved options",
     ),
+    "allocation.py": "where tensors lie in memory",
     "memory.py": "where pixels lie; batches are the same wherever that is (test_pixels)",
     "grids.py": "names of recipes and splits",
     "errors.py": "the wording of errors",

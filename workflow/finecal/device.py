@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from finecal.allocation import keep_freed_memory
 from finecal.errors import UserError
 
 
@@ -28,6 +29,7 @@ def choose_device(name: str, threads: int) -> torch.device:
     UserError
         If "cuda" is asked for and no GPU is visible: never silently the CPU.
     """
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # no result needs it
