@@ -29,6 +29,9 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 
 
+keep_signatures(workflow.rules)
+
+
 rule all:
     """Everything that makes sense for the selected studies."""
     default_target: True

@@ -19,17 +19,26 @@ def job(
     stage: str, dataset: str, seed: int, seconds: float | None = None, backbone: str = "net", log: str | None = None
 ) -> Job:
     """A job; with seconds one that is done and took so long, with a log one that runs."""
-    name = f"{stage}_{dataset}_{backbone}_{seed}"
-    made = Job(
-        stage, {"dataset": dataset, "backbone": backbone, "seed": seed},
-        Path(f"{name}.parquet"), Path(f"{name}.log"), Path(f"{name}.tsv"),
-    )  # fmt: skip
+    coordinates = {
+        "dataset": dataset,
+        "task": "a-b",
+        "backbone": backbone,
+        "recipe": "full",
+        "split": "half",
+        "seed": seed,
+    }
+    made = Job(stage, coordinates, Path(f"{stage}_{dataset}_{backbone}_{seed}.parquet"))
     if seconds is not None and made.measurement is not None:
         names = ("s", "h:m:s", "max_rss", "cpu_time")
-        made.measurement.write_text("\t".join(names) + f"\n{seconds}\t0:00:00\t1.0\t1.0\n")
+        _write(made.measurement, "\t".join(names) + f"\n{seconds}\t0:00:00\t1.0\t1.0\n")
     if log is not None:
-        made.log.write_text(log)
+        _write(made.log, log)
     return made
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def test_jobs_are_compared_with_those_of_their_data_set_and_model() -> None:
@@ -46,13 +55,17 @@ def test_jobs_are_compared_with_those_of_their_data_set_and_model() -> None:
 
 def test_a_stage_without_a_finished_job_does_not_hide_the_others() -> None:
     done = [job("finetune", "digits", 0, 20)]
-    left = [job("finetune", "digits", 1), job("class_means", "digits", 0), job("class_means", "digits", 1)]
+    left = [
+        job("finetune", "digits", 1),
+        job("extract_pretrained", "digits", 0),
+        job("extract_pretrained", "digits", 1),
+    ]
     assert time_left(done, left, []) == (
-        "Time left: at least 20 s with one job at a time; not counted: 2 of class means (jobs, the first of their "
-        "stages)."
+        "Time left: at least 20 s with one job at a time; not counted: 2 of extract pretrained (jobs, the first of "
+        "their stages)."
     )
-    assert time_left(done, left[:2], []).endswith("not counted: 1 of class means (job, the first of its stage).")
-    assert time_left([], left, []) == "Time left: not known before a job of class means, finetune is done."
+    assert time_left(done, left[:2], []).endswith("not counted: 1 of extract pretrained (job, the first of its stage).")
+    assert time_left([], left, []) == "Time left: not known before a job of extract pretrained, finetune is done."
 
 
 def test_what_was_not_measured_is_not_averaged() -> None:
@@ -71,5 +84,5 @@ def test_a_running_training_says_itself() -> None:
 
 
 def test_jobs_that_are_not_measured_take_seconds() -> None:
-    left = [job("report", "digits", 0)._replace(measurement=None)]
+    left = [job("report", "digits", 0)]
     assert time_left([], left, []) == "What is left takes seconds per job."

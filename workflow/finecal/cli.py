@@ -39,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(verb=verb)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         if target:
-            command.add_argument("target", metavar=target)
+            of_run = "the folder of a run, or a file in it" if target == "RUN" else None
+            command.add_argument("target", metavar=target, help=of_run)
         if study:
             command.add_argument(
                 "--study", nargs="+", metavar="STUDY", help="selected studies (default: config.yaml's)"

@@ -55,18 +55,25 @@ class Job(NamedTuple):
         Its wildcards; of `domain` and `source` the former, as in the table of costs.
     result
         The file that shows that the job is done.
-    log
-        What the job says.
-    measurement
-        Snakemake's benchmark file; None for a job that is not measured. It is missing where results were copied
-        without it.
     """
 
     stage: str
     coordinates: Coordinates
     result: Path
-    log: Path
-    measurement: Path | None
+
+    @property
+    def log(self) -> Path:
+        """What the job says."""
+        return _filled(FILES[self.stage][1], self.coordinates)
+
+    @property
+    def measurement(self) -> Path | None:
+        """Snakemake's benchmark file; None for a job that is not measured.
+
+        It is missing where results were copied without it.
+        """
+        pattern = paths.MEASURED.get(self.stage)
+        return None if pattern is None else _filled(pattern, self.coordinates)
 
 
 def jobs(plan: Plan) -> tuple[Job, ...]:
@@ -78,7 +85,7 @@ def jobs(plan: Plan) -> tuple[Job, ...]:
 
 def measured_jobs(plan: Plan) -> tuple[Job, ...]:
     """Those whose cost is in the table of costs; their result is a table, whose provenance names the device."""
-    return tuple(job for job in jobs(plan) if job.measurement is not None)
+    return tuple(job for job in jobs(plan) if job.stage in paths.MEASURED)
 
 
 def _all(plan: Plan) -> Iterator[Job]:
@@ -124,9 +131,8 @@ def _of_training(plan: Plan, run: RunKey) -> Iterator[Job]:
 
 
 def _job(stage: str, coordinates: Coordinates) -> Job:
-    patterns = (*FILES[stage], paths.MEASURED.get(stage))
-    filled = {**coordinates, "source": coordinates.get("domain")}
-    result, log, measurement = (Path(pattern.format(**filled)) if pattern else None for pattern in patterns)
-    assert result is not None
-    assert log is not None
-    return Job(stage, coordinates, result, log, measurement)
+    return Job(stage, coordinates, _filled(FILES[stage][0], coordinates))
+
+
+def _filled(pattern: str, coordinates: Coordinates) -> Path:
+    return Path(pattern.format(**coordinates, source=coordinates.get("domain")))

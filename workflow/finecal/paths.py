@@ -28,8 +28,9 @@ PRETRAINED = DATASET + "/pretrained/{source}/{backbone}"
 PRETRAINED_LOGITS = DATASET + "/{task}/{backbone}/pretrained/logits.parquet"
 
 RUN = DATASET + "/{task}/{backbone}/{recipe}/{split}/seed{seed}"
-PSEUDO_LOGITS = RUN + "/pcv/logits.parquet"
-PSEUDO_HISTORY = RUN + "/pcv/history.parquet"
+PSEUDO = RUN + "/pcv"
+PSEUDO_LOGITS = PSEUDO + "/logits.parquet"
+PSEUDO_HISTORY = PSEUDO + "/history.parquet"
 EXPORT = RUN + "/export/{calibrator}"
 INTERPOLATED = RUN + "/interpolated/logits.parquet"
 

@@ -103,7 +103,7 @@ def do_pretrain(given: argparse.Namespace) -> None:
 
 
 def do_finetune(given: argparse.Namespace) -> None:
-    from finecal.paths import RunKey
+    from finecal.paths import PSEUDO, RunKey, parse
 
     plan = plan_of(given)
     run = plan.known(RunKey.of(given.target))
@@ -114,7 +114,7 @@ def do_finetune(given: argparse.Namespace) -> None:
 
         take_over(plan, run, checkpoint, _settings(given))
         return
-    if Path(given.target).name == "pcv":
+    if parse(PSEUDO, given.target):
         from finecal.stages.pseudo import pseudo as work
     else:
         from finecal.stages.finetune import finetune as work

@@ -5,12 +5,14 @@ Imported by every job's Snakemake, so nothing heavy here.
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar
 
 from finecal import axes, paths, plugins, runs
@@ -66,6 +68,14 @@ def or_stop(make: Callable[[], T]) -> T:
     except UserError as error:
         print(f"finecal: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def keep_signatures(rules: Iterable[Any]) -> None:
+    """Note the parameters of the rules' functions, for which Snakemake asks again and again: before every call."""
+    for rule in rules:
+        for function in (*rule.input, *rule.params):
+            if isinstance(function, FunctionType):
+                function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
 
 
 class Workflow:

@@ -20,9 +20,8 @@ rule compare_updates:
         runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=WORKFLOW.stage("similarity"),
-        folder=subpath(output.similarity, parent=True),
     shell:
-        "exec finecal similarity {params.folder} > {log} 2>&1"
+        "exec finecal similarity {output.similarity} > {log} 2>&1"
 
 
 rule map_features:
@@ -42,9 +41,8 @@ rule map_features:
         runtime=lambda w, attempt: 20 * attempt,
     params:
         stage=WORKFLOW.stage("embed"),
-        folder=subpath(output[0], parent=True),
     shell:
-        "exec finecal embed {params.folder} > {log} 2>&1"
+        "exec finecal embed {output} > {log} 2>&1"
 
 
 rule map_regions:
@@ -69,10 +67,9 @@ rule map_regions:
         runtime=lambda w, attempt: 20 * attempt,
     params:
         stage=WORKFLOW.stage("regions"),
-        folder=subpath(output[0], parent=True),
         torch=TORCH,
     shell:
-        "exec finecal regions {params.folder} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal regions {output} {params.torch} --threads {threads} > {log} 2>&1"
 
 
 rule fit_gamma_on_parts:
@@ -91,7 +88,6 @@ rule fit_gamma_on_parts:
         runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("gamma_data", w),
-        folder=subpath(output[0], parent=True),
         study=STUDY,
     shell:
-        "exec finecal gamma-data {params.folder} {params.study} > {log} 2>&1"
+        "exec finecal gamma-data {output} {params.study} > {log} 2>&1"

@@ -16,10 +16,9 @@ rule fit_calibrators:
         runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("calibrate", w),
-        folder=subpath(output[0], parent=True),
         study=STUDY,
     shell:
-        "exec finecal calibrate {params.folder} {params.study} > {log} 2>&1"
+        "exec finecal calibrate {output} {params.study} > {log} 2>&1"
 
 
 rule evaluate_run:
@@ -39,7 +38,6 @@ rule evaluate_run:
         runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("evaluate", w),
-        folder=subpath(output.metrics, parent=True),
         study=STUDY,
     shell:
-        "exec finecal evaluate {params.folder} {params.study} > {log} 2>&1"
+        "exec finecal evaluate {output.metrics} {params.study} > {log} 2>&1"

@@ -7,7 +7,7 @@ import sys
 from finecal import cluster, paths, plugins
 from finecal.lock import release_stale_lock
 from finecal.selections import PAPER
-from finecal.workflow import Workflow, or_stop
+from finecal.workflow import Workflow, keep_signatures, or_stop
 
 # `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and every job is told so.
 # (Snakemake itself knows its targets only after this file is read.)

@@ -28,11 +28,10 @@ rule finetune_model:
         runtime=lambda w, attempt: 120 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("finetune", w),
-        folder=subpath(output.model, parent=True),
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal finetune {params.folder} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal finetune {output.model} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
 
 
 rule finetune_pseudo_splits:
@@ -57,8 +56,7 @@ rule finetune_pseudo_splits:
         runtime=lambda w, attempt: 360 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("pseudo", w),
-        folder=subpath(output.logits, parent=True),
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal finetune {params.folder} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal finetune {output.logits} {params.study} {params.torch} --threads {threads} > {log} 2>&1"

@@ -22,8 +22,7 @@ rule pretrain_model:
         runtime=lambda w, attempt: 240 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("pretrain", w),
-        folder=subpath(output.model, parent=True),
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal pretrain {params.folder} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal pretrain {output.model} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
