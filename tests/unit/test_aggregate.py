@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finecal import artifacts, paths
-from finecal.artifacts import read_metadata, read_table, sha256, with_columns, write_parts, write_table
+from finecal import paths
+from finecal.artifacts import read_metadata, read_table, with_columns, write_parts, write_table
 from finecal.errors import UserError
 from finecal.fitted import CALIBRATION_SCHEMA
 from finecal.plan import Plan
+from finecal.provenance import sha256
 from finecal.stages.aggregate import aggregate
 
 OUT = Path("results/tables/curve.parquet")
@@ -38,7 +39,7 @@ def write_curves(plan: Plan, **more: Any) -> list[Path]:
 
 
 def replaced(file: Path, table: pa.Table) -> None:
-    artifacts.sha256.cache_clear()
+    sha256.cache_clear()
     write_table(file, table, provenance={})
 
 

@@ -19,22 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import finecal
-from finecal import artifacts
-from finecal.artifacts import (
-    list_array,
-    matrix,
-    matrix_column,
-    provenance,
-    read_metadata,
-    read_table,
-    remove_empty_parents,
-    whole_file,
-    with_columns,
-    write_parts,
-    write_table,
-    write_text,
-)
+from finecal.artifacts import read_metadata, read_table, with_columns, write_parts, write_table
+from finecal.atomic import remove_empty_parents, whole_file, write_text
 from finecal.errors import UserError
+from finecal.matrices import list_array, matrix, matrix_column
+from finecal.provenance import commit, provenance
 
 TABLE = pa.table({"sample": pa.array([0, 1], pa.int32()), "logits": list_array(np.eye(2, dtype=np.float32))})
 
@@ -272,7 +261,7 @@ def test_the_commit_is_that_of_the_checkout() -> None:
     if not (root / ".git").exists():
         pytest.skip("not a checkout")
     head = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert artifacts.commit().removesuffix("+") == head.stdout.strip()
+    assert commit().removesuffix("+") == head.stdout.strip()
 
 
 def test_other_metadata_stays(tmp_path: Path) -> None:

@@ -23,7 +23,10 @@ INFRASTRUCTURE = {
     "fetching.py": "as for downloads.py",
     "transfer.py": "as for downloads.py",
     "axes.py": "which figures and tables there are",
-    "artifacts.py": "how files are written and checked, not what is in them",
+    **dict.fromkeys(
+        ["artifacts.py", "atomic.py", "matrices.py", "provenance.py"],
+        "how files are written and checked, not what is in them",
+    ),
     "catalogue.py": "which names are allowed",
     "code.py": "this list",
     "composition.py": "puts the files of a study together",

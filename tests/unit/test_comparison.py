@@ -14,7 +14,7 @@ from page_cases import CLASSES, GAMMAS, IN_S, logits, metrics_of
 from playwright.sync_api import Browser
 
 from finecal import comparison, paths
-from finecal.artifacts import provenance, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.cli import main
 from finecal.comparison import compare, default_page
 from finecal.errors import UserError
@@ -23,6 +23,7 @@ from finecal.logits import Predictions
 from finecal.metrics import seen_unseen_curve
 from finecal.page import compare as page_of_comparison
 from finecal.paths import RunKey
+from finecal.provenance import provenance
 from finecal.stages.compare import write_comparison
 from finecal.stages.evaluate import METRICS_SCHEMA, curve_table, sample_table
 from finecal.statistics import paired_interval

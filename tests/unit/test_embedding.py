@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from finecal import paths
-from finecal.artifacts import list_array, read_table, write_table
+from finecal.artifacts import read_table, write_table
 from finecal.embedding import joint_map
 from finecal.errors import UserError
+from finecal.matrices import list_array
 from finecal.paths import RunKey
 from finecal.stages import embed as stage
 

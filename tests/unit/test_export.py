@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from finecal import plugins
-from finecal.artifacts import provenance, write_table
+from finecal.artifacts import write_table
 from finecal.calibration import AddGamma, Data, Head, Labelled, Unlabelled
 from finecal.card import wilson
 from finecal.config import plugin_options
@@ -25,6 +25,7 @@ from finecal.exporting import fold, load_exported, run_onnx, write_model, write_
 from finecal.extraction import extract
 from finecal.fitted import CALIBRATION_SCHEMA, state_rows
 from finecal.models import Architecture, architecture, build, head
+from finecal.provenance import provenance
 from finecal.stages.export import TOLERANCE, compare, fitted_state
 
 CLASSES = ("ant", "bee", "cod", "dab", "eel")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from finecal.artifacts import matrix, read_table
+from finecal.artifacts import read_table
 from finecal.config import Training
 from finecal.errors import UserError
 from finecal.heads import CosineHead
+from finecal.matrices import matrix
 from finecal.models import architecture, build, forward, head, load_model, save_model, write_head
 from finecal.study import parse_study
 from finecal.training import _optimizer

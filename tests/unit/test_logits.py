@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finecal.artifacts import list_array, write_table
+from finecal.artifacts import write_table
 from finecal.errors import UserError
 from finecal.logits import group_names, read_predictions, read_pseudo_folds, read_split
+from finecal.matrices import list_array
 
 CLASSES = 3
 LOGITS = np.arange(12, dtype=np.float32).reshape(4, CLASSES)

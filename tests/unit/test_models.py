@@ -11,10 +11,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from finecal.artifacts import matrix, read_metadata, read_table
+from finecal.artifacts import read_metadata, read_table
 from finecal.device import choose_device
 from finecal.errors import UserError
 from finecal.extraction import extract
+from finecal.matrices import matrix
 from finecal.models import Architecture, architecture, build, forward, head, load_model, save_model, write_head
 
 CLASSES = ("cat", "dog", "eel", "fox")

@@ -74,7 +74,7 @@ def test_members_with_a_status_do_not_run_again(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_the_others_alone(tmp_path: Path) -> None:
     """Of one neither the log nor, of another, the status can be written: folders lie in their place."""
-    made = scripts(tmp_path, "touch first", "touch second", f"touch {tmp_path}/third")
+    made = scripts(tmp_path, *(f"touch {tmp_path}/{name}" for name in ("first", "second", "third")))
     made[0].with_suffix(".log").mkdir()
     (tmp_path / f".{launcher.status_file(made[1]).name}").mkdir()
     assert start(tmp_path).wait(30) == 128 + signal.SIGTERM

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from finecal import paths
-from finecal.artifacts import list_array, matrix_column, read_table, write_table
+from finecal.artifacts import read_table, write_table
 from finecal.errors import UserError
+from finecal.matrices import list_array, matrix_column
 from finecal.paths import RunKey
 from finecal.similarity import mean_similarities, update_similarity
 from finecal.stages.similarity import similarity

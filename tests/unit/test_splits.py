@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from finecal import paths
-from finecal.artifacts import list_array, write_table
+from finecal.artifacts import write_table
 from finecal.errors import UserError
 from finecal.logits import read_split
+from finecal.matrices import list_array
 from finecal.plan import Plan
 from finecal.splits import by_similarity
 from finecal.stages.prepare import prepare

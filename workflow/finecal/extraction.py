@@ -7,10 +7,10 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from finecal.artifacts import list_array
 from finecal.augmentation import unchanged
 from finecal.device import autocast
 from finecal.errors import UserError
+from finecal.matrices import list_array
 from finecal.models import Architecture, forward, head, logits_of, normaliser
 from finecal.pixels import ImageFile, Pixels, Source
 

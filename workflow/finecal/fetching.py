@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finecal.addresses import Failed
-from finecal.artifacts import write_text
+from finecal.atomic import write_text
 from finecal.downloads import Download
 from finecal.errors import UserError
 from finecal.transfer import WAIT, Progress, forget, transfer

@@ -14,9 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import provenance, read_metadata, read_table, remove_empty_parents, sha256, write_table
+from finecal.artifacts import read_metadata, read_table, write_table
+from finecal.atomic import remove_empty_parents
 from finecal.code import digests
 from finecal.errors import UserError
+from finecal.provenance import provenance, sha256
 
 
 def leave(folder: Path, table: pa.Table, *, model: Path, images: Path, device: str, precision: str) -> None:

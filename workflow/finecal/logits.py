@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finecal.artifacts import matrix_column, read_table
+from finecal.artifacts import read_table
 from finecal.calibration import Head, Labelled, PseudoFold, Unlabelled
 from finecal.errors import UserError
+from finecal.matrices import matrix_column
 
 SPLIT_SCHEMA = pa.schema([("class", pa.int32()), ("name", pa.string()), ("group", pa.string())])
 FINE_TUNING, ABSENT = "fine_tuning", "absent"

@@ -19,10 +19,12 @@ from timm.models import _hub
 from torch import Tensor, nn
 
 import finecal.toy_model  # noqa: F401 - registers finecal_mlp
-from finecal.artifacts import list_array, whole_file, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
+from finecal.atomic import whole_file
 from finecal.device import placed
 from finecal.errors import UserError, unknown
 from finecal.heads import CosineHead, with_cosine_head, with_projection
+from finecal.matrices import list_array
 from finecal.sources import HUB, read_config
 
 METADATA = "finecal"

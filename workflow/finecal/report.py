@@ -58,7 +58,7 @@ def render(
     studies
         The resolved studies as YAML.
     provenance
-        From `finecal.artifacts.provenance`.
+        From `finecal.provenance.provenance`.
     views
         The runs whose γ can be moved, those to be shown in full first; without any, the page has no such part.
     runs

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from finecal.artifacts import remove_empty_parents
+from finecal.atomic import remove_empty_parents
 
 IN_MEMORY = ("tmpfs", "ramfs")
 

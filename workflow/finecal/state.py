@@ -22,7 +22,7 @@ from typing import IO, Any, ClassVar
 
 import torch
 
-from finecal.artifacts import remove_empty_parents, whole_file
+from finecal.atomic import remove_empty_parents, whole_file
 from finecal.errors import UserError
 
 # So many times as long as saving took, the next one waits at least.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finecal import artifacts, plugins
+from finecal.atomic import whole_file
 from finecal.tables import as_arrow
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def save(figure: Figure, data: pd.DataFrame, stem: str | Path, provenance: Mappi
     with style():
         for suffix in ("svg", "png"):
             unsaid = {"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}
-            with artifacts.whole_file(f"{stem}.{suffix}") as temporary:
+            with whole_file(f"{stem}.{suffix}") as temporary:
                 figure.savefig(temporary, format=suffix, dpi=DPI, metadata=unsaid)
     artifacts.write_table(f"{stem}.parquet", as_arrow(data), provenance=provenance)
 

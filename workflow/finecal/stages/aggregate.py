@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import paths
-from finecal.artifacts import provenance, read_schema, read_table, write_parts
+from finecal.artifacts import read_schema, read_table, write_parts
 from finecal.errors import UserError, unknown
 from finecal.plan import Plan
+from finecal.provenance import provenance
 
 # Fitted arrays can be as large as the model's head: numbers alone are brought together.
 LEFT_OUT = "values"

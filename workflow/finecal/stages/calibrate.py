@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import provenance, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.calibration import Data
 from finecal.fitted import CALIBRATION_SCHEMA, calibrator, state_rows
 from finecal.logits import Seen, read_head, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.paths import RunKey
 from finecal.plan import Plan
+from finecal.provenance import provenance
 
 
 def calibrate(plan: Plan, run: RunKey) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from finecal import paths
-from finecal.artifacts import provenance, whole_file
+from finecal.atomic import whole_file
 from finecal.comparison import compare, default_page
 from finecal.page.compare import page
 from finecal.paths import RunKey
+from finecal.provenance import provenance
 
 
 def write_comparison(first: RunKey, second: RunKey, place: Path | None = None) -> Path:

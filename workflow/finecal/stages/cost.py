@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import provenance, read_metadata, write_table
+from finecal.artifacts import read_metadata, write_table
 from finecal.errors import UserError
 from finecal.jobs import COORDINATES, Job, measured_jobs
 from finecal.plan import Plan
+from finecal.provenance import provenance
 
 # Column of the table → column of Snakemake's benchmark file, whose MB are 2**20 bytes.
 MEASURES = {"wall_seconds": "s", "cpu_seconds": "cpu_time", "peak_memory_mib": "max_rss"}

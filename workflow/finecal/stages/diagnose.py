@@ -11,13 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import one_run, plugins, wording
-from finecal.artifacts import matrix, provenance, read_table, with_columns, write_table, write_text
+from finecal.artifacts import read_table, with_columns, write_table
+from finecal.atomic import write_text
 from finecal.calibration import Labelled
 from finecal.errors import UserError
 from finecal.evaluation import FINE_TUNED, PRETRAINED
 from finecal.fitted import CALIBRATION_SCHEMA, read_states
 from finecal.logits import Predictions, Seen, check_logits
+from finecal.matrices import matrix
 from finecal.page.own_logits import page
+from finecal.provenance import provenance
 from finecal.splits import class_numbers
 from finecal.stages.calibrate import fit_all
 from finecal.stages.evaluate import METRICS_SCHEMA, calibrated, sample_table, score_calibrated, score_classifiers

@@ -6,12 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import provenance, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.embedding import joint_map
 from finecal.errors import UserError
 from finecal.images import stratified_test
 from finecal.logits import group_names, read_predictions, read_split
 from finecal.paths import RunKey
+from finecal.provenance import provenance
 from finecal.seeds import generator, seed_of
 
 AT_MOST = 1000  # samples, each shown twice: more neither fit into a panel nor change the picture

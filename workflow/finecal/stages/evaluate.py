@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import provenance, read_table, with_columns, write_table
+from finecal.artifacts import read_table, with_columns, write_table
 from finecal.calibration import Calibrator, Labelled, State, Unlabelled, granted, moves_gamma_only
 from finecal.evaluation import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, rows, score, score_ncm
 from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
@@ -25,6 +25,7 @@ from finecal.logits import (
 from finecal.metrics import SeenUnseenCurve, group_maxima
 from finecal.paths import RunKey
 from finecal.plan import Plan
+from finecal.provenance import provenance
 
 METRICS_SCHEMA = pa.schema(
     [

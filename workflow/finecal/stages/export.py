@@ -17,7 +17,7 @@ from timm.data import create_transform, resolve_data_config
 from torch import Tensor
 
 from finecal import exporting, paths, plugins
-from finecal.artifacts import provenance, read_metadata, read_table, with_columns, write_table
+from finecal.artifacts import read_metadata, read_table, with_columns, write_table
 from finecal.augmentation import unchanged
 from finecal.calibration import Fitted, Unlabelled, granted
 from finecal.card import Card, write_card
@@ -32,6 +32,7 @@ from finecal.models import Architecture, load_model, normaliser
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan
+from finecal.provenance import provenance
 from finecal.stages import Settings
 from finecal.stages.interpolate import set_between
 

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from finecal import handover, paths
-from finecal.artifacts import provenance, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.paths import RunKey
+from finecal.provenance import provenance
 from finecal.stages import Settings
 
 

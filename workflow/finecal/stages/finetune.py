@@ -13,7 +13,7 @@ from torch import nn
 
 from finecal import handover, paths, plugins
 from finecal.anatomy import observe_run
-from finecal.artifacts import provenance, sha256, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.batches import TrainingData
 from finecal.code import digests, plugin_files
 from finecal.config import Training, plugin_options
@@ -26,6 +26,7 @@ from finecal.models import head, load_model, save_model, write_head
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile, Pixels
 from finecal.plan import Plan
+from finecal.provenance import provenance, sha256
 from finecal.stages import Settings
 from finecal.state import StateFile, earlier_tries, state_of_one_process
 from finecal.training import train

@@ -12,13 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import provenance, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.calibration import AddGamma, Data, finite_gamma
 from finecal.fitted import calibrator
 from finecal.logits import Seen, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.metrics import SeenUnseenCurve, seen_unseen_curve
 from finecal.paths import RunKey
 from finecal.plan import Plan
+from finecal.provenance import provenance
 from finecal.seeds import generator
 
 # What is drawn from; a calibrator that reads anything else is left out.

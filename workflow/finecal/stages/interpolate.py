@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from finecal import paths
-from finecal.artifacts import list_array, provenance, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.device import choose_device, used
 from finecal.extraction import extract
+from finecal.matrices import list_array
 from finecal.memory import Room
 from finecal.models import load_model
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan
+from finecal.provenance import provenance
 from finecal.stages import Settings
 
 

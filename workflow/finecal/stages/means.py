@@ -11,13 +11,15 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import list_array, provenance, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.device import choose_device, used
 from finecal.extraction import extract
+from finecal.matrices import list_array
 from finecal.memory import Room
 from finecal.metrics import class_means
 from finecal.models import load_model
 from finecal.pixels import ImageFile
+from finecal.provenance import provenance
 from finecal.stages import Settings
 
 

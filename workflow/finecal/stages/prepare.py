@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from finecal import paths, plugins
-from finecal.artifacts import provenance
 from finecal.config import plugin_options
 from finecal.downloads import Files
 from finecal.errors import unknown
@@ -14,6 +13,7 @@ from finecal.fetching import check
 from finecal.images import PackedImages, hold_out_validation, write_images
 from finecal.listing import Listing
 from finecal.plan import Plan
+from finecal.provenance import provenance
 from finecal.scratch import scratch_folder
 from finecal.seeds import generator
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finecal import paths
-from finecal.artifacts import provenance, read_table
+from finecal.artifacts import read_table
 from finecal.plan import Plan
+from finecal.provenance import provenance
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from finecal import paths
-from finecal.artifacts import provenance, sha256, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.batches import TrainingData
 from finecal.checkpoints import lacks, take_over
 from finecal.code import digests
@@ -25,6 +25,7 @@ from finecal.memory import Room
 from finecal.models import Architecture, architecture, build, head, head_classes, save_model, write_head
 from finecal.pixels import ImageFile
 from finecal.plan import Plan, own_weights
+from finecal.provenance import provenance, sha256
 from finecal.recipes import full
 from finecal.seeds import seed_of
 from finecal.sources import HUB, clip_files, label_names, weights_files

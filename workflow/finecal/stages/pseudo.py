@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths, plugins
-from finecal.artifacts import list_array, provenance, sha256, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.batches import TrainingData
 from finecal.code import digests, plugin_files
 from finecal.config import PseudoSplits, Training, plugin_options
@@ -22,11 +22,13 @@ from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.images import Samples, stratified_test
 from finecal.logits import group_names, read_split
+from finecal.matrices import list_array
 from finecal.memory import Room
 from finecal.models import load_model
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan
+from finecal.provenance import provenance, sha256
 from finecal.seeds import generator
 from finecal.stages import Settings
 from finecal.state import StateFile, earlier_tries, state_of_one_process

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import provenance, read_table, with_columns, write_table
+from finecal.artifacts import read_table, with_columns, write_table
 from finecal.datasets import toy
 from finecal.device import choose_device, used
 from finecal.extraction import extract
@@ -17,6 +17,7 @@ from finecal.images import read_images
 from finecal.logits import group_names, read_split
 from finecal.models import load_model
 from finecal.paths import RunKey
+from finecal.provenance import provenance
 from finecal.stages import Settings
 
 LEVELS = np.arange(0, 256, 2)  # every second brightness: places that a picture shows exactly

@@ -9,7 +9,8 @@ import pyarrow as pa
 import yaml
 
 from finecal import axes, paths
-from finecal.artifacts import provenance, read_table, write_text
+from finecal.artifacts import read_table
+from finecal.atomic import write_text
 from finecal.logits import read_split
 from finecal.page.examples import needed, read_thumbnails
 from finecal.page.explorer import RUNS, Thumbnails, room_for_stops
@@ -17,6 +18,7 @@ from finecal.page.runs import RunView, run_view
 from finecal.page.stops import TestSamples
 from finecal.paths import RunKey
 from finecal.plan import Plan
+from finecal.provenance import provenance
 from finecal.report import render
 from finecal.stages.present import aggregated, table_path
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import provenance, write_table
+from finecal.artifacts import write_table
 from finecal.logits import read_split
 from finecal.plan import Plan
+from finecal.provenance import provenance
 from finecal.runs import described
 
 SCHEMA = pa.schema(

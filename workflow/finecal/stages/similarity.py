@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import matrix_column, provenance, read_table, with_columns, write_table
+from finecal.artifacts import read_table, with_columns, write_table
 from finecal.errors import UserError
 from finecal.logits import group_names, read_split
+from finecal.matrices import matrix_column
 from finecal.paths import RunKey
+from finecal.provenance import provenance
 from finecal.similarity import mean_similarities, update_similarity
 
 WEIGHT = pa.schema([("weight", pa.null())])

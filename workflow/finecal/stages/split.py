@@ -8,13 +8,15 @@ import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
 from finecal import paths
-from finecal.artifacts import matrix_column, provenance, read_table, with_columns, write_table
+from finecal.artifacts import read_table, with_columns, write_table
 from finecal.config import ClassesSplit, DrawnSplit, PresentSplit, Split
 from finecal.fetching import check
 from finecal.images import IMAGES_SCHEMA, read_format
 from finecal.logits import group_names
+from finecal.matrices import matrix_column
 from finecal.official import official_classes
 from finecal.plan import Plan
+from finecal.provenance import provenance
 from finecal.seeds import generator
 from finecal.splits import AnySplit, by_similarity, check_size, class_numbers, split_size
 

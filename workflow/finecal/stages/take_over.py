@@ -10,7 +10,7 @@ from torch import nn
 
 from finecal import paths
 from finecal.anatomy import observe_run
-from finecal.artifacts import provenance, with_columns, write_table
+from finecal.artifacts import with_columns, write_table
 from finecal.checkpoints import take_over as take_over_weights
 from finecal.device import choose_device, used
 from finecal.extraction import extract
@@ -20,6 +20,7 @@ from finecal.models import head, load_model, save_model, write_head
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan
+from finecal.provenance import provenance
 from finecal.sources import weights_files
 from finecal.stages import Settings
 

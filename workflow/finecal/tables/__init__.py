@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finecal import artifacts, plugins
+from finecal.atomic import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,9 +44,9 @@ def write(name: str, tables: Mapping[str, pd.DataFrame], stem: str | Path, *, pr
     tidy = build(name, tables)
     shown = plugins.load("table", name).present(tidy)
     artifacts.write_table(f"{stem}.parquet", as_arrow(tidy), provenance=provenance)
-    artifacts.write_text(f"{stem}.csv", csv(shown))
-    artifacts.write_text(f"{stem}.md", markdown(shown, caption(name)))
-    artifacts.write_text(f"{stem}.tex", latex(shown, caption(name), label=f"tab:{name}"))
+    write_text(f"{stem}.csv", csv(shown))
+    write_text(f"{stem}.md", markdown(shown, caption(name)))
+    write_text(f"{stem}.tex", latex(shown, caption(name), label=f"tab:{name}"))
 
 
 def as_arrow(frame: pd.DataFrame) -> pa.Table:

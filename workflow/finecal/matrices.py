@@ -1,0 +1,63 @@
+"""Matrices as columns of tables: one list of numbers in each row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from finecal.errors import UserError
+
+
+def is_matrix(kind: pa.DataType) -> bool:
+    """Lists of numbers with a fraction."""
+    return _is_list(kind) and bool(pa.types.is_floating(kind.value_type))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of equally long lists as an (N, width) array, without copying where Arrow allows.
+
+    Raises
+    ------
+    UserError
+        If the lists are not equally long, one is missing, or they are no lists of numbers.
+    """
+    kind = column.type
+    if not is_matrix(kind) and not (_is_list(kind) and pa.types.is_integer(kind.value_type)):
+        raise UserError(f"values of type {kind} instead of lists of numbers")
+    if column.null_count:
+        raise UserError(f"{column.null_count} empty value{'s' * (column.null_count > 1)}")
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # no chunk at all
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    width = array.type.list_size if pa.types.is_fixed_size_list(array.type) else None
+    values: np.ndarray = array.flatten().to_numpy(zero_copy_only=False)
+    if width is None:
+        lengths = set(array.value_lengths().to_pylist())
+        if len(lengths) > 1:
+            raise UserError(f"lists of different lengths: {', '.join(map(str, sorted(lengths, key=str)[:5]))}")
+        width = lengths.pop() if lengths else 0
+    return values.reshape(len(array), width)
+
+
+def matrix_column(table: pa.Table, name: str, path: str | Path) -> np.ndarray:
+    """As `matrix`, for a column of a table; errors name the column and the file it was read from."""
+    try:
+        return matrix(table[name])
+    except UserError as error:
+        raise UserError(f"the column {name!r} has {error.what}", where=str(path)) from error
+
+
+def list_array(values: np.ndarray) -> pa.FixedSizeListArray:
+    """An (N, width) array as a column of fixed-size lists.
+
+    The name inside the type is the one that Parquet gives it: a table read and written again has the same bytes.
+    """
+    flat = pa.array(values.reshape(-1))
+    kind = pa.list_(pa.field("element", flat.type), values.shape[1])
+    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
