@@ -49,7 +49,7 @@ INFRASTRUCTURE = {
     "settings.py": "which studies, and where jobs run",
     "stages/__init__.py": "where and how a job runs",
     "state.py": "a resumed training equals one that was never interrupted (test_training)",
-    "study.py": "reads studies into resolved options",
+    **dict.fromkeys(["study.py", "mistakes.py", "meaning.py"], "reads studies into resolved options"),
 }
 # Listed where it decides the result; where it does not, the reason.
 EXCEPT = {

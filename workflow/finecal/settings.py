@@ -9,8 +9,8 @@ from pydantic import Field
 
 from finecal.config import Listed, Model, NonNegative
 from finecal.errors import UserError
+from finecal.mistakes import translated
 from finecal.reading import parse_yaml, read_text
-from finecal.study import translated
 
 CONFIG = Path("config.yaml")
 
