@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from finecal import exporting, overview, paths, sources
 from finecal.errors import UserError
 from finecal.exporting import load_exported, write_model
+from finecal.inputs import Inputs
 from finecal.models import Architecture, architecture, head, load_model, save_model
 from finecal.overview import describe_plan
 from finecal.plan import Plan
 from finecal.sources import check_open_clip
 from finecal.stages.prefetch import prefetch
-from finecal.workflow import Workflow
 from finecal.zero_shot import _check_names, classifier, prompts
 
 CLASSES = ("Alarm_Clock", "vase", "cat", "dog")
@@ -240,15 +240,15 @@ def test_the_workflow_stops_before_any_job_without_the_extra(
     """Who looks at results that are there needs none."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sources, "has_open_clip", lambda: False)
-    workflow = Workflow({"studies": [study(tmp_path, {"model": clip[0]})]})
+    inputs = Inputs(Plan([study(tmp_path, {"model": clip[0]})]))
     place = {"dataset": "digits", "source": "printed", "backbone": "clip"}
     with pytest.raises(SystemExit):
-        workflow.pretrain_inputs(SimpleNamespace(**place))
+        inputs.of_pretraining(SimpleNamespace(**place))
     assert capsys.readouterr().err == f"finecal: {WITHOUT.replace('x:', 'backbones.clip.zero_shot:', 1)}\n"
     made = Path(paths.PRETRAINED.format(**place), paths.MODEL)
     made.parent.mkdir(parents=True)
     made.touch()
-    assert len(workflow.pretrain_inputs(SimpleNamespace(**place))["clip"]) == 2
+    assert len(inputs.of_pretraining(SimpleNamespace(**place))["clip"]) == 2
 
 
 def test_prefetch_fetches_clip(tmp_path: Path, clip: Clip) -> None:

@@ -27,7 +27,7 @@ rule aggregate_runs:
 rule aggregate_cost:
     """What every job took."""
     input:
-        lambda w: WORKFLOW.measured(),
+        lambda w: INPUTS.measured(),
     output:
         paths.TABLE.format(table="cost") + ".parquet",
     log:

@@ -75,7 +75,7 @@ rule map_regions:
 rule fit_gamma_on_parts:
     """How much data the calibrators of a run need."""
     input:
-        unpack(WORKFLOW.calibration_inputs),
+        unpack(INPUTS.of_calibration),
     output:
         f"{paths.RUN}/{paths.GAMMA_DRAWS}",
     log:

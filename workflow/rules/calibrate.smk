@@ -3,7 +3,7 @@
 
 rule fit_calibrators:
     input:
-        unpack(WORKFLOW.calibration_inputs),
+        unpack(INPUTS.of_calibration),
     output:
         f"{paths.RUN}/{paths.CALIBRATION}",
     log:
@@ -23,7 +23,7 @@ rule fit_calibrators:
 
 rule evaluate_run:
     input:
-        unpack(WORKFLOW.evaluation_inputs),
+        unpack(INPUTS.of_evaluation),
     output:
         metrics=f"{paths.RUN}/{paths.METRICS}",
         curve=f"{paths.RUN}/{paths.CURVE}",

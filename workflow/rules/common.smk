@@ -5,9 +5,11 @@ import os
 import sys
 
 from finecal import cluster, paths, plugins
+from finecal.errors import or_stop
+from finecal.inputs import Inputs
 from finecal.lock import release_stale_lock
 from finecal.selections import PAPER
-from finecal.workflow import Workflow, keep_signatures, or_stop
+from finecal.workflow import Workflow, keep_signatures
 
 # `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and every job is told so.
 # (Snakemake itself knows its targets only after this file is read.)
@@ -27,6 +29,7 @@ if workflow.is_main_process:
 
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
+INPUTS = Inputs(PLAN)
 
 if workflow.is_main_process:
     release_stale_lock()

@@ -18,7 +18,7 @@ rule download_file:
 
 rule prepare_domain:
     input:
-        WORKFLOW.downloads,
+        INPUTS.downloads,
     output:
         paths.IMAGES,
     log:
@@ -40,7 +40,7 @@ rule prepare_domain:
 
 rule split_classes:
     input:
-        WORKFLOW.split_inputs,
+        INPUTS.of_split,
     output:
         paths.SPLIT,
     log:

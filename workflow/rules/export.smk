@@ -3,7 +3,7 @@
 
 rule export_model:
     input:
-        unpack(WORKFLOW.export_inputs),
+        unpack(INPUTS.of_export),
     output:
         config=f"{paths.EXPORT}/config.json",
         model=f"{paths.EXPORT}/{paths.MODEL}",

@@ -9,7 +9,7 @@ rule finetune_model:
         model=paths.pretrained_of_task(paths.MODEL),
         images=paths.images_of_target,
         split=paths.SPLIT,
-        weights=lambda w: WORKFLOW.imported_weights(w),
+        weights=lambda w: INPUTS.imported_weights(w),
     output:
         model=f"{paths.RUN}/{paths.MODEL}",
         head=f"{paths.RUN}/{paths.HEAD}",

@@ -8,7 +8,7 @@ rule write_report:
             f"{paths.TABLE}.parquet", table=[*WORKFLOW.report_reads, *WORKFLOW.tables]
         ),
         expand(f"{paths.FIGURE}.svg", figure=WORKFLOW.figures),
-        lambda w: WORKFLOW.explored(),
+        lambda w: INPUTS.explored(),
     output:
         report(paths.REPORT, caption="../report/report.rst", category="Answer"),
         paths.RESOLVED,

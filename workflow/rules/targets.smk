@@ -23,7 +23,7 @@ STAGES = {
     ),
     "exported": (
         "Of every run a calibrated model to take home",
-        lambda w: WORKFLOW.exported(),
+        lambda w: INPUTS.exported(),
     ),
     "cost": (
         "What the jobs took, a table and a figure",

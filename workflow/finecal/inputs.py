@@ -1,0 +1,143 @@
+"""Which files a job reads, as far as that is more than a pattern."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from finecal import paths, plugins
+from finecal.errors import or_stop
+from finecal.jobs import measured_jobs
+from finecal.paths import RunKey
+from finecal.plan import Plan, own_weights
+from finecal.sources import check_open_clip, clip_files, weights_files
+
+
+def run_key(wildcards: Any) -> RunKey:
+    """The run of a job's wildcards."""
+    w = wildcards
+    return RunKey(w.dataset, w.task, w.backbone, w.recipe, w.split, int(w.seed))
+
+
+class Inputs:
+    """The inputs of the rules, by the plan of the selected studies.
+
+    A mistake ends Snakemake with its one paragraph.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def downloads(self, wildcards: Any) -> list[str]:
+        """The files that a domain is made from."""
+        return or_stop(lambda: self._downloads(wildcards.dataset, wildcards.domain))
+
+    def _downloads(self, dataset: str, domain: str) -> list[str]:
+        folder = paths.downloads_folder(self.plan.options("prepare", dataset)["source"])
+        return [str(folder / download.name) for download in self.plan.downloads(dataset, domain)]
+
+    def of_pretraining(self, wildcards: Any) -> dict[str, Any]:
+        """The images of the source domain, and the files of a checkpoint of the user's own."""
+        w = wildcards
+        options = or_stop(lambda: self.plan.options("pretrain", w.dataset, w.backbone))
+        files: dict[str, Any] = {"images": or_stop(lambda: self.plan.images_of_source(w.dataset, w.source))}
+        if own := own_weights(options):
+            files["weights"] = or_stop(lambda: [str(file) for file in weights_files(own, "backbones")])
+        if use := options["backbone"].get("zero_shot"):
+            where = f"backbones.{w.backbone}.zero_shot"
+            files["clip"] = or_stop(lambda: [str(file) for file in clip_files(use["model"], where)])
+            # Said before any job; who looks at results that are there needs no open_clip.
+            folder = paths.PRETRAINED.format(dataset=w.dataset, source=w.source, backbone=w.backbone)
+            if not Path(folder, paths.MODEL).exists():
+                or_stop(lambda: check_open_clip(where))
+        return files
+
+    def imported_weights(self, wildcards: Any) -> list[str]:
+        """The files of the checkpoint that a run is, if it is not trained."""
+        path = or_stop(lambda: self.plan.imported(self.plan.known(run_key(wildcards))))
+        return or_stop(lambda: [str(file) for file in weights_files(path, "recipes")]) if path else []
+
+    def of_split(self, wildcards: Any) -> list[str]:
+        """The file with the names of the classes, and for a clustered split the class means."""
+        split = or_stop(lambda: self.plan.options("split", wildcards.dataset, wildcards.split))
+        domain = split.get("target") or or_stop(lambda: self.plan.first_domain(wildcards.dataset))
+        files = [paths.IMAGES.format(dataset=wildcards.dataset, domain=domain)]
+        if split["kind"] == "clustered":
+            files.append(f"{paths.PRETRAINED}/{paths.CLASS_MEANS}".format(dataset=wildcards.dataset, **split))
+        elif split["kind"] == "official":
+            folder = paths.downloads_folder(self.plan.dataset_options(wildcards.dataset)[0])
+            files += [str(folder / one.name) for one in self.plan.official_downloads(wildcards.dataset)]
+        return files
+
+    def of_calibration(self, wildcards: Any) -> dict[str, str]:
+        """The files that the calibrators of a run read."""
+        run = or_stop(lambda: self.plan.known(run_key(wildcards)))
+        reads = self.plan.reads(run)
+        files = {"split": run.path(paths.SPLIT), "logits": run.folder / paths.LOGITS}
+        if "pretrained" in reads:
+            files["pretrained"] = run.path(paths.PRETRAINED_LOGITS)
+        if "pseudo_splits" in reads:
+            files["pseudo_splits"] = run.path(paths.PSEUDO_LOGITS)
+        if "weights" in reads:
+            files["weights"] = run.folder / paths.HEAD
+        return {name: str(file) for name, file in files.items()}
+
+    def of_evaluation(self, wildcards: Any) -> dict[str, str]:
+        """The files from which a run is scored."""
+        run = or_stop(lambda: self.plan.known(run_key(wildcards)))
+        files = {
+            "split": run.path(paths.SPLIT),
+            "calibration": run.folder / paths.CALIBRATION,
+            "pretrained": run.path(paths.PRETRAINED_LOGITS),
+            "logits": run.folder / paths.LOGITS,
+        }
+        if self.plan.has_oracle(run):
+            files["oracle"] = run.oracle().folder / paths.LOGITS
+        takes = self.plan.takes(run)
+        if "interpolated" in takes:
+            files["interpolated"] = run.path(paths.INTERPOLATED)
+        if "weights" in takes:
+            files["weights"] = run.folder / paths.HEAD
+        return {name: str(file) for name, file in files.items()}
+
+    def of_export(self, wildcards: Any) -> dict[str, str]:
+        """What an exported classifier and its card are made from."""
+        run = or_stop(lambda: self.plan.known(run_key(wildcards)))
+        files = {
+            "split": run.path(paths.SPLIT),
+            "images": run.path(paths.IMAGES),
+            "pretrained": run.pretrained_folder / paths.MODEL,
+            "model": run.folder / paths.MODEL,
+            "head": run.folder / paths.HEAD,
+            "calibration": run.folder / paths.CALIBRATION,
+            "metrics": run.folder / paths.METRICS,
+        }
+        return {name: str(file) for name, file in files.items()}
+
+    def exported(self) -> list[str]:
+        """For every run the card of the first calibrator that changes something and reads no test labels."""
+        cards = []
+        for run in self.plan.runs:
+            uses = self.plan.calibrators(run)
+            reads = {name: plugins.load("calibrator", use["calibrator"]).READS for name, use in uses.items()}
+            name = next(
+                (name for name in uses if uses[name]["calibrator"] != "none" and "test" not in reads[name]), None
+            )
+            if name is not None:
+                cards.append(f"{paths.EXPORT}/README.md".format(**run.columns(), calibrator=name))
+        return cards
+
+    def measured(self) -> list[Path]:
+        """A file of each job whose cost is in the table of costs.
+
+        Not the measurements themselves: where results are copied without them, nothing is to be computed again.
+        """
+        return [job.result for job in measured_jobs(self.plan)]
+
+    def explored(self) -> list[Path]:
+        """What the page reads of single runs: their test samples and their classes.
+
+        Not the images, of which it shows a few: where results are copied without them, no page trains anything again.
+        """
+        runs = self.plan.runs
+        return [*(run.folder / paths.SAMPLES for run in runs), *sorted({run.path(paths.SPLIT) for run in runs})]
