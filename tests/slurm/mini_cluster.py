@@ -69,8 +69,13 @@ GresTypes=gpu,shard
 # More than there is, so that what the rules ask for by default fits.
 SlurmdParameters=config_overrides
 NodeName=n[1-2] NodeAddr=127.0.0.1 NodeHostname={host} Port=[16821-16822] CPUs=4 RealMemory=100000 Gres=gpu:1,shard:4
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=short Nodes=ALL MaxTime=30 State=UP
+# Jobs of `urgent` take what they need from those of the others: SLURM starts them again, but for those of `scavenger`.
+PartitionName=scavenger Nodes=ALL PreemptMode=CANCEL State=UP
+PartitionName=urgent Nodes=ALL PriorityTier=10 State=UP
 """
 GRES_CONF = """\
 {mark}
@@ -110,18 +115,21 @@ class Cluster:
         _call("slurmctld")
 
     def stop_controller(self) -> None:
-        self._end("slurmctld", signal.SIGTERM)
+        self.end("slurmctld", signal.SIGTERM)
 
     def start_node(self, node: str) -> None:
         """Start a node's daemon and wait until it takes jobs."""
         _call("slurmd", "-N", node)
-        # One line for each partition.
-        states = ("sinfo", "-hN", "-n", node, "-o", "%t")
-        wait_until(lambda: set(slurm(*states).split()) == {"idle"}, 30, f"{node} to be idle")
+        self.wait_until_idle(node)
+
+    def wait_until_idle(self, *nodes: str) -> None:
+        # One line for each node and partition.
+        states = ("sinfo", "-hN", "-n", ",".join(nodes), "-o", "%t")
+        wait_until(lambda: set(slurm(*states).split()) == {"idle"}, 30, f"{', '.join(nodes)} to be idle")
 
     def kill_node(self, node: str) -> None:
         """As if the node lost its power: its daemon and every process of its jobs die at once."""
-        self._end(f"slurmd.{node}", signal.SIGKILL)
+        self.end(f"slurmd.{node}", signal.SIGKILL)
         for pid in _processes_of(node):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -130,12 +138,14 @@ class Cluster:
         with suppress(subprocess.CalledProcessError):
             slurm("scancel", "--me")
             wait_until(lambda: not slurm("squeue", "-h"), 60, "the cancelled jobs to end")
-        for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld", "munged"):
-            self._end(name, signal.SIGTERM)
-        for name in ("slurm.conf", "gres.conf"):
+        # The last two if accounting's tests were killed.
+        for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld", "munged", "slurmdbd", "database"):
+            self.end(name, signal.SIGTERM)
+        for name in ("slurm.conf", "gres.conf", "slurmdbd.conf"):
             (CONFIGURATION / name).unlink(missing_ok=True)
 
-    def _end(self, name: str, number: int) -> None:
+    def end(self, name: str, number: int) -> None:
+        """Send a signal to a daemon that is known by its pid file, if it is there, and wait for its end."""
         with suppress(FileNotFoundError, ValueError, ProcessLookupError):
             pid = int((self.folder / f"{name}.pid").read_text())
             os.kill(pid, number)
