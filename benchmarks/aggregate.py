@@ -42,9 +42,10 @@ def write_curves(folder: Path, samples: int) -> int:
     import pyarrow as pa
 
     from finecal import paths
-    from finecal.artifacts import provenance, with_columns, write_table
+    from finecal.artifacts import with_columns, write_table
     from finecal.metrics import seen_unseen_curve
     from finecal.plan import Plan
+    from finecal.provenance import provenance
     from finecal.stages.evaluate import curve_table
 
     rng = np.random.default_rng(0)
@@ -68,8 +69,9 @@ def child(way: str) -> None:
     import pyarrow as pa
 
     from finecal import paths
-    from finecal.artifacts import provenance, read_table, write_table
+    from finecal.artifacts import read_table, write_table
     from finecal.plan import Plan
+    from finecal.provenance import provenance
     from finecal.stages.aggregate import aggregate
 
     plan = Plan(["sweep.yaml"])
