@@ -127,6 +127,10 @@ class Cluster:
         states = ("sinfo", "-hN", "-n", ",".join(nodes), "-o", "%t")
         wait_until(lambda: set(slurm(*states).split()) == {"idle"}, 30, f"{', '.join(nodes)} to be idle")
 
+    def set_nodes(self, *changes: str) -> None:
+        """Change all nodes, as an administrator does."""
+        slurm("scontrol", "update", f"nodename={','.join(NODES)}", *changes)
+
     def kill_node(self, node: str) -> None:
         """As if the node lost its power: its daemon and every process of its jobs die at once."""
         self.end(f"slurmd.{node}", signal.SIGKILL)

@@ -155,6 +155,23 @@ def test_a_gpu_that_the_cluster_does_not_have(project: Project) -> None:
     assert "has been submitted" not in project.log.read_text()
 
 
+def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) -> None:
+    """SLURM says of them what it says of nodes that there are not; but jobs would wait, so it is no error."""
+    model = f"{run_folder('short')}/model.safetensors"
+    cluster.set_nodes("state=drain", "reason=maintenance")
+    try:
+        running = project.start(model, "--set-resources", GPU)
+        wait_until(lambda: project.jobs("finetune_model", "--state", "PENDING"), 120, "a waiting job")
+        wrong = ("--default-resources", "gpu_type=h100", "mem_mb=4000", "--set-resources", GPU)
+        other = Project(project.folder.with_name("other"), project.source)
+        shutil.copytree(project.folder, other.folder, ignore=shutil.ignore_patterns(".snakemake", "*.log"))
+        assert "gpu_model=h100" in message(other.run(model, *wrong, status=2))
+        assert len(slurm("squeue", "-h").splitlines()) == 1  # what was asked is gone
+    finally:
+        cluster.set_nodes("state=resume")
+    project.finish(running)
+
+
 def test_time_that_grows_stays_within_the_partition(project: Project) -> None:
     """The second try would ask for 40 minutes."""
     model = f"{run_folder('short')}/model.safetensors"

@@ -17,10 +17,15 @@ SETTINGS = SimpleNamespace(requeue=True, no_requeue=False, qos=None, reservation
 
 
 def ask(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *jobs: Any, refusal: str = "", runs_per_gpu: int = 1
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *jobs: Any,
+    refusal: str = "",
+    runs_per_gpu: int = 1,
+    script: str = "",
 ) -> list[str]:
-    """The calls of sbatch, which refuses jobs with a GPU."""
-    script = f'#!/bin/sh\necho "$*" >> {folder}/calls\n'
+    """The calls of sbatch, which refuses jobs with a GPU, or does what a script says."""
+    script = f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}'
     if refusal:
         script += f"case \"$*\" in *--gpus*) echo 'allocation failure: {refusal}' >&2; exit 1;; esac\n"
     (folder / "sbatch").write_text(script)
@@ -71,3 +76,14 @@ def test_what_slurm_never_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 def test_what_may_be_over_later_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = "Job violates accounting/QOS policy (job submit limit)"
     assert len(ask(tmp_path, monkeypatch, job(), refusal=refusal)) == 1
+
+
+def test_nodes_that_are_down_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--test-only` says of them what it says of nodes that there are not; a real job is taken, and cancelled."""
+    (tmp_path / "scancel").write_text(f'#!/bin/sh\necho "scancel $*" >> {tmp_path}/calls\n')
+    (tmp_path / "scancel").chmod(0o755)
+    says = "echo 'allocation failure: Requested node configuration is not available' >&2; exit 1"
+    script = f'case "$*" in *--test-only*) {says};; esac\necho 17\n'
+    calls = ask(tmp_path, monkeypatch, job(), script=script)
+    assert ["--test-only" in call for call in calls] == [True, False, False]
+    assert calls[-1] == "scancel 17"

@@ -24,12 +24,13 @@ from finecal.packs import check_in_turn, combined, packs, partition, room, send
 
 # What SLURM says of a request that it will never take → the keys of the profile that may be wrong. Other refusals,
 # as of one job too many, may be over when the jobs are submitted.
+NOT_AVAILABLE = "node configuration is not available"
 REFUSALS = {
     r"invalid qos": "qos",
     r"invalid account": "account",
     r"invalid (generic resource|trackable resource)": "gpu_model, gpu_share",
     r"invalid feature": "default-resources: constraint",
-    r"node configuration is not available": "gpu_model, partition",
+    NOT_AVAILABLE: "gpu_model, partition",
     r"(memory specification|cpu count per node) can not be satisfied|more processors requested": "partition",
     r"group not permitted to use this partition|invalid partition": "partition, cpu_partition",
     r"requested time limit is invalid": "default-resources: runtime",
@@ -119,17 +120,27 @@ def _refusal(request: SimpleNamespace, settings: Any) -> str:
         for name, option in options.items()
     }
     params = {"run_uuid": "finecal", "slurm_logfile": "/dev/null", "comment_str": "test", "workdir": None, **place}
-    call = f"{get_submit_command(request, params, settings=settings)}{set_gres_string(request)} --test-only --wrap true"
+    call = f"{get_submit_command(request, params, settings=settings)}{set_gres_string(request)} --wrap true"
+    refusal, _ = _answer(f"{call} --test-only")
+    if re.search(NOT_AVAILABLE, refusal, re.IGNORECASE):
+        # It says so of nodes that are down or drained, too, for which a job would wait: a real one is taken then.
+        # (Of a held one it is not asked whether there are such nodes.)
+        refusal, job = _answer(f"{call} --parsable")
+        if not refusal:
+            _answer(f"scancel {job}")
+    return refusal
+
+
+def _answer(call: str) -> tuple[str, str]:
+    """What SLURM says against a call, and otherwise its answer; both empty if there is none."""
     try:
         done = subprocess.run(call, shell=True, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.SubprocessError):
-        return ""
-    lines = done.stderr.strip().splitlines()
-    return (
-        lines[-1].removeprefix("allocation failure: ").removeprefix("sbatch: error: ")
-        if done.returncode and lines
-        else ""
-    )
+        return "", ""
+    if not done.returncode:
+        return "", done.stdout.strip()
+    last = done.stderr.strip().rpartition("\n")[2]
+    return re.sub(r"^(allocation failure|sbatch: error)(: Batch job submission failed)?: ", "", last), ""
 
 
 def _shown(request: SimpleNamespace) -> str:
