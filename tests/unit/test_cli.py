@@ -46,7 +46,7 @@ ERRORS = {
     ("check", "nope.yaml"): "studies: there is no file 'nope.yaml'. A study is a built-in name or a YAML file.",
     ("finetune", "results/digits"): (
         "'results/digits' is not the folder of a run. "
-        "A run's folder is results/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}. "
+        "A run's folder is results/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}. "
         "Hint: `finecal check` prints the runs of a study."
     ),
     ("finetune", RUN.replace("seed0", "seed7"), "--study", "digits"): (

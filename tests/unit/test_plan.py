@@ -199,7 +199,7 @@ def test_patterns_of_a_run_lead_back_to_it(key: RunKey) -> None:
     for pattern in (paths.PSEUDO_LOGITS, paths.PRETRAINED_LOGITS, paths.SPLIT, paths.PRETRAINED):
         found = parse(pattern, str(key.path(pattern)))
         assert found is not None
-        known = {**key.columns(), "seed": str(key.seed), "source": key.source}
+        known = {**key.columns(), "seed": str(key.seed), "source": key.source, "target": key.target}
         assert found == {name: known[name] for name in found}
     assert parse(paths.IMAGES, str(key.path(paths.IMAGES))) == {"dataset": key.dataset, "domain": key.target}
 
@@ -232,7 +232,7 @@ def test_paths_that_are_no_run(path: str) -> None:
         RunKey.of(path)
     assert str(caught.value) == (
         f"{path!r} is not the folder of a run. "
-        "A run's folder is results/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}. "
+        "A run's folder is results/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}. "
         "Hint: `finecal check` prints the runs of a study."
     )
 

@@ -12,11 +12,13 @@ from finecal.paths import RunKey
 from finecal.plan import Plan, own_weights
 from finecal.sources import check_open_clip, clip_files, weights_files
 
+# Those of a run.
+WILDCARDS = ("dataset", "source", "target", "backbone", "recipe", "split", "seed")
+
 
 def run_key(wildcards: Any) -> RunKey:
     """The run of a job's wildcards."""
-    w = wildcards
-    return RunKey(w.dataset, w.task, w.backbone, w.recipe, w.split, int(w.seed))
+    return RunKey.named(**{name: getattr(wildcards, name) for name in WILDCARDS})
 
 
 class Inputs:
@@ -124,7 +126,7 @@ class Inputs:
                 (name for name in uses if uses[name]["calibrator"] != "none" and "test" not in reads[name]), None
             )
             if name is not None:
-                cards.append(f"{paths.EXPORT}/README.md".format(**run.columns(), calibrator=name))
+                cards.append(str(run.path(paths.EXPORT, calibrator=name) / "README.md"))
         return cards
 
     def measured(self) -> list[Path]:

@@ -14,7 +14,7 @@ Coordinates = dict[str, str | int]
 # All coordinates that a measured job can have.
 COORDINATES = ("dataset", "domain", "task", "backbone", "recipe", "split", "seed")
 
-_OF_RUN = "{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log"
+_OF_RUN = "{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log"
 # Stage → the file that its job makes (of several a table, which says what made it) and its log, in the order of the
 # pipeline.
 FILES = {
@@ -26,7 +26,10 @@ FILES = {
         f"{paths.PRETRAINED}/{paths.CLASS_MEANS}",
         "logs/extract/{dataset}/{source}/{backbone}/class_means.log",
     ),
-    "extract_pretrained": (paths.PRETRAINED_LOGITS, "logs/extract/{dataset}/{task}/{backbone}/pretrained.log"),
+    "extract_pretrained": (
+        paths.PRETRAINED_LOGITS,
+        "logs/extract/{dataset}/{source}-{target}/{backbone}/pretrained.log",
+    ),
     "finetune": (f"{paths.RUN}/{paths.HISTORY}", f"logs/finetune/{_OF_RUN}"),
     "pcv": (paths.PSEUDO_HISTORY, f"logs/pcv/{_OF_RUN}"),
     "extract": (f"{paths.RUN}/{paths.LOGITS}", f"logs/extract/{_OF_RUN}"),
@@ -135,4 +138,5 @@ def _job(stage: str, coordinates: Coordinates) -> Job:
 
 
 def _filled(pattern: str, coordinates: Coordinates) -> Path:
-    return Path(pattern.format(**coordinates, source=coordinates.get("domain")))
+    source, _, target = str(coordinates.get("task", coordinates.get("domain"))).partition("-")
+    return Path(pattern.format(**coordinates, source=source, target=target))

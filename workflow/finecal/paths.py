@@ -7,11 +7,9 @@ working directory.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from finecal.errors import UserError
 
@@ -21,13 +19,14 @@ DOWNLOAD = DOWNLOADS + "/{file}"
 
 DATASET = "results/{dataset}"
 IMAGES = DATASET + "/images/{domain}.parquet"
+IMAGES_OF_TARGET = DATASET + "/images/{target}.parquet"
 SPLIT = DATASET + "/splits/{split}.parquet"
 
 # A pretrained model depends on its source domain only, so the tasks of one source share it.
 PRETRAINED = DATASET + "/pretrained/{source}/{backbone}"
-PRETRAINED_LOGITS = DATASET + "/{task}/{backbone}/pretrained/logits.parquet"
+PRETRAINED_LOGITS = DATASET + "/{source}-{target}/{backbone}/pretrained/logits.parquet"
 
-RUN = DATASET + "/{task}/{backbone}/{recipe}/{split}/seed{seed}"
+RUN = DATASET + "/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}"
 PSEUDO = RUN + "/pcv"
 PSEUDO_LOGITS = PSEUDO + "/logits.parquet"
 PSEUDO_HISTORY = PSEUDO + "/history.parquet"
@@ -74,24 +73,24 @@ OF_FIRST_RUNS = frozenset({"update_similarity", "feature_map", "decision_regions
 MEASURED = {
     "prepare": "benchmarks/data/prepare/{dataset}/{domain}.tsv",
     "pretrain": "benchmarks/data/pretrain/{dataset}/{source}/{backbone}.tsv",
-    "extract_pretrained": "benchmarks/data/extract/{dataset}/{task}/{backbone}/pretrained.tsv",
-    "finetune": "benchmarks/data/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
-    "pcv": "benchmarks/data/pcv/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
-    "extract": "benchmarks/data/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
-    "interpolate": "benchmarks/data/interpolate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
+    "extract_pretrained": "benchmarks/data/extract/{dataset}/{source}-{target}/{backbone}/pretrained.tsv",
+    "finetune": "benchmarks/data/finetune/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
+    "pcv": "benchmarks/data/pcv/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
+    "extract": "benchmarks/data/extract/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
+    "interpolate": "benchmarks/data/interpolate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
 }
 
 # The split whose fine-tuning classes are all of Y: "oracle fine-tuning" is any recipe run on it.
 ALL_CLASSES = "all"
 
-# What Snakemake may match for each wildcard: one folder name; a task is two domains.
+# What Snakemake may match for each wildcard: one folder name; a task's is those of two domains.
 WILDCARDS = {
     "module": r"[^/]+",
     "file": r"[^/]+",
     "dataset": r"[^/]+",
     "domain": r"[^/-]+",
     "source": r"[^/-]+",
-    "task": r"[^/-]+-[^/-]+",
+    "target": r"[^/-]+",
     "backbone": r"[^/]+",
     "recipe": r"(?!pretrained/)[^/]+",
     "split": r"[^/]+",
@@ -121,14 +120,18 @@ class RunKey:
 
     @cached_property
     def folder(self) -> Path:
-        return Path(RUN.format(**self.columns()))
+        return self.path(RUN)
 
     def columns(self) -> dict[str, str | int]:
         return {name: getattr(self, name) for name in COORDINATES}
 
-    def path(self, pattern: str) -> Path:
-        """A pattern of this module filled with this run's coordinates."""
-        return Path(pattern.format(**self.columns(), source=self.source, target=self.target, domain=self.target))
+    def path(self, pattern: str, **further: str) -> Path:
+        """A pattern of this module filled with this run's coordinates, and further wildcards."""
+        return Path(pattern.format(**self._filling, **further))
+
+    @cached_property
+    def _filling(self) -> dict[str, str | int]:
+        return {**self.columns(), "source": self.source, "target": self.target, "domain": self.target}
 
     @property
     def pretrained_folder(self) -> Path:
@@ -154,20 +157,15 @@ class RunKey:
                 why=f"A run's folder is {RUN}",
                 hint="`finecal check` prints the runs of a study",
             )
-        return cls(**{**found, "seed": int(found["seed"])})  # type: ignore[arg-type]
+        return cls.named(**found)
+
+    @classmethod
+    def named(cls, source: str, target: str, seed: str, **names: str) -> RunKey:
+        """From the values of the wildcards in `RUN`."""
+        return cls(task=f"{source}-{target}", seed=int(seed), **names)
 
 
 COORDINATES = tuple(field.name for field in fields(RunKey))
-
-
-def pretrained_of_task(file: str) -> Callable[[Any], str]:
-    """For a rule whose wildcards have a task: a file of the model pretrained on the task's source."""
-    return lambda w: f"{PRETRAINED}/{file}".format(dataset=w.dataset, source=w.task.split("-")[0], backbone=w.backbone)
-
-
-def images_of_target(wildcards: Any) -> str:
-    """For a rule whose wildcards have a task: the images of the task's target."""
-    return IMAGES.format(dataset=wildcards.dataset, domain=wildcards.task.split("-")[1])
 
 
 def downloads_folder(source: str) -> Path:

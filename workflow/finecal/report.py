@@ -19,7 +19,6 @@ from finecal.page.render import html
 from finecal.page.runs import RunView
 from finecal.statistics import of_setting, summarise
 from finecal.tables._text import WORDS, grouped
-from finecal.wording import CELL, COORDINATES
 
 ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_map")  # the others follow by name
 ENLARGED = 1.25  # a screen is read from further away than paper
@@ -106,8 +105,8 @@ def _export(metrics: pd.DataFrame, answer: diagnosis.Answer) -> str:
     if answer.advice.calibrator == "none":
         return ""
     row = of_setting(metrics, answer.setting).iloc[0]
-    folder = paths.RUN.format(**{name: row[name] for name in (*COORDINATES, *CELL)})
-    return shlex.join(["finecal", "export", folder, "--calibrator", answer.advice.calibrator])
+    run = paths.RunKey(**{name: row[name] for name in paths.COORDINATES})
+    return shlex.join(["finecal", "export", str(run.folder), "--calibrator", answer.advice.calibrator])
 
 
 def _change(finding: findings.Finding) -> str:

@@ -5,13 +5,13 @@ rule compare_updates:
     """Which classes' rows of the head moved alike."""
     input:
         split=paths.SPLIT,
-        pretrained=paths.pretrained_of_task(paths.HEAD),
+        pretrained=f"{paths.PRETRAINED}/{paths.HEAD}",
         head=f"{paths.RUN}/{paths.HEAD}",
     output:
         similarity=f"{paths.RUN}/{paths.UPDATE_SIMILARITY}",
         means=f"{paths.RUN}/{paths.UPDATE_SIMILARITY_MEANS}",
     log:
-        "logs/similarity/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/similarity/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:
         CONDA
     resources:
@@ -33,7 +33,7 @@ rule map_features:
     output:
         f"{paths.RUN}/{paths.FEATURE_MAP}",
     log:
-        "logs/embed/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/embed/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:
         CONDA
     resources:
@@ -49,14 +49,14 @@ rule map_regions:
     """What the classifiers of a run predict in the plane; of the data set toy."""
     input:
         split=paths.SPLIT,
-        images=paths.images_of_target,
-        pretrained=paths.pretrained_of_task(paths.MODEL),
+        images=paths.IMAGES_OF_TARGET,
+        pretrained=f"{paths.PRETRAINED}/{paths.MODEL}",
         model=f"{paths.RUN}/{paths.MODEL}",
         calibration=f"{paths.RUN}/{paths.CALIBRATION}",
     output:
         f"{paths.RUN}/{paths.DECISION_REGIONS}",
     log:
-        "logs/regions/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/regions/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -79,7 +79,7 @@ rule fit_gamma_on_parts:
     output:
         f"{paths.RUN}/{paths.GAMMA_DRAWS}",
     log:
-        "logs/gamma_data/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/gamma_data/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:
         CONDA
     resources:

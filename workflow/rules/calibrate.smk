@@ -7,7 +7,7 @@ rule fit_calibrators:
     output:
         f"{paths.RUN}/{paths.CALIBRATION}",
     log:
-        "logs/calibrate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/calibrate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:
         CONDA
     resources:
@@ -29,7 +29,7 @@ rule evaluate_run:
         curve=f"{paths.RUN}/{paths.CURVE}",
         samples=f"{paths.RUN}/{paths.SAMPLES}",
     log:
-        "logs/evaluate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/evaluate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     conda:
         CONDA
     resources:

@@ -11,7 +11,7 @@ rule export_model:
         card=f"{paths.EXPORT}/README.md",
         check=f"{paths.EXPORT}/{paths.CHECK}",
     log:
-        "logs/export/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}/{calibrator}.log",
+        "logs/export/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}/{calibrator}.log",
     conda:
         CONDA
     threads: WORKFLOW.threads

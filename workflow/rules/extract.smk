@@ -26,12 +26,12 @@ rule extract_class_means:
 
 rule extract_pretrained_logits:
     input:
-        model=paths.pretrained_of_task(paths.MODEL),
-        images=paths.images_of_target,
+        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        images=paths.IMAGES_OF_TARGET,
     output:
         paths.PRETRAINED_LOGITS,
     log:
-        "logs/extract/{dataset}/{task}/{backbone}/pretrained.log",
+        "logs/extract/{dataset}/{source}-{target}/{backbone}/pretrained.log",
     benchmark:
         paths.MEASURED["extract_pretrained"]
     conda:
@@ -52,11 +52,11 @@ rule extract_pretrained_logits:
 rule extract_logits:
     input:
         model=f"{paths.RUN}/{paths.MODEL}",
-        images=paths.images_of_target,
+        images=paths.IMAGES_OF_TARGET,
     output:
         f"{paths.RUN}/{paths.LOGITS}",
     log:
-        "logs/extract/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/extract/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:
         paths.MEASURED["extract"]
     conda:
@@ -78,13 +78,13 @@ rule extract_logits:
 
 rule extract_interpolated_logits:
     input:
-        pretrained=paths.pretrained_of_task(paths.MODEL),
+        pretrained=f"{paths.PRETRAINED}/{paths.MODEL}",
         model=f"{paths.RUN}/{paths.MODEL}",
-        images=paths.images_of_target,
+        images=paths.IMAGES_OF_TARGET,
     output:
         paths.INTERPOLATED,
     log:
-        "logs/interpolate/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/interpolate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:
         paths.MEASURED["interpolate"]
     conda:

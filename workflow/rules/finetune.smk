@@ -6,8 +6,8 @@ On the split `all`, S is all of Y: the same rule makes the upper bound.
 
 rule finetune_model:
     input:
-        model=paths.pretrained_of_task(paths.MODEL),
-        images=paths.images_of_target,
+        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        images=paths.IMAGES_OF_TARGET,
         split=paths.SPLIT,
         weights=lambda w: INPUTS.imported_weights(w),
     output:
@@ -15,7 +15,7 @@ rule finetune_model:
         head=f"{paths.RUN}/{paths.HEAD}",
         history=f"{paths.RUN}/{paths.HISTORY}",
     log:
-        "logs/finetune/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/finetune/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:
         paths.MEASURED["finetune"]
     conda:
@@ -36,14 +36,14 @@ rule finetune_model:
 
 rule finetune_pseudo_splits:
     input:
-        model=paths.pretrained_of_task(paths.MODEL),
-        images=paths.images_of_target,
+        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        images=paths.IMAGES_OF_TARGET,
         split=paths.SPLIT,
     output:
         logits=paths.PSEUDO_LOGITS,
         history=paths.PSEUDO_HISTORY,
     log:
-        "logs/pcv/{dataset}/{task}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        "logs/pcv/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
     benchmark:
         paths.MEASURED["pcv"]
     conda:

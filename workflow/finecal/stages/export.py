@@ -73,7 +73,7 @@ def export(plan: Plan, run: RunKey, name: str, settings: Settings, *, out: Path 
         )  # fmt: skip
     if out is not None and out.exists() and not _may_replace(out):
         raise UserError("there is something else under this name", where=str(out), hint="Give --out a new folder")
-    place = out or Path(paths.EXPORT.format(**run.columns(), calibrator=name))
+    place = out or run.path(paths.EXPORT, calibrator=name)
     choose_device("cpu", settings.threads)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:

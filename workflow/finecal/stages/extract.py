@@ -51,7 +51,8 @@ def sources(out: Path) -> tuple[Path, Path, dict[str, str | int]]:
     if of_pretrained is None:
         run = RunKey.of(out)
         return run.folder / paths.MODEL, run.path(paths.IMAGES), run.columns()
-    source, target = of_pretrained["task"].split("-")
-    model = Path(paths.PRETRAINED.format(source=source, **of_pretrained)) / paths.MODEL
-    images = Path(paths.IMAGES.format(dataset=of_pretrained["dataset"], domain=target))
-    return model, images, {**of_pretrained, "recipe": "pretrained"}
+    model = Path(paths.PRETRAINED.format(**of_pretrained), paths.MODEL)
+    images = Path(paths.IMAGES_OF_TARGET.format(**of_pretrained))
+    task = "{source}-{target}".format(**of_pretrained)
+    names = {"dataset": of_pretrained["dataset"], "task": task, "backbone": of_pretrained["backbone"]}
+    return model, images, {**names, "recipe": "pretrained"}
