@@ -1,11 +1,16 @@
-"""How the tests are divided among processes (`-n 2`)."""
+"""How the tests are divided among processes (`-n 2`), and what all of them inherit."""
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would the Snakemakes that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OneCluster(LoadScopeScheduling):
