@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# A shell lets what it starts in the background ignore Ctrl-C, and so would the Snakemakes that tests start and interrupt.
+# A shell lets what it starts in the background ignore Ctrl-C, and so would the Snakemakes that tests start and end so.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
