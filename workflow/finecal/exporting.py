@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -176,11 +177,14 @@ def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
 
     example = torch.zeros(2, description.channels, description.image_size, description.image_size)
     try:
-        torch.onnx.export(
-            model, (example,), str(path), input_names=["images"], output_names=["logits"], dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), external_data=False, opset_version=OPSET,
-            verbose=False,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # torch minds its own code here.
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+            torch.onnx.export(
+                model, (example,), str(path), input_names=["images"], output_names=["logits"], dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), external_data=False, opset_version=OPSET,
+                verbose=False,
+            )  # fmt: skip
     except torch.onnx.errors.OnnxExporterError as error:
         raise UserError(
             f"torch cannot write {description.model!r} as ONNX ({str(error).splitlines()[0]})", hint="Use --no-onnx"
