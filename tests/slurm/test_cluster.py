@@ -58,7 +58,7 @@ def test_the_jobs_of_the_paper_are_told_of_its_studies(project: Project) -> None
 
 def test_unknown_partition(project: Project) -> None:
     said = message(project.run(METRICS, "--default-resources", "slurm_partition=gpuu", status=2))
-    assert "unknown partition 'gpuu'. Known, closest first: gpu, " in said
+    assert "unknown partition 'gpuu'. Known, closest first: gpu, urgent, scavenger, short." in said
     assert "profiles/slurm" in said
     assert not project.jobs()
     assert not list(project.path(".snakemake/locks").glob("*.lock"))

@@ -125,9 +125,9 @@ def _refusal(request: SimpleNamespace, settings: Any) -> str:
     if re.search(NOT_AVAILABLE, refusal, re.IGNORECASE):
         # It says so of nodes that are down or drained, too, for which a job would wait: a real one is taken then.
         # (Of a held one it is not asked whether there are such nodes.)
-        refusal, job = _answer(f"{call} --parsable")
-        if not refusal:
-            _answer(f"scancel {job}")
+        refusal, submitted = _answer(call)
+        if job := re.match(r"\d+", submitted):  # followed by the cluster's name, where there are several
+            _answer(f"scancel {job[0]}")
     return refusal
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any
 
 from finecal import axes, paths, plugins, runs
 from finecal.code import PACKAGE, digests, plugin_files
@@ -21,8 +21,6 @@ from finecal.errors import UserError, or_stop, unknown
 from finecal.inputs import run_key
 from finecal.plan import IMPORTED, Plan, own_weights
 from finecal.settings import parse_settings
-
-T = TypeVar("T")
 
 # The files of a table and of a figure, first the one to look at.
 PRESENTED = {
