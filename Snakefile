@@ -29,6 +29,13 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 
 
+# After the rules: an input that is another rule's output then names that rule, and Snakemake need not search for it.
+wildcard_constraints:
+    **paths.WILDCARDS,
+    table="[a-z_]+",
+    figure="[a-z_]+",
+
+
 keep_signatures(workflow.rules)
 
 

@@ -72,49 +72,30 @@ class Inputs:
         return files
 
     def of_calibration(self, wildcards: Any) -> dict[str, str]:
-        """The files that the calibrators of a run read."""
+        """What the calibrators of a run read besides its split and its logits."""
         run = or_stop(lambda: self.plan.known(run_key(wildcards)))
         reads = self.plan.reads(run)
-        files = {"split": run.path(paths.SPLIT), "logits": run.folder / paths.LOGITS}
+        files = {}
         if "pretrained" in reads:
-            files["pretrained"] = run.path(paths.PRETRAINED_LOGITS)
+            files["pretrained"] = str(run.path(paths.PRETRAINED_LOGITS))
         if "pseudo_splits" in reads:
-            files["pseudo_splits"] = run.path(paths.PSEUDO_LOGITS)
+            files["pseudo_splits"] = str(run.path(paths.PSEUDO_LOGITS))
         if "weights" in reads:
-            files["weights"] = run.folder / paths.HEAD
-        return {name: str(file) for name, file in files.items()}
+            files["weights"] = str(run.folder / paths.HEAD)
+        return files
 
     def of_evaluation(self, wildcards: Any) -> dict[str, str]:
-        """The files from which a run is scored."""
+        """What a run is scored with besides split, calibration, and logits before and after."""
         run = or_stop(lambda: self.plan.known(run_key(wildcards)))
-        files = {
-            "split": run.path(paths.SPLIT),
-            "calibration": run.folder / paths.CALIBRATION,
-            "pretrained": run.path(paths.PRETRAINED_LOGITS),
-            "logits": run.folder / paths.LOGITS,
-        }
+        files = {}
         if self.plan.has_oracle(run):
-            files["oracle"] = run.oracle().folder / paths.LOGITS
+            files["oracle"] = str(run.oracle().folder / paths.LOGITS)
         takes = self.plan.takes(run)
         if "interpolated" in takes:
-            files["interpolated"] = run.path(paths.INTERPOLATED)
+            files["interpolated"] = str(run.path(paths.INTERPOLATED))
         if "weights" in takes:
-            files["weights"] = run.folder / paths.HEAD
-        return {name: str(file) for name, file in files.items()}
-
-    def of_export(self, wildcards: Any) -> dict[str, str]:
-        """What an exported classifier and its card are made from."""
-        run = or_stop(lambda: self.plan.known(run_key(wildcards)))
-        files = {
-            "split": run.path(paths.SPLIT),
-            "images": run.path(paths.IMAGES),
-            "pretrained": run.pretrained_folder / paths.MODEL,
-            "model": run.folder / paths.MODEL,
-            "head": run.folder / paths.HEAD,
-            "calibration": run.folder / paths.CALIBRATION,
-            "metrics": run.folder / paths.METRICS,
-        }
-        return {name: str(file) for name, file in files.items()}
+            files["weights"] = str(run.folder / paths.HEAD)
+        return files
 
     def exported(self) -> list[str]:
         """For every run the card of the first calibrator that changes something and reads no test labels."""

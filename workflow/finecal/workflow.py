@@ -5,14 +5,15 @@ Imported by every job's Snakemake, so nothing heavy here.
 
 from __future__ import annotations
 
-import inspect
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
+
+from snakemake.common import get_function_params, overwrite_function_params
 
 from finecal import axes, paths, plugins, runs
 from finecal.code import PACKAGE, digests, plugin_files
@@ -60,10 +61,30 @@ def keep_signatures(rules: Iterable[Any]) -> None:
     """Note the parameters of the rules' functions, for which Snakemake asks again and again: before every call."""
     for rule in rules:
         for item in (*rule.input, *rule.params):
-            function = getattr(item, "callable", item)  # what `unpack` holds
-            function = getattr(function, "__func__", function)
+            given = getattr(item, "_file", item)
+            given = getattr(given, "callable", given)  # of `unpack`
+            function = getattr(given, "__func__", given)
             if isinstance(function, FunctionType):
-                function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+                overwrite_function_params(function, get_function_params(given))
+
+
+class Told:
+    """A part of commands that does not decide a result: it differs without a finished job being run again.
+
+    Of params Snakemake compares only those of plain types, and this is none. (Functions of `output` are not compared
+    either, but are called for every job.)
+
+    Parameters
+    ----------
+    text
+        Called when a command is printed or run.
+    """
+
+    def __init__(self, text: Callable[[], str]) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text()
 
 
 class Workflow:

@@ -4,9 +4,9 @@
 rule compare_updates:
     """Which classes' rows of the head moved alike."""
     input:
-        split=paths.SPLIT,
-        pretrained=f"{paths.PRETRAINED}/{paths.HEAD}",
-        head=f"{paths.RUN}/{paths.HEAD}",
+        split=rules.split_classes.output[0],
+        pretrained=rules.pretrain_model.output.head,
+        head=rules.finetune_model.output.head,
     output:
         similarity=f"{paths.RUN}/{paths.UPDATE_SIMILARITY}",
         means=f"{paths.RUN}/{paths.UPDATE_SIMILARITY_MEANS}",
@@ -27,9 +27,9 @@ rule compare_updates:
 rule map_features:
     """Where the features of the test samples lie before and after."""
     input:
-        split=paths.SPLIT,
-        pretrained=paths.PRETRAINED_LOGITS,
-        logits=f"{paths.RUN}/{paths.LOGITS}",
+        split=rules.split_classes.output[0],
+        pretrained=rules.extract_pretrained_logits.output[0],
+        logits=rules.extract_logits.output[0],
     output:
         f"{paths.RUN}/{paths.FEATURE_MAP}",
     log:
@@ -48,11 +48,11 @@ rule map_features:
 rule map_regions:
     """What the classifiers of a run predict in the plane; of the data set toy."""
     input:
-        split=paths.SPLIT,
+        split=rules.split_classes.output[0],
         images=paths.IMAGES_OF_TARGET,
-        pretrained=f"{paths.PRETRAINED}/{paths.MODEL}",
-        model=f"{paths.RUN}/{paths.MODEL}",
-        calibration=f"{paths.RUN}/{paths.CALIBRATION}",
+        pretrained=rules.pretrain_model.output.model,
+        model=rules.finetune_model.output.model,
+        calibration=rules.fit_calibrators.output[0],
     output:
         f"{paths.RUN}/{paths.DECISION_REGIONS}",
     log:
@@ -76,6 +76,8 @@ rule fit_gamma_on_parts:
     """How much data the calibrators of a run need."""
     input:
         unpack(INPUTS.of_calibration),
+        split=rules.split_classes.output[0],
+        logits=rules.extract_logits.output[0],
     output:
         f"{paths.RUN}/{paths.GAMMA_DRAWS}",
     log:

@@ -4,6 +4,8 @@
 rule fit_calibrators:
     input:
         unpack(INPUTS.of_calibration),
+        split=rules.split_classes.output[0],
+        logits=rules.extract_logits.output[0],
     output:
         f"{paths.RUN}/{paths.CALIBRATION}",
     log:
@@ -24,6 +26,10 @@ rule fit_calibrators:
 rule evaluate_run:
     input:
         unpack(INPUTS.of_evaluation),
+        split=rules.split_classes.output[0],
+        calibration=rules.fit_calibrators.output[0],
+        pretrained=rules.extract_pretrained_logits.output[0],
+        logits=rules.extract_logits.output[0],
     output:
         metrics=f"{paths.RUN}/{paths.METRICS}",
         curve=f"{paths.RUN}/{paths.CURVE}",

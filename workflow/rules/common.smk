@@ -9,7 +9,7 @@ from finecal.errors import or_stop
 from finecal.inputs import Inputs
 from finecal.lock import release_stale_lock
 from finecal.selections import PAPER
-from finecal.workflow import Workflow, keep_signatures
+from finecal.workflow import Told, Workflow, keep_signatures
 
 # `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and every job is told so.
 # (Snakemake itself knows its targets only after this file is read.)
@@ -43,19 +43,10 @@ def on_cluster():
     return workflow.remote_exec or workflow.non_local_exec
 
 
-# Parts of commands: which studies are selected, where files come from, where jobs run. None makes a finished result out
-# of date, so they are functions of `output`: Snakemake does not compare params that are derived from a job's other parts (and
-# `threads` would make it work out the resources of every job, finished ones too).
-def STUDY(wildcards, output):
-    return WORKFLOW.study_option
-
-
-def MIRROR(wildcards, output):
-    return WORKFLOW.mirror_option()
-
-
-def TORCH(wildcards, output):
-    return WORKFLOW.torch_options(on_cluster=on_cluster())
+# Parts of commands: which studies are selected, where files come from, where jobs run.
+STUDY = Told(lambda: WORKFLOW.study_option)
+MIRROR = Told(WORKFLOW.mirror_option)
+TORCH = Told(lambda: WORKFLOW.torch_options(on_cluster=on_cluster()))
 
 
 def GPUS(wildcards):
@@ -71,12 +62,6 @@ IN_TURN = 10
 CONDA = "../../envs/finecal.yaml"
 # Where the conda environment's post-deploy script finds finecal, also with --directory.
 os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
-
-
-wildcard_constraints:
-    **paths.WILDCARDS,
-    table="[a-z_]+",
-    figure="[a-z_]+",
 
 
 def on_slurm():

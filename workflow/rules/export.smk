@@ -3,7 +3,13 @@
 
 rule export_model:
     input:
-        unpack(INPUTS.of_export),
+        split=rules.split_classes.output[0],
+        images=paths.IMAGES_OF_TARGET,
+        pretrained=rules.pretrain_model.output.model,
+        model=rules.finetune_model.output.model,
+        head=rules.finetune_model.output.head,
+        calibration=rules.fit_calibrators.output[0],
+        metrics=rules.evaluate_run.output.metrics,
     output:
         config=f"{paths.EXPORT}/config.json",
         model=f"{paths.EXPORT}/{paths.MODEL}",

@@ -3,7 +3,7 @@
 
 rule extract_class_means:
     input:
-        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        model=rules.pretrain_model.output.model,
         images=paths.IMAGES.replace("{domain}", "{source}"),
     output:
         f"{paths.PRETRAINED}/{paths.CLASS_MEANS}",
@@ -26,7 +26,7 @@ rule extract_class_means:
 
 rule extract_pretrained_logits:
     input:
-        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        model=rules.pretrain_model.output.model,
         images=paths.IMAGES_OF_TARGET,
     output:
         paths.PRETRAINED_LOGITS,
@@ -51,7 +51,7 @@ rule extract_pretrained_logits:
 
 rule extract_logits:
     input:
-        model=f"{paths.RUN}/{paths.MODEL}",
+        model=rules.finetune_model.output.model,
         images=paths.IMAGES_OF_TARGET,
     output:
         f"{paths.RUN}/{paths.LOGITS}",
@@ -78,8 +78,8 @@ rule extract_logits:
 
 rule extract_interpolated_logits:
     input:
-        pretrained=f"{paths.PRETRAINED}/{paths.MODEL}",
-        model=f"{paths.RUN}/{paths.MODEL}",
+        pretrained=rules.pretrain_model.output.model,
+        model=rules.finetune_model.output.model,
         images=paths.IMAGES_OF_TARGET,
     output:
         paths.INTERPOLATED,

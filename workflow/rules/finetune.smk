@@ -6,9 +6,9 @@ On the split `all`, S is all of Y: the same rule makes the upper bound.
 
 rule finetune_model:
     input:
-        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        model=rules.pretrain_model.output.model,
         images=paths.IMAGES_OF_TARGET,
-        split=paths.SPLIT,
+        split=rules.split_classes.output[0],
         weights=lambda w: INPUTS.imported_weights(w),
     output:
         model=f"{paths.RUN}/{paths.MODEL}",
@@ -36,9 +36,9 @@ rule finetune_model:
 
 rule finetune_pseudo_splits:
     input:
-        model=f"{paths.PRETRAINED}/{paths.MODEL}",
+        model=rules.pretrain_model.output.model,
         images=paths.IMAGES_OF_TARGET,
-        split=paths.SPLIT,
+        split=rules.split_classes.output[0],
     output:
         logits=paths.PSEUDO_LOGITS,
         history=paths.PSEUDO_HISTORY,
