@@ -31,7 +31,8 @@ from typing import NamedTuple
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/slurm"))
-from mini_cluster import CONFIGURATION, SETTINGS, STUDY, TASK, TINY, Cluster, Project, copy_sources, slurm
+from mini_cluster import CONFIGURATION, Cluster, slurm
+from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_sources
 
 
 class Taken(NamedTuple):

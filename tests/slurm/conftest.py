@@ -1,4 +1,4 @@
-"""The cluster of `mini_cluster`, started once, and projects on it."""
+"""The cluster of `mini_cluster`, started once, and the projects of `projects` on it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,16 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
-from mini_cluster import (
-    CONFIGURATION,
-    MARK,
-    PROGRAMS,
-    SETTINGS,
-    STUDY,
-    TASK,
-    TINY,
-    Cluster,
-    Project,
-    copy_project,
-    copy_sources,
-    not_here,
-    run_folder,
-)
+from mini_cluster import CONFIGURATION, MARK, PROGRAMS, Cluster, not_here
+from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_project, copy_sources, run_folder
+from scenarios import play, selected
+from time_limits import SCENARIOS as TIME_LIMITS
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +79,13 @@ def project(prepared: Project, tmp_path: Path) -> Iterator[Project]:
     made = copy_project(prepared, tmp_path / "project")
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def limited(
+    prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[Project]]]:
+    """The scenarios of test_time_limits.py of which a test is selected, begun."""
+    chosen = selected(TIME_LIMITS, "test_time_limits.py", request.session)
+    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("time_limits")) as played:
+        yield played

@@ -6,21 +6,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 from accounting import PROGRAMS, accounting
-from mini_cluster import Cluster, Project, not_here, slurm
-from test_faults import (
-    Scenario,
-    assert_as_undisturbed,
-    out_of_memory,
-    play,
-    preempted,
-    preempted_for_good,
-    requeue,
-    scancel,
-    selected,
-)
+from mini_cluster import Cluster, not_here, slurm
+from projects import Project
+from scenarios import Scenario, assert_as_undisturbed, play, selected
+from test_faults import out_of_memory, preempted, preempted_for_good, requeue, scancel
 
 from finecal.cluster import status_command
 
@@ -52,7 +45,8 @@ def running(
     """The selected scenarios, side by side."""
     assert status_command() == "sacct"
     folder = tmp_path_factory.mktemp("accounts")
-    with play(selected(SCENARIOS, request), prepared, with_accounts, folder) as played:
+    chosen = selected(SCENARIOS, Path(__file__).name, request.session)
+    with play(chosen, prepared, with_accounts, folder) as played:
         yield played
         assert questions() > len(played)
 

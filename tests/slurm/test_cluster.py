@@ -14,7 +14,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mini_cluster import GPU, REPOSITORY, STUDY, TINY, Cluster, Project, not_here, run_folder, slurm, wait_until
+from mini_cluster import Cluster, not_here, slurm, wait_until
+from projects import GPU, REPOSITORY, STUDY, TINY, Project, run_folder
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 METRICS = f"{run_folder('short')}/metrics.parquet"

@@ -12,60 +12,24 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-import yaml
-from mini_cluster import GPU, STUDY, TINY, Cluster, Project, copy_project, mount, run_folder, slurm
+from mini_cluster import Cluster, mount, slurm
+from projects import GPU, Project, run_folder
+from scenarios import RESUMED, Scenario, assert_as_undisturbed, model, play, played, selected
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
-MODEL = f"{run_folder('short')}/model.safetensors"
-LONG = f"{run_folder('long')}/model.safetensors"
-RESUMED = r"going on from step \d+"
-
-Scenario = Callable[[Project, Cluster], None]
+MODEL = model("short")
 SIDE_BY_SIDE: dict[str, Scenario] = {}
 
 
 def side_by_side(scenario: Scenario) -> Scenario:
     SIDE_BY_SIDE[scenario.__name__] = scenario
     return scenario
-
-
-@side_by_side
-def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
-    """The training sleeps for 188 s, of which it gets no more than 90 s of one limit, which is a minute.
-
-    SLURM looks at time limits every 30 s: it warns up to 30 s before the end or ends a job up to 30 s after it.
-    """
-    limits = ["--set-resources", "finetune_model:runtime=1", "finetune_model:mem_mb=4000", "--retries", "12"]
-    warning = ["--default-resources", "slurm_extra=--signal=URG@1", "mem_mb=4000", "runtime=30"]
-    said = project.finish(project.start(LONG, *limits, *warning, environment={"PACE": "0.47"}), seconds=800)
-    assert said.count("Trying to restart job") >= 2, said[-3000:]
-    assert re.search(RESUMED, project.training_log("long"))
-
-
-@side_by_side
-def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
-    """Two trainings of 80 s share a SLURM job of a minute: the warning reaches both, and both go on."""
-    project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
-    models = [LONG.replace("seed0", f"seed{seed}") for seed in (0, 1)]
-    limits = ["--set-resources", GPU, "finetune_model:runtime=1", "finetune_model:mem_mb=4000", "--retries", "12"]
-    warning = ["--default-resources", "slurm_extra=--signal=URG@1", "mem_mb=4000", "runtime=30"]
-    sharing = ["--config", "runs_per_gpu=4"]
-    running = project.start(*models, *limits, *warning, *sharing, environment={"PACE": "0.2"})
-    said = project.finish(running, seconds=800)
-    assert re.findall(r"^SLURM job \d+ takes (\d+) of finetune_model", said, re.MULTILINE)[:2] == ["2", "2"], said[
-        -3000:
-    ]
-    for model in models:
-        log = project.path(model.replace("results", "logs/finetune").replace("/model.safetensors", ".log"))
-        assert re.search(RESUMED, log.read_text())
-    project.run_here(models[1].replace("model.safetensors", "logits.parquet"))  # takes over what its training has left
 
 
 @side_by_side
@@ -223,49 +187,19 @@ def controller_restarted(project: Project, cluster: Cluster) -> None:
 ALONE: dict[str, Scenario] = {s.__name__: s for s in (node_killed, controller_restarted)}
 
 
-# ------------------------------------------------------------------ running them
-
-
-def played(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, folder: Path) -> Project:
-    project = copy_project(prepared, folder / name)
-    try:
-        scenario(project, cluster)
-    finally:
-        project.stop()
-    return project
-
-
-@contextmanager
-def play(
-    scenarios: Mapping[str, Scenario], prepared: Project, cluster: Cluster, folder: Path
-) -> Iterator[dict[str, Future[Project]]]:
-    """Scenarios side by side, by name."""
-    with ThreadPoolExecutor(4) as pool:
-        yield {name: pool.submit(played, name, scenarios[name], prepared, cluster, folder) for name in scenarios}
-        pool.shutdown(cancel_futures=True)
-
-
-def selected(scenarios: Mapping[str, Scenario], request: pytest.FixtureRequest) -> dict[str, Scenario]:
-    """Those of which a test of the asking module was selected."""
-    module = request.node.nodeid
-    chosen = [item.name for item in request.session.items if item.nodeid.startswith(module)]
-    return {name: scenarios[name] for name in scenarios if any(f"[{name}]" in item for item in chosen)}
-
-
 @pytest.fixture(scope="module")
 def running(
     prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Future[Project]]]:
     """The selected scenarios that run side by side."""
-    with play(selected(SIDE_BY_SIDE, request), prepared, cluster, tmp_path_factory.mktemp("faults")) as played_:
+    chosen = selected(SIDE_BY_SIDE, Path(__file__).name, request.session)
+    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("faults")) as played_:
         yield played_
 
 
 @pytest.mark.parametrize("name", SIDE_BY_SIDE)
 def test_fault(name: str, running: dict[str, Future[Project]], undisturbed: Callable[[str], Project]) -> None:
-    assert_as_undisturbed(
-        running[name].result(timeout=900), undisturbed, "long" if name.startswith("time") else "short"
-    )
+    assert_as_undisturbed(running[name].result(timeout=900), undisturbed, "short")
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -273,20 +207,6 @@ def test_fault_of_the_cluster(
     name: str, prepared: Project, cluster: Cluster, undisturbed: Callable[[str], Project], tmp_path: Path
 ) -> None:
     assert_as_undisturbed(played(name, ALONE[name], prepared, cluster, tmp_path), undisturbed, "short")
-
-
-def assert_as_undisturbed(project: Project, undisturbed: Callable[[str], Project], recipe: str) -> None:
-    """The numbers are those of the undisturbed run to the last bit, and nothing half-done is left."""
-    project.run_here(f"{run_folder(recipe)}/metrics.parquet")
-    expected = undisturbed(recipe)
-    for name in ("metrics", "curve", "logits"):
-        file = f"{run_folder(recipe)}/{name}.parquet"
-        assert pq.read_table(project.path(file)).equals(pq.read_table(expected.path(file))), file
-    assert (
-        project.path(MODEL if recipe == "short" else LONG).read_bytes()
-        == expected.path(MODEL if recipe == "short" else LONG).read_bytes()
-    )
-    assert project.leftovers() == []
 
 
 @contextmanager

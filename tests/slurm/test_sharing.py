@@ -13,9 +13,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mini_cluster import GPU, STUDY, TASK, TINY, Project, slurm, wait_until
+from mini_cluster import slurm, wait_until
+from projects import GPU, STUDY, TASK, TINY, Project
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+# `limited`: trainings that nearly only sleep for some minutes go on meanwhile.
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("limited")]
 SEEDS = (0, 1)
 SHARING = ("--config", "runs_per_gpu=4")
 

@@ -1,0 +1,159 @@
+"""A small project on the cluster of `mini_cluster`, in a copy of the source tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mini_cluster import slurm, wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCES = ("Snakefile", "config.yaml", "profiles", "envs", "workflow")
+
+STUDY = "tiny.yaml"
+TINY: dict[str, Any] = {
+    "description": "The smallest study whose fine-tuning can be interrupted.",
+    "datasets": {"digits": {"options": {"per_class": 30}}},
+    "tasks": {"digits": ["printed-handwritten"]},
+    "backbones": ["test_resnet"],
+    "image_size": 32,
+    "pretraining": {
+        "weights": "random",
+        "training": {"lr": 0.1, "backbone_lr_scale": 1.0, "epochs": 1, "steps_per_epoch": 5, "batch_size": 32},
+    },
+    "recipes": {
+        "short": {"recipe": "full", "training": {"epochs": 6}},
+        "long": {"recipe": "paced", "training": {"epochs": 10}},
+    },
+    "training": {"lr": 0.03, "backbone_lr_scale": 0.1, "steps_per_epoch": 40, "batch_size": 32},
+    "splits": {"half": {"kind": "random", "fraction": 0.5, "seed": 0}},
+    "seeds": [0],
+    "oracle_fine_tuning": False,
+    "calibrators": ["none", "alg"],
+}
+SETTINGS = {"studies": [STUDY], "device": "cpu", "state_interval": 1}
+
+# The profile as it is, but for the seconds until the first question about a job. The nodes' GPUs are pretended, so
+# trainings run on the CPU, but they ask for one all the same.
+SLURM = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")
+GPU = "finetune_model:gpu=1"
+TASK = "results/digits/printed-handwritten/test_resnet"
+
+
+def run_folder(recipe: str) -> str:
+    return f"{TASK}/{recipe}/half/seed0"
+
+
+@dataclass
+class Project:
+    """A working directory, and the Snakemakes that were started in it."""
+
+    folder: Path
+    source: Path
+    before: list[str] = field(default_factory=list)  # in front of Snakemake's command
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "COV", "SLURM"))}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**kept, "PATH": path, "PYTHONPATH": str(self.source / "workflow"), "CUDA_VISIBLE_DEVICES": ""}
+
+    def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start Snakemake on the cluster, as a person would in a clone, with its output in `snakemake.log`."""
+        command = [*self.before, "snakemake", *SLURM, *arguments, "--directory", str(self.folder)]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                command, cwd=self.source, env={**self.environment(), **(environment or {})}, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def finish(self, process: subprocess.Popen[bytes], status: int | None = 0, seconds: float = 400) -> str:
+        """Wait for Snakemake; what it has said, after checking its exit status (None: must not be zero)."""
+        process.wait(seconds)
+        said = self.log.read_text()
+        as_expected = process.returncode == status if status is not None else process.returncode != 0
+        assert as_expected, f"status {process.returncode}:\n{said[-6000:]}"
+        return said
+
+    def run(self, *arguments: str, status: int | None = 0, environment: dict[str, str] | None = None) -> str:
+        return self.finish(self.start(*arguments, environment=environment), status)
+
+    def stop(self) -> None:
+        """End what was started and its jobs."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if jobs := self.jobs():
+            slurm("scancel", *jobs)
+            wait_until(lambda: not self.jobs(), 90, "the cancelled jobs to end")
+
+    def jobs(self, rule: str = "", *options: str) -> list[str]:
+        """The numbers of this project's jobs that wait or run, all or those of a rule."""
+        place = f"{self.folder}/.snakemake/slurm_logs/{rule and f'rule_{rule}/'}"
+        jobs = slurm("squeue", "-h", *options, "-O", "JobID:20,STDOUT:1000").splitlines()
+        return [job.split()[0] for job in jobs if place in job]
+
+    def run_here(self, *arguments: str, cores: int = 1, environment: dict[str, str] | None = None) -> None:
+        """Run Snakemake on this machine, undisturbed."""
+        command = ["snakemake", "--cores", str(cores), *arguments, "--directory", str(self.folder)]
+        done = subprocess.run(
+            command,
+            cwd=self.source,
+            env={**self.environment(), **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "snakemake.log"
+
+    def path(self, *parts: str) -> Path:
+        return self.folder.joinpath(*parts)
+
+    def job(self, rule: str = "finetune_model") -> str:
+        """The number of this project's running job of a rule."""
+        return str(wait_until(lambda: self.jobs(rule, "-t", "RUNNING"), 120, f"a running job of {rule}")[0])
+
+    def wait_for_state(self, recipe: str = "short", seconds: float = 240) -> str:
+        """Wait until a training has saved its state; its job."""
+        state = self.path(run_folder(recipe).replace("results", "state"), "state.pt")
+        wait_until(state.is_file, seconds, str(state))
+        return self.job()
+
+    def training_log(self, recipe: str = "short") -> str:
+        return self.path(run_folder(recipe).replace("results", "logs/finetune") + ".log").read_text()
+
+    def leftovers(self) -> list[str]:
+        """Files that nobody should find: half-written ones, and state of trainings that are done."""
+        files = [p for folder in ("results", "state") for p in self.path(folder).rglob("*") if p.is_file()]
+        return [str(p) for p in files if p.name.startswith(".") or "state" in p.relative_to(self.folder).parts]
+
+
+def copy_sources(target: Path) -> Path:
+    """Copy what a clone has of the source tree, and add the tests' own recipe."""
+    target.mkdir(parents=True)
+    for name in SOURCES:
+        if (REPOSITORY / name).is_dir():
+            shutil.copytree(REPOSITORY / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(REPOSITORY / name, target / name)
+    for recipe in ("paced", "breaking"):
+        shutil.copyfile(Path(__file__).with_name(f"{recipe}.py"), target / f"workflow/finecal/recipes/{recipe}.py")
+    return target
+
+
+def copy_project(project: Project, target: Path) -> Project:
+    subprocess.run(["cp", "-a", str(project.folder), str(target)], check=True)
+    return Project(target, project.source)

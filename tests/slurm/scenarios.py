@@ -1,0 +1,59 @@
+"""Scenarios on the real SLURM, played side by side, and what they must end with: the numbers of an undisturbed run.
+
+A job mostly waits, for SLURM and for the next question about its state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from mini_cluster import Cluster
+from projects import Project, copy_project, run_folder
+
+Scenario = Callable[[Project, Cluster], None]
+RESUMED = r"going on from step \d+"
+
+
+def model(recipe: str) -> str:
+    return f"{run_folder(recipe)}/model.safetensors"
+
+
+def played(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, folder: Path) -> Project:
+    project = copy_project(prepared, folder / name)
+    try:
+        scenario(project, cluster)
+    finally:
+        project.stop()
+    return project
+
+
+@contextmanager
+def play(
+    scenarios: Mapping[str, Scenario], prepared: Project, cluster: Cluster, folder: Path
+) -> Iterator[dict[str, Future[Project]]]:
+    """Scenarios side by side, by name."""
+    with ThreadPoolExecutor(4) as pool:
+        yield {name: pool.submit(played, name, scenarios[name], prepared, cluster, folder) for name in scenarios}
+        pool.shutdown(cancel_futures=True)
+
+
+def selected(scenarios: Mapping[str, Scenario], module: str, session: pytest.Session) -> dict[str, Scenario]:
+    """Those of which a test of a module, given by its file's name, was selected."""
+    chosen = [item.name for item in session.items if item.path.name == module]
+    return {name: scenarios[name] for name in scenarios if any(f"[{name}]" in item for item in chosen)}
+
+
+def assert_as_undisturbed(project: Project, undisturbed: Callable[[str], Project], recipe: str) -> None:
+    """The numbers are those of the undisturbed run to the last bit, and nothing half-done is left."""
+    project.run_here(f"{run_folder(recipe)}/metrics.parquet")
+    expected = undisturbed(recipe)
+    for name in ("metrics", "curve", "logits"):
+        file = f"{run_folder(recipe)}/{name}.parquet"
+        assert pq.read_table(project.path(file)).equals(pq.read_table(expected.path(file))), file
+    assert project.path(model(recipe)).read_bytes() == expected.path(model(recipe)).read_bytes()
+    assert project.leftovers() == []
