@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from finecal import __version__, verbs
+from finecal import __version__, inquiries, verbs
 from finecal.errors import UserError
 
 Verb = Callable[[argparse.Namespace], None]
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "--open", action="store_true", help="show it in the browser; it is not written anew if it is there"
     )
 
-    check = add("check", verbs.do_check, "Validate studies and print the plan; runs nothing.", study=False)
+    check = add("check", inquiries.do_check, "Validate studies and print the plan; runs nothing.", study=False)
     check.add_argument(
         "study", nargs="*", metavar="STUDY", help="built-in names or YAML files (default: config.yaml's)"
     )
@@ -125,21 +125,23 @@ def _parser() -> argparse.ArgumentParser:
         help="what a GPU of yours trains on (ResNet-50, 224 × 224), for the GPU-hours of large studies",
     )  # fmt: skip
     progress = add(
-        "status", verbs.do_status, "Say how far studies are: done, running, stopped, time left.", study=False
+        "status", inquiries.do_status, "Say how far studies are: done, running, stopped, time left.", study=False
     )
     progress.add_argument("study", nargs="*", metavar="STUDY", help="built-in names or YAML files")
-    comparing = add("compare", verbs.do_compare, "Write a page of two runs beside each other.", "RUN_A", study=False)
+    comparing = add(
+        "compare", inquiries.do_compare, "Write a page of two runs beside each other.", "RUN_A", study=False
+    )
     comparing.add_argument("other", metavar="RUN_B")
     comparing.add_argument("--out", type=Path, metavar="FILE", help="the page (default: results/compare_….html)")
     comparing.add_argument("--open", action="store_true", help="show it in the browser")
     prefetching = add(
-        "prefetch", verbs.do_prefetch, "Fetch what jobs need from the network, into their caches.", study=False
+        "prefetch", inquiries.do_prefetch, "Fetch what jobs need from the network, into their caches.", study=False
     )
     prefetching.add_argument("study", nargs="*", metavar="STUDY", help="built-in names or YAML files")
     prefetching.add_argument("--mirror", metavar="DIR", help="folder or address asked first (default: config.yaml's)")
-    listing = add("list", verbs.do_list, "List what there is.", study=False)
+    listing = add("list", inquiries.do_list, "List what there is.", study=False)
     listing.add_argument("kind", choices=("datasets", "recipes", "calibrators", "studies"))
-    _add_diagnose(add("diagnose", verbs.do_diagnose, "Diagnose a classifier from its logits alone.", study=False))
+    _add_diagnose(add("diagnose", inquiries.do_diagnose, "Diagnose a classifier from its logits alone.", study=False))
     return parser
 
 

@@ -1,15 +1,15 @@
-"""What each verb of the command line does. A verb imports what it needs, nothing else."""
+"""What the verbs of the rules do. A verb imports what it needs, nothing else."""
 
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finecal.errors import UserError
+from finecal.importing import large_imports
 
 if TYPE_CHECKING:
     from finecal.plan import Plan
@@ -45,15 +45,6 @@ def _coordinates(pattern: str, given: argparse.Namespace) -> dict[str, str]:
     return found
 
 
-def _import_torch() -> None:
-    """Importing timm makes a million objects that live on; looking for garbage among them costs a tenth of the time."""
-    gc.disable()
-    import timm  # noqa: F401
-
-    gc.freeze()
-    gc.enable()
-
-
 def _interruptible(work: Callable[[], None]) -> None:
     from finecal.state import Interrupted
 
@@ -64,7 +55,7 @@ def _interruptible(work: Callable[[], None]) -> None:
         sys.exit(128 + signal.number)
 
 
-def _mirror(given: argparse.Namespace) -> str | None:
+def mirror_of(given: argparse.Namespace) -> str | None:
     from finecal.settings import read_settings
 
     mirror: str | None = given.mirror
@@ -74,7 +65,7 @@ def _mirror(given: argparse.Namespace) -> str | None:
 def do_download(given: argparse.Namespace) -> None:
     from finecal.stages.download import download
 
-    print(download(plan_of(given), given.target, _mirror(given)))
+    print(download(plan_of(given), given.target, mirror_of(given)))
 
 
 def do_prepare(given: argparse.Namespace) -> None:
@@ -96,8 +87,8 @@ def do_pretrain(given: argparse.Namespace) -> None:
     from finecal.paths import PRETRAINED
 
     plan, found = plan_of(given), _coordinates(PRETRAINED, given)
-    _import_torch()
-    from finecal.stages.pretrain import pretrain
+    with large_imports():
+        from finecal.stages.pretrain import pretrain
 
     _interruptible(lambda: pretrain(plan, **found, settings=_settings(given)))
 
@@ -107,17 +98,18 @@ def do_finetune(given: argparse.Namespace) -> None:
 
     plan = plan_of(given)
     run = plan.known(RunKey.of(given.target))
-    _import_torch()
     checkpoint = plan.imported(run)
     if checkpoint is not None:
-        from finecal.stages.take_over import take_over
+        with large_imports():
+            from finecal.stages.take_over import take_over
 
         take_over(plan, run, checkpoint, _settings(given))
         return
-    if parse(PSEUDO, given.target):
-        from finecal.stages.pseudo import pseudo as work
-    else:
-        from finecal.stages.finetune import finetune as work
+    with large_imports():
+        if parse(PSEUDO, given.target):
+            from finecal.stages.pseudo import pseudo as work
+        else:
+            from finecal.stages.finetune import finetune as work
     _interruptible(lambda: work(plan, run, _settings(given)))
 
 
@@ -126,14 +118,15 @@ def do_extract(given: argparse.Namespace) -> None:
 
     class_means = f"{paths.PRETRAINED}/{paths.CLASS_MEANS}"
     if paths.parse(class_means, given.target):
-        from finecal.stages.means import means
+        with large_imports():
+            from finecal.stages.means import means
 
         means(**_coordinates(class_means, given), settings=_settings(given))
     elif paths.parse(paths.INTERPOLATED, given.target):
         plan = plan_of(given)
         run = plan.known(paths.RunKey.of(given.target))
-        _import_torch()
-        from finecal.stages.interpolate import interpolate
+        with large_imports():
+            from finecal.stages.interpolate import interpolate
 
         interpolate(plan, run, _settings(given))
     else:
@@ -172,7 +165,9 @@ def do_similarity(given: argparse.Namespace) -> None:
 
 def do_embed(given: argparse.Namespace) -> None:
     from finecal.paths import RunKey
-    from finecal.stages.embed import embed
+
+    with large_imports():
+        from finecal.stages.embed import embed
 
     embed(RunKey.of(given.target))
 
@@ -181,8 +176,8 @@ def do_regions(given: argparse.Namespace) -> None:
     from finecal.paths import RunKey
 
     run = RunKey.of(given.target)
-    _import_torch()
-    from finecal.stages.regions import regions
+    with large_imports():
+        from finecal.stages.regions import regions
 
     regions(run, _settings(given))
 
@@ -192,9 +187,9 @@ def do_export(given: argparse.Namespace) -> None:
 
     plan = plan_of(given)
     run = plan.known(RunKey.of(given.target))
-    _import_torch()
-    from finecal.stages import Settings
-    from finecal.stages.export import export
+    with large_imports():
+        from finecal.stages import Settings
+        from finecal.stages.export import export
 
     settings = Settings(device="cpu", threads=given.threads)
     onnx = not given.no_onnx
@@ -223,7 +218,8 @@ def do_table(given: argparse.Namespace) -> None:
 
 
 def do_figure(given: argparse.Namespace) -> None:
-    from finecal.stages.present import figure
+    with large_imports():
+        from finecal.stages.present import figure
 
     figure(plan_of(given), given.target)
 
@@ -232,63 +228,17 @@ def do_report(given: argparse.Namespace) -> None:
     from finecal.paths import REPORT
 
     if not (given.open and Path(REPORT).is_file()):
-        from finecal.stages.report import report
+        with large_imports():
+            from finecal.stages.report import report
 
         report(plan_of(given))
     if given.open:
-        _open(Path(REPORT))
+        open_page(Path(REPORT))
 
 
-def do_compare(given: argparse.Namespace) -> None:
-    from finecal.paths import RunKey
-    from finecal.stages.compare import write_comparison
-
-    page = write_comparison(RunKey.of(given.target), RunKey.of(given.other), given.out)
-    print(page)
-    if given.open:
-        _open(page)
-
-
-def _open(page: Path) -> None:
+def open_page(page: Path) -> None:
     """In the browser; where there is none, as on a login node, it is said where the page is."""
     import webbrowser
 
     if not webbrowser.open(page.resolve().as_uri()):
         print(f"there is no browser here; the page is {page.resolve()}")
-
-
-def do_check(given: argparse.Namespace) -> None:
-    from finecal.estimate import IMAGES_PER_SECOND
-    from finecal.overview import describe_plan
-
-    plan = plan_of(given)
-    if plan.needs_network:
-        _import_torch()
-    print(describe_plan(plan, given.images_per_second or IMAGES_PER_SECOND))
-
-
-def do_status(given: argparse.Namespace) -> None:
-    from finecal.status import describe
-
-    print(describe(plan_of(given)))
-
-
-def do_prefetch(given: argparse.Namespace) -> None:
-    plan = plan_of(given)
-    if plan.hub_models() or plan.clips():
-        _import_torch()
-    from finecal.stages.prefetch import prefetch
-
-    print(prefetch(plan, _mirror(given)))
-
-
-def do_list(given: argparse.Namespace) -> None:
-    from finecal.overview import describe_names
-
-    print(describe_names(given.kind))
-
-
-def do_diagnose(given: argparse.Namespace) -> None:
-    from finecal.stages.diagnose import diagnose
-
-    print(diagnose(Path(given.logits), given.fine_tuning, given.out, pretrained=given.pretrained))
