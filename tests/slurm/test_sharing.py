@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mini_cluster import slurm, wait_until
+from mini_cluster import Cluster, slurm, wait_until
 from projects import GPU, STUDY, TASK, TINY, Project
+from scenarios import Scenario, play, selected
 
 # `limited`: trainings that nearly only sleep for some minutes go on meanwhile.
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("limited")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault, pytest.mark.usefixtures("limited")]
 SEEDS = (0, 1)
 SHARING = ("--config", "runs_per_gpu=4")
 
@@ -58,7 +60,7 @@ def watched(project: Project, rule: str) -> Iterator[list[str]]:
         watcher.join()
 
 
-def test_one_fails_and_the_others_do_not_mind(project: Project, undisturbed: Callable[[str], Project]) -> None:
+def one_fails(project: Project, _: Cluster) -> None:
     """The failed ones alone are tried again, and what needs the others goes on in the meantime."""
     recipes = {"short": TINY["recipes"]["short"], "breaking": {"recipe": "breaking", "training": {"epochs": 6}}}
     project.path(STUDY).write_text(yaml.safe_dump(study(**recipes)))
@@ -77,8 +79,6 @@ def test_one_fails_and_the_others_do_not_mind(project: Project, undisturbed: Cal
     assert sum(shared_jobs(said, "evaluate_run")) == 2  # together if their extractions were seen to end together
     assert all(project.path(file).is_file() for file in metrics)
     assert not any(project.path(file).exists() for file in [*models("breaking"), *failed])
-    expected = undisturbed("short").path(metrics[0])
-    assert pq.read_table(project.path(metrics[0])).equals(pq.read_table(expected))
 
     project.path("broken").unlink()
     again = project.run(*wanted)[len(said) :]
@@ -88,36 +88,40 @@ def test_one_fails_and_the_others_do_not_mind(project: Project, undisturbed: Cal
     assert rules == dict.fromkeys(("finetune_model", "extract_logits", "fit_calibrators", "evaluate_run"), 2)
 
 
-def tensors(model: Path) -> bytes:
-    """A file of weights without its header, which names the recipe."""
-    content = model.read_bytes()
-    return content[8 + int.from_bytes(content[:8], "little") :]
+def warning(project: Project, _: Cluster) -> None:
+    """That the time limit is near."""
+    interrupted(project, "scancel", "--signal=URG")
 
 
-@pytest.mark.fault
-@pytest.mark.parametrize("event", ["warning", "requeue", "scancel"])
-def test_an_interruption_reaches_all(project: Project, undisturbed: Callable[[str], Project], event: str) -> None:
-    """The warning before the time limit, a preemption's requeue, an scancel: all save their state and go on from it."""
+def requeue(project: Project, _: Cluster) -> None:
+    """As a preemption does."""
+    interrupted(project, "scontrol", "requeue", restarts=0)
+
+
+def scancel(project: Project, _: Cluster) -> None:
+    interrupted(project, "scancel")
+
+
+def interrupted(project: Project, *command: str, restarts: int = 1) -> None:
+    """All runs that share a job save their state and go on from it."""
     project.path(STUDY).write_text(yaml.safe_dump(study(short={**TINY["recipes"]["short"], "recipe": "paced"})))
     environment = {"PACE": "0.1"}
     running = project.start(*models("short"), "--set-resources", GPU, *SHARING, environment=environment)
     states = [project.path(run.replace("results", "state", 1)) / "state.pt" for run in runs("short")]
-    wait_until(lambda: all(state.exists() for state in states), 120, "both to have saved their state")
+    wait_until(lambda: all(state.exists() for state in states), 240, "both to have saved their state")
     (job,) = project.jobs("finetune_model")
-    command = {"warning": ["scancel", "--signal=URG"], "requeue": ["scontrol", "requeue"], "scancel": ["scancel"]}
-    slurm(*command[event], job)
+    slurm(*command, job)
     said = project.finish(running)
-    assert shared_jobs(said) == ([2] if event == "requeue" else [2, 2])
-    assert said.count("Trying to restart job") == (0 if event == "requeue" else 2)
+    assert shared_jobs(said) == [2] * (1 + restarts)
+    assert said.count("Trying to restart job") == 2 * restarts
     for run, model in zip(runs("short"), models("short"), strict=True):
         log = project.path(run.replace("results", "logs/finetune") + ".log").read_text()
         assert re.search(r"going on from step \d+", log), log
         assert project.path(model).is_file()
-    assert tensors(project.path(models("short")[0])) == tensors(undisturbed("short").path(models("short")[0]))
     assert not any(state.parent.exists() for state in states)
 
 
-def test_parts_of_a_gpu(project: Project) -> None:
+def parts_of_a_gpu(project: Project, _: Cluster) -> None:
     """Where the site divides its GPUs, each run is a job with a part, and they run at the same time on one."""
     project.path(STUDY).write_text(yaml.safe_dump(study(short={**TINY["recipes"]["short"], "recipe": "paced"})))
     parts = ["--default-resources", "gpu_share=shard:1", "slurm_partition=gpu", "gpu_partition=short", "mem_mb=4000"]
@@ -129,3 +133,33 @@ def test_parts_of_a_gpu(project: Project) -> None:
     assert len(numbers) == 2
     assert all("shard:1" in job and "gpu:1" not in job for job in seen), seen[0]
     assert all("Partition=short" in job for job in seen), seen[0]
+
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.__name__: scenario for scenario in (one_fails, warning, requeue, scancel, parts_of_a_gpu)
+}
+
+
+@pytest.fixture(scope="module")
+def running(
+    prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[Project]]]:
+    """The selected scenarios, side by side."""
+    chosen = selected(SCENARIOS, Path(__file__).name, request.session)
+    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("sharing")) as played:
+        yield played
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_sharing(name: str, running: dict[str, Future[Project]], undisturbed: Callable[[str], Project]) -> None:
+    project, expected = running[name].result(timeout=900), undisturbed("short")
+    (model, *_), metrics = models("short"), f"{runs('short')[0]}/metrics.parquet"
+    assert tensors(project.path(model)) == tensors(expected.path(model))
+    if name == "one_fails":
+        assert pq.read_table(project.path(metrics)).equals(pq.read_table(expected.path(metrics)))
+
+
+def tensors(model: Path) -> bytes:
+    """A file of weights without its header, which names the recipe."""
+    content = model.read_bytes()
+    return content[8 + int.from_bytes(content[:8], "little") :]
