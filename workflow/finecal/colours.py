@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from operator import mul
 
 import torch
 from torch import Tensor
@@ -17,9 +18,8 @@ def luma(images: Tensor) -> Tensor:
     """Brightness of (…, channels, H, W) images, (…, 1, H, W)."""
     if images.shape[-3] == 1:
         return images
-    red, green, blue = LUMA
-    grey = images[..., :1, :, :] * red
-    return grey.add_(images[..., 1:2, :, :], alpha=green).add_(images[..., 2:3, :, :], alpha=blue)
+    red, green, blue = images.unbind(-3)
+    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2]).unsqueeze(-3)
 
 
 def brightness(image: Tensor, factor: float) -> Tensor:
@@ -29,7 +29,8 @@ def brightness(image: Tensor, factor: float) -> Tensor:
 
 def contrast(image: Tensor, factor: float) -> Tensor:
     """Towards the image's mean brightness, in place."""
-    mean = float(luma(image).mean())
+    of_colours = image.mean(dim=(1, 2)).tolist()
+    mean = sum(map(mul, LUMA, of_colours)) if len(of_colours) == len(LUMA) else of_colours[0]
     return image.mul_(factor).add_((1 - factor) * mean).clamp_(0, 1)
 
 

@@ -85,7 +85,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "mean": "mean of the L2-normalised features of its training samples, a list of D float32",
     },
     "pretrained/…/history.parquet": {**_PRETRAINED, **_EPOCH, "acc_y_y": "accuracy of the source's test samples"},
-    "{task}/{backbone}/pretrained/logits.parquet": {
+    "{source}-{target}/{backbone}/pretrained/logits.parquet": {
         **{name: _RUN[name] for name in ("dataset", "task", "backbone")},
         "recipe": "pretrained",
         **_LOGITS,
