@@ -110,17 +110,18 @@ class Inputs:
                 cards.append(str(run.path(paths.EXPORT, calibrator=name) / "README.md"))
         return cards
 
-    def measured(self) -> list[Path]:
+    def measured(self) -> list[str]:
         """A file of each job whose cost is in the table of costs.
 
         Not the measurements themselves: where results are copied without them, nothing is to be computed again.
         """
-        return [job.result for job in measured_jobs(self.plan)]
+        return [str(job.result) for job in measured_jobs(self.plan)]
 
-    def explored(self) -> list[Path]:
+    def explored(self) -> list[str]:
         """What the page reads of single runs: their test samples and their classes.
 
         Not the images, of which it shows a few: where results are copied without them, no page trains anything again.
         """
         runs = self.plan.runs
-        return [*(run.folder / paths.SAMPLES for run in runs), *sorted({run.path(paths.SPLIT) for run in runs})]
+        splits = sorted({str(run.path(paths.SPLIT)) for run in runs})
+        return [*(f"{run.folder}/{paths.SAMPLES}" for run in runs), *splits]

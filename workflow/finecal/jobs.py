@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,13 +56,15 @@ class Job(NamedTuple):
         Key of `FILES`.
     coordinates
         Its wildcards; of `domain` and `source` the former, as in the table of costs.
-    result
-        The file that shows that the job is done.
     """
 
     stage: str
     coordinates: Coordinates
-    result: Path
+
+    @property
+    def result(self) -> Path:
+        """The file that shows that the job is done."""
+        return _filled(FILES[self.stage][0], self.coordinates)
 
     @property
     def log(self) -> Path:
@@ -81,60 +83,60 @@ class Job(NamedTuple):
 
 def jobs(plan: Plan) -> tuple[Job, ...]:
     """The jobs of all results that the selected studies have, each once, in the order of the pipeline."""
-    found = {(job.stage, job.result): job for job in _all(plan)}
-    order = {stage: place for place, stage in enumerate(FILES)}
-    return tuple(sorted(found.values(), key=lambda job: order[job.stage]))
+    return _in_order(_all(plan))
 
 
 def measured_jobs(plan: Plan) -> tuple[Job, ...]:
     """Those whose cost is in the table of costs; their result is a table, whose provenance names the device."""
-    return tuple(job for job in jobs(plan) if job.stage in paths.MEASURED)
+    return _in_order(job for job in _all(plan) if job.stage in paths.MEASURED)
+
+
+def _in_order(found: Iterable[Job]) -> tuple[Job, ...]:
+    each = {(job.stage, *job.coordinates.values()): job for job in found}
+    order = {stage: place for place, stage in enumerate(FILES)}
+    return tuple(sorted(each.values(), key=lambda job: order[job.stage]))
 
 
 def _all(plan: Plan) -> Iterator[Job]:
     for file in plan.all_downloads():
-        yield _job("download", {"module": file.parent.name, "file": file.name})
+        yield Job("download", {"module": file.parent.name, "file": file.name})
     for dataset, domain in plan.domains():
-        yield _job("prepare", {"dataset": dataset, "domain": domain})
+        yield Job("prepare", {"dataset": dataset, "domain": domain})
     for run in plan.trainings:
         yield from _of_training(plan, run)
     for run in plan.runs:
         for stage in ("calibrate", "evaluate", "similarity", "gamma_data"):
-            yield _job(stage, run.columns())
+            yield Job(stage, run.columns())
     for run in plan.first_runs:
-        yield _job("embed", run.columns())
+        yield Job("embed", run.columns())
     for run in plan.runs_in("decision_regions"):
-        yield _job("regions", run.columns())
+        yield Job("regions", run.columns())
     for table in axes.aggregated(plan.axes()):
-        yield _job("aggregate", {"table": table})
+        yield Job("aggregate", {"table": table})
     for kind in ("table", "figure"):
         for name in axes.applicable(kind, plan.axes()):
-            yield _job(kind, {kind: name})
-    yield _job("report", {})
+            yield Job(kind, {kind: name})
+    yield Job("report", {})
 
 
 def _of_training(plan: Plan, run: RunKey) -> Iterator[Job]:
     """A training, what it needs, and what is computed of its model."""
     dataset: Coordinates = {"dataset": run.dataset}
-    yield _job("split", {**dataset, "split": run.split})
+    yield Job("split", {**dataset, "split": run.split})
     split = plan.options("split", run.dataset, run.split)
     if split["kind"] == "clustered":
         similar: Coordinates = {**dataset, "domain": split["source"], "backbone": split["backbone"]}
-        yield _job("pretrain", similar)
-        yield _job("class_means", similar)
-    yield _job("pretrain", {**dataset, "domain": run.source, "backbone": run.backbone})
-    yield _job("extract_pretrained", {**dataset, "task": run.task, "backbone": run.backbone})
-    yield _job("finetune", run.columns())
-    yield _job("extract", run.columns())
+        yield Job("pretrain", similar)
+        yield Job("class_means", similar)
+    yield Job("pretrain", {**dataset, "domain": run.source, "backbone": run.backbone})
+    yield Job("extract_pretrained", {**dataset, "task": run.task, "backbone": run.backbone})
+    yield Job("finetune", run.columns())
+    yield Job("extract", run.columns())
     if run.split != paths.ALL_CLASSES:
         if "pseudo_splits" in plan.reads(run):
-            yield _job("pcv", run.columns())
+            yield Job("pcv", run.columns())
         if "interpolated" in plan.takes(run):
-            yield _job("interpolate", run.columns())
-
-
-def _job(stage: str, coordinates: Coordinates) -> Job:
-    return Job(stage, coordinates, _filled(FILES[stage][0], coordinates))
+            yield Job("interpolate", run.columns())
 
 
 def _filled(pattern: str, coordinates: Coordinates) -> Path:

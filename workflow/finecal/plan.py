@@ -136,6 +136,11 @@ class Plan:
         return {name: backbone["zero_shot"] for name, backbone in uses if "zero_shot" in backbone}
 
     @property
+    def imports(self) -> bool:
+        """Whether a run is a checkpoint, which is not trained."""
+        return any(options.get("weights") for (stage, *_), (options, _) in self._options.items() if stage == "finetune")
+
+    @property
     def needs_network(self) -> bool:
         """Whether jobs fetch images or weights."""
         fetched = [use for use in self.clips().values() if sources.folder_of(use["model"]) is None]

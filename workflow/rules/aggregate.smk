@@ -4,7 +4,8 @@
 rule aggregate_runs:
     input:
         lambda w: [
-            run.folder / paths.AGGREGATED[w.table] for run in PLAN.runs_in(w.table)
+            f"{run.folder}/{paths.AGGREGATED[w.table]}"
+            for run in PLAN.runs_in(w.table)
         ],
     output:
         f"{paths.TABLE}.parquet",
