@@ -81,6 +81,16 @@ def project(prepared: Project, tmp_path: Path) -> Iterator[Project]:
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def running(
+    prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[Project]]]:
+    """The asking module's SCENARIOS of which a test is selected, side by side."""
+    chosen = selected(request.module.SCENARIOS, request.path.name, request.session)
+    with play(chosen, prepared, cluster, tmp_path_factory.mktemp(request.path.stem)) as played:
+        yield played
+
+
 @pytest.fixture(scope="session")
 def limited(
     prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest

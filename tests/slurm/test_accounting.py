@@ -6,13 +6,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from pathlib import Path
 
 import pytest
 from accounting import PROGRAMS, accounting
 from mini_cluster import Cluster, not_here, slurm
 from projects import Project
-from scenarios import Scenario, assert_as_undisturbed, play, selected
+from scenarios import Scenario, assert_as_undisturbed
 from test_faults import out_of_memory, preempted, preempted_for_good, requeue, scancel
 
 from finecal.cluster import status_command
@@ -39,16 +38,11 @@ def questions() -> int:
 
 
 @pytest.fixture(scope="module")
-def running(
-    prepared: Project, with_accounts: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[dict[str, Future[Project]]]:
-    """The selected scenarios, side by side."""
+def running(with_accounts: Cluster, running: dict[str, Future[Project]]) -> Iterator[dict[str, Future[Project]]]:
+    """The selected scenarios, side by side, where `sacct` knows of them."""
     assert status_command() == "sacct"
-    folder = tmp_path_factory.mktemp("accounts")
-    chosen = selected(SCENARIOS, Path(__file__).name, request.session)
-    with play(chosen, prepared, with_accounts, folder) as played:
-        yield played
-        assert questions() > len(played)
+    yield running
+    assert questions() > len(running)
 
 
 @pytest.mark.fault

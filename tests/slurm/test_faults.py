@@ -20,15 +20,15 @@ from pathlib import Path
 import pytest
 from mini_cluster import Cluster, mount, slurm
 from projects import GPU, Project, run_folder
-from scenarios import RESUMED, Scenario, assert_as_undisturbed, model, play, played, selected
+from scenarios import RESUMED, Scenario, assert_as_undisturbed, model, played
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
 MODEL = model("short")
-SIDE_BY_SIDE: dict[str, Scenario] = {}
+SCENARIOS: dict[str, Scenario] = {}
 
 
 def side_by_side(scenario: Scenario) -> Scenario:
-    SIDE_BY_SIDE[scenario.__name__] = scenario
+    SCENARIOS[scenario.__name__] = scenario
     return scenario
 
 
@@ -117,7 +117,7 @@ def scratch_disk_full(project: Project, _: Cluster) -> None:
     mount("-o", "loop", image, disk)
     occupied = disk / "occupied"
     scratch = ["--default-resources", f"tmpdir='{disk}'", "mem_mb=4000", "--retries", "0"]
-    no_memory = {"FINECAL_SIDE_BY_SIDE": str(10**9)}  # the setting `data_memory` would stand in the model's provenance
+    no_memory = {"FINECAL_SCENARIOS": str(10**9)}  # the setting `data_memory` would stand in the model's provenance
     try:
         with occupied.open("wb", buffering=0) as file, suppress(OSError):
             while True:
@@ -187,17 +187,7 @@ def controller_restarted(project: Project, cluster: Cluster) -> None:
 ALONE: dict[str, Scenario] = {s.__name__: s for s in (node_killed, controller_restarted)}
 
 
-@pytest.fixture(scope="module")
-def running(
-    prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[dict[str, Future[Project]]]:
-    """The selected scenarios that run side by side."""
-    chosen = selected(SIDE_BY_SIDE, Path(__file__).name, request.session)
-    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("faults")) as played_:
-        yield played_
-
-
-@pytest.mark.parametrize("name", SIDE_BY_SIDE)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_fault(name: str, running: dict[str, Future[Project]], undisturbed: Callable[[str], Project]) -> None:
     assert_as_undisturbed(running[name].result(timeout=900), undisturbed, "short")
 

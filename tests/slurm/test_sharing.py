@@ -16,7 +16,7 @@ import pytest
 import yaml
 from mini_cluster import Cluster, slurm, wait_until
 from projects import GPU, STUDY, TASK, TINY, Project
-from scenarios import Scenario, play, selected
+from scenarios import Scenario
 
 # `limited`: trainings that nearly only sleep for some minutes go on meanwhile.
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault, pytest.mark.usefixtures("limited")]
@@ -138,16 +138,6 @@ def parts_of_a_gpu(project: Project, _: Cluster) -> None:
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: scenario for scenario in (one_fails, warning, requeue, scancel, parts_of_a_gpu)
 }
-
-
-@pytest.fixture(scope="module")
-def running(
-    prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[dict[str, Future[Project]]]:
-    """The selected scenarios, side by side."""
-    chosen = selected(SCENARIOS, Path(__file__).name, request.session)
-    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("sharing")) as played:
-        yield played
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
