@@ -1,4 +1,4 @@
-"""How the tests are divided among processes (`-n 2`), and what all of them inherit."""
+"""How the tests are divided among processes (`-n 3`), and what all of them inherit."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ INFRASTRUCTURE = {
     "handover.py": "hands over what extraction.py has computed, or nothing",
     "paths.py": "where files are",
     "plan.py": "resolved options, which are compared as values",
+    "resolution.py": "the same",
     "plugins.py": "finds the file of a name; that file is compared",
     "progress.py": "what a training says meanwhile",
     "reading.py": "reads YAML",

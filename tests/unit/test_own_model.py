@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from finecal.checkpoints import load_as, read_checkpoint
 from finecal.errors import UserError
 from finecal.models import Architecture, architecture, build, head, load_model, save_model
-from finecal.plan import Plan, own_weights
+from finecal.plan import Plan
+from finecal.resolution import own_weights
 
 CLASSES = ("ant", "bee", "cod", "dab")
 OTHER_ORDER = ("dab", "cow", "ant", "cod", "bee")  # a head with one class more

@@ -9,7 +9,8 @@ from finecal import paths, plugins
 from finecal.errors import or_stop
 from finecal.jobs import measured_jobs
 from finecal.paths import RunKey
-from finecal.plan import Plan, own_weights
+from finecal.plan import Plan
+from finecal.resolution import own_weights
 from finecal.sources import check_open_clip, clip_files, weights_files
 
 # Those of a run.

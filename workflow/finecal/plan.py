@@ -1,4 +1,4 @@
-"""The selected studies as the table of runs, and the resolved options of every stage: pure data."""
+"""The selected studies as the table of runs, with the resolved options of every stage: pure data."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import Any
 
 from finecal import domains, paths, plugins, sources
 from finecal.axes import axes_of
-from finecal.config import Study, Training, plugin_options
+from finecal.config import Study, plugin_options
 from finecal.downloads import Download
 from finecal.errors import UserError, unknown
 from finecal.official import for_task, official_downloads
 from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
+from finecal.resolution import Options, own_weights, resolved
 from finecal.selections import expanded
-from finecal.splits import resolved_split
 from finecal.study import load_study
-
-Options = dict[str, Any]
-# The recipe of runs that are checkpoints.
-IMPORTED = "imported"
 
 
 class Plan:
@@ -251,20 +247,8 @@ class Plan:
             )  # fmt: skip
 
     def _register(self, name: str, study: Study) -> None:
-        for dataset, use in study.datasets.items():
-            source = use.source or dataset
-            resolved = plugin_options("dataset", source, use.options).model_dump(mode="json")
-            prepare = {"source": source, "options": resolved, "validation_fraction": use.validation_fraction}
-            self._set(name, prepare, "prepare", dataset)
-            for split, spec in study.splits.items():
-                self._set(name, resolved_split(study, dataset, spec), "split", dataset, split)
-            self._set(name, {"kind": "all"}, "split", dataset, ALL_CLASSES)
-            for backbone in study.backbones:
-                self._register_backbone(name, study, dataset, backbone)
-        for calibrator, use_ in study.calibrators.items():
-            built_in = use_.calibrator or calibrator
-            options = plugin_options("calibrator", built_in, use_.options).model_dump(mode="json")
-            self._set(name, {"calibrator": built_in, "options": options}, "calibrator", calibrator)
+        for key, options in resolved(name, study):
+            self._set(name, options, *key)
         for run in self._runs(study):
             self._members.setdefault(run, []).append(name)
         self._check_imported(name, study)
@@ -294,33 +278,6 @@ class Plan:
                 )  # fmt: skip
             sources.weights_files(path, where)
 
-    def _register_backbone(self, name: str, study: Study, dataset: str, backbone: str) -> None:
-        use = study.backbones[backbone]
-        model = {**use.model_dump(mode="json"), "model": use.model or backbone, "image_size": study.image_size}
-        model = _with_own(model, f"{name}: backbones.{backbone}")
-        pretraining = study.pretraining.model_dump(mode="json")
-        self._set(name, {"backbone": model, "pretraining": pretraining}, "pretrain", dataset, backbone)
-        self._set(name, {"image_size": study.image_size}, "means", dataset, backbone)
-        self._set(name, {"image_size": study.image_size}, "extract", dataset, backbone)
-        for recipe, recipe_use in study.recipes.items():
-            if recipe_use.weights:
-                imported = {
-                    "image_size": study.image_size, "recipe": IMPORTED, "weights": recipe_use.weights,
-                    "class_names": recipe_use.class_names, "training": dict.fromkeys(Training.model_fields),
-                }  # fmt: skip
-                self._set(name, _with_own(imported, f"{name}: recipes.{recipe}"), "finetune", dataset, backbone, recipe)
-                continue
-            built_in = recipe_use.recipe or recipe
-            options = {
-                "image_size": study.image_size,
-                "recipe": built_in,
-                "options": plugin_options("recipe", built_in, recipe_use.options).model_dump(mode="json"),
-                "training": study.training_of(recipe).model_dump(mode="json"),
-            }
-            self._set(name, options, "finetune", dataset, backbone, recipe)
-            pseudo = {**options, "pseudo_splits": study.pseudo_splits.model_dump(mode="json")}
-            self._set(name, pseudo, "pseudo", dataset, backbone, recipe)
-
     def _runs(self, study: Study) -> Iterable[RunKey]:
         splits = [*study.splits, *([ALL_CLASSES] if study.oracle_fine_tuning else [])]
         return (
@@ -333,27 +290,6 @@ class Plan:
             if for_task(self.options("split", dataset, split), task)
             for seed in study.seeds
         )
-
-
-def own_weights(pretrain: Options) -> str | None:
-    """The user's own checkpoint that a pretrained model comes from, from the options of the stage: a path."""
-    backbone = pretrain["backbone"]
-    folder = sources.folder_of(backbone["model"]) if pretrain["pretraining"]["weights"] == "hub" else None
-    weights: str | None = backbone.get("weights", folder)
-    return weights
-
-
-def _with_own(options: Options, where: str) -> Options:
-    """The names of classes as a list; without what is not given, since an option that is new must rerun nothing."""
-    named = {**options, "class_names": sources.class_names(options["class_names"], f"{where}.class_names")}
-    if (use := named.get("zero_shot")) is not None:
-        names = sources.class_names(use["class_names"], f"{where}.zero_shot.class_names")
-        named["zero_shot"] = {**use, "class_names": names}
-    return {
-        key: value
-        for key, value in named.items()
-        if value is not None or key not in ("weights", "class_names", "zero_shot")
-    }
 
 
 def _first_difference(one: Options, other: Options, prefix: str = "") -> tuple[str, Any, Any]:

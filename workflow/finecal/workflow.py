@@ -20,7 +20,8 @@ from finecal.code import PACKAGE, digests, plugin_files
 from finecal.datasets._stored import Stored
 from finecal.errors import UserError, or_stop, unknown
 from finecal.inputs import run_key
-from finecal.plan import IMPORTED, Plan, own_weights
+from finecal.plan import Plan
+from finecal.resolution import IMPORTED, own_weights
 from finecal.settings import parse_settings
 
 # The files of a table and of a figure, first the one to look at.

@@ -24,9 +24,10 @@ from finecal.imagenet import CLASSES, are_imagenet, numbers_of
 from finecal.memory import Room
 from finecal.models import Architecture, architecture, build, head, head_classes, save_model, write_head
 from finecal.pixels import ImageFile
-from finecal.plan import Plan, own_weights
+from finecal.plan import Plan
 from finecal.provenance import provenance, sha256
 from finecal.recipes import full
+from finecal.resolution import own_weights
 from finecal.seeds import seed_of
 from finecal.sources import HUB, clip_files, label_names, weights_files
 from finecal.stages import Settings
