@@ -13,7 +13,8 @@ from finecal.config import Training
 from finecal.errors import UserError
 from finecal.heads import CosineHead
 from finecal.matrices import matrix
-from finecal.models import architecture, build, forward, head, load_model, save_model, write_head
+from finecal.model_files import load_model, save_model, write_head
+from finecal.models import architecture, build, forward, head
 from finecal.study import parse_study
 from finecal.training import _optimizer
 

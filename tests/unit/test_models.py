@@ -16,7 +16,8 @@ from finecal.device import choose_device
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.matrices import matrix
-from finecal.models import Architecture, architecture, build, forward, head, load_model, save_model, write_head
+from finecal.model_files import load_model, save_model, write_head
+from finecal.models import Architecture, architecture, build, forward, head
 
 CLASSES = ("cat", "dog", "eel", "fox")
 TINY = {"model": "test_resnet", "options": {}, "image_size": 32}

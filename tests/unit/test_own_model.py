@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from finecal.checkpoints import load_as, read_checkpoint
 from finecal.errors import UserError
-from finecal.models import Architecture, architecture, build, head, load_model, save_model
+from finecal.model_files import load_model, save_model
+from finecal.models import Architecture, architecture, build, head
 from finecal.plan import Plan
 from finecal.resolution import own_weights
 

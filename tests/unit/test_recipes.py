@@ -24,7 +24,8 @@ from recipe_runs import (
 from torch import Tensor, nn
 
 from finecal import plugins
-from finecal.models import head, load_model, save_model
+from finecal.model_files import load_model, save_model
+from finecal.models import head
 from finecal.recipes import BaseRecipe
 
 RECIPES = plugins.names("recipe")

@@ -16,7 +16,8 @@ from finecal.datasets import toy
 from finecal.errors import UserError
 from finecal.figures.decision_regions import widest
 from finecal.images import write_images
-from finecal.models import architecture, build, forward, head, save_model
+from finecal.model_files import save_model
+from finecal.models import architecture, build, forward, head
 from finecal.paths import RunKey
 from finecal.plan import Plan
 from finecal.stages import Settings

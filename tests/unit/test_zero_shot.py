@@ -20,7 +20,8 @@ from finecal import exporting, overview, paths, sources
 from finecal.errors import UserError
 from finecal.exporting import load_exported, write_model
 from finecal.inputs import Inputs
-from finecal.models import Architecture, architecture, head, load_model, save_model
+from finecal.model_files import load_model, save_model
+from finecal.models import Architecture, architecture, head
 from finecal.overview import describe_plan
 from finecal.plan import Plan
 from finecal.sources import check_open_clip

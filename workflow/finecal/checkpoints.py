@@ -13,7 +13,8 @@ import safetensors
 from torch import Tensor, nn
 
 from finecal.errors import UserError
-from finecal.models import METADATA, Architecture, build, head
+from finecal.model_files import METADATA
+from finecal.models import Architecture, build, head
 from finecal.sources import WRITTEN, label_names, read_config, weights_files
 from finecal.state_dicts import SHOWN, State, read_state
 

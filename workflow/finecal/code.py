@@ -29,6 +29,7 @@ _MODELS = (
     "device.py",
     "extraction.py",
     "heads.py",
+    "model_files.py",
     "models.py",
     "pixels.py",
     "toy_model.py",

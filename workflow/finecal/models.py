@@ -1,17 +1,12 @@
-"""timm models: create, save, load, and reach the head."""
+"""timm models: create them, feed them, and reach the head."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import safetensors
-import safetensors.torch
 import timm
 import torch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
@@ -19,15 +14,10 @@ from timm.models import _hub
 from torch import Tensor, nn
 
 import finecal.toy_model  # noqa: F401 - registers finecal_mlp
-from finecal.artifacts import with_columns, write_table
-from finecal.atomic import whole_file
-from finecal.device import placed
 from finecal.errors import UserError, unknown
-from finecal.heads import CosineHead, with_cosine_head, with_projection
-from finecal.matrices import list_array
+from finecal.heads import with_cosine_head, with_projection
 from finecal.sources import HUB, read_config
 
-METADATA = "finecal"
 # Arguments of a model that follow from the data set, not from the configuration its weights came with.
 OF_THE_DATA = ("num_classes", "in_chans", "img_size")
 
@@ -227,61 +217,3 @@ def normaliser(description: Architecture, device: torch.device) -> tuple[Tensor,
     shape = (1, description.channels, 1, 1)
     mean = torch.tensor(description.mean, device=device).reshape(shape)
     return mean, torch.tensor(description.std, device=device).reshape(shape)
-
-
-def save_model(path: str | Path, model: nn.Module, description: Architecture, *, provenance: Mapping[str, Any]) -> None:
-    """Write the weights as safetensors; the architecture and the provenance are in its metadata."""
-    metadata = {METADATA: json.dumps({"architecture": asdict(description), **provenance}, sort_keys=True)}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata))
-
-
-def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Architecture]:
-    """Build the model that a file describes and load its weights.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, corrupt, or not written by `save_model`.
-    """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        weights = safetensors.torch.load_file(path)
-    except FileNotFoundError as error:
-        raise UserError("this file is missing", where=str(path)) from error
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"not readable as safetensors ({error})", where=str(path)) from error
-    if METADATA not in metadata:
-        raise UserError("these weights do not say which model they belong to", where=str(path))
-    fields: dict[str, Any] = json.loads(metadata[METADATA])["architecture"]
-    fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-    description = Architecture(**fields)
-    model = build(description, weights="random")
-    model.load_state_dict(weights)
-    return placed(model, torch.device(device)), description
-
-
-def write_head(
-    path: str | Path,
-    model: nn.Module,
-    classes: Sequence[str],
-    columns: Mapping[str, str | int],
-    *,
-    provenance: Mapping[str, Any],
-) -> None:
-    """Write the head as a table: class, name, weight (a list of D floats), bias, scale (null unless it is cosine)."""
-    linear = head(model)
-    bias = linear.bias if linear.bias is not None else torch.zeros(len(classes))
-    scale = float(linear.scale.detach()) if isinstance(linear, CosineHead) else None
-    table = pa.table(
-        {
-            "class": pa.array(range(len(classes)), pa.int32()),
-            "name": pa.array(list(classes)),
-            "weight": list_array(linear.weight.detach().float().cpu().numpy()),
-            "bias": pa.array(bias.detach().float().cpu().numpy()),
-            "scale": pa.array([scale] * len(classes), pa.float32()),
-        }
-    )
-    write_table(path, with_columns(table, columns), provenance=provenance)

@@ -28,7 +28,8 @@ from finecal.extraction import extract
 from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
 from finecal.logits import read_head, read_split
 from finecal.memory import Room
-from finecal.models import Architecture, load_model, normaliser
+from finecal.model_files import load_model
+from finecal.models import Architecture, normaliser
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan

@@ -35,7 +35,7 @@ def extract(out: Path, settings: Settings) -> None:
 def _compute(model_path: Path, images_path: Path, settings: Settings) -> tuple[pa.Table, dict[str, Any]]:
     from finecal.device import choose_device, used
     from finecal.extraction import extract_table
-    from finecal.models import load_model
+    from finecal.model_files import load_model
     from finecal.pixels import ImageFile
 
     device = choose_device(settings.device, settings.threads)

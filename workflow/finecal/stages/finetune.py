@@ -22,7 +22,8 @@ from finecal.extraction import as_table, classify, extract
 from finecal.images import check_training_samples
 from finecal.logits import read_split
 from finecal.memory import Room
-from finecal.models import head, load_model, save_model, write_head
+from finecal.model_files import load_model, save_model, write_head
+from finecal.models import head
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile, Pixels
 from finecal.plan import Plan

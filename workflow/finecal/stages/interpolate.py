@@ -13,7 +13,7 @@ from finecal.device import choose_device, used
 from finecal.extraction import extract
 from finecal.matrices import list_array
 from finecal.memory import Room
-from finecal.models import load_model
+from finecal.model_files import load_model
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan

@@ -17,7 +17,7 @@ from finecal.extraction import extract
 from finecal.matrices import list_array
 from finecal.memory import Room
 from finecal.metrics import class_means
-from finecal.models import load_model
+from finecal.model_files import load_model
 from finecal.pixels import ImageFile
 from finecal.provenance import provenance
 from finecal.stages import Settings

@@ -22,7 +22,8 @@ from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.imagenet import CLASSES, are_imagenet, numbers_of
 from finecal.memory import Room
-from finecal.models import Architecture, architecture, build, head, head_classes, save_model, write_head
+from finecal.model_files import save_model, write_head
+from finecal.models import Architecture, architecture, build, head, head_classes
 from finecal.pixels import ImageFile
 from finecal.plan import Plan
 from finecal.provenance import provenance, sha256

@@ -24,7 +24,7 @@ from finecal.images import Samples, stratified_test
 from finecal.logits import group_names, read_split
 from finecal.matrices import list_array
 from finecal.memory import Room
-from finecal.models import load_model
+from finecal.model_files import load_model
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan

@@ -15,7 +15,7 @@ from finecal.device import choose_device, used
 from finecal.extraction import extract
 from finecal.images import read_images
 from finecal.logits import group_names, read_split
-from finecal.models import load_model
+from finecal.model_files import load_model
 from finecal.paths import RunKey
 from finecal.provenance import provenance
 from finecal.stages import Settings

@@ -16,7 +16,8 @@ from finecal.device import choose_device, used
 from finecal.extraction import extract
 from finecal.logits import read_split
 from finecal.memory import Room
-from finecal.models import head, load_model, save_model, write_head
+from finecal.model_files import load_model, save_model, write_head
+from finecal.models import head
 from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan
