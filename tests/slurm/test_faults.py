@@ -117,7 +117,7 @@ def scratch_disk_full(project: Project, _: Cluster) -> None:
     mount("-o", "loop", image, disk)
     occupied = disk / "occupied"
     scratch = ["--default-resources", f"tmpdir='{disk}'", "mem_mb=4000", "--retries", "0"]
-    no_memory = {"FINECAL_SCENARIOS": str(10**9)}  # the setting `data_memory` would stand in the model's provenance
+    no_memory = {"FINECAL_SIDE_BY_SIDE": str(10**9)}  # the setting `data_memory` would stand in the model's provenance
     try:
         with occupied.open("wb", buffering=0) as file, suppress(OSError):
             while True:

@@ -27,7 +27,7 @@ def job(
         "split": "half",
         "seed": seed,
     }
-    made = Job(stage, coordinates, Path(f"{stage}_{dataset}_{backbone}_{seed}.parquet"))
+    made = Job(stage, coordinates)
     if seconds is not None and made.measurement is not None:
         names = ("s", "h:m:s", "max_rss", "cpu_time")
         _write(made.measurement, "\t".join(names) + f"\n{seconds}\t0:00:00\t1.0\t1.0\n")

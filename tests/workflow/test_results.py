@@ -40,7 +40,7 @@ def documented(file: str) -> str | None:
         r"images/\w+\.parquet": "images/{domain}.parquet",
         r"splits/\w+\.parquet": "splits/{split}.parquet",
         r"pretrained/.*/(\w+\.parquet)": r"pretrained/…/\1",
-        r"printed-handwritten/test_resnet/pretrained/logits.parquet": "{task}/{backbone}/pretrained/logits.parquet",
+        r"printed-handwritten/test_resnet/(pretrained/logits.parquet)": r"{source}-{target}/{backbone}/\1",
     }
     return next(re.sub(p, r, name) for p, r in patterns.items() if re.fullmatch(p, name))
 
