@@ -17,9 +17,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from finecal.device import placed
 from finecal.images import PackedImages, write_images
 from finecal.memory import Room
-from finecal.models import Architecture, architecture, build, placed
+from finecal.models import Architecture, architecture, build
 from finecal.pixels import ImageFile, Pixels
 
 FILE_SIDE = 256  # of the JPEG files, in pixels
