@@ -124,6 +124,7 @@ def run(fresh: nn.Module, description: Architecture, data: TrainingData) -> Call
         interval: float = 0,
         belongs_to: int = 0,
         coordinates: tuple[str | int, ...] = COORDINATES,
+        observe: Callable[[nn.Module], dict[str, float]] = observe,
     ) -> Run:
         model = copy.deepcopy(fresh)
         history = train(
@@ -422,6 +423,24 @@ def test_a_signal_ends_the_run_after_the_step(
     rest = Recipe()
     assert_same(run(rest, interval=1e9), whole["sgd"])
     assert rest.calls == STEPS - 5
+
+
+def test_a_signal_at_the_end_of_an_epoch_loses_nothing(run: Callable[..., Run], whole: dict[str, Run]) -> None:
+    """It comes when this step no longer looks whether the state is to be saved: the next one saves it."""
+    looks: list[None] = []
+
+    def receive(model: nn.Module) -> dict[str, float]:
+        looks.append(None)
+        if len(looks) == 2:  # after the start the first epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return observe(model)
+
+    recipe, rest = Recipe(), Recipe()
+    with pytest.raises(Interrupted):
+        run(recipe, interval=1e9, observe=receive)
+    assert_same(run(rest, interval=1e9), whole["sgd"])
+    assert recipe.calls + rest.calls == STEPS
+    assert recipe.calls == STEPS // TRAINING.epochs + 1
 
 
 def test_a_state_of_other_options_is_not_taken_up(

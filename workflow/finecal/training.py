@@ -165,7 +165,10 @@ def train(
             losses[step % per_epoch] = loss.detach()
 
             done = step + 1
-            due = done == total or state.is_due() or signals.received is not None
+            asked = (
+                signals.received
+            )  # looked at once: one that comes later waits for the next step, which saves the state
+            due = done == total or state.is_due() or asked is not None
             if due or done % per_epoch == 0 or done % look_every == 0:
                 checked(done)
                 looked = done
@@ -182,8 +185,8 @@ def train(
                     "recipe": recipe.state_dict(), "history": history, "losses": losses,
                     "seconds": time.monotonic() - clock,
                 })  # fmt: skip
-            if signals.received is not None:
-                raise Interrupted(signals.received)
+            if asked is not None:
+                raise Interrupted(asked)
     recipe.finish(model)
     placed(model, device)  # weights that a recipe has made anew lie like the others, and the model as when it is read
     return history
