@@ -165,9 +165,8 @@ def train(
             losses[step % per_epoch] = loss.detach()
 
             done = step + 1
-            asked = (
-                signals.received
-            )  # looked at once: one that comes later waits for the next step, which saves the state
+            # Looked at once: a signal that comes later is for the next step, which saves the state.
+            asked = signals.received
             due = done == total or state.is_due() or asked is not None
             if due or done % per_epoch == 0 or done % look_every == 0:
                 checked(done)
