@@ -19,7 +19,7 @@ from projects import GPU, STUDY, TASK, TINY, Project
 from scenarios import Scenario
 
 # `limited`: trainings that nearly only sleep for some minutes go on meanwhile.
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault, pytest.mark.usefixtures("limited")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("limited")]
 SEEDS = (0, 1)
 SHARING = ("--config", "runs_per_gpu=4")
 
@@ -108,7 +108,7 @@ def interrupted(project: Project, *command: str, restarts: int = 1) -> None:
     environment = {"PACE": "0.1"}
     running = project.start(*models("short"), "--set-resources", GPU, *SHARING, environment=environment)
     states = [project.path(run.replace("results", "state", 1)) / "state.pt" for run in runs("short")]
-    wait_until(lambda: all(state.exists() for state in states), 240, "both to have saved their state")
+    wait_until(lambda: all(state.exists() for state in states), 120, "both to have saved their state")
     (job,) = project.jobs("finetune_model")
     slurm(*command, job)
     said = project.finish(running)
@@ -140,7 +140,12 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+FAULTS = (warning.__name__, requeue.__name__, scancel.__name__)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.fault] if name in FAULTS else []) for name in SCENARIOS]
+)
 def test_sharing(name: str, running: dict[str, Future[Project]], undisturbed: Callable[[str], Project]) -> None:
     project, expected = running[name].result(timeout=900), undisturbed("short")
     (model, *_), metrics = models("short"), f"{runs('short')[0]}/metrics.parquet"
