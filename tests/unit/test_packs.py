@@ -34,6 +34,11 @@ def scripts(folder: Path, *texts: str) -> list[Path]:
     return made
 
 
+def until_asked(ready: Path, answer: str) -> str:
+    """A member that works until SIGTERM, then answers: in short sleeps, for a signal may come before one begins."""
+    return f"trap '{answer}' TERM; touch {ready}; for _ in $(seq 600); do sleep 0.1; done"
+
+
 def test_a_member_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     made = scripts(tmp_path, "sleep 1; echo done", "echo broken >&2; exit 3", "kill -KILL $$")
     assert start(tmp_path).wait(30) == 0
@@ -53,7 +58,7 @@ def test_side_by_side_or_in_turn(tmp_path: Path, options: list[str]) -> None:
 
 
 def test_who_waits_for_its_turn_does_not_start_after_the_end(tmp_path: Path) -> None:
-    made = scripts(tmp_path, f"trap : TERM; touch {tmp_path}/ready; sleep 60; exit 0", f"touch {tmp_path}/second")
+    made = scripts(tmp_path, until_asked(tmp_path / "ready", "exit 0"), f"touch {tmp_path}/second")
     process = start(tmp_path, launcher.IN_TURN)
     while not (tmp_path / "ready").exists():
         time.sleep(0.05)
@@ -89,9 +94,8 @@ def test_a_folder_that_the_node_does_not_see(tmp_path: Path) -> None:
 
 def test_who_is_ended_leaves_no_status(tmp_path: Path) -> None:
     """The launcher waits for what the members make of a SIGTERM; one may have just finished."""
-    finishes = "trap : TERM; touch ready0; sleep 60; exit 0"
-    fails = "trap 'sleep 1; exit 143' TERM; touch ready1; sleep 60"
-    made = scripts(tmp_path, *(text.replace("ready", f"{tmp_path}/ready") for text in (finishes, fails)))
+    answers = ("exit 0", "sleep 1; exit 143")
+    made = scripts(tmp_path, *(until_asked(tmp_path / f"ready{place}", text) for place, text in enumerate(answers)))
     process = start(tmp_path)
     while not all((tmp_path / f"ready{place}").exists() for place in (0, 1)):
         time.sleep(0.05)
