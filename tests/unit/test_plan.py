@@ -86,8 +86,7 @@ def test_options_of_something_that_is_not_there(plan: Plan) -> None:
     with pytest.raises(UserError) as caught:
         plan.options("split", "digits", "half2")
     assert str(caught.value) == (
-        "selected studies: unknown split of 'digits / half2'. "
-        "Known, closest first: digits / half0, digits / half1, digits / all."
+        "split of the selected studies: unknown split 'half2'. Known, closest first: half0, half1, all."
     )
 
 

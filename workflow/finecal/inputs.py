@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from finecal import paths, plugins
+from finecal.asked import Asked
 from finecal.errors import or_stop
 from finecal.jobs import measured_jobs
 from finecal.paths import RunKey
@@ -72,30 +74,32 @@ class Inputs:
             files += [str(folder / one.name) for one in self.plan.official_downloads(wildcards.dataset)]
         return files
 
-    def of_calibration(self, wildcards: Any) -> dict[str, str]:
-        """What the calibrators of a run read besides its split and its logits."""
-        run = or_stop(lambda: self.plan.known(run_key(wildcards)))
-        reads = self.plan.reads(run)
-        files = {}
-        if "pretrained" in reads:
-            files["pretrained"] = str(run.path(paths.PRETRAINED_LOGITS))
-        if "pseudo_splits" in reads:
-            files["pseudo_splits"] = str(run.path(paths.PSEUDO_LOGITS))
-        if "weights" in reads:
-            files["weights"] = str(run.folder / paths.HEAD)
-        return files
+    def of_calibration(self, **patterns: str) -> dict[str, Any]:
+        """Of the patterns those that calibrators read besides split and logits: pretrained, pseudo_splits, weights."""
+        return self._where_asked(patterns, lambda asked: asked.reads)
 
-    def of_evaluation(self, wildcards: Any) -> dict[str, str]:
-        """What a run is scored with besides split, calibration, and logits before and after."""
-        run = or_stop(lambda: self.plan.known(run_key(wildcards)))
-        files = {}
-        if self.plan.has_oracle(run):
-            files["oracle"] = str(run.oracle().folder / paths.LOGITS)
-        takes = self.plan.takes(run)
-        if "interpolated" in takes:
-            files["interpolated"] = str(run.path(paths.INTERPOLATED))
-        if "weights" in takes:
-            files["weights"] = str(run.folder / paths.HEAD)
+    def of_evaluation(self, **patterns: str) -> dict[str, Any]:
+        """Of the patterns those that runs are scored with besides what all have: oracle, interpolated, weights."""
+        return self._where_asked(patterns, lambda asked: asked.for_scores)
+
+    def _where_asked(self, patterns: dict[str, str], names: Callable[[Asked], frozenset[str]]) -> dict[str, Any]:
+        """What all runs need stays a pattern, with which planning is faster than with a function; by name."""
+        found: dict[str, Any] = {}
+        for name, pattern in patterns.items():
+            needed = {name in names(self.plan.asked(studies)) for studies in self.plan.sharers()}
+            if needed == {True}:
+                found[name] = pattern
+            elif True in needed:
+                found[name] = self._where_it_is(name, pattern, names)
+        return found
+
+    def _where_it_is(
+        self, name: str, pattern: str, names: Callable[[Asked], frozenset[str]]
+    ) -> Callable[[Any], list[str]]:
+        def files(wildcards: Any) -> list[str]:
+            studies = or_stop(lambda: self.plan.studies_of(run_key(wildcards)))
+            return [pattern.format(**wildcards)] if name in names(self.plan.asked(studies)) else []
+
         return files
 
     def exported(self) -> list[str]:

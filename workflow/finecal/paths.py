@@ -27,6 +27,9 @@ PRETRAINED = DATASET + "/pretrained/{source}/{backbone}"
 PRETRAINED_LOGITS = DATASET + "/{source}-{target}/{backbone}/pretrained/logits.parquet"
 
 RUN = DATASET + "/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}"
+# The split whose fine-tuning classes are all of Y: "oracle fine-tuning" is any recipe run on it.
+ALL_CLASSES = "all"
+ORACLE_LOGITS = RUN.replace("{split}", ALL_CLASSES) + "/logits.parquet"
 PSEUDO = RUN + "/pcv"
 PSEUDO_LOGITS = PSEUDO + "/logits.parquet"
 PSEUDO_HISTORY = PSEUDO + "/history.parquet"
@@ -79,9 +82,6 @@ MEASURED = {
     "extract": "benchmarks/data/extract/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
     "interpolate": "benchmarks/data/interpolate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
 }
-
-# The split whose fine-tuning classes are all of Y: "oracle fine-tuning" is any recipe run on it.
-ALL_CLASSES = "all"
 
 # What Snakemake may match for each wildcard: one folder name; a task's is those of two domains.
 WILDCARDS = {

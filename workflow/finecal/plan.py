@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finecal import domains, paths, plugins, sources
+from finecal.asked import Asked
 from finecal.axes import axes_of
 from finecal.config import Study, plugin_options
 from finecal.downloads import Download
@@ -42,10 +43,8 @@ class Plan:
         self.studies: dict[str, Study] = {name: load_study(name) for name in self.names}
         self._options: dict[tuple[str, ...], tuple[Options, str]] = {}
         self._members: dict[RunKey, list[str]] = {}
-        self._calibrators: dict[tuple[str, ...], Options] = {}
+        self._asked: dict[tuple[str, ...], Asked] = {}
         self._axes: frozenset[str] | None = None
-        self._reads: dict[tuple[str, ...], frozenset[str]] = {}
-        self._takes: dict[tuple[str, ...], frozenset[str]] = {}
         for name, study in self.studies.items():
             self._register(name, study)
 
@@ -79,40 +78,33 @@ class Plan:
 
     def calibrators(self, run: RunKey) -> Options:
         """Name → {calibrator, options} of a run, joined over the studies that contain it."""
-        return self.joined_calibrators(self.studies_of(run))
+        return self.asked(self.studies_of(run)).calibrators
 
-    def joined_calibrators(self, studies: tuple[str, ...]) -> Options:
-        """Name → {calibrator, options} of all calibrators of some studies, in their order."""
-        if studies not in self._calibrators:
+    def asked(self, studies: tuple[str, ...]) -> Asked:
+        """What some of the selected studies ask for of the runs that they share."""
+        if studies not in self._asked:
             names = dict.fromkeys(name for study in studies for name in self.studies[study].calibrators)
-            self._calibrators[studies] = {name: self._options[("calibrator", name)][0] for name in names}
-        return self._calibrators[studies]
+            self._asked[studies] = Asked(
+                {name: self._options[("calibrator", name)][0] for name in names},
+                any(self.studies[study].oracle_fine_tuning for study in studies),
+            )
+        return self._asked[studies]
+
+    def sharers(self) -> set[tuple[str, ...]]:
+        """The studies that contain a run together, for all runs that are calibrated."""
+        return {tuple(studies) for run, studies in self._members.items() if run.split != ALL_CLASSES}
 
     def reads(self, run: RunKey) -> frozenset[str]:
         """The data that the calibrators of a run read, all taken together."""
-        studies = self.studies_of(run)
-        if studies not in self._reads:
-            uses = self.joined_calibrators(studies).values()
-            modules = [plugins.load("calibrator", use["calibrator"]) for use in uses]
-            self._reads[studies] = frozenset(data for module in modules for data in module.READS)
-        return self._reads[studies]
+        return self.asked(self.studies_of(run)).reads
 
     def takes(self, run: RunKey) -> frozenset[str]:
         """What the calibrators of a run take of each sample besides its logits, all taken together."""
-        studies = self.studies_of(run)
-        if studies not in self._takes:
-            uses = self.joined_calibrators(studies).values()
-            self._takes[studies] = frozenset(name for use in uses for name in plugins.takes(use["calibrator"]))
-        return self._takes[studies]
-
-    def alphas(self, studies: tuple[str, ...]) -> list[float]:
-        """The weights α of the models between θ⁰ and θ that the calibrators of some studies ask for, ascending."""
-        uses = self.joined_calibrators(studies).values()
-        return sorted({use["options"]["alpha"] for use in uses if "interpolated" in plugins.takes(use["calibrator"])})
+        return self.asked(self.studies_of(run)).takes
 
     def has_oracle(self, run: RunKey) -> bool:
         """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""
-        return any(self.studies[name].oracle_fine_tuning for name in self.studies_of(run))
+        return self.asked(self.studies_of(run)).oracle
 
     def axes(self) -> frozenset[str]:
         """What the selected studies vary: keys of `finecal.axes.MEANING`."""
@@ -166,8 +158,13 @@ class Plan:
         try:
             return self._options[(stage, *coordinates)][0]
         except KeyError:
-            same = {" / ".join(key[1:]) for key in self._options if key[0] == stage}
-            raise unknown(f"{stage} of", " / ".join(coordinates), same, where="selected studies") from None
+            kinds = ("dataset", "split") if stage == "split" else ("dataset", "backbone", "recipe")
+            for place, (kind, name) in enumerate(zip(kinds, coordinates, strict=False), 1):
+                same = (stage, *coordinates)[:place]
+                known = {key[place] for key in self._options if key[:place] == same and len(key) > place}
+                if name not in known:
+                    raise unknown(kind, name, known, where=f"{stage} of the selected studies") from None
+            raise
 
     def first_domain(self, dataset: str) -> str:
         """The domain whose file gives the names of the classes; all domains of a data set have the same."""

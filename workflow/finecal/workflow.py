@@ -53,6 +53,8 @@ COORDINATES: dict[str, tuple[str, ...]] = {
     "report": (),
 }
 
+# Stages whose options are those of the calibrators of all studies that contain a run.
+OF_STUDIES = ("interpolate", "calibrate", "evaluate", "gamma_data")
 
 # What decides the result of jobs that take over checkpoints, beside the files of their stage.
 OF_CHECKPOINTS = [PACKAGE / name for name in ("checkpoints.py", "sources.py", "stages/take_over.py")]
@@ -155,7 +157,19 @@ class Workflow:
         One dict of plain types with sorted keys: Snakemake compares the values of `params` without their names,
         and drops those it cannot represent. Jobs that differ in split and seed only share one.
         """
-        key = or_stop(lambda: self._what_decides(stage, wildcards))
+        return self._with(stage, or_stop(lambda: self._what_decides(stage, wildcards)))
+
+    def stage_of_runs(self, stage: str) -> Any:
+        """As `stage`: if it is the same for all runs the value, else a function, with which planning is slower."""
+        names = COORDINATES.get(stage, ())
+        keys = (
+            {tuple(getattr(run, name) for name in names) for run in self.plan.trainings}
+            if names
+            else self.plan.sharers()
+        )
+        return self._with(stage, keys.pop()) if len(keys) == 1 else lambda wildcards: self.stage(stage, wildcards)
+
+    def _with(self, stage: str, key: tuple[str, ...]) -> dict[str, Any]:
         if (stage, *key) not in self._stages:
             options, extra = or_stop(lambda: self._resolve(stage, key))
             self._stages[(stage, *key)] = {"code": digests(stage, extra), "options": _sorted(options)}
@@ -163,7 +177,7 @@ class Workflow:
 
     def _what_decides(self, stage: str, wildcards: Any) -> tuple[str, ...]:
         """The coordinates on which a stage's options depend; for calibrators, the studies that contain the run."""
-        if stage in ("interpolate", "calibrate", "evaluate", "gamma_data"):
+        if stage in OF_STUDIES:
             return self.plan.studies_of(run_key(wildcards))
         if stage == "export":
             return (wildcards.calibrator, *self.plan.studies_of(run_key(wildcards)))
@@ -174,13 +188,13 @@ class Workflow:
     def _resolve(self, stage: str, key: tuple[str, ...]) -> tuple[dict[str, Any], list[Path]]:
         """Options of a stage, and the plugin files that it uses."""
         if stage == "interpolate":
-            return {"alphas": self.plan.alphas(key)}, []
+            return {"alphas": self.plan.asked(key).alphas}, []
         if stage in ("calibrate", "evaluate", "gamma_data"):
-            options = self.plan.joined_calibrators(key)
+            options = self.plan.asked(key).calibrators
             return options, plugin_files("calibrator", {use["calibrator"] for use in options.values()})
         if stage == "export":
             name, *studies = key
-            uses = self.plan.joined_calibrators(tuple(studies))
+            uses = self.plan.asked(tuple(studies)).calibrators
             if name not in uses:
                 raise unknown("calibrator", name, uses, where="export")
             return uses[name], [PACKAGE / "calibrated.py", *plugin_files("calibrator", [uses[name]["calibrator"]])]

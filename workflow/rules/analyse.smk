@@ -75,7 +75,7 @@ rule map_regions:
 rule fit_gamma_on_parts:
     """How much data the calibrators of a run need."""
     input:
-        unpack(INPUTS.of_calibration),
+        **READ_BY_CALIBRATORS,
         split=rules.split_classes.output[0],
         logits=rules.extract_logits.output[0],
     output:
@@ -89,7 +89,7 @@ rule fit_gamma_on_parts:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 5 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("gamma_data", w),
+        stage=WORKFLOW.stage_of_runs("gamma_data"),
         study=STUDY,
     shell:
         "exec finecal gamma-data {output} {params.study} > {log} 2>&1"

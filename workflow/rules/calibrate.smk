@@ -1,9 +1,21 @@
 """Fit the calibrators of a run, each on the data it declares; score everything."""
 
+# Those that only some calibrators need.
+READ_BY_CALIBRATORS = INPUTS.of_calibration(
+    pretrained=rules.extract_pretrained_logits.output[0],
+    pseudo_splits=rules.finetune_pseudo_splits.output.logits,
+    weights=rules.finetune_model.output.head,
+)
+READ_BY_SCORES = INPUTS.of_evaluation(
+    oracle=paths.ORACLE_LOGITS,
+    interpolated=rules.extract_interpolated_logits.output[0],
+    weights=rules.finetune_model.output.head,
+)
+
 
 rule fit_calibrators:
     input:
-        unpack(INPUTS.of_calibration),
+        **READ_BY_CALIBRATORS,
         split=rules.split_classes.output[0],
         logits=rules.extract_logits.output[0],
     output:
@@ -17,7 +29,7 @@ rule fit_calibrators:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 5 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("calibrate", w),
+        stage=WORKFLOW.stage_of_runs("calibrate"),
         study=STUDY,
     shell:
         "exec finecal calibrate {output} {params.study} > {log} 2>&1"
@@ -25,7 +37,7 @@ rule fit_calibrators:
 
 rule evaluate_run:
     input:
-        unpack(INPUTS.of_evaluation),
+        **READ_BY_SCORES,
         split=rules.split_classes.output[0],
         calibration=rules.fit_calibrators.output[0],
         pretrained=rules.extract_pretrained_logits.output[0],
@@ -43,7 +55,7 @@ rule evaluate_run:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 5 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("evaluate", w),
+        stage=WORKFLOW.stage_of_runs("evaluate"),
         study=STUDY,
     shell:
         "exec finecal evaluate {output.metrics} {params.study} > {log} 2>&1"

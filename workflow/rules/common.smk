@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 
+from snakemake.settings.types import DeploymentMethod
+
 from finecal import cluster, paths, plugins
 from finecal.errors import or_stop
 from finecal.inputs import Inputs
@@ -59,7 +61,14 @@ def GPU_PERCENT(wildcards):
 
 # A few seconds of work: on SLURM so many of a rule share a job, one after the other.
 IN_TURN = 10
-CONDA = "../../envs/finecal.yaml"
+# With `--sdm conda`, and for the linter (which has no settings of a DAG). Otherwise the note that Snakemake keeps of each
+# output would hold the whole text of an environment in which its job did not run.
+CONDA = (
+    "../../envs/finecal.yaml"
+    if workflow.dag_settings is None
+    or DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+    else None
+)
 # Where the conda environment's post-deploy script finds finecal, also with --directory.
 os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
 

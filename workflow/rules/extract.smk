@@ -43,7 +43,7 @@ rule extract_pretrained_logits:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("extract", w),
+        stage=WORKFLOW.stage_of_runs("extract"),
         torch=TORCH,
     shell:
         "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
@@ -70,7 +70,7 @@ rule extract_logits:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 20 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("extract", w),
+        stage=WORKFLOW.stage_of_runs("extract"),
         torch=TORCH,
     shell:
         "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
@@ -96,7 +96,7 @@ rule extract_interpolated_logits:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("interpolate", w),
+        stage=WORKFLOW.stage_of_runs("interpolate"),
         study=STUDY,
         torch=TORCH,
     shell:

@@ -26,7 +26,7 @@ def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
 
     One block of rows for each α that a calibrator of the run asks for. No weights are kept: they are two files apart.
     """
-    alphas = plan.alphas(plan.studies_of(run))
+    alphas = plan.asked(plan.studies_of(run)).alphas
     inputs = [run.pretrained_folder / paths.MODEL, run.folder / paths.MODEL, run.path(paths.IMAGES)]
     device = choose_device(settings.device, settings.threads)
     images = ImageFile.open(inputs[2])
