@@ -35,8 +35,9 @@ def side_by_side(scenario: Scenario) -> Scenario:
 @side_by_side
 def scancel(project: Project, _: Cluster) -> None:
     running = project.start(MODEL, "--set-resources", GPU)
-    slurm("scancel", project.wait_for_state())
-    assert "SLURM status is: 'CANCELLED'" in project.finish(running)
+    job = project.wait_for_state()
+    slurm("scancel", job)
+    assert re.search(rf"SLURM-job '{job}' failed on n[12].*, SLURM status is: 'CANCELLED'", project.finish(running))
     assert re.search(RESUMED, project.training_log())
 
 

@@ -68,9 +68,9 @@ class Limiter:
 
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """An executor without a Snakemake; `told` is what it says of its jobs, `answers` what SLURM says."""
+    """An executor without a Snakemake; `told` is what it says of its jobs, `answers` and `places` what SLURM says."""
     made = object.__new__(slurm.Executor)
-    made.told, made.answers, made.asked = {}, [], []
+    made.told, made.answers, made.asked, made.places = {}, [], [], {}
     settings = {"init_seconds_before_status_checks": 20, "keep_successful_logs": False, "requeue": True}
     scheduler = SimpleNamespace(
         finish_callback=lambda job: made.told.update({job.name: ""}), error_callback=lambda _: None
@@ -87,9 +87,11 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     made._job_submission_executor = ThreadPoolExecutor(1)
     made._main_event_loop, made._submitted_job_clusters = None, set()
     made._command, made._longest_interval = "squeue", 180
-    made._answers = Answers(names_all=False)
+    made._answers, made._failed_nodes = Answers(names_all=False), set()
 
     async def query(command: str, _: object) -> tuple[dict[str, str] | None, float]:
+        if "--jobs=" in command:
+            return made.places, 0.0
         made.asked.append(command.split()[0])
         return made.answers.pop(0), 0.0
 
@@ -156,6 +158,20 @@ def test_preempted_for_good(executor: Any) -> None:
     assert poll(executor, info) == ["a"]
     assert poll(executor, info) == []
     assert "SLURM status is: 'PREEMPTED'" in executor.told["a"]
+
+
+def test_where_a_job_failed(executor: Any) -> None:
+    """One question for all of them; a node that failed gets no other job."""
+    infos = [submitted(executor, name, number) for number, name in (("1", "late"), ("2", "lost"), ("3", "unknown"))]
+    failed = {"1": "TIMEOUT", "2": "NODE_FAIL", "3": "FAILED"}
+    executor.answers = [failed, {"2": "NODE_FAIL"}]
+    executor.places = {"1": "node1 (TimeLimit)", "2": "node2 (NodeDown)"}
+    assert poll(executor, *infos) == ["lost"]
+    assert executor._failed_nodes == set()  # SLURM may start the job again
+    assert poll(executor, infos[1]) == []
+    assert executor.told["late"].startswith("SLURM-job '1' failed on node1 (TimeLimit), SLURM status is: 'TIMEOUT'. ")
+    assert executor.told["unknown"].startswith("SLURM-job '3' failed, SLURM status is: 'FAILED'. ")
+    assert executor._failed_nodes == {"node2"}
 
 
 def test_accounting_learns_late_that_a_job_is_in_the_queue_again(executor: Any) -> None:

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 GOES_ON, COMPLETED, FAILED = "GOES_ON", "COMPLETED", "FAILED"
 ENDED = (FAILED, "BOOT_FAIL", "CANCELLED", "DEADLINE", "ERROR", "LAUNCH_FAILED", "OUT_OF_MEMORY", "TIMEOUT")
 # SLURM may start such a job again, under the same number.
-MAY_RETURN = ("NODE_FAIL", "PREEMPTED")
+NODE_FAIL = "NODE_FAIL"
+MAY_RETURN = (NODE_FAIL, "PREEMPTED")
 GONE = "FORGOTTEN"  # not SLURM's word: squeue does not name the job any more
+FAILURES = (*ENDED, *MAY_RETURN)  # of which SLURM still knows where
 LONGEST_INTERVAL = 180  # seconds between two questions
 SHORTEST_INTERVAL = 5
 STEP = 10  # seconds that are added to the interval as long as nothing ends
@@ -68,6 +70,20 @@ def state_of(number: str, states: Mapping[str, str]) -> str | None:
 def may_return(numbers: Iterable[str], states: Mapping[str, str]) -> bool:
     """Whether there is one among these jobs that SLURM may start again."""
     return any(state_of(number, states) in MAY_RETURN for number in numbers)
+
+
+def place_command(command: str, numbers: Iterable[str]) -> str:
+    """What asks SLURM where jobs ran and why they ended: `NUMBER|NODE (REASON)` for each; sacct leaves out the reason.
+
+    Parameters
+    ----------
+    command
+        "squeue" or "sacct".
+    """
+    asked = ",".join(numbers)
+    if command == "sacct":
+        return f"sacct --allocations --parsable2 --noheader --format=JobIDRaw,NodeList --jobs={asked}"
+    return f"squeue --states=all --noheader --format='%i|%N (%r)' --jobs={asked}"
 
 
 def longest_interval(command: str, min_job_age: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -77,11 +77,14 @@ class Watching(plugin.Executor):  # type: ignore[misc]
         states = await self._ask([info.external_jobid for info in left]) if left else {}
         self._answers.names_all = self._command == "squeue" and not self._submitted_job_clusters
         outcomes = {} if states is None else {n: self._answers.outcome(n, states) for n in _numbers(left)}
+        places = await self._places([number for number, outcome in outcomes.items() if outcome in polling.FAILURES])
         going_on = 0
         for info in left:
             outcome = outcomes.get(info.external_jobid, polling.GOES_ON)
             # A member may have ended while SLURM was asked.
-            if outcome == polling.GOES_ON or not (self._told_by_launcher(info) or self._told_by_slurm(info, outcome)):
+            if outcome == polling.GOES_ON or not (
+                self._told_by_launcher(info) or self._told_by_slurm(info, outcome, places)
+            ):
                 going_on += 1
                 yield info
         nothing_ended = going_on == len(active_jobs)
@@ -103,6 +106,14 @@ class Watching(plugin.Executor):  # type: ignore[misc]
             return None if queue is None else {**states, **queue}
         return states
 
+    async def _places(self, failed: list[str]) -> dict[str, str]:
+        """Where each failed job ran, and why it ended; a node that failed gets no further job of this Snakemake."""
+        if not failed:
+            return {}
+        async with self.status_rate_limiter:
+            places, _ = await query_job_status(polling.place_command(self._command, failed), self.logger)
+        return places or {}
+
     def _told_by_launcher(self, info: SubmittedJobInfo) -> bool:
         """Whether a member has left its exit status; then Snakemake is told of it."""
         script = (info.aux or {}).get(SCRIPT)
@@ -117,7 +128,7 @@ class Watching(plugin.Executor):  # type: ignore[misc]
             self.report_job_error(info, msg=message, aux_logs=[str(script.with_suffix(".log"))])
         return True
 
-    def _told_by_slurm(self, info: SubmittedJobInfo, outcome: str) -> bool:
+    def _told_by_slurm(self, info: SubmittedJobInfo, outcome: str, places: Mapping[str, str]) -> bool:
         """Tell Snakemake that a job has ended; False where a member's status is still to be seen on a slow network."""
         script, log = (info.aux or {}).get(SCRIPT), (info.aux or {}).get("slurm_logfile")
         if outcome == polling.COMPLETED and script is None:
@@ -129,8 +140,12 @@ class Watching(plugin.Executor):  # type: ignore[misc]
             return False
         if outcome == polling.FAILED:
             cluster.note_failure(script.parent / f"{info.external_jobid}.log" if script else log)
+        place = places.get(info.external_jobid, "")
+        if outcome == polling.NODE_FAIL and place:
+            self._failed_nodes.add(place.split()[0])
+        on = f" on {place}" if place else ""
         left_none = " and left no exit status of this member" if outcome == polling.COMPLETED else ""
-        message = f"SLURM-job '{info.external_jobid}' failed, SLURM status is: '{outcome}'{left_none}. "
+        message = f"SLURM-job '{info.external_jobid}' failed{on}, SLURM status is: '{outcome}'{left_none}. "
         self.report_job_error(info, msg=message, aux_logs=[str(log)] if log else [])
         return True
 
