@@ -165,12 +165,12 @@ def test_where_a_job_failed(executor: Any) -> None:
     infos = [submitted(executor, name, number) for number, name in (("1", "late"), ("2", "lost"), ("3", "unknown"))]
     failed = {"1": "TIMEOUT", "2": "NODE_FAIL", "3": "FAILED"}
     executor.answers = [failed, {"2": "NODE_FAIL"}]
-    executor.places = {"1": "node1 (TimeLimit)", "2": "node2 (NodeDown)"}
+    executor.places = {"1": "node1 (TimeLimit)", "2": "node2 (NodeDown)", "3": "node3 (None)"}
     assert poll(executor, *infos) == ["lost"]
     assert executor._failed_nodes == set()  # SLURM may start the job again
     assert poll(executor, infos[1]) == []
     assert executor.told["late"].startswith("SLURM-job '1' failed on node1 (TimeLimit), SLURM status is: 'TIMEOUT'. ")
-    assert executor.told["unknown"].startswith("SLURM-job '3' failed, SLURM status is: 'FAILED'. ")
+    assert executor.told["unknown"].startswith("SLURM-job '3' failed on node3, SLURM status is: 'FAILED'. ")
     assert executor._failed_nodes == {"node2"}
 
 

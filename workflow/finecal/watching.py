@@ -112,7 +112,7 @@ class Watching(plugin.Executor):  # type: ignore[misc]
             return {}
         async with self.status_rate_limiter:
             places, _ = await query_job_status(polling.place_command(self._command, failed), self.logger)
-        return places or {}
+        return {number: place.removesuffix(" (None)") for number, place in (places or {}).items()}
 
     def _told_by_launcher(self, info: SubmittedJobInfo) -> bool:
         """Whether a member has left its exit status; then Snakemake is told of it."""
