@@ -51,6 +51,7 @@ from finecal.training import train
 # Small images, a model that is faster than JPEG files are read, a transformer, a model that computes for long.
 RUNS = (
     "resnet18:64:64:384",
+    "mobilenetv3_small_050:64:64:384",
     "mobilenetv3_small_050:128:64:384",
     "vit_tiny_patch16_224:224:32:96",
     "resnet50:128:32:96",

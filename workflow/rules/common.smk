@@ -61,11 +61,11 @@ def GPU_PERCENT(wildcards):
 
 # A few seconds of work: on SLURM so many of a rule share a job, one after the other.
 IN_TURN = 10
-# With `--sdm conda`, and for the linter (which has no settings of a DAG). Otherwise the note that Snakemake keeps of each
-# output would hold the whole text of an environment in which its job did not run.
+# With `--sdm conda`, and for the linter, which does not look at environment variables. Otherwise the note that Snakemake
+# keeps of each output would hold the whole text of an environment in which its job did not run.
 CONDA = (
     "../../envs/finecal.yaml"
-    if workflow.dag_settings is None
+    if not workflow.check_envvars
     or DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
     else None
 )
