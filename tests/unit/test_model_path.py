@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,8 +35,9 @@ def passes(model: nn.Module) -> list[int]:
 
 def run(model: nn.Module, recipe: str, state: Path, **options: Any) -> list[dict[str, float]]:
     settings, training = options.pop("settings", {}), options.pop("training", TRAINING)
+    description = options.pop("description", DESCRIPTION)
     return train(
-        model, DESCRIPTION, data(), recipe_of(recipe, **options), training, fine_tuning=FINE_TUNING,
+        model, description, data(), recipe_of(recipe, **options), training, fine_tuning=FINE_TUNING,
         coordinates=COORDINATES, state=StateFile(state, {}, 0), observe=lambda _: {}, **settings,
     )  # fmt: skip
 
@@ -170,14 +172,28 @@ def test_a_state_is_of_one_precision_and_of_one_way_to_run_the_model(gpu: Callab
 
 def test_bfloat16_is_used_where_it_is_asked_for(tmp_path: Path) -> None:
     kinds: dict[str, set[torch.dtype]] = {}
+    # With smaller images a strided convolution gets 1 × 1 pixels: see HINTS in training.py.
+    description = dataclasses.replace(DESCRIPTION, image_size=32)
     for precision in ("float32", "bfloat16"):
         model = pretrained()
         seen = kinds.setdefault(precision, set())
         model.conv1[0].register_forward_hook(lambda module, inputs, output, seen=seen: seen.add(output.dtype))
-        history = run(model, "full", tmp_path / f"{precision}.pt", settings={"precision": precision})
+        history = run(
+            model, "full", tmp_path / f"{precision}.pt", settings={"precision": precision}, description=description
+        )
         assert all(np.isfinite(row["loss"]) for row in history[1:])
         assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert kinds == {"float32": {torch.float32}, "bfloat16": {torch.bfloat16}}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_loss_that_is_not_finite_names_the_precision_to_try(tmp_path: Path, precision: str) -> None:
+    model = pretrained()
+    with torch.no_grad():
+        head(model).weight.fill_(torch.inf)
+    with pytest.raises(UserError, match="the loss of step 0 is nan") as caught:
+        run(model, "full", tmp_path / "state.pt", settings={"precision": precision})
+    assert ("`precision: float32`" in str(caught.value)) == (precision == "bfloat16")
 
 
 def test_logits_have_32_bits_in_every_precision() -> None:

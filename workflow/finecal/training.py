@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from finecal.augmentation import augment, unchanged
 from finecal.batches import Batches, TrainingData
 from finecal.config import Training
-from finecal.device import autocast, placed, seed_everything, sent
+from finecal.device import autocast, placed, resolved, seed_everything, sent
 from finecal.errors import UserError
 from finecal.extraction import extract
 from finecal.models import Architecture, head, normaliser
@@ -32,6 +32,13 @@ Observe = Callable[[nn.Module], dict[str, float]]
 
 # Optimisers of timm's factory that torch has in one kernel for all parameters.
 FUSED = ("adagrad", "adam", "adamw", "momentum", "sgd")
+
+# Where a loss is not finite, by precision. (On processors with AMX, torch 2.13 leaves parts of the gradient of a strided
+# convolution of 1 × 1 pixels unwritten.)
+HINTS = {
+    "float32": "A smaller learning rate, `warmup_steps` or `clip_grad` often helps",
+    "bfloat16": "`precision: float32`, a smaller learning rate, `warmup_steps` or `clip_grad` often helps",
+}
 
 
 def train(
@@ -125,7 +132,7 @@ def train(
                 raise UserError(
                     f"the loss of step {number} is {value}",
                     where="/".join(map(str, coordinates)), why=f"Its batch holds the samples {ids}",
-                    hint="A smaller learning rate, `warmup_steps` or `clip_grad` often helps",
+                    hint=HINTS[resolved(precision, device)],
                 )  # fmt: skip
 
     with Signals() as signals, Teller(total // per_epoch, per_epoch, batches.size) as teller:
