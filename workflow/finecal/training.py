@@ -33,8 +33,8 @@ Observe = Callable[[nn.Module], dict[str, float]]
 # Optimisers of timm's factory that torch has in one kernel for all parameters.
 FUSED = ("adagrad", "adam", "adamw", "momentum", "sgd")
 
-# Where a loss is not finite, by precision. (On processors with AMX, torch 2.13 leaves parts of the gradient of a strided
-# convolution of 1 × 1 pixels unwritten.)
+# Where a loss is not finite, by precision.
+# On processors with AMX, torch 2.13 leaves parts of the gradient of a strided convolution of 1 × 1 pixels unwritten.
 HINTS = {
     "float32": "A smaller learning rate, `warmup_steps` or `clip_grad` often helps",
     "bfloat16": "`precision: float32`, a smaller learning rate, `warmup_steps` or `clip_grad` often helps",
