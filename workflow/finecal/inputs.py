@@ -86,14 +86,14 @@ class Inputs:
         """What all runs need stays a pattern, with which planning is faster than with a function; by name."""
         found: dict[str, Any] = {}
         for name, pattern in patterns.items():
-            needed = {name in names(self.plan.asked(studies)) for studies in self.plan.sharers()}
+            needed = {name in names(self.plan.asked(studies)) for studies in self.plan.combinations()}
             if needed == {True}:
                 found[name] = pattern
             elif True in needed:
-                found[name] = self._where_it_is(name, pattern, names)
+                found[name] = self._of_some_runs(name, pattern, names)
         return found
 
-    def _where_it_is(
+    def _of_some_runs(
         self, name: str, pattern: str, names: Callable[[Asked], frozenset[str]]
     ) -> Callable[[Any], list[str]]:
         def files(wildcards: Any) -> list[str]:

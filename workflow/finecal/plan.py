@@ -90,8 +90,8 @@ class Plan:
             )
         return self._asked[studies]
 
-    def sharers(self) -> set[tuple[str, ...]]:
-        """The studies that contain a run together, for all runs that are calibrated."""
+    def combinations(self) -> set[tuple[str, ...]]:
+        """The studies that have a run in common, once for each such set: over all runs that are calibrated."""
         return {tuple(studies) for run, studies in self._members.items() if run.split != ALL_CLASSES}
 
     def reads(self, run: RunKey) -> frozenset[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 GOES_ON, COMPLETED, FAILED = "GOES_ON", "COMPLETED", "FAILED"
 ENDED = (FAILED, "BOOT_FAIL", "CANCELLED", "DEADLINE", "ERROR", "LAUNCH_FAILED", "OUT_OF_MEMORY", "TIMEOUT")
@@ -20,6 +21,7 @@ FAILURES = (*ENDED, *MAY_RETURN)  # of which SLURM still knows where
 LONGEST_INTERVAL = 180  # seconds between two questions
 SHORTEST_INTERVAL = 5
 STEP = 10  # seconds that are added to the interval as long as nothing ends
+MOST_PLACES = 1000  # of so many jobs it is asked where they failed: what an argument may hold is limited
 PATIENCE = 2  # so many answers in a row must say that a job is lost
 
 
@@ -80,7 +82,7 @@ def place_command(command: str, numbers: Iterable[str]) -> str:
     command
         "squeue" or "sacct".
     """
-    asked = ",".join(numbers)
+    asked = ",".join(islice(numbers, MOST_PLACES))
     if command == "sacct":
         return f"sacct --allocations --parsable2 --noheader --format=JobIDRaw,NodeList --jobs={asked}"
     return f"squeue --states=all --noheader --format='%i|%N (%r)' --jobs={asked}"

@@ -107,7 +107,7 @@ class Watching(plugin.Executor):  # type: ignore[misc]
         return states
 
     async def _places(self, failed: list[str]) -> dict[str, str]:
-        """Where each failed job ran, and why it ended; a node that failed gets no further job of this Snakemake."""
+        """Number of each failed job → where it ran and why it ended, as far as SLURM says it."""
         if not failed:
             return {}
         async with self.status_rate_limiter:
@@ -141,7 +141,7 @@ class Watching(plugin.Executor):  # type: ignore[misc]
         if outcome == polling.FAILED:
             cluster.note_failure(script.parent / f"{info.external_jobid}.log" if script else log)
         place = places.get(info.external_jobid, "")
-        if outcome == polling.NODE_FAIL and place:
+        if outcome == polling.NODE_FAIL and place:  # then the plugin sends no further job there
             self._failed_nodes.add(place.split()[0])
         on = f" on {place}" if place else ""
         left_none = " and left no exit status of this member" if outcome == polling.COMPLETED else ""

@@ -161,12 +161,10 @@ class Workflow:
 
     def stage_of_runs(self, stage: str) -> Any:
         """As `stage`: if it is the same for all runs the value, else a function, with which planning is slower."""
-        names = COORDINATES.get(stage, ())
-        keys = (
-            {tuple(getattr(run, name) for name in names) for run in self.plan.trainings}
-            if names
-            else self.plan.sharers()
-        )
+        if stage in OF_STUDIES:
+            keys = self.plan.combinations()
+        else:
+            keys = {tuple(getattr(run, name) for name in COORDINATES[stage]) for run in self.plan.trainings}
         return self._with(stage, keys.pop()) if len(keys) == 1 else lambda wildcards: self.stage(stage, wildcards)
 
     def _with(self, stage: str, key: tuple[str, ...]) -> dict[str, Any]:
@@ -189,7 +187,7 @@ class Workflow:
         """Options of a stage, and the plugin files that it uses."""
         if stage == "interpolate":
             return {"alphas": self.plan.asked(key).alphas}, []
-        if stage in ("calibrate", "evaluate", "gamma_data"):
+        if stage in OF_STUDIES:
             options = self.plan.asked(key).calibrators
             return options, plugin_files("calibrator", {use["calibrator"] for use in options.values()})
         if stage == "export":
