@@ -1,14 +1,17 @@
-"""The samples that a training sees, and which of them each step takes."""
+"""The samples that a training sees, which of them each step takes, and what the model is given of them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from finecal.ahead import has_spare_core
 from finecal.memory import Room
 from finecal.pixels import ImageFile, Pixels
 from finecal.seeds import seed_of
@@ -72,6 +75,41 @@ class Batches:
             order = np.random.default_rng(seed_of(*self.coordinates, "order", number)).permutation(self.n)
             self._passes = {k: v for k, v in self._passes.items() if k == number - 1} | {number: order}
         return self._passes[number]
+
+
+class Preparation:
+    """The images of each step of a training, changed as the step asks; those of the next step ahead where that helps.
+
+    Parameters
+    ----------
+    pixels
+        All images.
+    change
+        What a batch (n, channels, H, W) of them becomes in a step; it depends on the two alone.
+    """
+
+    def __init__(self, pixels: Pixels, change: Callable[[Tensor, int], Tensor]) -> None:
+        self._pixels, self._change = pixels, change
+        self._thread = ThreadPoolExecutor(1, "ahead") if has_spare_core(pixels.device) else None
+        self._following: tuple[int, Future[Tensor]] | None = None
+        self.looks_ahead = self._thread is not None or not pixels.at_hand
+
+    def __call__(self, step: int, positions: np.ndarray) -> Tensor:
+        """What the model is given in a step, from the images at (n,) positions."""
+        following, self._following = self._following, None
+        if following is not None and following[0] == step:
+            return following[1].result()
+        return self._prepared(step, positions)
+
+    def ahead(self, step: int, positions: np.ndarray) -> None:
+        """Begin with a later step, which will ask for the same positions."""
+        if self._thread is not None:
+            self._following = step, self._thread.submit(self._prepared, step, positions)
+        else:
+            self._pixels.read_ahead(positions)
+
+    def _prepared(self, step: int, positions: np.ndarray) -> Tensor:
+        return self._change(self._pixels[positions], step)
 
 
 def _on(device: torch.device, labels: np.ndarray) -> Tensor:

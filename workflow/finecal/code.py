@@ -23,6 +23,7 @@ STAGE_VERSION = 1
 
 # What runs a model over images.
 _MODELS = (
+    "ahead.py",
     "augmentation.py",
     "colours.py",
     "crops.py",

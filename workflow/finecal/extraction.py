@@ -7,6 +7,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
+from finecal.ahead import has_spare_core, made_ahead
 from finecal.augmentation import unchanged
 from finecal.device import autocast
 from finecal.errors import UserError
@@ -45,9 +46,9 @@ def extract(
     features = np.empty((len(source), classifier.in_features), np.float32)
     logits = np.empty((len(source), classifier.out_features), np.float32)
     end = 0
-    for pixels in source.batches(BATCH, device):
-        start, end = end, end + len(pixels)
-        batch = unchanged(pixels, description.image_size, (mean, std))
+    batches = (unchanged(pixels, description.image_size, (mean, std)) for pixels in source.batches(BATCH, device))
+    for batch in made_ahead(batches) if has_spare_core(device) else batches:
+        start, end = end, end + len(batch)
         with autocast(device, precision):
             outputs = forward(model, batch)
         for array, tensor in zip((features, logits), outputs, strict=True):

@@ -11,18 +11,17 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from finecal.ahead import made_ahead
 from finecal.artifacts import read_row_groups, read_table
 from finecal.device import sent
 from finecal.images import SAMPLES_SCHEMA, Samples, check_samples, pixels_of, read_format
 from finecal.memory import Room, file_in_scratch
-
-T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -106,7 +105,7 @@ class ImageFile(Samples):
 
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
         """All samples, read while the batch before is worked on; never more than a row group and two batches."""
-        for batch in _ahead(_cut(self._parts(np.ones(len(self), dtype=bool)), size)):
+        for batch in made_ahead(_cut(self._parts(np.ones(len(self), dtype=bool)), size)):
             yield sent(torch.from_numpy(batch), device).permute(0, 3, 1, 2)
 
     def _parts(self, chosen: np.ndarray) -> Iterator[np.ndarray]:
@@ -213,12 +212,3 @@ def _cut(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
                 batch = None
     if batch is not None:
         yield batch[:filled]
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The items, each made in a thread while the one before is used."""
-    with ThreadPoolExecutor(1, "pixels") as thread:
-        following = thread.submit(next, items, None)
-        while (item := following.result()) is not None:
-            following = thread.submit(next, items, None)
-            yield item

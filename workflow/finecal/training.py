@@ -17,7 +17,7 @@ from timm.optim import create_optimizer_v2
 from torch import Tensor, nn
 
 from finecal.augmentation import augment, unchanged
-from finecal.batches import Batches, TrainingData
+from finecal.batches import Batches, Preparation, TrainingData
 from finecal.config import Training
 from finecal.device import autocast, placed, resolved, seed_everything, sent
 from finecal.errors import UserError
@@ -100,6 +100,11 @@ def train(
     def plain(positions: np.ndarray) -> Tensor:
         return unchanged(data.pixels[positions], description.image_size, (mean, std))
 
+    def changed(pixels: Tensor, step: int) -> Tensor:
+        random = torch.Generator().manual_seed(seed_of(*coordinates, "augment", step))
+        return augment(pixels, description.image_size, augmentation, random, (mean, std))
+
+    images = Preparation(data.pixels, changed)
     of_s = torch.from_numpy(fine_tuning).to(device)
     seed_everything(seed_of(*coordinates, "prepare"))
     recipe.prepare(model, Context(of_s, data.labels, plain, total, coordinates))
@@ -154,13 +159,11 @@ def train(
                 learner: nn.Module = head(model)
                 inputs = kept[chosen]
             else:
-                random = torch.Generator().manual_seed(seed_of(*coordinates, "augment", step))
-                pixels = data.pixels[positions]
-                if not data.pixels.at_hand and step + 1 < total and not recipe.on_features(step + 1):
-                    following = recipe.batch(step + 1, batches[step + 1])
-                    data.pixels.read_ahead(following)
                 learner, kept = model, None
-                inputs = augment(pixels, description.image_size, augmentation, random, (mean, std))
+                inputs = images(step, positions)
+                if images.looks_ahead and step + 1 < total and not recipe.on_features(step + 1):
+                    following = recipe.batch(step + 1, batches[step + 1])
+                    images.ahead(step + 1, following)
             with autocast(device, precision):
                 loss = recipe.loss(learner, inputs, data.labels[chosen], label_smoothing=training.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
