@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ import torch
 from recipe_runs import DESCRIPTION, FINE_TUNING, TRAINING, one_thread, pretrained, recipe_of  # noqa: F401
 from torch import Tensor
 
-from finecal import augmentation, extraction, training
-from finecal.ahead import has_spare_core, made_ahead
+from finecal import augmentation, extraction, plugins, training
+from finecal.ahead import can_work_ahead, made_ahead
 from finecal.batches import Preparation, TrainingData
 from finecal.extraction import extract
 from finecal.pixels import Pixels
@@ -23,6 +24,7 @@ from finecal.training import train
 
 CPU = torch.device("cpu")
 N = 600  # three batches of an extraction
+OF_FEATURES = ("linear_probe",)  # recipes that give the model no images
 
 
 @pytest.fixture
@@ -46,13 +48,13 @@ def in_thread() -> bool:
 
 
 def test_only_one_thread_of_torch_on_several_cores_leaves_one_spare(cores: dict[str, int]) -> None:
-    assert has_spare_core(CPU)
-    assert not has_spare_core(torch.device("cuda"))
+    assert can_work_ahead(CPU)
+    assert not can_work_ahead(torch.device("cuda"))
     cores["n"] = 1
-    assert not has_spare_core(CPU)
+    assert not can_work_ahead(CPU)
     cores["n"] = 4
     torch.set_num_threads(2)
-    assert not has_spare_core(CPU)
+    assert not can_work_ahead(CPU)
 
 
 # ------------------------------------------------------------------ items
@@ -124,15 +126,15 @@ def test_an_error_of_a_step_is_that_of_its_training(cores: dict[str, int], image
 # ------------------------------------------------------------------ the same results
 
 
-@pytest.mark.parametrize("recipe", ["full", "linear_probe", "lp_ft", "lolsgd"])
+@pytest.mark.parametrize("recipe", plugins.names("recipe"))
 def test_a_training_is_the_same(
     recipe: str, cores: dict[str, int], images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     augment, helped = augmentation.augment, {1: 0, 2: 0}
 
-    def noted(*arguments: object) -> Tensor:
+    def noted(*arguments: Any) -> Tensor:
         helped[cores["n"]] += in_thread()
-        return augment(*arguments)  # type: ignore[arg-type]
+        return augment(*arguments)
 
     monkeypatch.setattr(training, "augment", noted)
     labels = (np.arange(N) % len(FINE_TUNING)).astype(np.int32)
@@ -148,15 +150,15 @@ def test_a_training_is_the_same(
     assert found[0][1] == found[1][1]
     assert all(torch.equal(value, found[1][0][name]) for name, value in found[0][0].items())
     assert helped[1] == 0
-    assert (helped[2] == 0) == (recipe == "linear_probe")  # which trains on features
+    assert (helped[2] == 0) == (recipe in OF_FEATURES)
 
 
 def test_an_extraction_is_the_same(cores: dict[str, int], images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     unchanged, where = extraction.unchanged, []
 
-    def noted(*arguments: object) -> Tensor:
+    def noted(*arguments: Any) -> Tensor:
         where.append(in_thread())
-        return unchanged(*arguments)  # type: ignore[arg-type]
+        return unchanged(*arguments)
 
     monkeypatch.setattr(extraction, "unchanged", noted)
     model, found = pretrained(), []

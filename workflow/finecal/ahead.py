@@ -12,11 +12,12 @@ import torch
 T = TypeVar("T")
 
 
-def has_spare_core(device: torch.device) -> bool:
-    """Whether a core of this job may be free while its model works: models on the CPU have one thread in a pipeline.
+def can_work_ahead(device: torch.device) -> bool:
+    """Whether what a model is given next is better made beside it: on a CPU, in a job with a core besides torch's one.
 
-    With more threads of torch there is none, and two threads of Python would disturb each other's number of threads.
-    On a GPU images are changed there, and nothing waits.
+    Where other jobs need that core at the time, it is a little slower instead. With more threads of torch no core is
+    left, and two threads of Python would disturb each other's setting of their number. A GPU is told its work and
+    goes on with it alone.
     """
     return device.type == "cpu" and torch.get_num_threads() == 1 and len(os.sched_getaffinity(0)) > 1
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finecal.ahead import has_spare_core
+from finecal.ahead import can_work_ahead
 from finecal.memory import Room
 from finecal.pixels import ImageFile, Pixels
 from finecal.seeds import seed_of
@@ -85,17 +85,22 @@ class Preparation:
     pixels
         All images.
     change
-        What a batch (n, channels, H, W) of them becomes in a step; it depends on the two alone.
+        What a batch of them, (n, channels, H, W) uint8, becomes in a step; it depends on the two alone.
+
+    Attributes
+    ----------
+    looks_ahead
+        Whether `ahead` makes anything faster.
     """
 
     def __init__(self, pixels: Pixels, change: Callable[[Tensor, int], Tensor]) -> None:
         self._pixels, self._change = pixels, change
-        self._thread = ThreadPoolExecutor(1, "ahead") if has_spare_core(pixels.device) else None
+        self._thread = ThreadPoolExecutor(1, "ahead") if can_work_ahead(pixels.device) else None
         self._following: tuple[int, Future[Tensor]] | None = None
         self.looks_ahead = self._thread is not None or not pixels.at_hand
 
     def __call__(self, step: int, positions: np.ndarray) -> Tensor:
-        """What the model is given in a step, from the images at (n,) positions."""
+        """What the model is given in a step, (n, channels, size, size) float: from the images at (n,) positions."""
         following, self._following = self._following, None
         if following is not None and following[0] == step:
             return following[1].result()

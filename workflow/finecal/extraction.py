@@ -7,7 +7,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from finecal.ahead import has_spare_core, made_ahead
+from finecal.ahead import can_work_ahead, made_ahead
 from finecal.augmentation import unchanged
 from finecal.device import autocast
 from finecal.errors import UserError
@@ -47,7 +47,7 @@ def extract(
     logits = np.empty((len(source), classifier.out_features), np.float32)
     end = 0
     batches = (unchanged(pixels, description.image_size, (mean, std)) for pixels in source.batches(BATCH, device))
-    for batch in made_ahead(batches) if has_spare_core(device) else batches:
+    for batch in made_ahead(batches) if can_work_ahead(device) else batches:
         start, end = end, end + len(batch)
         with autocast(device, precision):
             outputs = forward(model, batch)

@@ -98,7 +98,10 @@ class BaseRecipe(Generic[O]):
         return False
 
     def batch(self, step: int, positions: np.ndarray) -> np.ndarray:
-        """Positions of the step's training samples; `positions` are those that the loop would take."""
+        """Positions of the step's training samples, (n,) int64; `positions` are those that the loop would take.
+
+        May be asked for a step before the one before has ended, as `on_features`: both depend on the step alone.
+        """
         return positions
 
     def on_features(self, step: int) -> bool:
