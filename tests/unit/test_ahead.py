@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 from collections.abc import Iterator
@@ -105,6 +106,42 @@ def test_a_step_is_prepared_once_in_the_thread(cores: dict[str, int], images: np
     assert torch.equal(prepared(1, positions), expected + 1)
     assert torch.equal(prepared(5, positions), expected + 5)
     assert made == [(0, False), (1, True), (5, False)]
+
+
+def test_without_a_core_to_spare_a_file_is_read_in_the_thread(
+    cores: dict[str, int], images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores["n"] = 1
+    file = mmap.mmap(-1, images.nbytes)
+    file.write(images.tobytes())
+    stored = torch.frombuffer(file, dtype=torch.uint8).reshape(images.shape)
+    read, done = Pixels.read, list[tuple[str, bool]]()
+
+    def noted(self: Pixels, positions: np.ndarray) -> Tensor:
+        done.append(("read", in_thread()))
+        return read(self, positions)
+
+    def change(pixels: Tensor, step: int) -> Tensor:
+        done.append(("changed", in_thread()))
+        return pixels.float() + step
+
+    monkeypatch.setattr(Pixels, "read", noted)
+    prepared = Preparation(Pixels(stored, CPU, file=file), change)
+    assert prepared.looks_ahead
+    positions = np.array([3, 1])
+    prepared.ahead(1, positions)
+    assert torch.equal(prepared(1, positions), torch.from_numpy(images[positions]).permute(0, 3, 1, 2).float() + 1)
+    assert done == [("read", True), ("changed", False)]
+
+
+def test_without_a_core_to_spare_nothing_is_begun_with_images_at_hand(
+    cores: dict[str, int], images: np.ndarray
+) -> None:
+    cores["n"] = 1
+    prepared = Preparation(Pixels.of(images, CPU), lambda pixels, step: pixels.float())
+    assert not prepared.looks_ahead
+    prepared.ahead(1, np.array([0]))
+    assert torch.equal(prepared(1, np.array([0])), torch.from_numpy(images[:1]).permute(0, 3, 1, 2).float())
 
 
 def test_another_step_than_the_one_begun_gets_its_own(cores: dict[str, int], images: np.ndarray) -> None:

@@ -162,8 +162,6 @@ def test_batches_are_the_same_wherever_the_pixels_lie(file: ImageFile) -> None:
     assert not there.at_hand
     for _ in range(20):
         positions = random.integers(0, len(here), 9)
-        if random.random() < 0.7:
-            there.read_ahead(positions if random.random() < 0.7 else positions[::-1].copy())
         assert torch.equal(here[positions], there[positions])
         rows = random.permutation(len(here))[:12]
         assert torch.equal(here.some(rows).some(rows[:3] % 12)[np.array([2])], there[rows[rows[2:3] % 12]])

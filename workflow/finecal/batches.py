@@ -80,6 +80,9 @@ class Batches:
 class Preparation:
     """The images of each step of a training, changed as the step asks; those of the next step ahead where that helps.
 
+    A thread changes them where the job has a core for it, else it reads them where they are not at hand: a GPU does the
+    rest itself.
+
     Parameters
     ----------
     pixels
@@ -95,26 +98,26 @@ class Preparation:
 
     def __init__(self, pixels: Pixels, change: Callable[[Tensor, int], Tensor]) -> None:
         self._pixels, self._change = pixels, change
-        self._thread = ThreadPoolExecutor(1, "ahead") if can_work_ahead(pixels.device) else None
+        self._changes_ahead = can_work_ahead(pixels.device)
+        self.looks_ahead = self._changes_ahead or not pixels.at_hand
+        self._thread = ThreadPoolExecutor(1, "ahead") if self.looks_ahead else None
         self._following: tuple[int, Future[Tensor]] | None = None
-        self.looks_ahead = self._thread is not None or not pixels.at_hand
 
     def __call__(self, step: int, positions: np.ndarray) -> Tensor:
         """What the model is given in a step, (n, channels, size, size) float: from the images at (n,) positions."""
         following, self._following = self._following, None
-        if following is not None and following[0] == step:
-            return following[1].result()
-        return self._prepared(step, positions)
+        if following is None or following[0] != step:
+            return self._change(self._pixels[positions], step)
+        found = following[1].result()
+        return found if self._changes_ahead else self._change(self._pixels.sent(found), step)
 
     def ahead(self, step: int, positions: np.ndarray) -> None:
-        """Begin with a later step, which will ask for the same positions."""
+        """Begin with a later step, which will ask for the same positions; nothing where it does not help."""
         if self._thread is not None:
-            self._following = step, self._thread.submit(self._prepared, step, positions)
-        else:
-            self._pixels.read_ahead(positions)
+            self._following = step, self._thread.submit(self._begun, step, positions)
 
-    def _prepared(self, step: int, positions: np.ndarray) -> Tensor:
-        return self._change(self._pixels[positions], step)
+    def _begun(self, step: int, positions: np.ndarray) -> Tensor:
+        return self._change(self._pixels[positions], step) if self._changes_ahead else self._pixels.read(positions)
 
 
 def _on(device: torch.device, labels: np.ndarray) -> Tensor:

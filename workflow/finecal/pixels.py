@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -138,8 +137,6 @@ class Pixels:
     ) -> None:
         self._stored, self.device, self._file = stored, device, file
         self._rows = np.arange(len(stored)) if rows is None else rows
-        self._reader: ThreadPoolExecutor | None = None
-        self._read_ahead: tuple[np.ndarray, Future[Tensor]] | None = None
 
     @classmethod
     def of(cls, images: np.ndarray, device: torch.device) -> Pixels:
@@ -160,33 +157,25 @@ class Pixels:
 
     def __getitem__(self, positions: np.ndarray) -> Tensor:
         """The images at (n,) positions: (n, channels, H, W) uint8 on the device."""
-        ahead, self._read_ahead = self._read_ahead, None
-        if ahead is not None and np.array_equal(ahead[0], positions):
-            return self._sent(ahead[1].result())
-        return self._sent(self._read(positions))
-
-    def read_ahead(self, positions: np.ndarray) -> None:
-        """Fetch a batch while another is worked on; the next `[positions]` has it."""
-        if self._reader is None:
-            self._reader = ThreadPoolExecutor(1, "pixels")
-        self._read_ahead = positions, self._reader.submit(self._read, positions)
+        return self.sent(self.read(positions))
 
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
         """All images in their order."""
         for start in range(0, len(self), size):
-            batch = self._read(np.arange(start, min(start + size, len(self))))
+            batch = self.read(np.arange(start, min(start + size, len(self))))
             yield batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
 
-    def _sent(self, batch: Tensor) -> Tensor:
-        return batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-
-    def _read(self, positions: np.ndarray) -> Tensor:
-        """(n, H, W, channels) where the images lie; for a GPU in pinned memory."""
+    def read(self, positions: np.ndarray) -> Tensor:
+        """Those at (n,) positions: (n, H, W, channels) uint8 where the images lie; for a GPU in pinned memory."""
         rows = self._rows[positions]
         if self._file is not None:
             self._announce(rows)
         batch = self._stored.index_select(0, sent(torch.from_numpy(rows), self._stored.device))
         return batch.pin_memory() if batch.device.type == "cpu" and self.device.type == "cuda" else batch
+
+    def sent(self, batch: Tensor) -> Tensor:
+        """What was read, on the device: (n, channels, H, W) uint8."""
+        return batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
 
     def _announce(self, rows: np.ndarray) -> None:
         """Let the system read all images of a batch at once, instead of page after page as each is touched."""
