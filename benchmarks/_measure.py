@@ -94,5 +94,9 @@ def _own_seconds(process: int, before: float) -> float:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
     """A Markdown table; the first `words` columns are words, the others numbers."""
     rule = ["---" if i < words else "---:" for i in range(len(columns))]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "|".join(rule) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+    return "\n".join([line(columns), "|" + "|".join(rule) + "|", *map(line, rows)])
+
+
+def line(cells: Iterable[str]) -> str:
+    """One line of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"

@@ -23,7 +23,7 @@ from finecal.memory import Room
 from finecal.models import Architecture, architecture, build
 from finecal.pixels import ImageFile, Pixels
 
-FILE_SIDE = 256  # of the JPEG files, in pixels
+FILE_SIDE = 256  # of the JPEG files, in pixels, unless a benchmark is told otherwise
 CLASSES = tuple(f"class{number}" for number in range(10))
 
 
@@ -65,12 +65,14 @@ class Workload:
 
 
 @contextmanager
-def workload(model: str, size: int, batch: int, images: int, device: torch.device) -> Iterator[Workload]:
-    """Write `images` training and half as many test images of `FILE_SIDE` pixels."""
+def workload(
+    model: str, size: int, batch: int, images: int, device: torch.device, side: int = FILE_SIDE
+) -> Iterator[Workload]:
+    """Write `images` training and half as many test images, files of side × side pixels."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         subsets = ["train"] * images + ["test"] * (images // 2)
-        pixels = [_picture(number) for number in range(len(subsets))]
+        pixels = [_picture(number, side) for number in range(len(subsets))]
         for number, (subset, picture) in enumerate(zip(subsets, pixels, strict=True)):
             place = root / subset / CLASSES[number % len(CLASSES)] / f"{number}.jpg"
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -83,11 +85,11 @@ def workload(model: str, size: int, batch: int, images: int, device: torch.devic
         yield Workload(root, model, size, batch, device)
 
 
-def _picture(seed: int) -> Image.Image:
-    """Smooth colours with grain: about 30 KB as a JPEG file, like a small photograph."""
+def _picture(seed: int, side: int) -> Image.Image:
+    """Smooth colours with grain: about half a byte for each pixel as a JPEG file, like a photograph."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8))
-    smooth = np.asarray(coarse.resize((FILE_SIDE, FILE_SIDE), Image.Resampling.BICUBIC)).astype(np.int16)
+    smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC)).astype(np.int16)
     return Image.fromarray(np.clip(smooth + rng.integers(-6, 7, smooth.shape), 0, 255).astype(np.uint8))
 
 

@@ -1,7 +1,7 @@
 """How many images per second does a fine-tuning pass, beside the same training written otherwise?
 
     uv run python benchmarks/training.py [--runs MODEL:SIZE:BATCH:IMAGES …] [--repeats 5] [--epochs 2]
-        [--device auto] [--threads N] [--quick]
+        [--file-side PIXELS] [--device auto] [--threads N] [--quick]
 
 * bare: a plain PyTorch loop on float32 tensors in memory, normalised before, nothing augmented: the limit.
 * finecal: `finecal.training.train` on the packed file, with random crops, flips, jitter and greying.
@@ -30,8 +30,8 @@ import timm.optim
 import timm.scheduler
 import timm.utils
 import torch
-from _measure import table
-from _workload import Workload, chosen_device, hardware, in_turns, listed, ratio, synchronised, workload
+from _measure import line, table
+from _workload import FILE_SIDE, Workload, chosen_device, hardware, in_turns, listed, ratio, synchronised, workload
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -254,6 +254,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--workers", type=int, nargs="+", default=WORKERS, help="numbers of workers that are tried")
+    parser.add_argument("--file-side", type=int, default=FILE_SIDE, help="side of the JPEG files in pixels")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
@@ -263,13 +264,17 @@ def main() -> None:
         args.runs, args.repeats, args.epochs, args.workers = ("test_resnet:32:8:16",), 1, 1, (0, 1)
 
     device, threads = chosen_device(args.device, args.threads)
-    print(f"{hardware(device, threads)}; median of {args.repeats} interleaved repeats of {args.epochs} epochs\n")
-    began, rows = time.monotonic(), []
-    for model, (size, batch, images) in listed(args.runs):
-        with workload(model, size, batch, images, device) as work:
-            rows += compare(work, args.epochs, args.repeats, args.workers)
+    print(
+        f"{hardware(device, threads)}; JPEG files of {args.file_side} × {args.file_side} pixels; "
+        f"median of {args.repeats} interleaved repeats of {args.epochs} epochs\n"
+    )
+    began = time.monotonic()
     columns = ("model, image size", "way", "images/s", "÷ bare", "finecal is × as fast (of the same work)")
-    print(table(columns, rows, words=2))
+    print(table(columns, [], words=2), flush=True)
+    for model, (size, batch, images) in listed(args.runs):
+        with workload(model, size, batch, images, device, args.file_side) as work:
+            for row in compare(work, args.epochs, args.repeats, args.workers):
+                print(line(row), flush=True)
     print(f"\n{time.monotonic() - began:.0f} s in all.")
 
 
