@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -125,7 +125,8 @@ def _send(handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: Ma
     handler.send_header("X-Repo-Commit", "0" * 40)  # what the hub's library wants to know
     handler.end_headers()
     if handler.command == "GET":
-        handler.wfile.write(body)
+        with suppress(BrokenPipeError, ConnectionResetError):  # a client that has seen enough hangs up
+            handler.wfile.write(body)
     handler.close_connection = True
 
 

@@ -7,20 +7,22 @@ at which jobs Snakemake would run.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import functools
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import yaml
 
@@ -98,12 +100,16 @@ def _environment() -> dict[str, str]:
 
 
 @functools.cache
-def _forks() -> subprocess.Popen[str]:
-    """See forks.py; it ends with this process, since its input does."""
-    script = Path(__file__).with_name("forks.py")
-    return subprocess.Popen(
-        [sys.executable, str(script)], env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+def _forks() -> tuple[Path, subprocess.Popen[bytes]]:
+    """A folder with the socket of forks.py and the program `finecal`. It ends with this process, as its input does."""
+    folder = Path(tempfile.mkdtemp(prefix="forks-"))
+    atexit.register(shutil.rmtree, folder)
+    forked.write_program(folder)
+    script = [sys.executable, str(Path(__file__).with_name("forks.py")), str(folder / "socket")]
+    process = subprocess.Popen(script, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return folder, process
 
 
 def _checked(found: int, output: str, command: list[str], status: int | None) -> str:
@@ -118,9 +124,14 @@ class Project:
 
     folder: Path
     source: Path
+    forks: bool = False  # whether the jobs of Snakemake are forks, too: where only what they make is looked at
 
     def environment(self) -> dict[str, str]:
-        return {**_environment(), "PYTHONPATH": str(self.source / "workflow")}
+        found = {**_environment(), "PYTHONPATH": str(self.source / "workflow")}
+        if self.forks:
+            folder, _ = _forks()
+            found |= {"PATH": f"{folder}{os.pathsep}{found['PATH']}", forked.ADDRESS: str(folder / "socket")}
+        return found
 
     def start(self, *command: str | Path, log: Path | None = None) -> subprocess.Popen[bytes]:
         """Start a command in the folder, in a process group of its own, its output appended to `log`."""
@@ -165,14 +176,12 @@ class Project:
 
     def forked(self, *command: str, status: int | None = 0) -> str:
         """As `run`, for `snakemake` and `finecal`, from a process that has done the imports: see forks.py."""
-        output = self.folder.with_name(f"{self.folder.name}.output")
-        path = self.source / "workflow"
-        request = {"command": command, "folder": str(self.folder), "path": str(path), "output": str(output)}
-        forks = _forks()
-        assert forks.stdin is not None
-        assert forks.stdout is not None
-        print(json.dumps(request), file=forks.stdin, flush=True)
-        return _checked(int(forks.stdout.readline()), output.read_text(), list(command), status)
+        with tempfile.TemporaryFile("w+") as output, Path(os.devnull).open() as nothing:
+            files = (nothing.fileno(), output.fileno(), output.fileno())
+            address = str(_forks()[0] / "socket")
+            found = forked.run(address, command, str(self.folder), self.environment(), files)
+            output.seek(0)
+            return _checked(found, output.read(), list(command), status)
 
     def dry_run(self, *arguments: str, status: int | None = 0) -> str:
         return self.forked(*self.snakemake_command("--dry-run", *arguments), status=status)

@@ -1,8 +1,8 @@
-"""A process that has imported Snakemake and the large libraries once and forks for each command.
+"""A process that has imported Snakemake and the large libraries once and forks for each command: `forks.py SOCKET`.
 
-The imports take several seconds, a dry run or a refused input less than one. It reads one JSON object per line,
-{command, folder, path, output}, runs the command (`snakemake …` or `finecal …`) in `folder` with `path` first on the
-module path and its output in the file `output`, and answers with the exit status.
+The imports take several seconds; a dry run, a refused input and a small job take less than one. It says `ready`, does
+what forked.py asks for, and ends with its standard input. A command is `snakemake …` or `finecal …`; it has a folder,
+an environment and three open files of its own, and what asks is told its exit status.
 """
 
 from __future__ import annotations
@@ -10,48 +10,66 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
+import signal
+import socket
 import sys
 import traceback
-from typing import Any
 
 import pandas  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import seaborn  # noqa: F401
 import snakemake.cli
 import snakemake_executor_plugin_slurm  # noqa: F401 - Snakemake imports all executor plugins
+import timm  # noqa: F401
+import torch._dynamo  # noqa: F401 - torch does, for its first optimiser
+
+LARGEST = 2**20  # bytes of a request
 
 
-def _in_child(request: dict[str, Any]) -> None:
-    target = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
+def _run(connection: socket.socket) -> int:
+    """The exit status, in a process that then ends."""
+    message, files, *_ = socket.recv_fds(connection, LARGEST, 3)
+    request = json.loads(message)
+    for target, file in enumerate(files):
+        os.dup2(file, target)
+        os.close(file)
     os.chdir(request["folder"])
-    sys.path.insert(0, request["path"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path.insert(0, os.environ["PYTHONPATH"])
     sys.argv = request["command"]
-    if sys.argv[0] == "snakemake":
-        snakemake.cli.main()
-    else:
-        importlib.import_module("finecal.cli").main()
+    try:
+        if sys.argv[0] == "snakemake":
+            snakemake.cli.main()
+        else:
+            importlib.import_module("finecal.cli").main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
 
 
 def main() -> None:
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            status = 0
-            try:
-                _in_child(json.loads(line))
-            except SystemExit as end:
-                status = end.code if isinstance(end.code, int) else int(end.code is not None)
-            except BaseException:
-                traceback.print_exc()
-                status = 1
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        print(status, flush=True)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: who has asked is told
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(sys.argv[1])
+        listener.listen()
+        print("ready", flush=True)
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+            connection, _ = listener.accept()
+            if os.fork():
+                connection.close()
+            else:
+                listener.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                connection.send(str(_run(connection)).encode())
+                os._exit(0)
 
 
 if __name__ == "__main__":
