@@ -103,12 +103,12 @@ def _is_one_by_one(images: Tensor, size: int) -> bool:
 def one_by_one(images: Tensor, changes: Changes, size: int, normaliser: tuple[Tensor, Tensor] | None) -> Tensor:
     """The changed images. Each is finished while it is in the cache, and gets no more than what it needs."""
     n, channels = images.shape[:2]
-    result = torch.empty(n, channels, size, size)
+    result = torch.empty(n, channels, size, size)  # before inference mode, since a gradient may need it
     boxes, flips = changes.boxes.int().tolist(), changes.flips.tolist()
     factors = None if changes.factors is None else changes.factors.tolist()
     turns = None if changes.turns is None else changes.turns.tolist()
     grey = [False] * n if changes.grey is None else changes.grey.tolist()
-    with _one_thread():
+    with _one_thread(), torch.inference_mode():  # operations so small start noticeably faster
         for number, image in enumerate(result):
             cropped = crop_one(images[number], boxes[number], size)
             image.copy_(cropped.flip(-1) if flips[number] else cropped)
