@@ -67,7 +67,9 @@ def office_home(domain: str, *, whole: bool = False) -> dict[str, bytes]:
     return {**archives, **{f"{domain}_{kind}.txt": text.encode() for kind, text in lists.items()}}
 
 
-def a_project(folder: Path, source: Path, name: str, mirror: Mirror, study: Mapping[str, Any]) -> Project:
+def a_project(
+    folder: Path, source: Path, name: str, mirror: Mirror, study: Mapping[str, Any], *, forks: bool = True
+) -> Project:
     write_module(folder / "miniature", name, mirror)
     base = {
         "extends": f"small/{name}",
@@ -78,7 +80,7 @@ def a_project(folder: Path, source: Path, name: str, mirror: Mirror, study: Mapp
     }
     (folder / "study.yaml").write_text(yaml.safe_dump({**base, **study}))
     (folder / "config.yaml").write_text(yaml.safe_dump({**SETTINGS, "studies": ["study.yaml"]}))
-    return Project(folder, source, forks=True)
+    return Project(folder, source, forks)
 
 
 def nothing_to_do(project: Project, *arguments: str) -> bool:
@@ -199,7 +201,7 @@ def weights() -> bytes:
 
 
 def take_hub(mirror: Mirror, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the jobs fetch weights from this server."""
+    """Let jobs fetch weights from this server. Not forks: the hub's library reads the address when it is imported."""
     monkeypatch.setenv("HF_ENDPOINT", mirror.address)
     monkeypatch.setenv("HF_HOME", str(folder / "hub"))
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
@@ -229,7 +231,7 @@ def test_imagenet_from_the_download_to_the_report(
     with serve(twice(files), {f"first/{archive}": ["drop", "drop"]}) as mirror:
         mirror.files[HUB] = weights
         take_hub(mirror, tmp_path, monkeypatch)
-        project = a_project(tmp_path, source, name, mirror, study)
+        project = a_project(tmp_path, source, name, mirror, study, forks=False)
         project.snakemake("--cores", "2", "results/report.html")
         assert [path for path, _ in mirror.asked].count(f"first/{archive}") == 3
     folder = project.path("results", name)
@@ -260,7 +262,7 @@ def test_the_present_classes_of_imagenet_r_keep_their_rows_of_the_head(
     }
     with serve({**twice({**imagenet("R"), "HT_HARDCODED.py": ORDERS}), HUB: weights}) as mirror:
         take_hub(mirror, tmp_path, monkeypatch)
-        project = a_project(tmp_path, source, "imagenet_r", mirror, study)
+        project = a_project(tmp_path, source, "imagenet_r", mirror, study, forks=False)
         project.snakemake("--cores", "2", "pretrained", "results/imagenet_r/splits/official.parquet")
     head = pq.read_table(project.path("results/imagenet_r/pretrained/imagenet/test_resnet.r160_in1k/head.parquet"))
     assert head["name"].to_pylist() == [class_names()[number] for number in (9, 245, 341, 883)]
