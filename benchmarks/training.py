@@ -1,7 +1,7 @@
 """How many images per second does a fine-tuning pass, beside the same training written otherwise?
 
     uv run python benchmarks/training.py [--runs MODEL:SIZE:BATCH:IMAGES …] [--repeats 5] [--epochs 2]
-        [--file-side PIXELS] [--device auto] [--threads N] [--quick]
+        [--file-side PIXELS] [--against usual timm evaluation] [--device auto] [--threads N] [--quick]
 
 * bare: a plain PyTorch loop on float32 tensors in memory, normalised before, nothing augmented: the limit.
 * finecal: `finecal.training.train` on the packed file, with random crops, flips, jitter and greying.
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -57,6 +57,8 @@ RUNS = (
     "resnet50:128:32:96",
 )
 WORKERS = (0, 1, 2, 4, 8)
+AGAINST = ("usual", "timm", "evaluation")
+FINECAL = "**finecal**"
 AUGMENTATION = Augmentation()
 LR, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 5e-4
 
@@ -209,7 +211,7 @@ def timms(work: Workload, epochs: int, workers: int) -> Callable[[], float]:
     return run
 
 
-def best_workers(way: Callable[[int], Callable[[], float]], candidates: Iterable[int]) -> int:
+def best_workers(way: Callable[[int], Callable[[], float]], candidates: Sequence[int]) -> int:
     """The number with which an epoch is fastest, after one that is not counted."""
     found: dict[int, float] = {}
     for workers in candidates:
@@ -219,32 +221,30 @@ def best_workers(way: Callable[[int], Callable[[], float]], candidates: Iterable
     return min(found, key=lambda workers: found[workers])
 
 
-def compare(work: Workload, epochs: int, repeats: int, candidates: Iterable[int]) -> list[list[str]]:
-    candidates = list(candidates)
-    of_usual = best_workers(lambda n: usual(work, 1, n), candidates)
-    of_timm = best_workers(lambda n: timms(work, 1, n), candidates)
-    names = {
-        "bare": "bare", "finecal": "**finecal**", "usual": f"usual (workers: {of_usual})",
-        "timm": f"timm (workers: {of_timm})", "tested": "**finecal** + test", "evaluated": "usual + evaluation",
-    }  # fmt: skip
-    ways = {
-        "bare": bare(work, epochs),
-        "finecal": finecal(work, epochs),
-        "usual": usual(work, epochs, of_usual),
-        "timm": timms(work, epochs, of_timm),
-        "tested": finecal(work, epochs, test=True),
-        "evaluated": usual(work, epochs, of_usual, evaluation=True),
-    }
+def compare(
+    work: Workload, epochs: int, repeats: int, candidates: Sequence[int], against: Sequence[str]
+) -> list[list[str]]:
+    ways = {"bare": bare(work, epochs), FINECAL: finecal(work, epochs)}
+    same_work = {}  # way → that of finecal which does the same; by default the plain one
+    if "usual" in against or "evaluation" in against:
+        workers = best_workers(lambda n: usual(work, 1, n), candidates)
+    if "usual" in against:
+        ways[f"usual (workers: {workers})"] = usual(work, epochs, workers)
+    if "timm" in against:
+        of_timm = best_workers(lambda n: timms(work, 1, n), candidates)
+        ways[f"timm (workers: {of_timm})"] = timms(work, epochs, of_timm)
+    if "evaluation" in against:
+        evaluated, tested = "usual + evaluation", f"{FINECAL} + test"
+        ways |= {tested: finecal(work, epochs, test=True), evaluated: usual(work, epochs, workers, evaluation=True)}
+        same_work = dict.fromkeys((tested, evaluated), tested)
     times = in_turns(ways, repeats)
     images = epochs * int(work.file.train.sum())
-    against = {"tested": "evaluated", "evaluated": "tested"}
     return [
         [
-            f"{work.model}, {work.size}", name, f"{images / median(times[way]):,.1f}",
-            f"{ratio(times, way, 'bare'):.2f}",
-            f"{ratio(times, 'tested' if way in against else 'finecal', way):.2f}",
+            f"{work.model}, {work.size}", way, f"{images / median(times[way]):,.1f}",
+            f"{ratio(times, way, 'bare'):.2f}", f"{ratio(times, same_work.get(way, FINECAL), way):.2f}",
         ]
-        for way, name in names.items()
+        for way in ways
     ]  # fmt: skip
 
 
@@ -255,6 +255,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--workers", type=int, nargs="+", default=WORKERS, help="numbers of workers that are tried")
     parser.add_argument("--file-side", type=int, default=FILE_SIDE, help="side of the JPEG files in pixels")
+    parser.add_argument("--against", nargs="+", choices=AGAINST, default=AGAINST, help="besides the bare loop")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
@@ -273,7 +274,7 @@ def main() -> None:
     print(table(columns, [], words=2), flush=True)
     for model, (size, batch, images) in listed(args.runs):
         with workload(model, size, batch, images, device, args.file_side) as work:
-            for row in compare(work, args.epochs, args.repeats, args.workers):
+            for row in compare(work, args.epochs, args.repeats, args.workers, args.against):
                 print(line(row), flush=True)
     print(f"\n{time.monotonic() - began:.0f} s in all.")
 
