@@ -156,7 +156,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=400,
+            timeout=1200,  # it hangs; beside the cluster of tests/slurm the longest takes more than 400
         )
         return _checked(done.returncode, done.stdout, parts, status)
 
