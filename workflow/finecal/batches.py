@@ -106,9 +106,10 @@ class Preparation:
     def __call__(self, step: int, positions: np.ndarray) -> Tensor:
         """What the model is given in a step, (n, channels, size, size) float: from the images at (n,) positions."""
         following, self._following = self._following, None
-        if following is None or following[0] != step:
-            return self._change(self._pixels[positions], step)
-        found = following[1].result()
+        if following is not None and following[0] == step:
+            found = following[1].result()
+        else:
+            found = self._begun(step, positions)
         return found if self._changes_ahead else self._change(self._pixels.sent(found), step)
 
     def ahead(self, step: int, positions: np.ndarray) -> None:
