@@ -190,6 +190,7 @@ def test_living_snakemake_keeps_its_lock(unfinished: Project) -> None:
     process = unfinished.start(*unfinished.snakemake_command("--cores", "2", target), log=log)
     try:
         wait_until(lambda: "rule finetune_model" in log.read_text(), process, log)
+        psutil.Process(process.pid).suspend()  # or it may be done before the second has begun
         assert "cannot be locked" in unfinished.snakemake("--cores", "1", target, status=None)
     finally:
         kill(process)
