@@ -1,6 +1,6 @@
 """What does it cost and save to put light jobs together into one SLURM job?
 
-    uv run python benchmarks/groups.py [--runs 10] [--repeats 3] [--quick]
+    uv run python benchmarks/groups.py [--runs 10] [--repeats 3] [--partition NAME] [--quick]
 
 Scores runs of the smallest study (fit_calibrators and evaluate_run, two light jobs for each run) with
 `--profile profiles/slurm`, each time with another number of jobs of a rule in a SLURM job. Where this machine belongs
@@ -47,13 +47,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of light jobs alone and together.")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--partition", help="of the cluster (default: its default one)")
     parser.add_argument("--quick", action="store_true", help="two runs once, to see that it runs")
     args = parser.parse_args()
     if args.quick:
         args.runs, args.repeats = 2, 1
-    settings = {"every job alone": options(0)}
+    settings = {"every job alone": options(0, args.partition)}
     for size in sorted({1, args.runs // 2, args.runs}):
-        settings[f"up to {size}"] = options(size)
+        settings[f"up to {size}"] = options(size, args.partition)
 
     with tempfile.TemporaryDirectory() as temporary, a_cluster(Path(temporary) / "slurm"):
         project = prepared(Path(temporary), args.runs)
@@ -74,9 +75,10 @@ def main() -> None:
         )
 
 
-def options(size: int) -> tuple[str, ...]:
+def options(size: int, partition: str | None) -> tuple[str, ...]:
     """How Snakemake is told that so many light jobs may share a SLURM job; 0: submitted as Snakemake does."""
-    return ("--set-resources", f"fit_calibrators:in_turn={size}", f"evaluate_run:in_turn={size}")
+    place = ("--default-resources", f"slurm_partition={partition}", "mem_mb=4000", "runtime=30") if partition else ()
+    return (*place, "--set-resources", f"fit_calibrators:in_turn={size}", f"evaluate_run:in_turn={size}")
 
 
 @contextmanager

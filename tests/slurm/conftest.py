@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aside import SCENARIOS as ASIDE
 from mini_cluster import CONFIGURATION, MARK, PROGRAMS, Cluster, not_here
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_project, copy_sources, run_folder
 from scenarios import play, selected
-from time_limits import SCENARIOS as TIME_LIMITS
 
 
 @pytest.fixture(scope="session")
@@ -92,10 +92,10 @@ def running(
 
 
 @pytest.fixture(scope="session")
-def limited(
+def played_aside(
     prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Future[Project]]]:
-    """The scenarios of test_time_limits.py of which a test is selected, begun."""
-    chosen = selected(TIME_LIMITS, "test_time_limits.py", request.session)
-    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("time_limits")) as played:
+    """The scenarios of aside.py of which a test is selected, side by side, while other tests go on."""
+    chosen = selected(ASIDE, "test_waited_for.py", request.session)
+    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("aside")) as played:
         yield played

@@ -1,4 +1,4 @@
-"""A real SLURM for the tests: a controller and two nodes with a pretended GPU each, on this machine.
+"""A real SLURM for the tests: a controller and three nodes with a pretended GPU each, on this machine.
 
     apt-get install slurm-wlm munge
 
@@ -30,6 +30,8 @@ MARK = "# Written by finecal's tests/slurm; removed when they end."
 CONFIGURATION = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "sinfo")
 NODES = ("n1", "n2")
+# Nobody kills it or takes it out of service. What takes minutes goes on there beside other tests.
+QUIET = "n3"
 # Any character device serves as a GPU's file.
 SLURM_CONF = """\
 {mark}
@@ -65,14 +67,17 @@ MinJobAge=300
 GresTypes=gpu,shard
 # More than there is, so that what the rules ask for by default fits.
 SlurmdParameters=config_overrides
-NodeName=n[1-2] NodeAddr=127.0.0.1 NodeHostname={host} Port=[16821-16822] CPUs=4 RealMemory=100000 Gres=gpu:1,shard:4
+NodeName=DEFAULT CPUs=4 RealMemory=100000 Gres=gpu:1,shard:4
+NodeName=n[1-2] NodeAddr=127.0.0.1 NodeHostname={host} Port=[16821-16822]
+NodeName=n3 NodeAddr=127.0.0.1 NodeHostname={host} Port=16823 CPUs=16
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PartitionName=gpu Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-PartitionName=short Nodes=ALL MaxTime=30 State=UP
+PartitionName=gpu Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
+PartitionName=quiet Nodes=n3 State=UP
+PartitionName=short Nodes=n[1-2] MaxTime=30 State=UP
 # Jobs of `urgent` take what they need from those of the others: SLURM starts them again, but for those of `scavenger`.
-PartitionName=scavenger Nodes=ALL PreemptMode=CANCEL State=UP
-PartitionName=urgent Nodes=ALL PriorityTier=10 State=UP
+PartitionName=scavenger Nodes=n[1-2] PreemptMode=CANCEL State=UP
+PartitionName=urgent Nodes=n[1-2] PriorityTier=10 State=UP
 """
 GRES_CONF = """\
 {mark}
@@ -80,6 +85,8 @@ NodeName=n1 Name=gpu File=/dev/null
 NodeName=n1 Name=shard Count=4
 NodeName=n2 Name=gpu File=/dev/zero
 NodeName=n2 Name=shard Count=4
+NodeName=n3 Name=gpu File=/dev/full
+NodeName=n3 Name=shard Count=4
 """
 
 
@@ -90,7 +97,7 @@ class Cluster:
         self.folder = folder
 
     def start(self) -> None:
-        for name in ("state", *(f"spool.{node}" for node in NODES)):
+        for name in ("state", *(f"spool.{node}" for node in (*NODES, QUIET))):
             (self.folder / name).mkdir()
         key = self.folder / "munge.key"
         key.touch(0o400)
@@ -105,7 +112,7 @@ class Cluster:
             f"--log-file={at}/munged.log", f"--seed-file={at}/munged.seed",
         )  # fmt: skip
         self.start_controller()
-        for node in NODES:
+        for node in (*NODES, QUIET):
             self.start_node(node)
 
     def start_controller(self) -> None:
@@ -125,7 +132,7 @@ class Cluster:
         wait_until(lambda: set(slurm(*states).split()) == {"idle"}, 30, f"{', '.join(nodes)} to be idle")
 
     def set_nodes(self, *changes: str) -> None:
-        """Change all nodes, as an administrator does."""
+        """Change the nodes, but for the quiet one, as an administrator does."""
         slurm("scontrol", "update", f"nodename={','.join(NODES)}", *changes)
 
     def kill_node(self, node: str) -> None:
@@ -140,7 +147,7 @@ class Cluster:
             slurm("scancel", "--me")
             wait_until(lambda: not slurm("squeue", "-h"), 60, "the cancelled jobs to end")
         # The last two if accounting's tests were killed.
-        for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld", "munged", "slurmdbd", "database"):
+        for name in (*(f"slurmd.{node}" for node in (*NODES, QUIET)), "slurmctld", "munged", "slurmdbd", "database"):
             self.end(name, signal.SIGTERM)
         for name in ("slurm.conf", "gres.conf", "slurmdbd.conf"):
             (CONFIGURATION / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A study on the cluster: by named target and by file, batched light jobs, and the errors of a wrong setup."""
+"""A study on the cluster: by named target and by file, and the errors of a wrong setup."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from mini_cluster import Cluster, not_here, slurm, wait_until
-from projects import GPU, REPOSITORY, STUDY, TINY, Project, run_folder
+from projects import GPU, STUDY, TINY, Project, run_folder
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+# Aside: what test_waited_for.py waits for.
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("played_aside")]
 METRICS = f"{run_folder('short')}/metrics.parquet"
 
 
@@ -59,7 +60,7 @@ def test_the_jobs_of_the_paper_are_told_of_its_studies(project: Project) -> None
 
 def test_unknown_partition(project: Project) -> None:
     said = message(project.run(METRICS, "--default-resources", "slurm_partition=gpuu", status=2))
-    assert "unknown partition 'gpuu'. Known, closest first: gpu, urgent, scavenger, short." in said
+    assert "unknown partition 'gpuu'. Known, closest first: gpu, quiet, urgent, scavenger, short." in said
     assert "profiles/slurm" in said
     assert not project.jobs()
     assert not list(project.path(".snakemake/locks").glob("*.lock"))
@@ -167,7 +168,7 @@ def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) 
         other = Project(project.folder.with_name("other"), project.source)
         shutil.copytree(project.folder, other.folder, ignore=shutil.ignore_patterns(".snakemake", "*.log"))
         assert "gpu_model=h100" in message(other.run(model, *wrong, status=2))
-        assert len(slurm("squeue", "-h").splitlines()) == 1  # what was asked is gone
+        assert len(slurm("squeue", "-h", "--partition=gpu").splitlines()) == 1  # what was asked is gone
     finally:
         cluster.set_nodes("state=resume")
     project.finish(running)
@@ -183,31 +184,3 @@ def test_time_that_grows_stays_within_the_partition(project: Project) -> None:
     first, second = re.findall(r"has been submitted with SLURM jobid (\d+)", said)
     limits = [slurm("squeue", "-h", "--states=all", "-j", job, "-o", "%l") for job in (first, second)]
     assert limits == ["20:00", "30:00"]
-
-
-def test_stages_and_batches(project: Project, undisturbed: Callable[[str], Project]) -> None:
-    """`finetuned` stops after fine-tuning; `--batch` plans a part of the runs, and the last one the rest."""
-    study = {**TINY, "recipes": {"short": TINY["recipes"]["short"]}, "seeds": [0, 1]}
-    project.path(STUDY).write_text(yaml.safe_dump(study, sort_keys=False))
-    said = project.run("finetuned")
-    assert len(re.findall(r"^\s*rule finetune_model:$", said, re.MULTILINE)) == 2
-    assert not re.search(r"rule (extract_logits|fit_calibrators):", said)
-    assert len(list(project.path("results").rglob("short/half/seed*/model.safetensors"))) == 2
-
-    project.run("table1", "--batch", "aggregate_runs=1/2")
-    metrics = [project.path(f"{run_folder('short')[:-1]}{seed}/metrics.parquet") for seed in (0, 1)]
-    assert sum(file.is_file() for file in metrics) == 1
-    assert not project.path("results/tables").exists()
-    project.run("table1", "--batch", "aggregate_runs=2/2")
-    assert all(file.is_file() for file in metrics)
-    assert project.path("results/tables/main.md").is_file()
-    assert pq.read_table(metrics[0]).equals(pq.read_table(undisturbed("short").path(METRICS)))
-
-
-def test_the_benchmark_of_groups(project: Project, cluster: Cluster) -> None:
-    """It runs and counts the SLURM jobs. How long anything takes is no reason to fail."""
-    command = [sys.executable, REPOSITORY / "benchmarks/groups.py", "--quick"]
-    done = subprocess.run(command, env=project.environment(), capture_output=True, text=True, timeout=900, check=False)
-    assert not done.returncode, done.stderr
-    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in done.stdout.splitlines()[4:]]
-    assert rows == [["every job alone", "4"], ["up to 1", "4"], ["up to 2", "2"]]

@@ -18,8 +18,7 @@ from mini_cluster import Cluster, slurm, wait_until
 from projects import GPU, STUDY, TASK, TINY, Project
 from scenarios import Scenario
 
-# `limited`: trainings that nearly only sleep for some minutes go on meanwhile.
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("limited")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SEEDS = (0, 1)
 SHARING = ("--config", "runs_per_gpu=4")
 

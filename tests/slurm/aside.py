@@ -1,0 +1,83 @@
+"""What takes minutes, nearly all of them waiting: played on the node that other tests leave alone, beside them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import yaml
+from mini_cluster import Cluster
+from projects import GPU, REPOSITORY, STUDY, TINY, Project, run_folder
+from scenarios import RESUMED, Scenario, model
+
+LONG = model("long")
+PLACE = ("--default-resources", "slurm_partition=quiet", "mem_mb=4000", "runtime=30")
+# A minute, of which SLURM warns. More for `--set-resources` may follow.
+MINUTE = (
+    *PLACE, "slurm_extra=--signal=URG@1", "--retries", "12",
+    "--set-resources", "finetune_model:runtime=1", "finetune_model:mem_mb=4000",
+)  # fmt: skip
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def aside(scenario: Scenario) -> Scenario:
+    SCENARIOS[scenario.__name__] = scenario
+    return scenario
+
+
+@aside
+def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
+    """The training sleeps for 188 s, of which it gets no more than 90 s of one limit, which is a minute.
+
+    SLURM looks at time limits every 30 s: it warns up to 30 s before the end or ends a job up to 30 s after it.
+    """
+    said = project.finish(project.start(LONG, *MINUTE, environment={"PACE": "0.47"}), seconds=800)
+    assert said.count("Trying to restart job") >= 2, said[-3000:]
+    assert re.search(RESUMED, project.training_log("long"))
+
+
+@aside
+def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
+    """Two trainings of 80 s share a SLURM job of a minute: the warning reaches both, and both go on."""
+    project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
+    models = [LONG.replace("seed0", f"seed{seed}") for seed in (0, 1)]
+    sharing = ["--config", "runs_per_gpu=4"]
+    running = project.start(*models, *MINUTE, GPU, *sharing, environment={"PACE": "0.2"})
+    said = project.finish(running, seconds=800)
+    assert re.findall(r"^SLURM job \d+ takes (\d+) of finetune_model", said, re.MULTILINE)[:2] == ["2", "2"], said[
+        -3000:
+    ]
+    for file in models:
+        log = project.path(file.replace("results", "logs/finetune").replace("/model.safetensors", ".log"))
+        assert re.search(RESUMED, log.read_text())
+    project.run_here(models[1].replace("model.safetensors", "logits.parquet"))  # takes over what its training has left
+
+
+@aside
+def stages_and_batches(project: Project, _: Cluster) -> None:
+    """`finetuned` stops after fine-tuning; `--batch` plans a part of the runs, and the last one the rest."""
+    study = {**TINY, "recipes": {"short": TINY["recipes"]["short"]}, "seeds": [0, 1]}
+    project.path(STUDY).write_text(yaml.safe_dump(study, sort_keys=False))
+    said = project.run("finetuned", *PLACE)
+    assert len(re.findall(r"^\s*rule finetune_model:$", said, re.MULTILINE)) == 2
+    assert not re.search(r"rule (extract_logits|fit_calibrators):", said)
+    assert len(list(project.path("results").rglob("short/half/seed*/model.safetensors"))) == 2
+
+    project.run("table1", "--batch", "aggregate_runs=1/2", *PLACE)
+    metrics = [project.path(f"{run_folder('short')[:-1]}{seed}/metrics.parquet") for seed in (0, 1)]
+    assert sum(file.is_file() for file in metrics) == 1
+    assert not project.path("results/tables").exists()
+    project.run("table1", "--batch", "aggregate_runs=2/2", *PLACE)
+    assert all(file.is_file() for file in metrics)
+    assert project.path("results/tables/main.md").is_file()
+
+
+@aside
+def benchmark_of_groups(project: Project, _: Cluster) -> None:
+    """It runs and counts the SLURM jobs. How long anything takes is no reason to fail."""
+    command = [sys.executable, REPOSITORY / "benchmarks/groups.py", "--quick", "--partition", "quiet"]
+    done = subprocess.run(command, env=project.environment(), capture_output=True, text=True, timeout=900, check=False)
+    assert not done.returncode, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in done.stdout.splitlines()[4:]]
+    assert rows == [["every job alone", "4"], ["up to 1", "4"], ["up to 2", "2"]]
