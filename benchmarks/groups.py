@@ -4,7 +4,7 @@
 
 Scores runs of the smallest study (fit_calibrators and evaluate_run, two light jobs for each run) with
 `--profile profiles/slurm`, each time with another number of jobs of a rule in a SLURM job. Where this machine belongs
-to no cluster, it is the one of tests/slurm: two nodes on this machine (needs SLURM, munge and root).
+to no cluster, it is the one of tests/slurm, on two nodes of this machine (needs SLURM, munge and root).
 
 * SLURM jobs: how many were submitted;
 * node seconds: how long they ran, together; what the cluster counts;
@@ -32,7 +32,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/slurm"))
 from mini_cluster import CONFIGURATION, Cluster, slurm
-from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_sources
+from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_sources, in_partition
 
 
 class Taken(NamedTuple):
@@ -77,7 +77,7 @@ def main() -> None:
 
 def options(size: int, partition: str | None) -> tuple[str, ...]:
     """How Snakemake is told that so many light jobs may share a SLURM job; 0: submitted as Snakemake does."""
-    place = ("--default-resources", f"slurm_partition={partition}", "mem_mb=4000", "runtime=30") if partition else ()
+    place = in_partition(partition) if partition else ()
     return (*place, "--set-resources", f"fit_calibrators:in_turn={size}", f"evaluate_run:in_turn={size}")
 
 

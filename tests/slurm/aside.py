@@ -8,25 +8,18 @@ import sys
 
 import yaml
 from mini_cluster import Cluster
-from projects import GPU, REPOSITORY, STUDY, TINY, Project, run_folder
-from scenarios import RESUMED, Scenario, model
+from projects import GPU, REPOSITORY, STUDY, TINY, Project, in_partition, run_folder
+from scenarios import RESUMED, model, named
 
 LONG = model("long")
-PLACE = ("--default-resources", "slurm_partition=quiet", "mem_mb=4000", "runtime=30")
+PLACE = in_partition("quiet")
 # A minute, of which SLURM warns. More for `--set-resources` may follow.
 MINUTE = (
     *PLACE, "slurm_extra=--signal=URG@1", "--retries", "12",
     "--set-resources", "finetune_model:runtime=1", "finetune_model:mem_mb=4000",
 )  # fmt: skip
-SCENARIOS: dict[str, Scenario] = {}
 
 
-def aside(scenario: Scenario) -> Scenario:
-    SCENARIOS[scenario.__name__] = scenario
-    return scenario
-
-
-@aside
 def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
     """The training sleeps for 188 s, of which it gets no more than 90 s of one limit, which is a minute.
 
@@ -37,7 +30,6 @@ def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
     assert re.search(RESUMED, project.training_log("long"))
 
 
-@aside
 def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
     """Two trainings of 80 s share a SLURM job of a minute: the warning reaches both, and both go on."""
     project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
@@ -54,7 +46,6 @@ def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
     project.run_here(models[1].replace("model.safetensors", "logits.parquet"))  # takes over what its training has left
 
 
-@aside
 def stages_and_batches(project: Project, _: Cluster) -> None:
     """`finetuned` stops after fine-tuning; `--batch` plans a part of the runs, and the last one the rest."""
     study = {**TINY, "recipes": {"short": TINY["recipes"]["short"]}, "seeds": [0, 1]}
@@ -73,7 +64,6 @@ def stages_and_batches(project: Project, _: Cluster) -> None:
     assert project.path("results/tables/main.md").is_file()
 
 
-@aside
 def benchmark_of_groups(project: Project, _: Cluster) -> None:
     """It runs and counts the SLURM jobs. How long anything takes is no reason to fail."""
     command = [sys.executable, REPOSITORY / "benchmarks/groups.py", "--quick", "--partition", "quiet"]
@@ -81,3 +71,6 @@ def benchmark_of_groups(project: Project, _: Cluster) -> None:
     assert not done.returncode, done.stderr
     rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in done.stdout.splitlines()[4:]]
     assert rows == [["every job alone", "4"], ["up to 1", "4"], ["up to 2", "2"]]
+
+
+SCENARIOS = named(time_limit_reached_several_times, time_limit_of_a_pack, stages_and_batches, benchmark_of_groups)

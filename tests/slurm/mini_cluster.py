@@ -32,6 +32,7 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontr
 NODES = ("n1", "n2")
 # Nobody kills it or takes it out of service. What takes minutes goes on there beside other tests.
 QUIET = "n3"
+ALL_NODES = (*NODES, QUIET)
 # Any character device serves as a GPU's file.
 SLURM_CONF = """\
 {mark}
@@ -97,7 +98,7 @@ class Cluster:
         self.folder = folder
 
     def start(self) -> None:
-        for name in ("state", *(f"spool.{node}" for node in (*NODES, QUIET))):
+        for name in ("state", *(f"spool.{node}" for node in ALL_NODES)):
             (self.folder / name).mkdir()
         key = self.folder / "munge.key"
         key.touch(0o400)
@@ -112,7 +113,7 @@ class Cluster:
             f"--log-file={at}/munged.log", f"--seed-file={at}/munged.seed",
         )  # fmt: skip
         self.start_controller()
-        for node in (*NODES, QUIET):
+        for node in ALL_NODES:
             self.start_node(node)
 
     def start_controller(self) -> None:
@@ -147,7 +148,7 @@ class Cluster:
             slurm("scancel", "--me")
             wait_until(lambda: not slurm("squeue", "-h"), 60, "the cancelled jobs to end")
         # The last two if accounting's tests were killed.
-        for name in (*(f"slurmd.{node}" for node in (*NODES, QUIET)), "slurmctld", "munged", "slurmdbd", "database"):
+        for name in (*(f"slurmd.{node}" for node in ALL_NODES), "slurmctld", "munged", "slurmdbd", "database"):
             self.end(name, signal.SIGTERM)
         for name in ("slurm.conf", "gres.conf", "slurmdbd.conf"):
             (CONFIGURATION / name).unlink(missing_ok=True)

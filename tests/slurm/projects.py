@@ -45,6 +45,11 @@ GPU = "finetune_model:gpu=1"
 TASK = "results/digits/printed-handwritten/test_resnet"
 
 
+def in_partition(name: str) -> tuple[str, ...]:
+    """Options that send jobs there. They replace all the profile's default resources; further ones may follow."""
+    return ("--default-resources", f"slurm_partition={name}", "mem_mb=4000", "runtime=30")
+
+
 def run_folder(recipe: str) -> str:
     return f"{TASK}/{recipe}/half/seed0"
 

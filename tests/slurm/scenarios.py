@@ -23,6 +23,10 @@ def model(recipe: str) -> str:
     return f"{run_folder(recipe)}/model.safetensors"
 
 
+def named(*scenarios: Scenario) -> dict[str, Scenario]:
+    return {scenario.__name__: scenario for scenario in scenarios}
+
+
 def played(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, folder: Path) -> Project:
     project = copy_project(prepared, folder / name)
     try:

@@ -11,15 +11,13 @@ import pytest
 from accounting import PROGRAMS, accounting
 from mini_cluster import Cluster, not_here, slurm
 from projects import Project
-from scenarios import Scenario, assert_as_undisturbed
+from scenarios import assert_as_undisturbed, named
 from test_faults import out_of_memory, preempted, preempted_for_good, requeue, scancel
 
 from finecal.cluster import status_command
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-SCENARIOS: dict[str, Scenario] = {
-    scenario.__name__: scenario for scenario in (scancel, requeue, out_of_memory, preempted, preempted_for_good)
-}
+SCENARIOS = named(scancel, requeue, out_of_memory, preempted, preempted_for_good)
 
 
 @pytest.fixture(scope="module")

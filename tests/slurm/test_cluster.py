@@ -168,7 +168,8 @@ def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) 
         other = Project(project.folder.with_name("other"), project.source)
         shutil.copytree(project.folder, other.folder, ignore=shutil.ignore_patterns(".snakemake", "*.log"))
         assert "gpu_model=h100" in message(other.run(model, *wrong, status=2))
-        assert len(slurm("squeue", "-h", "--partition=gpu").splitlines()) == 1  # what was asked is gone
+        everywhere = ("--partition", "gpu,short,scavenger,urgent")  # but where others are played aside
+        assert len(slurm("squeue", "-h", *everywhere).splitlines()) == 1  # what was asked is gone
     finally:
         cluster.set_nodes("state=resume")
     project.finish(running)

@@ -19,20 +19,13 @@ from pathlib import Path
 
 import pytest
 from mini_cluster import Cluster, mount, slurm
-from projects import GPU, Project, run_folder
-from scenarios import RESUMED, Scenario, assert_as_undisturbed, model, played
+from projects import GPU, Project, in_partition, run_folder
+from scenarios import RESUMED, assert_as_undisturbed, model, named, played
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
 MODEL = model("short")
-SCENARIOS: dict[str, Scenario] = {}
 
 
-def side_by_side(scenario: Scenario) -> Scenario:
-    SCENARIOS[scenario.__name__] = scenario
-    return scenario
-
-
-@side_by_side
 def scancel(project: Project, _: Cluster) -> None:
     running = project.start(MODEL, "--set-resources", GPU)
     job = project.wait_for_state()
@@ -41,7 +34,6 @@ def scancel(project: Project, _: Cluster) -> None:
     assert re.search(RESUMED, project.training_log())
 
 
-@side_by_side
 def requeue(project: Project, _: Cluster) -> None:
     """SLURM starts the same job again, and Snakemake notices nothing."""
     running = project.start(MODEL)
@@ -50,13 +42,11 @@ def requeue(project: Project, _: Cluster) -> None:
     assert re.search(RESUMED, project.training_log())
 
 
-@side_by_side
 def preempted(project: Project, _: Cluster) -> None:
     """A more urgent job takes the GPU: SLURM starts the training again, and Snakemake notices nothing."""
     assert "Trying to restart" not in _preempted(project, "gpu")
 
 
-@side_by_side
 def preempted_for_good(project: Project, _: Cluster) -> None:
     """In this partition SLURM does not start a preempted job again, so Snakemake does."""
     said = _preempted(project, "scavenger")
@@ -65,8 +55,7 @@ def preempted_for_good(project: Project, _: Cluster) -> None:
 
 
 def _preempted(project: Project, partition: str) -> str:
-    options = ["--default-resources", f"slurm_partition={partition}", "mem_mb=4000", "runtime=30"]
-    running = project.start(MODEL, "--set-resources", GPU, *options)
+    running = project.start(MODEL, "--set-resources", GPU, *in_partition(partition))
     node = slurm("squeue", "-h", "-j", project.wait_for_state(), "-o", "%N")
     urgent = ("--partition=urgent", f"--nodelist={node}", "--gpus=1", "--output=/dev/null", "--wrap=sleep 5")
     slurm("sbatch", *urgent)
@@ -75,7 +64,6 @@ def _preempted(project: Project, partition: str) -> str:
     return said
 
 
-@side_by_side
 def main_process_killed(project: Project, _: Cluster) -> None:
     """The next start takes the lock away, ends the job that was left, and goes on from its state."""
     running = project.start(MODEL, "--retries", "0")
@@ -90,7 +78,6 @@ def main_process_killed(project: Project, _: Cluster) -> None:
     assert re.search(RESUMED, project.training_log())
 
 
-@side_by_side
 def out_of_memory(project: Project, _: Cluster) -> None:
     """SLURM itself kills what takes more than its --mem; the second try has twice as much."""
     said = project.run(MODEL, "--set-resources", "finetune_model:mem_mb=700 * attempt")
@@ -98,17 +85,14 @@ def out_of_memory(project: Project, _: Cluster) -> None:
     assert "memory limit" in "".join(log.read_text() for log in project.path(".snakemake/slurm_logs").rglob("*.log"))
 
 
-@side_by_side
 def results_disk_full(project: Project, _: Cluster) -> None:
     _disk_full(project, run_folder("short"))
 
 
-@side_by_side
 def state_disk_full(project: Project, _: Cluster) -> None:
     _disk_full(project, "state")
 
 
-@side_by_side
 def scratch_disk_full(project: Project, _: Cluster) -> None:
     """The images do not fit into memory, so they are to lie on the disk of $TMPDIR, which is full."""
     image, disk = project.path("disk.img"), project.path("scratch")
@@ -185,7 +169,11 @@ def controller_restarted(project: Project, cluster: Cluster) -> None:
     assert "Trying to restart" not in project.finish(running)
 
 
-ALONE: dict[str, Scenario] = {s.__name__: s for s in (node_killed, controller_restarted)}
+SCENARIOS = named(
+    scancel, requeue, preempted, preempted_for_good, main_process_killed, out_of_memory, results_disk_full,
+    state_disk_full, scratch_disk_full,
+)  # fmt: skip
+ALONE = named(node_killed, controller_restarted)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from mini_cluster import Cluster, slurm, wait_until
 from projects import GPU, STUDY, TASK, TINY, Project
-from scenarios import Scenario
+from scenarios import named
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SEEDS = (0, 1)
@@ -134,11 +134,7 @@ def parts_of_a_gpu(project: Project, _: Cluster) -> None:
     assert all("Partition=short" in job for job in seen), seen[0]
 
 
-SCENARIOS: dict[str, Scenario] = {
-    scenario.__name__: scenario for scenario in (one_fails, warning, requeue, scancel, parts_of_a_gpu)
-}
-
-
+SCENARIOS = named(one_fails, warning, requeue, scancel, parts_of_a_gpu)
 FAULTS = (warning.__name__, requeue.__name__, scancel.__name__)
 
 

@@ -27,5 +27,5 @@ def test_has_the_numbers_of_an_undisturbed_run(
 
 
 @pytest.mark.parametrize("name", ["benchmark_of_groups"])
-def test_runs(name: str, played_aside: Played) -> None:
+def test_benchmark(name: str, played_aside: Played) -> None:
     played_aside[name].result(timeout=900)

@@ -27,7 +27,7 @@ if workflow.is_main_process and PAPER in sys.argv:
 
 # Planning a sweep makes millions of objects, and none of them is garbage: to look for some again and again takes a
 # quarter of the time. `onstart` switches it on for the hours that follow. Before it ends Python would look once
-# more and take the plan apart, for another sixth.
+# more and take the plan apart, object by object: the system does that at once.
 if workflow.is_main_process:
     gc.disable()
     atexit.register(gc.freeze)
