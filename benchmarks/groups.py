@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/slurm"))
 from mini_cluster import CONFIGURATION, Cluster, slurm
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_sources, in_partition

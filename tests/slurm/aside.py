@@ -25,7 +25,7 @@ def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
 
     SLURM looks at time limits every 30 s: it warns up to 30 s before the end or ends a job up to 30 s after it.
     """
-    said = project.finish(project.start(LONG, *MINUTE, environment={"PACE": "0.47"}), seconds=800)
+    said = project.finish(project.start(LONG, *MINUTE, environment={"PACE": "1.18"}), seconds=800)
     assert said.count("Trying to restart job") >= 2, said[-3000:]
     assert re.search(RESUMED, project.training_log("long"))
 
@@ -35,7 +35,7 @@ def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
     project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
     models = [LONG.replace("seed0", f"seed{seed}") for seed in (0, 1)]
     sharing = ["--config", "runs_per_gpu=4"]
-    running = project.start(*models, *MINUTE, GPU, *sharing, environment={"PACE": "0.2"})
+    running = project.start(*models, *MINUTE, GPU, *sharing, environment={"PACE": "0.5"})
     said = project.finish(running, seconds=800)
     assert re.findall(r"^SLURM job \d+ takes (\d+) of finetune_model", said, re.MULTILINE)[:2] == ["2", "2"], said[
         -3000:

@@ -190,12 +190,12 @@ def test_fault_of_the_cluster(
 
 @contextmanager
 def most_trainings_at_a_time(project: Project) -> Iterator[list[int]]:
-    """The largest number of trainings of a project that were seen past their lock at the same time."""
+    """The largest number of SLURM jobs that were seen to have a training of a project at the same time."""
     most, ended = [0], threading.Event()
 
     def watch() -> None:
         while not ended.wait(0.1):
-            most[0] = max(most[0], sum(_holds_state(process, project) for process in Path("/proc").glob("[0-9]*")))
+            most[0] = max(most[0], len({*_jobs_with_a_training(project)}))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -206,8 +206,11 @@ def most_trainings_at_a_time(project: Project) -> Iterator[list[int]]:
         watcher.join()
 
 
-def _holds_state(process: Path, project: Project) -> bool:
-    with suppress(OSError):
-        command = (process / "cmdline").read_bytes().split(b"\0")
-        return b"finetune" in command and (process / "cwd").resolve() == project.folder
-    return False
+def _jobs_with_a_training(project: Project) -> Iterator[bytes]:
+    """The number of each one's SLURM job: what a training starts, such as git, looks like a training for a moment."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            if b"finetune" in command and (process / "cwd").resolve() == project.folder:
+                environment = (process / "environ").read_bytes().split(b"\0")
+                yield from (value for value in environment if value.startswith(b"SLURM_JOB_ID="))

@@ -7,9 +7,7 @@ at which jobs Snakemake would run.
 
 from __future__ import annotations
 
-import atexit
 import fcntl
-import functools
 import os
 import re
 import shutil
@@ -22,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import forked
+import forks
 import pytest
 import yaml
 
@@ -99,22 +97,6 @@ def _environment() -> dict[str, str]:
     return {**kept, "PATH": path, "CUDA_VISIBLE_DEVICES": ""}
 
 
-@functools.cache
-def _forks() -> tuple[Path, subprocess.Popen[bytes]]:
-    """A folder with the socket of forks.py and the program `finecal`. It ends with this process, as its input does."""
-    folder = Path(tempfile.mkdtemp(prefix="forks-"))
-    atexit.register(shutil.rmtree, folder)
-    forked.write_program(folder)
-    script = [sys.executable, str(Path(__file__).with_name("forks.py")), str(folder / "socket")]
-    # Linux divides the processor among sessions first. In that of all tests, jobs would starve beside those of SLURM.
-    process = subprocess.Popen(
-        script, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    return folder, process
-
-
 def _checked(found: int, output: str, command: list[str], status: int | None) -> str:
     as_expected = found == status if status is not None else found != 0
     assert as_expected, f"status {found} of {' '.join(command)}:\n{output}"
@@ -132,8 +114,7 @@ class Project:
     def environment(self) -> dict[str, str]:
         found = {**_environment(), "PYTHONPATH": str(self.source / "workflow")}
         if self.forks:
-            folder, _ = _forks()
-            found |= {"PATH": f"{folder}{os.pathsep}{found['PATH']}", forked.ADDRESS: str(folder / "socket")}
+            return forks.for_jobs(found)
         return found
 
     def start(self, *command: str | Path, log: Path | None = None) -> subprocess.Popen[bytes]:
@@ -178,11 +159,10 @@ class Project:
         return {rule: {o for job in found for o in job["output"]} for rule, found in self.blocks(*arguments).items()}
 
     def forked(self, *command: str, status: int | None = 0) -> str:
-        """As `run`, for `snakemake` and `finecal`, from a process that has done the imports: see forks.py."""
+        """As `run`, for `snakemake` and `finecal`, from a process that has done the imports: see tests/forks."""
         with tempfile.TemporaryFile("w+") as output, Path(os.devnull).open() as nothing:
             files = (nothing.fileno(), output.fileno(), output.fileno())
-            address = str(_forks()[0] / "socket")
-            found = forked.run(address, command, str(self.folder), self.environment(), files)
+            found = forks.run(forks.address(), command, str(self.folder), self.environment(), files)
             output.seek(0)
             return _checked(found, output.read(), list(command), status)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import open_clip
 import pyarrow.parquet as pq
@@ -30,7 +32,7 @@ def given(project: Project) -> tuple[Project, nn.Module]:
         study["splits"] = {"half0": study["splits"]["half0"]}
         study["oracle_fine_tuning"] = False
         study["calibrators"] = ["none", "alg", "oracle"]
-    return project, clip
+    return replace(project, forks=True), clip
 
 
 @pytest.mark.slow

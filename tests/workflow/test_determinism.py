@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from conftest import RUNS, Project
 from safetensors.numpy import load_file
@@ -11,8 +13,8 @@ RUN = f"{RUNS}/half0/seed0"
 
 @pytest.mark.slow
 def test_one_core_and_two(complete: Project, empty: Project) -> None:
-    """`complete` was made with --cores 2; this one job after the other, and half of the study."""
-    empty.snakemake("--cores", "1", f"{RUN}/metrics.parquet")
+    """`complete` was made with --cores 2; this one job after the other, as forks, and half of the study."""
+    replace(empty, forks=True).snakemake("--cores", "1", f"{RUN}/metrics.parquet")
     made = {file for file in empty.files() if file.endswith(".safetensors")}
     assert len(made) == 3  # pretrained, fine-tuned on S, fine-tuned on all classes
     for file in made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -34,7 +35,7 @@ def own(empty: Project) -> Project:
         study["splits"] = {"have": {"kind": "present"}}
         study["oracle_fine_tuning"] = False
         study["calibrators"] = ["none", "alg", "source_gap", "temperature"]
-    return empty
+    return replace(empty, forks=True)
 
 
 def test_which_jobs_a_changed_image_makes_necessary(own: Project) -> None:

@@ -1,7 +1,7 @@
-"""A process that has imported Snakemake and the large libraries once and forks for each command: `forks.py SOCKET`.
+"""A process that has imported Snakemake and the large libraries once and forks for each command: `server.py SOCKET`.
 
 The imports take several seconds; a dry run, a refused input and a small job take less than one. It says `ready`, does
-what forked.py asks for, and ends with its standard input. A command is `snakemake …` or `finecal …`; it has a folder,
+what client.py asks for, and ends with its standard input. A command is `snakemake …` or `finecal …`; it has a folder,
 an environment and three open files of its own, and what asks is told its exit status.
 """
 
@@ -66,6 +66,7 @@ def main() -> None:
             if os.fork():
                 connection.close()
             else:
+                os.setsid()  # Linux divides the processor among sessions first: each command counts, as SLURM's jobs do
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 connection.send(str(_run(connection)).encode())

@@ -1,4 +1,4 @@
-"""Ask the process of forks.py to run a command; as a program, `finecal` with the arguments given."""
+"""Ask the process of server.py to run a command; as a program, `finecal` with the arguments given."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-ADDRESS = "FINECAL_FORKS"  # in the environment: the socket that forks.py listens on
+ADDRESS = "FINECAL_FORKS"  # in the environment: the socket that server.py listens on
 
 
 def run(
@@ -23,12 +22,5 @@ def run(
         return int(connection.recv(16))
 
 
-def write_program(folder: Path) -> None:
-    """Write the program `finecal` into a folder: first on the PATH of a Snakemake, it runs all jobs in forks."""
-    program = folder / "finecal"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{Path(__file__)}" "$@"\n')
-    program.chmod(0o755)
-
-
 if __name__ == "__main__":
-    sys.exit(run(os.environ[ADDRESS], ["finecal", *sys.argv[1:]], str(Path.cwd()), os.environ))
+    sys.exit(run(os.environ[ADDRESS], ["finecal", *sys.argv[1:]], os.getcwd(), os.environ))  # noqa: PTH109 - starts fast
