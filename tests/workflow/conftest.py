@@ -132,6 +132,7 @@ class Project:
     def run(self, *command: str | Path, status: int | None = 0) -> str:
         """Run a command in the folder; its output, after checking its exit status (None: must not be zero)."""
         parts = [str(part) for part in command]
+        # In a session of its own, since Linux divides the processor among sessions first.
         done = subprocess.run(
             parts,
             cwd=self.folder,
@@ -141,6 +142,7 @@ class Project:
             text=True,
             check=False,
             timeout=400,
+            start_new_session=True,
         )
         return _checked(done.returncode, done.stdout, parts, status)
 
