@@ -70,7 +70,10 @@ def benchmark_of_groups(project: Project, _: Cluster) -> None:
     done = subprocess.run(command, env=project.environment(), capture_output=True, text=True, timeout=900, check=False)
     assert not done.returncode, done.stderr
     rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in done.stdout.splitlines()[4:]]
-    assert rows == [["every job alone", "4"], ["up to 1", "4"], ["up to 2", "2"]]
+    *first, last = rows
+    assert first == [["every job alone", "4"], ["up to 1", "4"]], done.stdout
+    # The fits together; the scores too if both were ready within the seconds that one waits for others.
+    assert last in (["up to 2", "2"], ["up to 2", "3"]), done.stdout
 
 
 SCENARIOS = named(time_limit_reached_several_times, time_limit_of_a_pack, stages_and_batches, benchmark_of_groups)
