@@ -87,7 +87,7 @@ def running(
 ) -> Iterator[dict[str, Future[Project]]]:
     """The asking module's SCENARIOS of which a test is selected, side by side."""
     chosen = selected(request.module.SCENARIOS, request.path.name, request.session)
-    with play(chosen, prepared, cluster, tmp_path_factory.mktemp(request.path.stem), at_a_time=3) as played:
+    with play(chosen, prepared, cluster, tmp_path_factory.mktemp(request.path.stem), at_a_time=2) as played:
         yield played
 
 
