@@ -21,21 +21,21 @@ MINUTE = (
 
 
 def time_limit_reached_several_times(project: Project, _: Cluster) -> None:
-    """The training sleeps for 188 s, of which it gets no more than 90 s of one limit, which is a minute.
+    """The training is too slow for the first limit and for the second: of its 320 s it gets no more than 90 s of each.
 
     SLURM looks at time limits every 30 s: it warns up to 30 s before the end or ends a job up to 30 s after it.
     """
-    said = project.finish(project.start(LONG, *MINUTE, environment={"PACE": "1.18"}), seconds=800)
+    said = project.finish(project.start(LONG, *MINUTE, environment={"PACE": "2,2,0"}), seconds=800)
     assert said.count("Trying to restart job") >= 2, said[-3000:]
     assert re.search(RESUMED, project.training_log("long"))
 
 
 def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
-    """Two trainings of 80 s share a SLURM job of a minute: the warning reaches both, and both go on."""
+    """Two trainings that are too slow share a SLURM job of a minute: the warning reaches both, and both go on."""
     project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
     models = [LONG.replace("seed0", f"seed{seed}") for seed in (0, 1)]
     sharing = ["--config", "runs_per_gpu=4"]
-    running = project.start(*models, *MINUTE, GPU, *sharing, environment={"PACE": "0.5"})
+    running = project.start(*models, *MINUTE, GPU, *sharing, environment={"PACE": "2,0"})
     said = project.finish(running, seconds=800)
     assert re.findall(r"^SLURM job \d+ takes (\d+) of finetune_model", said, re.MULTILINE)[:2] == ["2", "2"], said[
         -3000:

@@ -1,13 +1,17 @@
-"""Full fine-tuning that takes its time: every step sleeps for $PACE seconds.
+"""Full fine-tuning that takes its time: every step sleeps for as long as $PACE says.
 
-A recipe for these tests, put beside the others in the copy of the source tree. So the length of a training is
-in time and not in computing: a busy machine changes it little.
+A recipe for these tests, put beside the others in the copy of the source tree. $PACE has the seconds of a step in the
+first SLURM job that trains in a folder, the second and so on, and the last ones hold for all that follow: "1,0" is a
+training that is slow until it is interrupted. So whatever is to happen to a training happens while it lasts, on
+a slow machine too, and nobody waits for the rest.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finecal.recipes import full
@@ -16,11 +20,21 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Options = full.Options
+STARTS = Path("starts")  # in the working directory: a file for each SLURM job, and one for each time it was requeued
 
 
 class Recipe(full.Recipe):
     """As `full`, to the last bit."""
 
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
-        time.sleep(float(os.environ.get("PACE", "0")))
+        time.sleep(_pace())
         return super().loss(model, images, labels, label_smoothing=label_smoothing)
+
+
+@cache
+def _pace() -> float:
+    paces = [float(part) for part in os.environ["PACE"].split(",")]
+    STARTS.mkdir(exist_ok=True)
+    job, requeued = os.environ.get("SLURM_JOB_ID", "here"), os.environ.get("SLURM_RESTART_COUNT", "0")
+    (STARTS / f"{job}.{requeued}").touch()  # trainings that share a job share its pace
+    return paces[min(len(list(STARTS.iterdir())), len(paces)) - 1]

@@ -31,7 +31,7 @@ TINY: dict[str, Any] = {
         "short": {"recipe": "paced", "training": {"epochs": 2}},
         "long": {"recipe": "paced", "training": {"epochs": 4}},
     },
-    "training": {"lr": 0.03, "backbone_lr_scale": 0.1, "steps_per_epoch": 40, "batch_size": 32},
+    "training": {"lr": 0.03, "backbone_lr_scale": 0.1, "steps_per_epoch": 40, "batch_size": 8},
     "splits": {"half": {"kind": "random", "fraction": 0.5, "seed": 0}},
     "seeds": [0],
     "oracle_fine_tuning": False,
@@ -43,6 +43,7 @@ SETTINGS = {"studies": [STUDY], "device": "cpu", "state_interval": 1}
 # trainings run on the CPU, but they ask for one all the same.
 SLURM = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")
 GPU = "finetune_model:gpu=1"
+UNTIL_INTERRUPTED = {"PACE": "1,0"}  # a training that goes on for more than a minute, unless it was interrupted before
 TASK = "results/digits/printed-handwritten/test_resnet"
 
 
@@ -68,7 +69,7 @@ class Project:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "COV", "SLURM"))}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         found = {**kept, "PATH": path, "PYTHONPATH": str(self.source / "workflow"), "CUDA_VISIBLE_DEVICES": ""}
-        return found | {"PACE": "0.25"}  # a training lasts long enough for what is done to it, on a slow machine too
+        return found | {"PACE": "0"}  # see paced.py
 
     def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start Snakemake on the cluster, as a person would in a clone, with its output in `snakemake.log`."""
@@ -114,7 +115,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=self.source,
-            env=forks.for_jobs({**self.environment(), "PACE": "0"}),
+            env=forks.for_jobs(self.environment()),
             capture_output=True,
             text=True,
             check=False,

@@ -1,4 +1,4 @@
-"""Scenarios on the real SLURM, played side by side, and what they must end with: the numbers of an undisturbed run.
+"""Scenarios on the real SLURM, played by threads, and what they must end with: the numbers of an undisturbed run.
 
 A job mostly waits, for SLURM and for the next question about its state.
 """
@@ -40,7 +40,7 @@ def played(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, f
 def play(
     scenarios: Mapping[str, Scenario], prepared: Project, cluster: Cluster, folder: Path, at_a_time: int
 ) -> Iterator[dict[str, Future[Project]]]:
-    """Scenarios side by side, by name. More of them at a time do not end earlier: each becomes slower."""
+    """Scenarios by name, so many side by side. More at a time do not end earlier: each becomes slower."""
     with ThreadPoolExecutor(at_a_time) as pool:
         yield {name: pool.submit(played, name, scenarios[name], prepared, cluster, folder) for name in scenarios}
         pool.shutdown(cancel_futures=True)

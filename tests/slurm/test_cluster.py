@@ -113,7 +113,7 @@ def test_a_node_without_a_visible_gpu(project: Project, cluster: Cluster) -> Non
 
 def test_status_while_a_job_runs(project: Project) -> None:
     """`finecal status` asks neither Snakemake nor SLURM, and tells what waits or runs on the cluster."""
-    running = project.start(f"{run_folder('long')}/model.safetensors")
+    running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.25"})
     project.wait_for_state("long")
     wait_until(lambda: "epoch 1/" in project.training_log("long"), 60, "an epoch")
     status = [Path(sys.executable).with_name("finecal"), "status"]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from mini_cluster import Cluster, mount, slurm
-from projects import GPU, Project, in_partition, run_folder
+from projects import GPU, UNTIL_INTERRUPTED, Project, in_partition, run_folder
 from scenarios import RESUMED, assert_as_undisturbed, model, named, played
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
@@ -27,7 +27,7 @@ MODEL = model("short")
 
 
 def scancel(project: Project, _: Cluster) -> None:
-    running = project.start(MODEL, "--set-resources", GPU)
+    running = project.start(MODEL, "--set-resources", GPU, environment=UNTIL_INTERRUPTED)
     job = project.wait_for_state()
     slurm("scancel", job)
     assert re.search(rf"SLURM-job '{job}' failed on n[12].*, SLURM status is: 'CANCELLED'", project.finish(running))
@@ -36,7 +36,7 @@ def scancel(project: Project, _: Cluster) -> None:
 
 def requeue(project: Project, _: Cluster) -> None:
     """SLURM starts the same job again, and Snakemake notices nothing."""
-    running = project.start(MODEL)
+    running = project.start(MODEL, environment=UNTIL_INTERRUPTED)
     slurm("scontrol", "requeue", project.wait_for_state())
     assert "Trying to restart" not in project.finish(running)
     assert re.search(RESUMED, project.training_log())
@@ -55,7 +55,7 @@ def preempted_for_good(project: Project, _: Cluster) -> None:
 
 
 def _preempted(project: Project, partition: str) -> str:
-    running = project.start(MODEL, "--set-resources", GPU, *in_partition(partition))
+    running = project.start(MODEL, "--set-resources", GPU, *in_partition(partition), environment=UNTIL_INTERRUPTED)
     node = slurm("squeue", "-h", "-j", project.wait_for_state(), "-o", "%N")
     urgent = ("--partition=urgent", f"--nodelist={node}", "--gpus=1", "--output=/dev/null", "--wrap=sleep 5")
     slurm("sbatch", *urgent)
@@ -66,13 +66,13 @@ def _preempted(project: Project, partition: str) -> str:
 
 def main_process_killed(project: Project, _: Cluster) -> None:
     """The next start takes the lock away, ends the job that was left, and goes on from its state."""
-    running = project.start(MODEL, "--retries", "0")
+    running = project.start(MODEL, "--retries", "0", environment=UNTIL_INTERRUPTED)
     job = project.wait_for_state()
     with most_trainings_at_a_time(project) as most:
         running.kill()
         running.wait()
         assert any(project.path(".snakemake/locks").iterdir())
-        said = project.run(MODEL, "--retries", "0")
+        said = project.run(MODEL, "--retries", "0", environment=UNTIL_INTERRUPTED)
     assert f"has died. Its 1 job on the cluster ({job}) will be cancelled" in said
     assert most == [1]
     assert re.search(RESUMED, project.training_log())
@@ -86,11 +86,11 @@ def out_of_memory(project: Project, _: Cluster) -> None:
 
 
 def results_disk_full(project: Project, _: Cluster) -> None:
-    _disk_full(project, run_folder("short"))
+    _disk_full(project, run_folder("short"), "0")
 
 
 def state_disk_full(project: Project, _: Cluster) -> None:
-    _disk_full(project, "state")
+    _disk_full(project, "state", UNTIL_INTERRUPTED["PACE"])  # not done before its first state is to be saved
 
 
 def scratch_disk_full(project: Project, _: Cluster) -> None:
@@ -118,7 +118,7 @@ def scratch_disk_full(project: Project, _: Cluster) -> None:
         subprocess.run(["umount", disk], check=True)
 
 
-def _disk_full(project: Project, folder: str) -> None:
+def _disk_full(project: Project, folder: str, pace: str) -> None:
     """A clear error and no part of a file; with space again the same command goes on."""
     disk = project.path(folder)
     disk.mkdir(parents=True)
@@ -126,7 +126,7 @@ def _disk_full(project: Project, folder: str) -> None:
     occupied = disk / "occupied"
     try:
         occupied.write_bytes(bytes(3_600_000))
-        said = project.run(MODEL, "--retries", "0", status=1)
+        said = project.run(MODEL, "--retries", "0", status=1, environment={"PACE": pace})
         assert "no space left to write this file" in said
         assert not [p for p in disk.rglob("*") if p.name.startswith(".") or p.name == "model.safetensors"]
         assert "Traceback" not in said
@@ -147,7 +147,7 @@ def copy_folder(folder: Path, target: Path) -> Path:
 
 def node_killed(project: Project, cluster: Cluster) -> None:
     """Its daemon and all processes of the job die at once: the job starts again on the other node."""
-    running = project.start(MODEL)
+    running = project.start(MODEL, environment=UNTIL_INTERRUPTED)
     job = project.wait_for_state()
     node = slurm("squeue", "-h", "-j", job, "-o", "%N")
     cluster.kill_node(node)
@@ -161,7 +161,7 @@ def node_killed(project: Project, cluster: Cluster) -> None:
 
 def controller_restarted(project: Project, cluster: Cluster) -> None:
     """Neither the job nor Snakemake minds."""
-    running = project.start(MODEL)
+    running = project.start(MODEL, environment={"PACE": "0.4"})
     project.wait_for_state()
     cluster.stop_controller()
     time.sleep(5)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from mini_cluster import Cluster, slurm, wait_until
-from projects import GPU, STUDY, TASK, TINY, Project
+from projects import GPU, STUDY, TASK, TINY, UNTIL_INTERRUPTED, Project
 from scenarios import named
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -67,7 +67,7 @@ def one_fails(project: Project, _: Cluster) -> None:
     failed = [f"{run}/metrics.parquet" for run in runs("breaking")]
     wanted = [*metrics, *failed, "--set-resources", GPU, *SHARING, "--retries", "1"]
     with watched(project, "finetune_model") as seen:
-        said = project.run(*wanted, status=1, environment={"PACE": "0"})
+        said = project.run(*wanted, status=1)
 
     # Two short and two breaking ones, then the breaking ones again.
     assert shared_jobs(said) == [4, 2]
@@ -103,7 +103,7 @@ def scancel(project: Project, _: Cluster) -> None:
 def interrupted(project: Project, *command: str, restarts: int = 1) -> None:
     """All runs that share a job save their state and go on from it."""
     project.path(STUDY).write_text(yaml.safe_dump(study(short=TINY["recipes"]["short"])))
-    running = project.start(*models("short"), "--set-resources", GPU, *SHARING)
+    running = project.start(*models("short"), "--set-resources", GPU, *SHARING, environment=UNTIL_INTERRUPTED)
     states = [project.path(run.replace("results", "state", 1)) / "state.pt" for run in runs("short")]
     wait_until(lambda: all(state.exists() for state in states), 120, "both to have saved their state")
     (job,) = project.jobs("finetune_model")

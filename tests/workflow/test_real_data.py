@@ -6,7 +6,7 @@ From the download to the report, by the modules as they are but for the addresse
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,7 @@ def office_home(domain: str, *, whole: bool = False) -> dict[str, bytes]:
     return {**archives, **{f"{domain}_{kind}.txt": text.encode() for kind, text in lists.items()}}
 
 
-def a_project(
-    folder: Path, source: Path, name: str, mirror: Mirror, study: Mapping[str, Any], *, forks: bool = True
-) -> Project:
+def a_project(folder: Path, source: Path, name: str, mirror: Mirror, study: Mapping[str, Any]) -> Project:
     write_module(folder / "miniature", name, mirror)
     base = {
         "extends": f"small/{name}",
@@ -80,7 +78,7 @@ def a_project(
     }
     (folder / "study.yaml").write_text(yaml.safe_dump({**base, **study}))
     (folder / "config.yaml").write_text(yaml.safe_dump({**SETTINGS, "studies": ["study.yaml"]}))
-    return Project(folder, source, forks)
+    return Project(folder, source, forks=True)
 
 
 def nothing_to_do(project: Project, *arguments: str) -> bool:
@@ -195,19 +193,26 @@ HUB = "timm/test_resnet.r160_in1k/resolve/main/model.safetensors"
 
 
 @pytest.fixture(scope="module")
-def weights() -> bytes:
-    """A file as the hub has it: a model with a head of ImageNet's 1,000 classes."""
-    return safetensors.torch.save(timm.create_model("test_resnet", num_classes=1000).state_dict())
+def served_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[bytes, dict[str, str]]]:
+    """A file as the hub has it, a model with a head of ImageNet's 1,000 classes, and the settings for its server."""
+    weights = safetensors.torch.save(timm.create_model("test_resnet", num_classes=1000).state_dict())
+    with serve({HUB: weights}) as mirror:
+        cache = tmp_path_factory.mktemp("hub")
+        yield weights, {"HF_ENDPOINT": mirror.address, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+        assert [path for path, _ in mirror.asked].count(HUB) >= 1
 
 
-def take_hub(mirror: Mirror, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let jobs fetch weights from this server. Not forks: the hub's library reads the address when it is imported."""
-    monkeypatch.setenv("HF_ENDPOINT", mirror.address)
-    monkeypatch.setenv("HF_HOME", str(folder / "hub"))
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+@pytest.fixture
+def weights(served_weights: tuple[bytes, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """What jobs fetch from the hub: the content of the file."""
+    content, settings = served_weights
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return content
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize(
     ("letter", "name", "task", "archive"),
     [
@@ -216,22 +221,13 @@ def take_hub(mirror: Mirror, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_imagenet_from_the_download_to_the_report(
-    letter: str,
-    name: str,
-    task: str,
-    archive: str,
-    weights: bytes,
-    source: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    letter: str, name: str, task: str, archive: str, source: Path, tmp_path: Path
 ) -> None:
     """The source has no images: its model comes from the hub with its 1,000 classes, all of which compete."""
     files = {**imagenet(letter), "HT_HARDCODED.py": ORDERS}
     study = {"splits": {"official": {"kind": "official", "count": 2}}}
     with serve(twice(files), {f"first/{archive}": ["drop", "drop"]}) as mirror:
-        mirror.files[HUB] = weights
-        take_hub(mirror, tmp_path, monkeypatch)
-        project = a_project(tmp_path, source, name, mirror, study, forks=False)
+        project = a_project(tmp_path, source, name, mirror, study)
         project.snakemake("--cores", "2", "results/report.html")
         assert [path for path, _ in mirror.asked].count(f"first/{archive}") == 3
     folder = project.path("results", name)
@@ -253,16 +249,15 @@ def test_imagenet_from_the_download_to_the_report(
 
 @pytest.mark.slow
 def test_the_present_classes_of_imagenet_r_keep_their_rows_of_the_head(
-    weights: bytes, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    weights: bytes, source: Path, tmp_path: Path
 ) -> None:
     options = {"size": 32, "classes": "present"}
     study = {
         "datasets": {"imagenet_r": {"source": "miniature/imagenet_r.py", "options": options}},
         "splits": {"official": {"kind": "official", "count": 2}},
     }
-    with serve({**twice({**imagenet("R"), "HT_HARDCODED.py": ORDERS}), HUB: weights}) as mirror:
-        take_hub(mirror, tmp_path, monkeypatch)
-        project = a_project(tmp_path, source, "imagenet_r", mirror, study, forks=False)
+    with serve(twice({**imagenet("R"), "HT_HARDCODED.py": ORDERS})) as mirror:
+        project = a_project(tmp_path, source, "imagenet_r", mirror, study)
         project.snakemake("--cores", "2", "pretrained", "results/imagenet_r/splits/official.parquet")
     head = pq.read_table(project.path("results/imagenet_r/pretrained/imagenet/test_resnet.r160_in1k/head.parquet"))
     assert head["name"].to_pylist() == [class_names()[number] for number in (9, 245, 341, 883)]
