@@ -130,7 +130,10 @@ class Cluster:
     def wait_until_idle(self, *nodes: str) -> None:
         # One line for each node and partition.
         states = ("sinfo", "-hN", "-n", ",".join(nodes), "-o", "%t")
-        wait_until(lambda: set(slurm(*states).split()) == {"idle"}, 30, f"{', '.join(nodes)} to be idle")
+        try:
+            wait_until(lambda: set(slurm(*states).split()) == {"idle"}, 30, f"{', '.join(nodes)} to be idle")
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{slurm('scontrol', 'show', 'node', ','.join(nodes))}") from None
 
     def set_nodes(self, *changes: str) -> None:
         """Change the nodes, but for the quiet one, as an administrator does."""
