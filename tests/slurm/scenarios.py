@@ -40,7 +40,7 @@ def played(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, f
 def play(
     scenarios: Mapping[str, Scenario], prepared: Project, cluster: Cluster, folder: Path, at_a_time: int
 ) -> Iterator[dict[str, Future[Project]]]:
-    """Scenarios by name, so many side by side. More at a time do not end earlier: each becomes slower."""
+    """Scenarios by name, so many side by side. They share the processor: with more at a time each takes longer."""
     with ThreadPoolExecutor(at_a_time) as pool:
         yield {name: pool.submit(played, name, scenarios[name], prepared, cluster, folder) for name in scenarios}
         pool.shutdown(cancel_futures=True)
