@@ -57,7 +57,7 @@ def write_curves(folder: Path, samples: int) -> int:
     runs = Plan([str(folder / "sweep.yaml")]).runs
     first = folder / runs[0].folder / paths.CURVE
     table = pa.concat_tables([curve_table(name, curve) for name, curve in curves.items()])
-    write_table(first, with_columns(table, runs[0].columns()), provenance=provenance(options={}))
+    write_table(first, with_columns(table, runs[0].columns()), provenance=provenance({"options": {}}))
     for run in runs[1:]:
         (folder / run.folder).mkdir(parents=True)
         shutil.copyfile(first, folder / run.folder / paths.CURVE)
@@ -80,7 +80,7 @@ def child(way: str) -> None:
     elif way == "in_memory":
         files = [run.folder / paths.CURVE for run in plan.runs]
         merged = pa.concat_tables([read_table(file) for file in files]).replace_schema_metadata(None)
-        write_table("in_memory.parquet", merged, provenance=provenance(options={}, inputs=files))
+        write_table("in_memory.parquet", merged, provenance=provenance({"options": {}}, inputs=files))
 
 
 def main() -> None:

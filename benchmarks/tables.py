@@ -54,7 +54,7 @@ def write_parquet(folder: Path, arrays: Arrays) -> None:
     """As the stage extract: from arrays to a file with the run's coordinates and provenance."""
     columns = {name: list_array(values) if values.ndim == 2 else pa.array(values) for name, values in arrays.items()}
     table = with_columns(pa.table(columns), RUN.columns())
-    write_table(folder / "logits.parquet", table, provenance=provenance(options={}))
+    write_table(folder / "logits.parquet", table, provenance=provenance({"options": {}}))
 
 
 def read_raw(folder: Path, *names: str) -> Arrays:

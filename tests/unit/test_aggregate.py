@@ -13,6 +13,7 @@ from finecal import paths
 from finecal.artifacts import read_metadata, read_table, with_columns, write_parts, write_table
 from finecal.errors import UserError
 from finecal.fitted import CALIBRATION_SCHEMA
+from finecal.identities import Identities
 from finecal.plan import Plan
 from finecal.provenance import sha256
 from finecal.stages.aggregate import aggregate
@@ -38,9 +39,9 @@ def write_curves(plan: Plan, **more: Any) -> list[Path]:
     return files
 
 
-def replaced(file: Path, table: pa.Table) -> None:
+def replaced(file: Path, table: pa.Table, provenance: dict[str, Any] | None = None) -> None:
     sha256.cache_clear()
-    write_table(file, table, provenance={})
+    write_table(file, table, provenance=provenance or {})
 
 
 @pytest.mark.parametrize("rows", [1, 4, 7, 100])
@@ -128,6 +129,23 @@ def test_a_run_that_is_missing(plan: Plan) -> None:
     with pytest.raises(UserError, match=r"seed1/curve\.parquet: this file is missing"):
         aggregate(plan, "curve")
     assert not OUT.exists()
+
+
+@pytest.mark.parametrize("earlier", [paths.CURVE, paths.HISTORY])
+def test_no_run_stands_under_options_that_it_was_not_made_with(plan: Plan, earlier: str) -> None:
+    """Of the third run, the file itself or its training is of an earlier learning rate."""
+    files, identities = write_curves(plan), Identities(plan)
+    for number, run in enumerate(plan.runs):
+        for name, stage in ((paths.CURVE, "evaluate"), (paths.HISTORY, "finetune")):
+            made = identities.of_run(stage, run)
+            if (number, name) == (2, earlier):
+                made = made._replace(options={**made.options, "training": {"lr": 0.5}})
+            table = read_table(files[number]) if name == paths.CURVE else pa.table({"epoch": [0]})
+            replaced(run.folder / name, table, made.record())
+    with pytest.raises(UserError, match=r"made with other options .* than are selected now\. .*training") as error:
+        aggregate(plan, "curve")
+    assert error.value.where == str(plan.runs[2].folder / earlier)
+    assert not list(OUT.parent.iterdir())
 
 
 def test_a_disk_that_fills_up(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,7 +238,7 @@ def test_only_the_columns_of_the_schema_are_read(tmp_path: Path) -> None:
 def test_provenance_is_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/usr/bin/finecal", "split", "results/x.parquet"])
     (tmp_path / "input").write_bytes(b"abc")
-    record = provenance(options={"b": 2, "a": 1}, inputs=[tmp_path / "input"], device="cpu")
+    record = provenance({"options": {"b": 2, "a": 1}}, inputs=[tmp_path / "input"], device="cpu")
     path = tmp_path / "a.parquet"
     write_table(path, TABLE, provenance=record)
     found = read_metadata(path)
@@ -271,7 +271,7 @@ def test_other_metadata_stays(tmp_path: Path) -> None:
 
 
 def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
-    record = provenance(options={"a": 1})
+    record = provenance({"options": {"a": 1}})
     for name, order in (("one", ["a", "b"]), ("two", ["b", "a"])):
         write_table(tmp_path / name, TABLE, provenance={**record, "options": dict.fromkeys(order, 0)})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from finecal import plugins
-from finecal.code import PACKAGE, STAGE_FILES, digests, plugin_files
+from finecal import code, plugins
+from finecal.code import PACKAGE, STAGE_FILES, Identity, plugin_files
 
 # Imported, but of no influence on the content of a result; everything else that a stage imports must be listed.
 INFRASTRUCTURE = {
@@ -28,7 +29,9 @@ INFRASTRUCTURE = {
         "how files are written and checked, not what is in them",
     ),
     "catalogue.py": "which names are allowed",
-    "code.py": "this list",
+    **dict.fromkeys(["code.py", "meaning_of_code.py"], "this list, and what it is worth"),
+    "identities.py": "resolved options beside that list",
+    "model_header.py": "reads what a file of weights says of its model",
     "composition.py": "puts the files of a study together",
     "columns.py": "what columns mean, for the reference page",
     **dict.fromkeys(
@@ -198,15 +201,31 @@ def test_every_rule_has_a_stage_of_its_own() -> None:
     assert verbs <= set(STAGE_FILES)
 
 
-def test_digests_follow_the_content(tmp_path: Path) -> None:
-    file = tmp_path / "own.py"
-    file.write_text("a = 1\n")
-    one = digests("split", [file])
-    assert list(one) == ["stage_version", *sorted([*STAGE_FILES["split"], file.as_posix()])]
-    assert all(len(value) == 12 for name, value in one.items() if name != "stage_version")
-    other = tmp_path / "other.py"
+def test_the_identity_follows_code_and_options(tmp_path: Path) -> None:
+    one, same, other = (tmp_path / name for name in ("one.py", "same.py", "other.py"))
+    one.write_text("a = 1\n")
+    same.write_text("# the same\na = 1\n")
     other.write_text("a = 2\n")
-    assert digests("split", [other])[other.as_posix()] != one[file.as_posix()]
+    first = Identity.of("split", {"b": 1, "a": {"d": (2,), "c": 3}}, [one])
+    assert str(first) == str(Identity.of("split", {"a": {"c": 3, "d": [2]}, "b": 1}, [same]))
+    assert str(first) != str(Identity.of("split", {"b": 1, "a": {"d": (2,), "c": 3}}, [other]))
+    assert str(first) != str(Identity.of("split", {"b": 1, "a": {"d": (2,), "c": 4}}, [one]))
+    assert len(str(first)) < 80
+    assert list(first.modules) == [
+        *(name.removesuffix(".py").replace("/", ".") for name in STAGE_FILES["split"]),
+        "one.py",
+    ]
+    assert Identity.recorded(json.loads(json.dumps({"version": "1", **first.record()}))) == first
+    assert Identity.recorded({"version": "1", "options": {}}) is None
+
+
+def test_code_known_to_compute_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The identity of the earlier code is kept, whatever further files there are."""
+    own = tmp_path / "own.py"
+    own.write_text("a = 1\n")
+    now = code.stage_digest("split")
+    monkeypatch.setattr(code, "_same_results", lambda: {now: "earlier"})
+    assert code.code_digest("split", [own]) == code.combined(["earlier", code._digest(own)])
 
 
 def test_a_data_set_brings_the_shared_files_that_it_imports() -> None:

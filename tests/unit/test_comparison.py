@@ -44,7 +44,7 @@ def write_run(
     if not of_u:  # no test sample of an absent class
         before, tuned, labels = (values[in_s[labels]] for values in (before, tuned, labels))
         n = len(labels)
-    record = provenance(options={"training": {"lr": 0.1 * (run.seed + 1), "epochs": 3}})
+    record = provenance({"options": {"training": {"lr": 0.1 * (run.seed + 1), "epochs": 3}}})
     number, subset = np.arange(n, dtype=np.int32), np.full(n, "test")
     predictions = [Predictions(number, labels.astype(np.int32), subset, values, None) for values in (tuned, before)]
     fitted = [

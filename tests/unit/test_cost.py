@@ -79,7 +79,7 @@ def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         noted: dict[str, Any] = {"device": "cpu"}
         if job.stage == "finetune":
             noted = {"device": "GPU 1", "peak_gpu_memory_mib": 512.5}
-        record = provenance(options={}, **noted)
+        record = provenance({"options": {}}, **noted)
         artifacts.write_table(job.result, pa.table({"a": [1]}), provenance=record)
     written = [job for job in jobs if job.stage != "pcv"]  # these were copied without their measurements
     for job in written:
@@ -109,7 +109,7 @@ def test_the_tries_of_a_training_are_added_up(plan: Plan, tmp_path: Path, monkey
     job = next(job for job in measured_jobs(plan) if job.stage == "finetune")
     assert job.measurement is not None
     earlier = {"wall_seconds": 100.0, "cpu_seconds": 50.0, "peak_memory_mib": 900.0, "peak_gpu_memory_mib": 5.0}
-    record = provenance(options={}) | {"earlier_tries": earlier}
+    record = provenance({"options": {}}) | {"earlier_tries": earlier}
     artifacts.write_table(job.result, pa.table({"a": [1]}), provenance=record)
     write(job.measurement, HEAD + LINE)
     expected = {"wall_seconds": 111.96, "cpu_seconds": 61.13, "peak_memory_mib": 900.0, "peak_gpu_memory_mib": 5.0}
@@ -120,9 +120,9 @@ def test_the_tries_of_a_training_are_added_up(plan: Plan, tmp_path: Path, monkey
 
 def test_memory_is_noted_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.used(torch.device("cpu")) == {"device": "cpu", "precision": "float32"}
-    assert "peak_gpu_memory_mib" not in provenance(options={}, **device.used(torch.device("cpu")))
+    assert "peak_gpu_memory_mib" not in provenance({"options": {}}, **device.used(torch.device("cpu")))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GPU 1")
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 3 * 2**19)
     noted = device.used(torch.device("cuda"), "bfloat16")
     assert noted == {"device": "GPU 1", "precision": "bfloat16", "peak_gpu_memory_mib": 1.5}
-    assert provenance(options={}, **noted).items() >= noted.items()
+    assert provenance({"options": {}}, **noted).items() >= noted.items()

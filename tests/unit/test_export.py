@@ -190,7 +190,9 @@ def test_a_calibrator_that_is_not_fitted_yet(tmp_path: Path) -> None:
     use = {name: {"calibrator": name, "options": {}} for name in ("none", "alg", "pcv")}
     rows = state_rows("alg", ["train_fine_tuning"], {"gamma": 2.5})
     options = {name: use[name] for name in ("none", "alg")}
-    write_table(path, pa.Table.from_pylist(rows, schema=CALIBRATION_SCHEMA), provenance=provenance(options=options))
+    write_table(
+        path, pa.Table.from_pylist(rows, schema=CALIBRATION_SCHEMA), provenance=provenance({"options": options})
+    )
     assert fitted_state(path, "alg", use["alg"]) == {"gamma": 2.5}
     assert fitted_state(path, "none", use["none"]) == {}
     for name, told, one in (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import time
+from base64 import urlsafe_b64decode as b64decode
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +83,23 @@ class TestNothingChanged:
             settings.update(device="auto", state_interval=3)
         assert project.planned("--cores", "1") == {}
 
+    def test_finished_without_snakemake(self, project: Project) -> None:
+        """As after the death of a Snakemake whose jobs went on: its notes are written from the outputs."""
+        notes = project.path(".snakemake/metadata")
+        before = {file.name: json.loads(file.read_text()) for file in notes.rglob("*") if file.is_file()}
+        shutil.rmtree(notes)
+        assert project.planned() == {}
+        after = {file.name: json.loads(file.read_text()) for file in notes.rglob("*") if file.is_file()}
+        compared = ("params", "endtime", "record_format_version", "incomplete")
+        assert after
+        for name, note in after.items():
+            assert {key: note[key] for key in compared} == {key: before[name][key] for key in compared}
+            if note["input"] is not None:
+                assert note["input"] == before[name]["input"]
+                assert before[name]["input_checksums"].items() <= note["input_checksums"].items()
+        tables = [name for name in before if b64decode(name).endswith(b".parquet")]
+        assert {*tables} <= {*after}
+
     def test_study_written_differently(self, project: Project) -> None:
         """Order of keys, defaults spelled out, a list as a mapping."""
         with project.study() as study:
@@ -151,6 +171,50 @@ class TestStudyChanged:
         assert project.planned(file) == jobs(finetune_model=["half0/seed0"], extract_logits=["half0/seed0"])
 
 
+class TestNotesMissing:
+    """What a result was made with stands in the result: a later change is seen without Snakemake's notes."""
+
+    @pytest.mark.parametrize("notes", ["missing", "of earlier outputs"])
+    def test_option_of_the_training(self, project: Project, notes: str) -> None:
+        with project.study() as study:
+            study["training"]["lr"] = 0.02
+        if notes == "missing":
+            shutil.rmtree(project.path(".snakemake/metadata"))
+        else:  # they have the new option, as if a training with it had been overwritten by one with the old option
+            self.note_as_planned(project)
+            for file in project.path("results/digits/printed-handwritten/test_resnet/full").rglob("history.parquet"):
+                os.utime(file, (time.time(), time.time()))
+        planned = project.planned()
+        for rule in ("finetune_model", "finetune_pseudo_splits"):
+            assert planned[rule] == FROM_FINETUNING[rule]
+
+    @staticmethod
+    def note_as_planned(project: Project) -> None:
+        code = """
+from finecal.code import Identity
+from finecal.identities import Identities
+from finecal.artifacts import read_metadata
+from finecal.plan import Plan
+
+plan = Plan(["tiny.yaml"])
+for run in plan.trainings:
+    made = Identity.recorded(read_metadata(run.folder / "history.parquet"))
+    print(made, Identities(plan).of_run("finetune", run), sep="|")
+"""
+        changed = [line.split("|") for line in project.run("python", "-c", code).splitlines()]
+        for note in (file for file in project.path(".snakemake/metadata").rglob("*") if file.is_file()):
+            text = note.read_text()
+            for old, new in changed:
+                text = text.replace(old, new)
+            note.write_text(text)
+
+    def test_database_of_notes(self, project: Project) -> None:
+        project.snakemake("--persistence-backend", "db", "-n")
+        with project.study() as study:
+            study["training"]["lr"] = 0.02
+        assert project.planned("--persistence-backend", "db")["finetune_model"] == FROM_FINETUNING["finetune_model"]
+
+
 class TestCodeChanged:
     @pytest.fixture
     def edited(self, project: Project, tmp_path: Path) -> Project:
@@ -183,8 +247,19 @@ class TestCodeChanged:
     )
     def test_one_file(self, edited: Project, file: str, rerun: Jobs) -> None:
         with (edited.source / "workflow" / "finecal" / file).open("a") as text:
-            text.write("\n# changed\n")
+            text.write("\nCHANGED = True\n")
         assert edited.planned() == rerun
+
+    @pytest.mark.parametrize("file", ["seeds.py", "training.py", "metrics.py", "calibrators/alg.py", "images.py"])
+    def test_words_only(self, edited: Project, file: str) -> None:
+        """Another docstring, comments, blank lines, imports that are sorted otherwise."""
+        place = edited.source / "workflow" / "finecal" / file
+        docstring, *rest = re.split(r'(?<=""")\n', place.read_text(), maxsplit=1)
+        assert docstring.startswith('"""')
+        body = re.sub(r'^( +""")([A-Z])', r"\1Also: \2", rest[0], flags=re.MULTILINE)
+        body = body.replace("\n\n\n", "\n\n# a comment\n\n")
+        place.write_text(f'"""Other words."""\n# and a comment\n{body}\nimport os  # noqa\n')
+        assert edited.planned() == {}
 
 
 @pytest.mark.slow

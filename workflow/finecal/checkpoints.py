@@ -13,7 +13,7 @@ import safetensors
 from torch import Tensor, nn
 
 from finecal.errors import UserError
-from finecal.model_files import METADATA
+from finecal.model_header import METADATA
 from finecal.models import Architecture, build, head
 from finecal.sources import WRITTEN, label_names, read_config, weights_files
 from finecal.state_dicts import SHOWN, State, read_state

@@ -128,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         "status", inquiries.do_status, "Say how far studies are: done, running, stopped, time left.", study=False
     )
     progress.add_argument("study", nargs="*", metavar="STUDY", help="built-in names or YAML files")
+    add("why", inquiries.do_why, "Say why a result would be made again: what differs from what made it.", "FILE")
     comparing = add(
         "compare", inquiries.do_compare, "Write a page of two runs beside each other.", "RUN_A", study=False
     )

@@ -16,14 +16,14 @@ import pyarrow as pa
 from finecal import paths
 from finecal.artifacts import read_metadata, read_table, write_table
 from finecal.atomic import remove_empty_parents
-from finecal.code import digests
+from finecal.code import code_digest
 from finecal.errors import UserError
 from finecal.provenance import provenance, sha256
 
 
 def leave(folder: Path, table: pa.Table, *, model: Path, images: Path, device: str, precision: str) -> None:
     """Leave the logits of the run in `folder`, whose model has just been written."""
-    record = provenance(options=_belongs_to(model, images), device=device, precision=precision)
+    record = provenance({"options": _belongs_to(model, images)}, device=device, precision=precision)
     write_table(_place(folder), table, provenance=record)
 
 
@@ -56,4 +56,4 @@ def _place(folder: Path) -> Path:
 
 
 def _belongs_to(model: Path, images: Path) -> dict[str, Any]:
-    return {"model": sha256(model), "images": sha256(images), "code": digests("extract")}
+    return {"model": sha256(model), "images": sha256(images), "code": code_digest("extract")}

@@ -36,6 +36,12 @@ def do_status(given: argparse.Namespace) -> None:
     print(describe(plan_of(given)))
 
 
+def do_why(given: argparse.Namespace) -> None:
+    from finecal.why import explain
+
+    print(explain(plan_of(given), given.target))
+
+
 def do_prefetch(given: argparse.Namespace) -> None:
     plan = plan_of(given)
     if plan.hub_models() or plan.clips():

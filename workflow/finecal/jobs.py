@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from finecal import axes, paths
+from finecal.errors import UserError
 from finecal.paths import RunKey
 from finecal.plan import Plan
 
@@ -47,6 +49,21 @@ FILES = {
 }
 
 
+# Stage → its name where code and options are told, if that is another.
+IDENTITY_STAGES = {"class_means": "means", "extract_pretrained": "extract", "pcv": "pseudo"}
+# What a job makes beside the file in `FILES`.
+FURTHER = {
+    "pretrain": (f"{paths.PRETRAINED}/{paths.MODEL}", f"{paths.PRETRAINED}/{paths.HEAD}"),
+    "finetune": (f"{paths.RUN}/{paths.MODEL}", f"{paths.RUN}/{paths.HEAD}"),
+    "pcv": (paths.PSEUDO_LOGITS,),
+    "evaluate": (f"{paths.RUN}/{paths.CURVE}", f"{paths.RUN}/{paths.SAMPLES}"),
+    "similarity": (f"{paths.RUN}/{paths.UPDATE_SIMILARITY_MEANS}",),
+    "table": tuple(f"{paths.TABLE}.{suffix}" for suffix in ("csv", "md", "tex")),
+    "figure": tuple(f"{paths.FIGURE}.{suffix}" for suffix in ("svg", "png")),
+    "report": (paths.RESOLVED,),
+}
+
+
 class Job(NamedTuple):
     """One job.
 
@@ -65,6 +82,28 @@ class Job(NamedTuple):
     def result(self) -> Path:
         """The file that shows that the job is done."""
         return _filled(FILES[self.stage][0], self.coordinates)
+
+    @property
+    def outputs(self) -> list[Path]:
+        """All that the job makes, `result` first."""
+        return [self.result, *(_filled(pattern, self.coordinates) for pattern in FURTHER.get(self.stage, ()))]
+
+    @property
+    def identity_stage(self) -> str:
+        """Key of `finecal.code.STAGE_FILES`."""
+        if self.stage == "aggregate" and self.coordinates["table"] in ("cost", "runs"):
+            return str(self.coordinates["table"])
+        return IDENTITY_STAGES.get(self.stage, self.stage)
+
+    @property
+    def has_provenance(self) -> bool:
+        """Whether `result` is a table, which says what made it."""
+        return self.result.suffix == ".parquet"
+
+    @property
+    def wildcards(self) -> Coordinates:
+        """The coordinates, and the wildcards of paths that follow from them."""
+        return _wildcards(self.coordinates)
 
     @property
     def log(self) -> Path:
@@ -139,6 +178,29 @@ def _of_training(plan: Plan, run: RunKey) -> Iterator[Job]:
             yield Job("interpolate", run.columns())
 
 
+def job_of(plan: Plan, path: Path) -> Job:
+    """The job that makes a file.
+
+    Raises
+    ------
+    UserError
+        If it is an output of no job of the selected studies.
+    """
+    place = Path(os.path.normpath(path))
+    for job in jobs(plan):
+        if place in job.outputs:
+            return job
+    raise UserError(
+        "no job of the selected studies makes this file", where=str(path), why=f"Selected: {', '.join(plan.names)}",
+        hint="Paths are relative to the working directory; `finecal status` prints the results",
+    )  # fmt: skip
+
+
 def _filled(pattern: str, coordinates: Coordinates) -> Path:
+    return Path(pattern.format(**_wildcards(coordinates)))
+
+
+def _wildcards(coordinates: Coordinates) -> Coordinates:
+    """The coordinates, and the wildcards of paths that follow from them."""
     source, _, target = str(coordinates.get("task", coordinates.get("domain"))).partition("-")
-    return Path(pattern.format(**coordinates, source=source, target=target))
+    return {**coordinates, "source": source, "target": target}

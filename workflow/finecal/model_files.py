@@ -20,9 +20,8 @@ from finecal.device import placed
 from finecal.errors import UserError
 from finecal.heads import CosineHead
 from finecal.matrices import list_array
+from finecal.model_header import METADATA, read_header
 from finecal.models import Architecture, build, head
-
-METADATA = "finecal"
 
 
 def save_model(path: str | Path, model: nn.Module, description: Architecture, *, provenance: Mapping[str, Any]) -> None:
@@ -41,17 +40,11 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn
     UserError
         If the file is missing, corrupt, or not written by `save_model`.
     """
+    fields: dict[str, Any] = read_header(path)["architecture"]
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
         weights = safetensors.torch.load_file(path)
-    except FileNotFoundError as error:
-        raise UserError("this file is missing", where=str(path)) from error
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(f"not readable as safetensors ({error})", where=str(path)) from error
-    if METADATA not in metadata:
-        raise UserError("these weights do not say which model they belong to", where=str(path))
-    fields: dict[str, Any] = json.loads(metadata[METADATA])["architecture"]
     fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
     description = Architecture(**fields)
     model = build(description, weights="random")

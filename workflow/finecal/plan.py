@@ -14,7 +14,7 @@ from finecal.downloads import Download
 from finecal.errors import UserError, unknown
 from finecal.official import for_task, official_downloads
 from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
-from finecal.resolution import Options, own_weights, resolved
+from finecal.resolution import Options, different_options, own_weights, resolved
 from finecal.selections import expanded
 from finecal.study import load_study
 
@@ -235,7 +235,7 @@ class Plan:
     def _set(self, study: str, options: Options, *key: str) -> None:
         earlier = self._options.setdefault(key, (options, study))
         if earlier[0] != options:
-            path, one, other = _first_difference(earlier[0], options)
+            path, one, other = next(different_options(earlier[0], options))
             raise UserError(
                 f"{' / '.join(key[1:])} means two different things",
                 where=f"{key[0]} of the selected studies",
@@ -287,13 +287,3 @@ class Plan:
             if for_task(self.options("split", dataset, split), task)
             for seed in study.seeds
         )
-
-
-def _first_difference(one: Options, other: Options, prefix: str = "") -> tuple[str, Any, Any]:
-    for key in sorted({*one, *other}):
-        a, b = one.get(key), other.get(key)
-        if isinstance(a, dict) and isinstance(b, dict) and a != b:
-            return _first_difference(a, b, f"{prefix}{key}.")
-        if a != b:
-            return f"{prefix}{key}", a, b
-    raise AssertionError("called with equal options")

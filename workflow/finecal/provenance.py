@@ -67,15 +67,18 @@ def commit() -> str:
 
 
 def provenance(
+    made: Mapping[str, Any],
     *,
-    options: Mapping[str, Any],
     inputs: Sequence[str | Path] = (),
     device: str = "cpu",
     precision: str | None = None,
     compiled: bool | None = None,
     peak_gpu_memory_mib: float | None = None,
 ) -> dict[str, Any]:
-    """What made a file: version and commit, command, resolved options, libraries, device, inputs with hashes.
+    """What made a file: version and commit, command, what decides it, libraries, device, inputs with hashes.
+
+    `made` is what decides the file besides its inputs: the record of a stage's `finecal.code.Identity`, or for files of
+    no stage their `options`.
 
     There is no time in it: the same work twice gives the same bytes. Precision is there where a model ran, whether it
     was compiled where it was trained, the memory where it ran on a GPU.
@@ -85,7 +88,7 @@ def provenance(
         "version": finecal.__version__,
         "commit": commit(),
         "command": " ".join(["finecal", *sys.argv[1:]]),
-        "options": dict(options),
+        **made,
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "device": device,
         **{name: value for name, value in of_models.items() if value is not None},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finecal import sources
 from finecal.config import Study, Training, plugin_options
+from finecal.config.types import neutral_values, resolved_options
 from finecal.paths import ALL_CLASSES
 from finecal.splits import resolved_split
 
@@ -27,7 +29,7 @@ def resolved(name: str, study: Study) -> Iterator[Resolved]:
     """
     for dataset, use in study.datasets.items():
         source = use.source or dataset
-        options = plugin_options("dataset", source, use.options).model_dump(mode="json")
+        options = resolved_options(plugin_options("dataset", source, use.options))
         prepare = {"source": source, "options": options, "validation_fraction": use.validation_fraction}
         yield ("prepare", dataset), prepare
         for split, spec in study.splits.items():
@@ -37,36 +39,64 @@ def resolved(name: str, study: Study) -> Iterator[Resolved]:
             yield from _of_backbone(name, study, dataset, backbone)
     for calibrator, use_ in study.calibrators.items():
         built_in = use_.calibrator or calibrator
-        options = plugin_options("calibrator", built_in, use_.options).model_dump(mode="json")
+        options = resolved_options(plugin_options("calibrator", built_in, use_.options))
         yield ("calibrator", calibrator), {"calibrator": built_in, "options": options}
 
 
 def _of_backbone(name: str, study: Study, dataset: str, backbone: str) -> Iterator[Resolved]:
     use = study.backbones[backbone]
-    model = {**use.model_dump(mode="json"), "model": use.model or backbone, "image_size": study.image_size}
-    model = _with_own(model, f"{name}: backbones.{backbone}")
-    pretraining = study.pretraining.model_dump(mode="json")
+    model = {**resolved_options(use), "model": use.model or backbone, "image_size": study.image_size}
+    model = _with_names(model, f"{name}: backbones.{backbone}")
+    pretraining = resolved_options(study.pretraining)
     yield ("pretrain", dataset, backbone), {"backbone": model, "pretraining": pretraining}
     yield ("means", dataset, backbone), {"image_size": study.image_size}
     yield ("extract", dataset, backbone), {"image_size": study.image_size}
     for recipe, recipe_use in study.recipes.items():
         if recipe_use.weights:
-            imported = {
+            imported: Options = {
                 "image_size": study.image_size, "recipe": IMPORTED, "weights": recipe_use.weights,
-                "class_names": recipe_use.class_names, "training": dict.fromkeys(Training.model_fields),
+                "training": dict.fromkeys(Training.model_fields.keys() - neutral_values(Training).keys()),
             }  # fmt: skip
-            yield ("finetune", dataset, backbone, recipe), _with_own(imported, f"{name}: recipes.{recipe}")
+            if recipe_use.class_names is not None:
+                imported["class_names"] = recipe_use.class_names
+            yield ("finetune", dataset, backbone, recipe), _with_names(imported, f"{name}: recipes.{recipe}")
             continue
         built_in = recipe_use.recipe or recipe
         options = {
             "image_size": study.image_size,
             "recipe": built_in,
-            "options": plugin_options("recipe", built_in, recipe_use.options).model_dump(mode="json"),
-            "training": study.training_of(recipe).model_dump(mode="json"),
+            "options": resolved_options(plugin_options("recipe", built_in, recipe_use.options)),
+            "training": resolved_options(study.training_of(recipe)),
         }
         yield ("finetune", dataset, backbone, recipe), options
-        pseudo_splits = study.pseudo_splits.model_dump(mode="json")
+        pseudo_splits = resolved_options(study.pseudo_splits)
         yield ("pseudo", dataset, backbone, recipe), {**options, "pseudo_splits": pseudo_splits}
+
+
+def changed_options(earlier: Mapping[str, Any], later: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Say which options differ, by key path with both values.
+
+    >>> list(changed_options({"training": {"lr": 0.03, "epochs": 2}}, {"training": {"lr": 0.02, "epochs": 2}}))
+    ['training.lr: 0.03 → 0.02']
+    """
+    for path, one, other in different_options(earlier, later, prefix):
+        yield f"{path}: {_shown(one)} → {_shown(other)}"
+
+
+def different_options(
+    one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Key path and both values of each option that differs; None stands for an option that is not there."""
+    for key in sorted({*one, *other}):
+        a, b = one.get(key), other.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            yield from different_options(a, b, f"{prefix}{key}.")
+        elif a != b:
+            yield f"{prefix}{key}", a, b
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def own_weights(pretrain: Options) -> str | None:
@@ -77,14 +107,12 @@ def own_weights(pretrain: Options) -> str | None:
     return weights
 
 
-def _with_own(options: Options, where: str) -> Options:
-    """The names of classes as a list; without what is not given, since an option that is new must rerun nothing."""
-    named = {**options, "class_names": sources.class_names(options["class_names"], f"{where}.class_names")}
-    if (use := named.get("zero_shot")) is not None:
+def _with_names(options: Options, where: str) -> Options:
+    """The options with the names of classes as a list, where they are given in a file."""
+    named = dict(options)
+    if "class_names" in options:
+        named["class_names"] = sources.class_names(options["class_names"], f"{where}.class_names")
+    if (use := options.get("zero_shot")) is not None:
         names = sources.class_names(use["class_names"], f"{where}.zero_shot.class_names")
         named["zero_shot"] = {**use, "class_names": names}
-    return {
-        key: value
-        for key, value in named.items()
-        if value is not None or key not in ("weights", "class_names", "zero_shot")
-    }
+    return named

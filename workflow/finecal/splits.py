@@ -13,6 +13,7 @@ from finecal.config import (
     RandomSplit,
     Study,
 )
+from finecal.config.types import resolved_options
 from finecal.errors import UserError, unknown
 from finecal.official import official_source
 
@@ -68,7 +69,7 @@ def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where:
 
 def resolved_split(study: Study, dataset: str, split: AnySplit) -> dict[str, Any]:
     """The options of a split for a data set, plain types; a clustered one with its source domain and backbone."""
-    options = split.model_dump(mode="json")
+    options = resolved_options(split)
     if isinstance(split, ClusteredSplit):
         options["source"], options["backbone"] = clustered_with(study, dataset, split, "splits")
     elif isinstance(split, OfficialSplit):

@@ -15,13 +15,12 @@ from typing import Any
 
 from snakemake.common import get_function_params, overwrite_function_params
 
-from finecal import axes, paths, plugins, runs
-from finecal.code import PACKAGE, digests, plugin_files
+from finecal import axes, paths, plugins
 from finecal.datasets._stored import Stored
-from finecal.errors import UserError, or_stop, unknown
+from finecal.errors import UserError, or_stop
+from finecal.identities import Identities
 from finecal.inputs import run_key
 from finecal.plan import Plan
-from finecal.resolution import IMPORTED, own_weights
 from finecal.settings import parse_settings
 
 # The files of a table and of a figure, first the one to look at.
@@ -32,32 +31,6 @@ PRESENTED = {
 
 # Threads that decode the files of a data set; Snakemake gives a job no more than there are cores.
 DECODING_THREADS = 8
-
-# The wildcards on which a stage's options depend.
-COORDINATES: dict[str, tuple[str, ...]] = {
-    "prepare": ("dataset", "domain"),
-    "split": ("dataset", "split"),
-    "pretrain": ("dataset", "backbone"),
-    "means": ("dataset", "backbone"),
-    "extract": ("dataset", "backbone"),
-    "finetune": ("dataset", "backbone", "recipe"),
-    "pseudo": ("dataset", "backbone", "recipe"),
-    "similarity": (),
-    "embed": (),
-    "regions": (),
-    "aggregate": (),
-    "cost": (),
-    "runs": (),
-    "table": ("table",),
-    "figure": ("figure",),
-    "report": (),
-}
-
-# Stages whose options are those of the calibrators of all studies that contain a run.
-OF_STUDIES = ("interpolate", "calibrate", "evaluate", "gamma_data")
-
-# What decides the result of jobs that take over checkpoints, beside the files of their stage.
-OF_CHECKPOINTS = [PACKAGE / name for name in ("checkpoints.py", "sources.py", "stages/take_over.py")]
 
 
 def keep_signatures(rules: Iterable[Any]) -> None:
@@ -110,7 +83,7 @@ class Workflow:
         self.tables = axes.applicable("table", self.plan.axes())
         self.figures = axes.applicable("figure", self.plan.axes())
         self.report_reads = axes.read_by_report(self.plan.axes())
-        self._stages: dict[tuple[str, ...], dict[str, Any]] = {}
+        self.identities = Identities(self.plan)
 
     def torch_options(self, *, on_cluster: bool) -> str:
         """What a job that runs models is told; on a cluster `auto` means the GPU that the job has asked for."""
@@ -151,68 +124,17 @@ class Workflow:
         at_once = min([len(parts), cores, *(100 // part for part in parts if part)])
         os.environ["FINECAL_SIDE_BY_SIDE"] = str(at_once)
 
-    def stage(self, stage: str, wildcards: Any = None) -> dict[str, Any]:
-        """What decides the result of a job besides its inputs: options and code.
+    def stage(self, stage: str, wildcards: Any = None) -> str:
+        """What decides the result of a job besides its inputs, options and code, as one short line.
 
-        One dict of plain types with sorted keys: Snakemake compares the values of `params` without their names,
-        and drops those it cannot represent. Jobs that differ in split and seed only share one.
+        Snakemake compares it with that of the last run.
         """
-        return self._with(stage, or_stop(lambda: self._what_decides(stage, wildcards)))
+        return str(or_stop(lambda: self.identities.of(stage, {} if wildcards is None else dict(wildcards.items()))))
 
     def stage_of_runs(self, stage: str) -> Any:
         """As `stage`: if it is the same for all runs the value, else a function, with which planning is slower."""
-        if stage in OF_STUDIES:
-            keys = self.plan.combinations()
-        else:
-            keys = {tuple(getattr(run, name) for name in COORDINATES[stage]) for run in self.plan.trainings}
-        return self._with(stage, keys.pop()) if len(keys) == 1 else lambda wildcards: self.stage(stage, wildcards)
-
-    def _with(self, stage: str, key: tuple[str, ...]) -> dict[str, Any]:
-        if (stage, *key) not in self._stages:
-            options, extra = or_stop(lambda: self._resolve(stage, key))
-            self._stages[(stage, *key)] = {"code": digests(stage, extra), "options": _sorted(options)}
-        return self._stages[(stage, *key)]
-
-    def _what_decides(self, stage: str, wildcards: Any) -> tuple[str, ...]:
-        """The coordinates on which a stage's options depend; for calibrators, the studies that contain the run."""
-        if stage in OF_STUDIES:
-            return self.plan.studies_of(run_key(wildcards))
-        if stage == "export":
-            return (wildcards.calibrator, *self.plan.studies_of(run_key(wildcards)))
-        if stage in ("finetune", "pseudo"):
-            self.plan.known(run_key(wildcards))
-        return tuple(getattr(wildcards, name) for name in COORDINATES[stage])
-
-    def _resolve(self, stage: str, key: tuple[str, ...]) -> tuple[dict[str, Any], list[Path]]:
-        """Options of a stage, and the plugin files that it uses."""
-        if stage == "interpolate":
-            return {"alphas": self.plan.asked(key).alphas}, []
-        if stage in OF_STUDIES:
-            options = self.plan.asked(key).calibrators
-            return options, plugin_files("calibrator", {use["calibrator"] for use in options.values()})
-        if stage == "export":
-            name, *studies = key
-            uses = self.plan.asked(tuple(studies)).calibrators
-            if name not in uses:
-                raise unknown("calibrator", name, uses, where="export")
-            return uses[name], [PACKAGE / "calibrated.py", *plugin_files("calibrator", [uses[name]["calibrator"]])]
-        if stage in ("aggregate", "cost", "runs", "table", "figure", "report"):
-            used = {"table": ("table", key), "figure": ("figure", key), "report": ("table", self.tables)}
-            what = {"runs": runs.digest(self.plan)} if stage == "runs" else {}
-            studies = list(self.settings.studies)
-            return {"studies": studies, **what}, plugin_files(*used[stage]) if stage in used else []
-        if stage in ("similarity", "embed", "regions"):
-            return {}, []
-        options = self.plan.prepare_options(*key) if stage == "prepare" else self.plan.options(stage, *key)
-        if stage == "split" and options["kind"] == "official":
-            source, _ = self.plan.dataset_options(key[0])
-            return options, [PACKAGE / "official.py", *plugin_files("dataset", [source])]
-        if options.get("recipe") == IMPORTED or (stage == "pretrain" and own_weights(options)):
-            return options, OF_CHECKPOINTS
-        if stage == "pretrain" and "zero_shot" in options["backbone"]:
-            return options, [PACKAGE / "zero_shot.py"]
-        plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
-        return options, plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
+        same = or_stop(lambda: self.identities.of_all(stage))
+        return (lambda wildcards: self.stage(stage, wildcards)) if same is None else str(same)
 
     def mirror_option(self) -> str:
         """What a job that fetches is told."""
@@ -240,12 +162,6 @@ class Workflow:
 @cache
 def _has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def _check_writable(folder: Path) -> None:

@@ -88,7 +88,7 @@ rule make_table:
         runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("table", w),
-        caption=lambda w: plugins.description("table", w.table),
+        caption=lambda w: Told(lambda: plugins.description("table", w.table)),
         study=STUDY,
     shell:
         "exec finecal table {wildcards.table} {params.study} > {log} 2>&1"
@@ -117,7 +117,7 @@ rule draw_figure:
         runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("figure", w),
-        caption=lambda w: plugins.description("figure", w.figure),
+        caption=lambda w: Told(lambda: plugins.description("figure", w.figure)),
         study=STUDY,
     shell:
         "exec finecal figure {wildcards.figure} {params.study} > {log} 2>&1"

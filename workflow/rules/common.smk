@@ -10,6 +10,7 @@ from snakemake.settings.types import DeploymentMethod
 from finecal import cluster, paths, plugins
 from finecal.errors import or_stop
 from finecal.inputs import Inputs
+from finecal.jobs import jobs
 from finecal.lock import release_stale_lock
 from finecal.selections import PAPER
 from finecal.workflow import Told, Workflow, keep_signatures
@@ -39,6 +40,9 @@ INPUTS = Inputs(PLAN)
 if workflow.is_main_process:
     release_stale_lock()
     from finecal import slurm, submission
+    from finecal.notes import notes_of, restore_notes
+
+    restore_notes(jobs(PLAN), notes_of(workflow))
 
     slurm.install(WORKFLOW.settings.runs_per_gpu)
 

@@ -26,7 +26,7 @@ rule export_model:
         runtime=lambda w, attempt: 30 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("export", w),
-        run=lambda w: WORKFLOW.run_folder(w),
+        run=lambda w: Told(lambda: WORKFLOW.run_folder(w)),
         study=STUDY,
     shell:
         "exec finecal export {params.run} --calibrator {wildcards.calibrator} {params.study} "

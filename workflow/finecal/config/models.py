@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from finecal import sources
 from finecal.config.types import Listed, Model, Positive
+
+NO_DIFFERENCE_WITHOUT: JsonDict = {"neutral": None}  # see `finecal.config.types.resolved_options`
 
 
 class ZeroShot(Model):
@@ -61,16 +64,19 @@ class Backbone(Model):
         None,
         description="A checkpoint of your own, which goes before `pretraining.weights`: a state dict (.safetensors, "
         ".pth, .pt, .bin, .ckpt) or such a folder. The path is relative to the working directory.",
+        json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
     class_names: str | Listed[str] | None = Field(
         None,
         description="What the rows of the checkpoint's head stand for: a list, or a text file with a name per line; "
         "by default `label_names` of a folder's config.json, or else the data set's classes.",
+        json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
     zero_shot: ZeroShot | None = Field(
         None,
         description="Makes this CLIP's image tower, of which `model` is timm's name, and a cosine head from the names "
         "of the classes. Needs the extra `clip`.",
+        json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
     options: dict[str, bool | int | float | str] = Field(
         {}, description="Further arguments of `timm.create_model`, such as `drop_path_rate`."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
@@ -38,6 +40,44 @@ class Model(BaseModel):
     """Unknown keys are errors, values are not coerced from strings, and nothing changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def resolved_options(model: BaseModel) -> dict[str, Any]:
+    """The options of a model as plain types, without those that have their neutral value.
+
+    An option that came after the first results declares the value with which everything is as it was before there was
+    such an option, so that results made then need not be made again:
+
+        ema: NonNegative = Field(0.0, description="…", json_schema_extra={"neutral": 0.0})
+
+    It is not the default that counts: a default may change, and then results do.
+    """
+    resolved: dict[str, Any] = _without_neutral(model, model.model_dump(mode="json"))
+    return resolved
+
+
+def _without_neutral(value: Any, plain: Any) -> Any:
+    """`plain` is `value` as JSON's types; models may be nested in lists and mappings."""
+    if isinstance(value, BaseModel):
+        fields = {name: (getattr(value, name), plain[name]) for name in type(value).model_fields if name in plain}
+        return {n: _without_neutral(*pair) for n, pair in fields.items() if not _is_neutral(type(value), n, pair[1])}
+    if isinstance(value, Mapping):
+        return {name: _without_neutral(one, plain[str(name)]) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_neutral(*pair) for pair in zip(value, plain, strict=True)]
+    return plain
+
+
+def _is_neutral(model: type[BaseModel], name: str, plain: Any) -> bool:
+    declared = neutral_values(model)
+    return name in declared and plain == declared[name]
+
+
+@cache
+def neutral_values(model: type[BaseModel]) -> dict[str, Any]:
+    """Field → the neutral value that it declares, for those that do."""
+    extra = {name: field.json_schema_extra for name, field in model.model_fields.items()}
+    return {name: one["neutral"] for name, one in extra.items() if isinstance(one, dict) and "neutral" in one}
 
 
 def distinct(values: Any) -> None:

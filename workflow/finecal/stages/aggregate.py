@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import paths
-from finecal.artifacts import read_schema, read_table, write_parts
+from finecal.artifacts import read_metadata, read_schema, read_table, write_parts
 from finecal.errors import UserError, unknown
+from finecal.identities import Identities, check_made_as_planned
+from finecal.paths import RunKey
 from finecal.plan import Plan
 from finecal.provenance import provenance
 
 # Fitted arrays can be as large as the model's head: numbers alone are brought together.
 LEFT_OUT = "values"
+# The stage that makes the file of a run: key of `finecal.code.STAGE_FILES`.
+STAGE_OF = {
+    "metrics": "evaluate",
+    "calibration": "calibrate",
+    "curve": "evaluate",
+    "history": "finetune",
+    "update_similarity": "similarity",
+    "update_similarity_means": "similarity",
+    "feature_map": "embed",
+    "decision_regions": "regions",
+    "gamma_draws": "gamma_data",
+}
 
 
 def aggregate(plan: Plan, name: str) -> None:
@@ -34,16 +48,28 @@ def aggregate(plan: Plan, name: str) -> None:
         raise UserError(f"no selected study has a run for the table {name!r}", where="studies")
     files = [run.folder / paths.AGGREGATED[name] for run in plan.runs_in(name)]
     schema = read_schema(files[0])
-    record = provenance(options={"studies": list(plan.names)}, inputs=files)
+    record = provenance(Identities(plan).of("aggregate", {}).record(), inputs=files)
     kept = pa.schema([field for field in schema if field.name != LEFT_OUT])
-    write_parts(f"{paths.TABLE.format(table=name)}.parquet", _parts(files, schema, kept), kept, provenance=record)
+    write_parts(f"{paths.TABLE.format(table=name)}.parquet", _parts(plan, name, schema, kept), kept, provenance=record)
 
 
-def _parts(files: Sequence[Path], schema: pa.Schema, kept: pa.Schema) -> Iterator[pa.Table]:
-    for file in files:
-        _check_same(read_schema(file), schema, file, files[0])
+def _parts(plan: Plan, name: str, schema: pa.Schema, kept: pa.Schema) -> Iterator[pa.Table]:
+    identities, runs = Identities(plan), plan.runs_in(name)
+    first = runs[0].folder / paths.AGGREGATED[name]
+    for run in runs:
+        file = run.folder / paths.AGGREGATED[name]
+        _check_same(read_schema(file), schema, file, first)
+        _check_made_as_planned(identities, name, run)
         table = read_table(file, kept).replace_schema_metadata(None)
         yield table if kept == schema else table.filter(pc.is_valid(table["value"]))
+
+
+def _check_made_as_planned(identities: Identities, name: str, run: RunKey) -> None:
+    """No table holds a run under options that it was not made with: neither the run's file nor its training."""
+    for stage, file in {STAGE_OF[name]: paths.AGGREGATED[name], "finetune": paths.HISTORY}.items():
+        path = run.folder / file
+        if path.exists():  # results may be kept without their training
+            check_made_as_planned(identities, stage, run, read_metadata(path), path)
 
 
 def _check_same(found: pa.Schema, expected: pa.Schema, file: Path, first: Path) -> None:

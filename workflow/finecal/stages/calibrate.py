@@ -11,6 +11,7 @@ from finecal import paths
 from finecal.artifacts import with_columns, write_table
 from finecal.calibration import Data
 from finecal.fitted import CALIBRATION_SCHEMA, calibrator, state_rows
+from finecal.identities import Identities
 from finecal.logits import Seen, read_head, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.paths import RunKey
 from finecal.plan import Plan
@@ -37,7 +38,8 @@ def calibrate(plan: Plan, run: RunKey) -> None:
     seen = Seen(tuned, pretrained, head=head)
     rows = fit_all(uses, seen.available(fine_tuning, folds), fine_tuning)
     table = with_columns(pa.Table.from_pylist(rows, schema=CALIBRATION_SCHEMA), run.columns())
-    write_table(run.folder / paths.CALIBRATION, table, provenance=provenance(options=uses, inputs=inputs))
+    record = provenance(Identities(plan).of_run("calibrate", run).record(), inputs=inputs)
+    write_table(run.folder / paths.CALIBRATION, table, provenance=record)
 
 
 def fit_all(uses: dict[str, Any], available: dict[str, Any], fine_tuning: np.ndarray) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ def write_comparison(first: RunKey, second: RunKey, place: Path | None = None) -
     found = compare(first, second)
     place = place or default_page(first, second)
     inputs = [run.folder / name for run in (first, second) for name in (paths.METRICS, paths.SAMPLES, paths.CURVE)]
-    text = page(found, place=place, provenance=provenance(options={}, inputs=inputs))
+    text = page(found, place=place, provenance=provenance({"options": {}}, inputs=inputs))
     with whole_file(place) as temporary:
         temporary.write_text(text, "utf-8")
     return place

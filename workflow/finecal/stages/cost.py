@@ -11,6 +11,7 @@ import pyarrow as pa
 from finecal import paths
 from finecal.artifacts import read_metadata, write_table
 from finecal.errors import UserError
+from finecal.identities import Identities
 from finecal.jobs import COORDINATES, Job, measured_jobs
 from finecal.plan import Plan
 from finecal.provenance import provenance
@@ -35,7 +36,7 @@ def cost(plan: Plan) -> None:
     jobs = measured_jobs(plan)
     table = pa.Table.from_pylist([row(job) for job in jobs], SCHEMA)
     there = [job.measurement for job in jobs if job.measurement and job.measurement.is_file()]
-    record = provenance(options={"studies": list(plan.names)}, inputs=there)
+    record = provenance(Identities(plan).of("cost", {}).record(), inputs=there)
     write_table(f"{paths.TABLE.format(table='cost')}.parquet", table, provenance=record)
 
 

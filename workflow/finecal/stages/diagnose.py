@@ -69,7 +69,7 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     found += score_calibrated(uses, read_states(fitted), data["test"], mask)
 
     inputs: list[str | Path] = [source, *([pretrained] if pretrained else [])]
-    record = provenance(options={"fine_tuning": np.flatnonzero(mask).tolist()}, inputs=inputs)
+    record = provenance({"options": {"fine_tuning": np.flatnonzero(mask).tolist()}}, inputs=inputs)
     metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
     tables = {"metrics": metrics, "curve": curves, "calibration": fitted, "samples": sample_table(tuned, before, mask)}
     for name, table in tables.items():

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import with_columns, write_table
+from finecal.code import Identity
 from finecal.embedding import joint_map
 from finecal.errors import UserError
 from finecal.images import stratified_test
@@ -55,5 +56,5 @@ def embed(run: RunKey) -> None:
         )
         for stage, place in zip(("before", "after"), places, strict=True)
     )
-    record = provenance(options={}, inputs=[split_path, before_path, after_path])
+    record = provenance(Identity.of("embed", {}).record(), inputs=[split_path, before_path, after_path])
     write_table(run.folder / paths.FEATURE_MAP, with_columns(table, run.columns()), provenance=record)

@@ -13,6 +13,7 @@ from finecal.artifacts import read_table, with_columns, write_table
 from finecal.calibration import Calibrator, Labelled, State, Unlabelled, granted, moves_gamma_only
 from finecal.evaluation import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, rows, score, score_ncm
 from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
+from finecal.identities import Identities
 from finecal.logits import (
     Predictions,
     Seen,
@@ -64,7 +65,7 @@ def evaluate(plan: Plan, run: RunKey) -> None:
         inputs.append(run.oracle().folder / paths.LOGITS)
         test = _test_of(read_predictions(inputs[-1], num_classes=len(fine_tuning)))
         found += rows(ORACLE, "none", "", score(test.logits, test.labels, fine_tuning)[0])
-    record = provenance(options=uses, inputs=inputs)
+    record = provenance(Identities(plan).of_run("evaluate", run).record(), inputs=inputs)
     metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
     write_table(run.folder / paths.CURVE, with_columns(curves, run.columns()), provenance=record)
     write_table(run.folder / paths.METRICS, with_columns(metrics, run.columns()), provenance=record)

@@ -26,6 +26,7 @@ from finecal.device import choose_device
 from finecal.errors import UserError, unknown
 from finecal.extraction import extract
 from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
+from finecal.identities import Identities
 from finecal.logits import read_head, read_split
 from finecal.memory import Room
 from finecal.model_files import load_model
@@ -124,8 +125,14 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, settings: Settings, 
     form = {"calibrator": name, "reads": sorted(reads), **form, "fine_tuning": fine_tuning, "gamma": state.get("gamma")}
     folded = exporting.write_model(folder, model, description, form, other)
     rows, notes = compare(folder, description, pixels, wanted, onnx=onnx)
-    inputs = [run.folder / paths.MODEL, calibration, run.path(paths.SPLIT), run.path(paths.IMAGES)]
-    record = provenance(options=use, inputs=inputs)
+    inputs = [
+        run.path(paths.SPLIT),
+        run.path(paths.IMAGES),
+        run.pretrained_folder / paths.MODEL,
+        calibration,
+        *(run.folder / file for file in (paths.MODEL, paths.HEAD, paths.METRICS)),
+    ]
+    record = provenance(Identities(plan).of_run("export", run, calibrator=name).record(), inputs=inputs)
     columns = {**run.columns(), "calibrator": name}
     write_table(folder / paths.CHECK, with_columns(pa.Table.from_pylist(rows), columns), provenance=record)
     source = plan.options("prepare", run.dataset)["source"]

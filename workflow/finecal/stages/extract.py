@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from finecal import handover, paths
 from finecal.artifacts import with_columns, write_table
+from finecal.code import Identity
+from finecal.model_header import read_header
 from finecal.paths import RunKey
 from finecal.provenance import provenance
 from finecal.stages import Settings
@@ -27,7 +29,8 @@ def extract(out: Path, settings: Settings) -> None:
     model_path, images_path, columns = sources(out)
     left = handover.take(out.parent, model=model_path, images=images_path)
     table, device = left or _compute(model_path, images_path, settings)
-    record = provenance(options={}, inputs=[model_path, images_path], **device)
+    made = Identity.of("extract", {"image_size": read_header(model_path)["architecture"]["image_size"]})
+    record = provenance(made.record(), inputs=[model_path, images_path], **device)
     write_table(out, with_columns(table, columns), provenance=record)
     handover.discard(out.parent)
 

@@ -15,10 +15,10 @@ from finecal import handover, paths, plugins
 from finecal.anatomy import observe_run
 from finecal.artifacts import with_columns, write_table
 from finecal.batches import TrainingData
-from finecal.code import digests, plugin_files
 from finecal.config import Training, plugin_options
 from finecal.device import choose_device, describe, numerics, resolved, used
 from finecal.extraction import as_table, classify, extract
+from finecal.identities import Identities
 from finecal.images import check_training_samples
 from finecal.logits import read_split
 from finecal.memory import Room
@@ -46,9 +46,10 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
     chosen = images.train & fine_tuning[images.labels]
     coordinates = tuple(run.columns().values())
     inputs = [pretrained, images_path, split_path]
+    identity = Identities(plan).of_run("finetune", run)
     belongs_to = {
-        "code": digests("finetune", plugin_files("recipe", [spec["recipe"]])),
-        "options": spec,
+        "code": identity.code,
+        "options": identity.options,
         "coordinates": coordinates,
         "inputs": [sha256(path) for path in inputs],
         "numerics": numerics(device, settings.precision, settings.compile),
@@ -95,7 +96,9 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             features, logits = fixed_features(), classify(model, fixed_features(), device)
         else:
             features, logits = extract(model, description, images, device, settings.precision)
-        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
+        record = provenance(
+            identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
+        )
         columns = run.columns()
         table = with_columns(_table(history), columns)
         write_table(run.folder / paths.HISTORY, table, provenance=record | earlier_tries())

@@ -15,6 +15,7 @@ from finecal import paths
 from finecal.artifacts import with_columns, write_table
 from finecal.calibration import AddGamma, Data, finite_gamma
 from finecal.fitted import calibrator
+from finecal.identities import Identities
 from finecal.logits import Seen, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.metrics import SeenUnseenCurve, seen_unseen_curve
 from finecal.paths import RunKey
@@ -54,12 +55,15 @@ def gamma_data(plan: Plan, run: RunKey) -> None:
     if "pseudo_splits" in reads:
         inputs.append(run.path(paths.PSEUDO_LOGITS))
         folds = read_pseudo_folds(inputs[-1], fine_tuning)
+    if "weights" in reads:  # those who read it do not count here, but their job is given it
+        inputs.append(run.folder / paths.HEAD)
     data = Seen(tuned, pretrained).available(fine_tuning, folds)
     test = data["test"]
     curve = seen_unseen_curve(test.logits, test.labels, fine_tuning)
     rows = fit_on_parts(uses, data, fine_tuning, curve, tuple(run.columns().values()))
     table = with_columns(pa.Table.from_pylist(rows, schema=SCHEMA), run.columns())
-    write_table(run.folder / paths.GAMMA_DRAWS, table, provenance=provenance(options=uses, inputs=inputs))
+    record = provenance(Identities(plan).of_run("gamma_data", run).record(), inputs=inputs)
+    write_table(run.folder / paths.GAMMA_DRAWS, table, provenance=record)
 
 
 def fit_on_parts(

@@ -11,6 +11,7 @@ from finecal import paths
 from finecal.artifacts import with_columns, write_table
 from finecal.device import choose_device, used
 from finecal.extraction import extract
+from finecal.identities import Identities
 from finecal.matrices import list_array
 from finecal.memory import Room
 from finecal.model_files import load_model
@@ -49,7 +50,8 @@ def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
                 }
             )
         )
-    record = provenance(options={"alphas": alphas}, inputs=inputs, **used(device, settings.precision))
+    made = Identities(plan).of_run("interpolate", run).record()
+    record = provenance(made, inputs=inputs, **used(device, settings.precision))
     write_table(run.path(paths.INTERPOLATED), with_columns(pa.concat_tables(parts), run.columns()), provenance=record)
 
 

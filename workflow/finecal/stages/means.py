@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import with_columns, write_table
+from finecal.code import Identity
 from finecal.device import choose_device, used
 from finecal.extraction import extract
 from finecal.matrices import list_array
@@ -45,5 +46,6 @@ def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
             "mean": list_array(found.astype(np.float32)),
         }
     )
-    record = provenance(options={}, inputs=inputs, **used(device, settings.precision))
+    made = Identity.of("means", {"image_size": description.image_size})
+    record = provenance(made.record(), inputs=inputs, **used(device, settings.precision))
     write_table(folder / paths.CLASS_MEANS, with_columns(table, columns), provenance=record)

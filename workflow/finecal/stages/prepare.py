@@ -10,6 +10,7 @@ from finecal.config import plugin_options
 from finecal.downloads import Files
 from finecal.errors import unknown
 from finecal.fetching import check
+from finecal.identities import Identities
 from finecal.images import PackedImages, hold_out_validation, write_images
 from finecal.listing import Listing
 from finecal.plan import Plan
@@ -31,7 +32,8 @@ def prepare(plan: Plan, dataset: str, domain: str, threads: int = 1) -> None:
         samples: PackedImages | Listing = module.prepare(domain, options, files)
         # Its own generator: a data set has the same training and test samples with and without validation.
         samples = hold_out_validation(samples, spec["validation_fraction"], generator("validation", dataset, domain))
-        made = provenance(options=plan.prepare_options(dataset, domain))
+        inputs = [files.folder / download.name for download in plan.downloads(dataset, domain)]
+        made = provenance(Identities(plan).of("prepare", columns).record(), inputs=inputs)
         if isinstance(samples, PackedImages):
             write_images(path, samples, columns=columns, provenance=made)
         else:

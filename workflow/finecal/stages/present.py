@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from finecal import paths
 from finecal.artifacts import read_table
+from finecal.identities import Identities
 from finecal.plan import Plan
 from finecal.provenance import provenance
 
@@ -18,7 +19,9 @@ def table(plan: Plan, name: str) -> None:
     from finecal import tables
 
     needs = tables.needs(name)
-    record = provenance(options={"studies": list(plan.names)}, inputs=[table_path(need) for need in needs])
+    record = provenance(
+        Identities(plan).of("table", {"table": name}).record(), inputs=[table_path(need) for need in needs]
+    )
     frames = {need: aggregated(need) for need in needs}
     tables.write(name, frames, paths.TABLE.format(table=name), provenance=record)
 
@@ -28,7 +31,9 @@ def figure(plan: Plan, name: str) -> None:
     from finecal import figures
 
     needs = figures.needs(name)
-    record = provenance(options={"studies": list(plan.names)}, inputs=[table_path(need) for need in needs])
+    record = provenance(
+        Identities(plan).of("figure", {"figure": name}).record(), inputs=[table_path(need) for need in needs]
+    )
     frames = {need: aggregated(need) for need in needs}
     figures.draw_and_save(name, frames, paths.FIGURE.format(figure=name), provenance=record)
 

@@ -15,11 +15,11 @@ from finecal import paths
 from finecal.artifacts import with_columns, write_table
 from finecal.batches import TrainingData
 from finecal.checkpoints import lacks, take_over
-from finecal.code import digests
 from finecal.config import Pretraining
 from finecal.device import choose_device, numerics, placed, seed_everything, used
 from finecal.errors import UserError
 from finecal.extraction import extract
+from finecal.identities import Identities
 from finecal.imagenet import CLASSES, are_imagenet, numbers_of
 from finecal.memory import Room
 from finecal.model_files import save_model, write_head
@@ -43,6 +43,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
     device = choose_device(settings.device, settings.threads)
     images_path = plan.images_of_source(dataset, source)
     images = ImageFile.open(images_path)
+    identity = Identities(plan).of("pretrain", {"dataset": dataset, "backbone": backbone})
     coordinates = (dataset, source, backbone, "pretrain", pretraining.seed)
     inputs = [Path(images_path)]
     folder = Path(paths.PRETRAINED.format(dataset=dataset, source=source, backbone=backbone))
@@ -68,8 +69,8 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         history: list[dict[str, float]] = []
         if pretraining.training is not None:
             belongs_to = {
-                "code": digests("pretrain"),
-                "options": spec,
+                "code": identity.code,
+                "options": identity.options,
                 "coordinates": coordinates,
                 "inputs": [sha256(path) for path in inputs],
                 "numerics": numerics(device, settings.precision, settings.compile),
@@ -98,7 +99,9 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             )
         elif checkpoint is None and zero_shot is None:
             take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
-        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
+        record = provenance(
+            identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
+        )
         table = pa.Table.from_pylist(history) if history else pa.table({"epoch": pa.array([], pa.int64())})
         write_table(folder / paths.HISTORY, with_columns(table, columns), provenance=record | earlier_tries())
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)

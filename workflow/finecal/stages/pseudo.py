@@ -15,11 +15,11 @@ import pyarrow as pa
 from finecal import paths, plugins
 from finecal.artifacts import with_columns, write_table
 from finecal.batches import TrainingData
-from finecal.code import digests, plugin_files
 from finecal.config import PseudoSplits, Training, plugin_options
 from finecal.device import choose_device, numerics, used
 from finecal.errors import UserError
 from finecal.extraction import extract
+from finecal.identities import Identities
 from finecal.images import Samples, stratified_test
 from finecal.logits import group_names, read_split
 from finecal.matrices import list_array
@@ -45,10 +45,10 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
     images = ImageFile.open(inputs[1])
     fine_tuning, _ = read_split(inputs[2])
     recipe = plugins.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
-    code = digests("pseudo", plugin_files("recipe", [spec["recipe"]]))
+    identity = Identities(plan).of_run("pseudo", run)
     computed = {
-        "code": code,
-        "options": spec,
+        "code": identity.code,
+        "options": identity.options,
         "inputs": [sha256(path) for path in inputs],
         "numerics": numerics(device, settings.precision, settings.compile),
     }
@@ -81,7 +81,9 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
             labels = images.labels[validation]
             logits_parts.append(_fold_table(fold, np.flatnonzero(validation), labels, s_prime, logits))
             history_parts.append(pa.Table.from_pylist([{"fold": fold, **row} for row in history]))
-        record = provenance(options=spec, inputs=inputs, **used(device, settings.precision, compiled=settings.compile))
+        record = provenance(
+            identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
+        )
         record |= earlier_tries()
         for pattern, parts in ((paths.PSEUDO_HISTORY, history_parts), (paths.PSEUDO_LOGITS, logits_parts)):
             table = with_columns(pa.concat_tables(parts), run.columns())

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import read_table, with_columns, write_table
+from finecal.code import Identity
 from finecal.datasets import toy
 from finecal.device import choose_device, used
 from finecal.extraction import extract
@@ -60,7 +61,7 @@ def regions(run: RunKey, settings: Settings) -> None:
             shifted = np.where(fine_tuning, logits, logits.astype(np.float64) + gamma)
             tables.append(rows("region", classifier, calibrator, grid, shifted.argmax(axis=1)))
     inputs = [split_path, images_path, calibration_path, *models.values()]
-    record = provenance(options={}, inputs=inputs, **used(device, settings.precision))
+    record = provenance(Identity.of("regions", {}).record(), inputs=inputs, **used(device, settings.precision))
     table = with_columns(pa.concat_tables(tables), run.columns())
     write_table(run.folder / paths.DECISION_REGIONS, table, provenance=record)
 

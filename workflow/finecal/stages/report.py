@@ -11,6 +11,7 @@ import yaml
 from finecal import axes, paths
 from finecal.artifacts import read_table
 from finecal.atomic import write_text
+from finecal.identities import Identities
 from finecal.logits import read_split
 from finecal.page.examples import needed, read_thumbnails
 from finecal.page.explorer import RUNS, Thumbnails, room_for_stops
@@ -55,7 +56,7 @@ def report(plan: Plan) -> None:
         {name: file.read_text("utf-8") for name, file in svgs.items()},
         made=tables,
         studies=studies,
-        provenance=provenance(options={"studies": list(plan.names)}, inputs=inputs),
+        provenance=provenance(Identities(plan).of("report", {}).record(), inputs=inputs),
         views=views,
         runs=len(plan.runs),
         thumbnails=_thumbnails(runs[:PICTURED], views[:PICTURED]),

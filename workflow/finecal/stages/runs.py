@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import write_table
+from finecal.identities import Identities
 from finecal.logits import read_split
 from finecal.plan import Plan
 from finecal.provenance import provenance
@@ -33,5 +34,5 @@ def runs(plan: Plan) -> None:
     for run in plan.runs:
         mask = masks[run.path(paths.SPLIT)]
         rows.append({**described(plan, run), "n_fine_tuning": int(mask.sum()), "n_absent": int((~mask).sum())})
-    record = provenance(options={"studies": list(plan.names)}, inputs=list(files))
+    record = provenance(Identities(plan).of("runs", {}).record(), inputs=list(files))
     write_table(f"{paths.TABLE.format(table='runs')}.parquet", pa.Table.from_pylist(rows, SCHEMA), provenance=record)

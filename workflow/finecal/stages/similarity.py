@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from finecal import paths
 from finecal.artifacts import read_table, with_columns, write_table
+from finecal.code import Identity
 from finecal.errors import UserError
 from finecal.logits import group_names, read_split
 from finecal.matrices import matrix_column
@@ -43,7 +44,7 @@ def similarity(run: RunKey) -> None:
     )
     rows = [{"pairs": k, "cosine": mean, "n": n} for k, (mean, n) in mean_similarities(cosine, fine_tuning).items()]
     means = pa.Table.from_pylist(rows, schema=MEANS_SCHEMA)
-    record = provenance(options={}, inputs=[split_path, pretrained_path, tuned_path])
+    record = provenance(Identity.of("similarity", {}).record(), inputs=[split_path, pretrained_path, tuned_path])
     for name, table in ((paths.UPDATE_SIMILARITY, classes), (paths.UPDATE_SIMILARITY_MEANS, means)):
         write_table(run.folder / name, with_columns(table, run.columns()), provenance=record)
 

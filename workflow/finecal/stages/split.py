@@ -11,6 +11,7 @@ from finecal import paths
 from finecal.artifacts import read_table, with_columns, write_table
 from finecal.config import ClassesSplit, DrawnSplit, PresentSplit, Split
 from finecal.fetching import check
+from finecal.identities import Identities
 from finecal.images import IMAGES_SCHEMA, read_format
 from finecal.logits import group_names
 from finecal.matrices import matrix_column
@@ -42,7 +43,8 @@ def split(plan: Plan, dataset: str, name: str) -> None:
     )
     columns = {"dataset": dataset, "split": name}
     path = paths.SPLIT.format(dataset=dataset, split=name)
-    write_table(path, with_columns(table, columns), provenance=provenance(options=spec, inputs=inputs))
+    made = Identities(plan).of("split", columns).record()
+    write_table(path, with_columns(table, columns), provenance=provenance(made, inputs=inputs))
 
 
 def _mask(

@@ -14,6 +14,7 @@ from finecal.artifacts import with_columns, write_table
 from finecal.checkpoints import take_over as take_over_weights
 from finecal.device import choose_device, used
 from finecal.extraction import extract
+from finecal.identities import Identities
 from finecal.logits import read_split
 from finecal.memory import Room
 from finecal.model_files import load_model, save_model, write_head
@@ -50,7 +51,8 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
     tuned = take_over_weights(checkpoint, spec, description, keep_head=True).to(device)
     rows = [before, row(1, tuned)]
     inputs = [pretrained, images_path, split_path, *weights_files(checkpoint, f"recipes.{run.recipe}.weights")]
-    record = provenance(options=spec, inputs=inputs, **used(device, settings.precision))
+    made = Identities(plan).of_run("finetune", run).record()
+    record = provenance(made, inputs=inputs, **used(device, settings.precision))
     columns = run.columns()
     history = {name: np.array([row[name] for row in rows]) for name in before}
     table = pa.table({k: v.astype(np.int64 if k in ("epoch", "step") else np.float64) for k, v in history.items()})

@@ -1,0 +1,89 @@
+"""Snakemake's notes of what each output was made with, where they are missing: written anew from the outputs.
+
+Snakemake keeps them in `.snakemake`, and compares them with the present options and code at every start. A job that
+ends after its Snakemake was killed leaves outputs without a note, and so do results that were copied or moved without
+that folder: Snakemake would then keep them whatever their options were. What a result was made with also stands in the
+result, so the note can be written from it.
+
+A note belongs to an output if it names the very time at which the output was written: of one written since then, it
+says nothing.
+
+This module alone uses names of Snakemake's persistence that are not public; `tests/unit/test_notes.py` says so when an
+update changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord, PersistenceBase
+from snakemake.persistence.db import DbPersistence
+from snakemake.persistence.file import FilePersistence
+from snakemake.settings.enums import PersistenceBackend
+
+from finecal.artifacts import read_metadata
+from finecal.code import Identity
+from finecal.errors import UserError
+from finecal.jobs import Job
+
+# What jobs read beside their rule's inputs: where it is missing, nothing is to be computed again.
+NOT_INPUTS = "benchmarks/"
+
+
+def notes_of(workflow: Any) -> PersistenceBase:
+    """Where the present Snakemake keeps its notes; it opens them itself only after the Snakefile is read."""
+    settings = workflow.workflow_settings
+    if settings.persistence_backend == PersistenceBackend.DB:
+        url = settings.persistence_backend_db_url
+        return DbPersistence(**({"db_url": url} if url else {}))
+    return FilePersistence()
+
+
+def restore_notes(jobs: Iterable[Job], notes: PersistenceBase) -> list[Path]:
+    """Write the notes of finished jobs that have none, or none of their present outputs, as far as outputs say.
+
+    Returns
+    -------
+    The first output of each job whose notes were written.
+    """
+    return [job.result for job in jobs if _restored(job, notes)]
+
+
+def _restored(job: Job, notes: PersistenceBase) -> bool:
+    try:
+        written = job.result.stat().st_mtime
+    except OSError:
+        return False
+    note = notes._read_record(str(job.result))
+    if note is not None and note.endtime == written:
+        return False
+    outputs = job.outputs
+    if not all(output.exists() for output in outputs) or notes._filter_incomplete_keys(map(str, outputs)):
+        return False
+    try:
+        made = read_metadata(job.result)
+    except UserError:  # no table, or a damaged one, which the job that reads it will name
+        return False
+    identity = Identity.recorded(made)
+    if identity is None:
+        return False
+    for output in outputs:
+        notes._write_record(str(output), _note(identity, made["inputs"], output))
+    return True
+
+
+def _note(identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
+    """The note that Snakemake would have written, as far as it compares it."""
+    written = output.stat().st_mtime
+    checksums = {name: f"sha256:{digest}" for name, digest in inputs.items()}
+    return MetadataRecord(
+        record_format_version=RECORD_FORMAT_VERSION,
+        incomplete=False,
+        starttime=written,
+        endtime=written,
+        params=[repr(str(identity))],
+        input=None if any(name.startswith(NOT_INPUTS) for name in inputs) else sorted(inputs),
+        input_checksums=checksums,
+    )
