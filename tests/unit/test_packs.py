@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from snakemake.common.tbdstring import TBDString
+from snakemake.iocontainers import ResourceList
 
 from finecal import launcher
 from finecal.errors import UserError
@@ -191,6 +195,46 @@ def test_what_members_ask_for_together() -> None:
     in_turn = combined([light(runtime=10, gpu_share="shard:1"), light(runtime=5, mem_mb=300)])
     assert in_turn.threads == 2
     assert in_turn.resources == {"gpu": 0, "mem_mb": 300, "runtime": 15, "in_turn": 10}
+
+
+VALUES = st.one_of(st.none(), st.integers(0, 10_000), st.sampled_from(["many", "4 GB"]), st.builds(TBDString))
+RESOURCES = st.dictionaries(st.sampled_from(["mem_mb", "disk_mb", "runtime", "disk", "nodes"]), VALUES)
+
+
+@given(st.lists(RESOURCES, min_size=1, max_size=5), st.booleans())
+def test_members_whose_resources_are_not_all_known(members: list[dict[str, Any]], in_turn: bool) -> None:
+    """Numbers are put together, whatever the others have; what no member knows is not asked for."""
+    resources = {"gpu": 0, "in_turn": 10} if in_turn else {"gpu": 1}
+    jobs = [SimpleNamespace(name="any", threads=1, resources={**resources, **member}) for member in members]
+    together = combined(jobs).resources
+    assert not any(isinstance(value, TBDString) or value is None for value in together.values())
+    for name in ("mem_mb", "disk_mb", "runtime", "disk", "nodes"):
+        values = [member.get(name) for member in members]
+        numbers = [value for value in values if isinstance(value, int)]
+        texts = [value for value in values if isinstance(value, str) and not isinstance(value, TBDString)]
+        added = name == "runtime" if in_turn else name in ("mem_mb", "disk_mb")
+        of_numbers = (sum if added else max)(numbers) if numbers else None
+        assert together.get(name) == (of_numbers if numbers else next(iter(texts), None))
+
+
+def test_what_one_member_alone_asks_for() -> None:
+    """Whether the first has it does not matter."""
+    assert combined([job(), job(nodes=1)]).resources["nodes"] == 1
+
+
+def test_where_members_were_sent_is_asked_for() -> None:
+    """With Snakemake's own list of resources, whose `items` leave out what is set later."""
+    sent = job()
+    sent.resources = ResourceList(fromdict={"gpu": 1, "gpu_partition": "gpu", "gpu_type": "a100", "mem_mb": 100})
+    send(sent)
+    together = combined([sent]).resources
+    assert (together["slurm_partition"], together["gpu_model"]) == ("gpu", "a100")
+
+
+def test_what_is_not_known_yet_is_no_number_of_jobs() -> None:
+    """`in_turn` may depend on inputs; until they exist, such a job counts as one that does not share."""
+    check_in_turn("evaluate_run", TBDString())
+    assert room(job("evaluate_run", gpu=0, in_turn=TBDString()), 4) == 0
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "many"])

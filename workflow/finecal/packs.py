@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from snakemake.common.tbdstring import TBDString
+
 from finecal.errors import UserError
 
 Granted = Callable[[str | None], int | None]
@@ -18,7 +20,7 @@ Granted = Callable[[str | None], int | None]
 # What members must agree on.
 PLACE = ("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra", "gpu_model", "gpu_share")
 # Of members side by side these are added up.
-ADDED = ("mem_mb", "disk_mb")
+ADDED = ("mem_mb", "mem_mib", "disk_mb", "disk_mib")
 
 
 def partition(job: Any) -> str | None:
@@ -53,6 +55,11 @@ def room(job: Any, runs_per_gpu: int) -> int:
     return 0
 
 
+def is_known(value: Any) -> bool:
+    """Whether a resource has a value: None is none, and Snakemake's `<TBD>` stands for one that depends on inputs."""
+    return value is not None and not isinstance(value, TBDString)
+
+
 def check_in_turn(rule: str, in_turn: Any) -> None:
     """Whether the resource `in_turn` of a rule is a number of jobs.
 
@@ -61,7 +68,7 @@ def check_in_turn(rule: str, in_turn: Any) -> None:
     UserError
         If not.
     """
-    if in_turn is not None and (not isinstance(in_turn, int) or in_turn < 0):
+    if is_known(in_turn) and (not isinstance(in_turn, int) or in_turn < 0):
         raise UserError(
             f"in_turn is {in_turn!r}", where=f"--set-resources {rule}:in_turn",
             why="It is the number of jobs that share a SLURM job one after the other; 0 submits each by itself",
@@ -101,14 +108,22 @@ def combined(jobs: Sequence[Any], *, divided: bool = True) -> SimpleNamespace:
     ----------
     divided
         Whether `gpu_share` counts.
+
+    Notes
+    -----
+    Before a job's inputs exist, Snakemake does not know the resources that depend on them (by default `disk_mb`). What
+    is not known of a member does not count, so the result is a lower bound then; what is known of no member is left
+    out. When jobs are submitted, their inputs exist.
     """
     in_turn = bool(jobs[0].resources.get("in_turn"))
-    place = {name: jobs[0].resources.get(name) for name in PLACE}
-    resources = {**dict(jobs[0].resources.items()), **{k: v for k, v in place.items() if v is not None}}
-    for name, value in resources.items():
-        if isinstance(value, int):
-            values = [job.resources.get(name, 0) for job in jobs]
-            resources[name] = sum(values) if (name == "runtime" if in_turn else name in ADDED) else max(values)
+    # By name as well, since Snakemake's `items` leaves out what `send` has set.
+    names = [*(name for job in jobs for name, _ in job.resources.items()), *PLACE]
+    resources = {}
+    for name in dict.fromkeys(names):
+        add = name == "runtime" if in_turn else name in ADDED
+        value = _of_all([job.resources.get(name) for job in jobs], add=add)
+        if value is not None:
+            resources[name] = value
     share = resources.pop("gpu_share", None)
     if share and divided and resources.get("gpu"):
         del resources["gpu"]
@@ -116,6 +131,18 @@ def combined(jobs: Sequence[Any], *, divided: bool = True) -> SimpleNamespace:
         resources["gres"] = share
     threads = (max if in_turn else sum)(job.threads for job in jobs)
     return SimpleNamespace(name=jobs[0].name, resources=_Resources(resources), threads=threads)
+
+
+def _of_all(values: Iterable[Any], *, add: bool) -> Any:
+    """One resource of several jobs: the sum or the maximum of the numbers, else the first text; None if none is known.
+
+    Numbers go first, since they are what SLURM is asked for; of a text such as `tmpdir` the jobs have the same.
+    """
+    known = [value for value in values if is_known(value)]
+    numbers = [value for value in known if isinstance(value, int | float)]
+    if numbers:
+        return sum(numbers) if add else max(numbers)
+    return known[0] if known else None
 
 
 class _Resources(dict[str, Any]):
