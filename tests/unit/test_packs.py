@@ -91,6 +91,20 @@ def test_a_full_disk_leaves_the_others_alone(tmp_path: Path) -> None:
     assert (tmp_path / "third").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("place", [".log", ".status"])
+def test_a_disk_that_is_full_for_messages_too(tmp_path: Path, place: str) -> None:
+    """Neither what one left can be noted nor that it could not: the next runs all the same."""
+    made = scripts(tmp_path, f"touch {tmp_path}/first", f"touch {tmp_path}/second")
+    taken = made[0].with_suffix(".log") if place == ".log" else tmp_path / ".0.status"
+    taken.mkdir()
+    command = [sys.executable, "-m", "finecal.launcher", str(tmp_path), launcher.IN_TURN]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, stderr=full, timeout=30, check=False).returncode == 128 + signal.SIGTERM
+    assert (tmp_path / "second").exists()
+    assert [launcher.read_status(script) for script in made] == [None, 0]
+
+
 def test_a_folder_that_the_node_does_not_see(tmp_path: Path) -> None:
     """Not a success: SLURM is to say that the job has failed."""
     assert start(tmp_path / "elsewhere").wait(30) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import sys
@@ -49,6 +50,20 @@ def test_within_an_epoch_a_line_now_and_then(clock: Clock, capsys: pytest.Captur
     assert capsys.readouterr().err == ""
     teller.epoch({"epoch": 2, "loss": 1.5, "seconds": 80.0})
     assert capsys.readouterr().err == "epoch 2/3  loss 1.5000  5 images/s  80 s left\n"
+
+
+class Full(io.StringIO):
+    """A log on a full disk."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_full_disk_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Full())
+    with Teller(3, 4, 100) as teller:
+        teller.epoch({"epoch": 1, "loss": 1.5, "seconds": 80.0})
 
 
 class NeverLooked(torch.Tensor):

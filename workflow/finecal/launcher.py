@@ -16,8 +16,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from finecal.signals import WARNINGS
+
 IN_TURN = "--in-turn"
-WARNINGS = (signal.SIGTERM, signal.SIGURG, signal.SIGUSR1)
 
 
 def launch(folder: Path, *, in_turn: bool = False) -> bool:
@@ -57,9 +58,7 @@ def launch(folder: Path, *, in_turn: bool = False) -> bool:
             try:
                 _write(status_file(script), str(code))
             except OSError as error:
-                print(
-                    f"{script.name} ended with {code}, which could not be noted: {error}", file=sys.stderr, flush=True
-                )
+                _say(f"{script.name} ended with {code}, which could not be noted: {error}")
                 unknown = True
     return not unknown
 

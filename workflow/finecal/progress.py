@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,7 +48,7 @@ class Teller:
 
     def __exit__(self, *_: object) -> None:
         if self._open:
-            print(file=sys.stderr, flush=True)
+            _print("")
 
     def step(self, done: int, losses: Tensor, start: float) -> None:
         """A line, if the last one is old enough.
@@ -83,7 +84,13 @@ class Teller:
         on_terminal = sys.stderr.isatty()
         start = "\r\x1b[K" if self._open else ""  # to the start of the line, which is emptied
         self._open = passing and on_terminal
-        print(f"{start}{line}", end="" if self._open else "\n", file=sys.stderr, flush=True)
+        _print(f"{start}{line}", end="" if self._open else "\n")
+
+
+def _print(text: str, end: str = "\n") -> None:
+    """Print to the log; where that lies on a full disk the line is lost, and the training goes on."""
+    with suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def _measured(loss: float, rate: float, left: float) -> str:

@@ -24,6 +24,7 @@ import torch
 
 from finecal.atomic import remove_empty_parents, whole_file
 from finecal.errors import UserError
+from finecal.signals import WARNINGS
 
 # So many times as long as saving took, the next one waits at least.
 SAVING = 30
@@ -38,20 +39,14 @@ class Interrupted(Exception):  # noqa: N818 - a request, not an error
 
 
 class Signals:
-    """Notes a cluster's warnings instead of dying; the loop looks when it can save.
-
-    SIGTERM comes at the time limit, on preemption and on scancel; which signal announces it is a site's or a
-    user's choice. Under Snakemake it is SIGURG, which all other processes of the job ignore.
-    """
-
-    WARNINGS = (signal.SIGTERM, signal.SIGURG, signal.SIGUSR1)
+    """Notes a cluster's warnings instead of dying; the loop looks when it can save."""
 
     def __init__(self) -> None:
         self.received: int | None = None
 
     def __enter__(self) -> Signals:
         # The handler only sets a flag: signals may arrive together, and a handler that logs is not re-entrant.
-        self._before = {s: signal.signal(s, self._note) for s in self.WARNINGS}
+        self._before = {s: signal.signal(s, self._note) for s in WARNINGS}
         return self
 
     def __exit__(self, *_: object) -> None:
