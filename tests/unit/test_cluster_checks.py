@@ -12,7 +12,7 @@ import pytest
 
 from finecal import cluster
 from finecal.errors import UserError
-from finecal.scratch import filesystem
+from finecal.signals import WARNINGS
 from finecal.state import Signals
 
 RULES = Path(__file__).resolve().parents[2] / "workflow/rules"
@@ -85,12 +85,7 @@ def test_hidden_partitions_are_known(program: Program) -> None:
     assert cluster.longest("hidden") == 30
 
 
-def test_the_file_system_of_a_folder(tmp_path: Path) -> None:
-    assert filesystem(Path("/proc/self")) == "proc"
-    assert filesystem(tmp_path) != "proc"
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGURG, signal.SIGUSR1])
+@pytest.mark.parametrize("number", WARNINGS)
 def test_a_warning_is_noted(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Signals() as signals:

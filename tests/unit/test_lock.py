@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from finecal.lock import STATE, _started, at_work
+from finecal.lock import STATE, at_work
+from finecal.processes import start_tick
 
 WORKER = "from finecal.lock import release_stale_lock as start; start(); print('here', flush=True); input()"
 
@@ -83,22 +84,13 @@ def test_one_that_was_killed_is_forgotten() -> None:
             assert str(one.pid) not in file().read_text()
 
 
-@pytest.mark.skipif(_started(os.getpid()) is None, reason="here nothing tells when a process started")
+@pytest.mark.skipif(start_tick(os.getpid()) is None, reason="here nothing tells when a process started")
 def test_a_number_that_was_given_again_is_another_process() -> None:
     own = os.getpid()
-    sign(own, int(_started(own) or 0) - 1000)
+    sign(own, int(start_tick(own) or 0) - 1000)
     assert at_work() == []
-    sign(own, _started(own) or "")
+    sign(own, start_tick(own) or "")
     assert at_work() == [f"process {own}"]
-
-
-def test_a_process_of_somebody_else_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(number: int, signal: int) -> None:
-        raise PermissionError
-
-    sign(os.getpid(), _started(os.getpid()) or "0")
-    monkeypatch.setattr(os, "kill", refused)
-    assert at_work() == [f"process {os.getpid()}"]
 
 
 def test_other_hosts_and_lines_of_no_process() -> None:

@@ -7,6 +7,7 @@ import gc
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -213,6 +214,11 @@ def test_a_gpu_takes_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [room.place(3 * 2**20, gpu) for _ in range(3)] == ["device", "memory", "file"]
 
 
+def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Say how many bytes of this machine's memory are free."""
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=size))
+
+
 GROUP = """anon 1000
 inactive_file 300
 active_file 50
@@ -227,8 +233,7 @@ def test_a_limit_of_the_control_group_counts(tmp_path: Path, monkeypatch: pytest
     inner.mkdir(parents=True)
     monkeypatch.setattr(memory, "OWN_GROUP", own)
     monkeypatch.setattr(memory, "GROUPS", tmp_path / "cgroup")
-    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 8 kB\n")
-    monkeypatch.setattr(memory, "MEMORY", tmp_path / "meminfo")
+    free(monkeypatch, 8 * 1024)
     assert memory.available() == 8 * 1024
     for folder, limit in ((inner, "max"), (inner.parent, "5000")):
         for name, content in (("memory.max", limit), ("memory.current", "1350"), ("memory.stat", GROUP)):
@@ -253,7 +258,7 @@ def test_a_limit_of_control_groups_of_version_1(tmp_path: Path, monkeypatch: pyt
 
 def test_a_job_takes_no_more_than_its_own_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Members of a SLURM job see the memory of all; several jobs of one machine see the same that is free."""
-    monkeypatch.setattr(memory, "_of_machine", lambda: 1000 * 2**20)
+    free(monkeypatch, 1000 * 2**20)
     monkeypatch.setattr(memory, "_of_groups", lambda: [800 * 2**20])
     for name, value in (("FINECAL_MEMORY", "0"), ("SLURM_MEM_PER_NODE", "0"), ("FINECAL_SIDE_BY_SIDE", "")):
         monkeypatch.setenv(name, value)
@@ -275,13 +280,3 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert str(caught.value).startswith(f"{tmp_path}: the images take 33554432.0 GiB, which fit neither into memory")
     assert "TMPDIR" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_temporary_folder_in_memory_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = tmp_path / "mounts"
-    shown.write_text(f"disk / ext4 rw 0 0\ntmpfs {tmp_path / 'ram'} tmpfs rw 0 0\n")
-    (tmp_path / "ram").mkdir()
-    monkeypatch.setattr(memory, "MOUNTS", shown)
-    monkeypatch.setattr(memory.tempfile, "gettempdir", lambda: str(tmp_path / "ram"))
-    memory.file_in_scratch(100)
-    assert (tmp_path / "state").is_dir()

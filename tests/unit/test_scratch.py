@@ -14,6 +14,7 @@ import pytest
 
 import finecal.scratch
 from finecal.scratch import scratch_folder
+from finecal.signals import WARNINGS
 
 OTHERWISE = Path("state/set/images/a")
 
@@ -24,7 +25,7 @@ def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "node").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(finecal.scratch.tempfile, "tempdir", str(tmp_path / "node"))
-    monkeypatch.setattr(finecal.scratch, "filesystem", lambda _: "ext4")
+    monkeypatch.setattr(finecal.scratch, "filesystem_type", lambda _: "ext4")
 
 
 def test_the_disk_for_temporary_files_is_taken(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_the_disk_for_temporary_files_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "free"), [("tmpfs", 1000), ("ramfs", 1000), ("ext4", 10)])
 def test_memory_and_a_full_disk_are_not(kind: str, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(finecal.scratch, "filesystem", lambda _: kind)
+    monkeypatch.setattr(finecal.scratch, "filesystem_type", lambda _: kind)
     monkeypatch.setattr(finecal.scratch.shutil, "disk_usage", lambda _: usage(free))
     OTHERWISE.mkdir(parents=True)
     (OTHERWISE / "left").touch()
@@ -49,7 +50,7 @@ def test_memory_and_a_full_disk_are_not(kind: str, free: int, tmp_path: Path, mo
     assert not list((tmp_path / "work").iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGURG])
+@pytest.mark.parametrize("number", WARNINGS)
 def test_a_job_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     code = "import time\nfrom pathlib import Path\nfrom finecal.scratch import scratch_folder\n"
     code += "with scratch_folder(Path('otherwise'), 0) as folder:\n    (folder / 'file').touch()\n    time.sleep(60)"

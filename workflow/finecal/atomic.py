@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from finecal.errors import UserError
+from finecal.processes import is_alive
 
 # A writer on another host cannot be asked whether it lives; one that has written nothing for a day does not.
 SECONDS_UNTIL_LEFT = 86_400
@@ -55,21 +56,11 @@ def _remove_left_parts(path: Path) -> None:
             continue
         with suppress(FileNotFoundError):  # its writer has just finished
             if host == os.uname().nodename:
-                left = not _lives(int(process))
+                left = not is_alive(int(process))
             else:
                 left = time.time() - part.stat().st_mtime > SECONDS_UNTIL_LEFT
             if left:
                 part.unlink()
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def _explained(error: OSError, path: Path) -> Exception:

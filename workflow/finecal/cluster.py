@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from finecal.errors import UserError, unknown
+from finecal.filesystem import IN_MEMORY, filesystem_type
 from finecal.lock import others_at_work
-from finecal.scratch import IN_MEMORY, filesystem
 
 SNAKEMAKE = Path(".snakemake")
 LOGS = SNAKEMAKE / "slurm_logs"  # where the SLURM executor has its logs; by it a folder's jobs are known
@@ -129,7 +129,7 @@ def check_slurm(partitions: Iterable[str]) -> None:
             raise UserError(
                 error_.what, where=error_.where, why=error_.why, hint="Leave it out to use the default partition"
             )
-    if (kind := filesystem(Path.cwd())) in IN_MEMORY:
+    if (kind := filesystem_type(Path.cwd())) in IN_MEMORY:
         raise _invisible(Path.cwd(), f"It lies in this machine's memory ({kind})")
 
 

@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from finecal.processes import is_alive, start_tick
+
 STATE = Path(".snakemake")
 SIGNED = re.compile(r"process (\d+)(?: started at tick (\d+))?")
 _held: IO[str] | None = None
@@ -74,30 +76,10 @@ def at_work() -> list[str]:
     except OSError:  # never one here
         lines = []
     found = [SIGNED.fullmatch(line) for line in lines]
-    alive = [one[1] for one in found if one is not None and _alive(int(one[1]), one[2])]
+    alive = [one[1] for one in found if one is not None and is_alive(int(one[1]), int(one[2]) if one[2] else None)]
     return [f"process {number}" for number in dict.fromkeys(alive)] + [
         f"on {file.name.removeprefix('at_work.')}" for file in _elsewhere(own)
     ]
-
-
-def _alive(number: int, tick: str | None) -> bool:
-    """Whether the process that signed is there; a later one may have been given its number."""
-    try:
-        os.kill(number, 0)
-    except PermissionError:  # there is one, of somebody else
-        pass
-    except OSError:
-        return False
-    now = _started(number)
-    return tick is None or now is None or tick == now
-
-
-def _started(number: int) -> str | None:
-    """When a process started, in the system's ticks; None where that is not to be known, as without /proc."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text("utf-8").rpartition(")")[2].split()[19]
-    except OSError:
-        return None
 
 
 def _elsewhere(own: Path) -> list[Path]:
@@ -114,7 +96,7 @@ def _alone(file: IO[str]) -> bool:
 
 def _sign(file: IO[str]) -> None:
     """One line for each process; those of processes that have ended stay until the last one leaves."""
-    tick = _started(os.getpid())
+    tick = start_tick(os.getpid())
     line = f"process {os.getpid()}{f' started at tick {tick}' if tick else ''}"
     file.seek(0)
     if line not in file.read().splitlines():

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import psutil
 import torch
 
 from finecal.errors import UserError
+from finecal.filesystem import IN_MEMORY, filesystem_type
 
 MIB = 2**20
 # Data may take this part of what is free; the rest is for the model, its gradients and activations.
 PART_FOR_DATA = 0.5
-IN_MEMORY = ("tmpfs", "ramfs")
-MEMORY, OWN_GROUP, GROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-MOUNTS = Path("/proc/self/mounts")
+OWN_GROUP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 # What a job is told by the environment: MiB that it has asked for (of a member of a SLURM job its own; all of the job),
 # and how many jobs of this machine may fill memory at the same time.
 MEMORY_OF_JOB = ("FINECAL_MEMORY", "SLURM_MEM_PER_NODE")
@@ -56,20 +56,14 @@ class Room:
 
 def available() -> int:
     """Bytes that this process may still take: of the machine, its control groups (SLURM, Docker), its job."""
-    return min([_of_machine(), *_of_groups(), *(_number(name) * MIB for name in MEMORY_OF_JOB if _number(name))])
+    of_job = [_number(name) * MIB for name in MEMORY_OF_JOB]
+    return min([psutil.virtual_memory().available, *_of_groups(), *filter(None, of_job)])
 
 
 def _number(variable: str) -> int:
     """Of the environment; 0 if there is none. SLURM says 0 of a job that may take all."""
     text = os.environ.get(variable, "")
     return int(text) if text.isdecimal() else 0
-
-
-def _of_machine() -> int:
-    for line in MEMORY.read_text().splitlines() if MEMORY.is_file() else ():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _of_groups() -> Iterator[int]:
@@ -108,7 +102,7 @@ def file_in_scratch(size: int) -> mmap.mmap:
         If the disk has no room for it.
     """
     folder = Path(tempfile.gettempdir())
-    if _file_system(folder) in IN_MEMORY:
+    if filesystem_type(folder) in IN_MEMORY:
         folder = Path("state")
         folder.mkdir(exist_ok=True)
     try:
@@ -123,12 +117,3 @@ def file_in_scratch(size: int) -> mmap.mmap:
             f"({os.strerror(error.errno or 0)})",
             where=str(folder), hint="Set TMPDIR to a folder on a disk with more space, or ask for more memory",
         ) from error  # fmt: skip
-
-
-def _file_system(folder: Path) -> str:
-    """The kind of file system that a folder is on; empty where that cannot be told."""
-    if not MOUNTS.is_file():
-        return ""
-    kinds = {fields[1]: fields[2] for fields in (line.split() for line in MOUNTS.read_text().splitlines())}
-    place = folder.resolve()
-    return next((kinds[str(p)] for p in (place, *place.parents) if str(p) in kinds), "")

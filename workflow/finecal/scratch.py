@@ -13,8 +13,8 @@ from types import FrameType
 from typing import NoReturn
 
 from finecal.atomic import remove_empty_parents
-
-IN_MEMORY = ("tmpfs", "ramfs")
+from finecal.filesystem import IN_MEMORY, filesystem_type
+from finecal.signals import WARNINGS
 
 
 @contextmanager
@@ -25,14 +25,14 @@ def scratch_folder(otherwise: Path, needed: int) -> Iterator[Path]:
     memory or has less than `needed` bytes: then it is `otherwise`, a relative path, which is emptied first.
     """
     temporary = Path(tempfile.gettempdir())
-    on_node = filesystem(temporary) not in IN_MEMORY and shutil.disk_usage(temporary).free > needed
+    on_node = filesystem_type(temporary) not in IN_MEMORY and shutil.disk_usage(temporary).free > needed
     if on_node:
         folder = Path(tempfile.mkdtemp(prefix="finecal-"))
     else:
         folder = otherwise
         shutil.rmtree(folder, ignore_errors=True)  # left by a job that was killed
         folder.mkdir(parents=True)
-    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGURG)}
+    before = {number: signal.signal(number, _leave) for number in WARNINGS}
     try:
         yield folder
     finally:
@@ -46,17 +46,3 @@ def scratch_folder(otherwise: Path, needed: int) -> Iterator[Path]:
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
-
-
-def filesystem(folder: Path) -> str:
-    """The type of the file system that a folder lies on; empty where there is no /proc."""
-    best, kind = "", ""
-    try:
-        lines = Path("/proc/mounts").read_text().splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        _, place, found, *_ = line.split()
-        if folder.is_relative_to(place) and len(place) >= len(best):
-            best, kind = place, found
-    return kind

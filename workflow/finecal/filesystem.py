@@ -1,0 +1,29 @@
+"""The file system that a path lies on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+# What lies there takes the machine's memory and is seen by no other machine. `rootfs` is the root of nodes without a
+# disk.
+IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs", "rootfs"})
+
+
+def filesystem_type(path: Path) -> str:
+    """The type of the file system that a path really lies on, links followed; empty where that cannot be told.
+
+    The path need not exist.
+    """
+    try:
+        mounted = psutil.disk_partitions(all=True)
+    except (OSError, psutil.Error):  # as without /proc
+        return ""
+    place = path.resolve()
+    best, found = -1, ""
+    for one in mounted:
+        depth = len(Path(one.mountpoint).parts)
+        if depth >= best and place.is_relative_to(one.mountpoint):  # of two on one mount point the later one covers
+            best, found = depth, one.fstype
+    return found
