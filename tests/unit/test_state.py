@@ -37,7 +37,7 @@ class Holder:
         self.process.start()
 
     def _hold(self, pipe: Connection) -> None:
-        with Path(f"{self.name}.log").open("w") as log, contextlib.redirect_stderr(log):
+        with Path(f"{self.name}.log").open("w", buffering=1) as log, contextlib.redirect_stderr(log):
             with state_of_one_process(FOLDER) as folder:
                 (folder / "mine").write_text(self.name)
                 pipe.send("in")
@@ -108,6 +108,41 @@ def test_a_killed_process_does_not_block_the_next() -> None:
     first.process.join()
     with state_of_one_process(FOLDER) as folder:
         assert (folder / "mine").read_text() == "first"
+
+
+def test_a_removed_lock_that_lives_on_under_another_name_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on NFS, where a file that is removed while a process has it open is renamed."""
+    kept = Path("kept")
+    kept.mkdir()
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        path.rename(kept / f"{len(list(kept.iterdir()))}.{path.name}")
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    first = Holder("first")
+    second = third = None
+    try:
+        assert first.is_inside(60)
+        second = Holder("second")
+        while "waiting: " not in said(second):
+            time.sleep(0.05)
+        first.let_go()
+        assert second.is_inside(60)
+        third = Holder("third")
+        while "waiting: " not in said(third):
+            assert not third.is_inside(0.05)
+        second.let_go()
+        assert third.is_inside(60)
+        third.let_go()
+    finally:
+        for holder in (first, second, third):
+            if holder is not None:
+                holder.process.kill()
+
+
+def said(holder: Holder) -> str:
+    log = Path(f"{holder.name}.log")
+    return log.read_text() if log.exists() else ""
 
 
 # ------------------------------------------------------------------ the state file

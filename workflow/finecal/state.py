@@ -156,6 +156,13 @@ def state_of_one_process(folder: Path) -> Iterator[Path]:
 
     After the block has succeeded the folder is removed; after an error or a signal it stays. The lock is the
     operating system's (flock): it ends with the process, however that ends.
+
+    Notes
+    -----
+    Not by the package `filelock`, since the lock's file is removed together with the folder. To learn whether the file
+    that it has locked was removed meanwhile, filelock asks for its number of links. On NFS a removed file that a
+    process has open lives on under another name, so two processes would hold the lock. `_locked` asks whether the name
+    still leads to the file.
     """
     lock = folder.with_name(f"{folder.name}.lock")
     with _locked(lock, f"the training whose state is {folder}"):
@@ -181,7 +188,7 @@ def _locked(lock: Path, what: str) -> Iterator[None]:
                     f"cannot be locked ({os.strerror(error.errno or 0)})", where=str(lock),
                     why="The file system of the folder `state` must support flock",
                 ) from error  # fmt: skip
-            # The one that held it may have removed the file: then this lock is on nothing, so try anew.
+            # Whoever held the lock may have removed the file. Then others lock a new one, so try that.
             if not _is_file(lock, os.fstat(file.fileno()).st_ino):
                 continue
             file.truncate(0)
