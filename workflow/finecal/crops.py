@@ -96,8 +96,3 @@ def _weights(start: Tensor, length: Tensor, whole: int, size: int) -> Tensor:
     inside = (places >= 0) & (places < length[:, None, None])
     weights = triangle * inside
     return weights / weights.sum(dim=2, keepdim=True)
-
-
-def to_float(pixels: Tensor) -> Tensor:
-    """uint8 values 0 to 255 as float32 from 0 to 1."""
-    return pixels.float() / 255
