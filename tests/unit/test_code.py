@@ -30,6 +30,8 @@ INFRASTRUCTURE = {
     ),
     "catalogue.py": "which names are allowed",
     **dict.fromkeys(["code.py", "meaning_of_code.py"], "this list, and what it is worth"),
+    "contents.py": "tells whether files are the same; its answer is compared",
+    "decisive.py": "resolved options, which are compared as values",
     "identities.py": "resolved options beside that list",
     "model_header.py": "reads what a file of weights says of its model",
     "composition.py": "puts the files of a study together",

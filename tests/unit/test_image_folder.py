@@ -144,17 +144,26 @@ def test_a_parquet_list_with_numbers_as_labels() -> None:
 def test_a_list_of_absolute_paths(here: Path, kind: str) -> None:
     """In the study, too: it asks what decides the domain."""
     files = [str(here / f"target/{c}/{i}.png") for c in ("cat", "dog") for i in range(4)]
-    table = {"file": files, "label": ["cat"] * 4 + ["dog"] * 4}
-    place = Path("lists") / f"a.{kind}"
-    place.parent.mkdir()
-    if kind.lower() == "csv":
-        place.write_text("\n".join(["file,label", *(",".join(row) for row in zip(*table.values(), strict=True))]))
-    else:
-        pq.write_table(pa.table(table), place)
+    Path("lists").mkdir()
+
+    def write(name: str, files: list[str]) -> Path:
+        table = {"file": files, "label": ["cat"] * 4 + ["dog"] * 4}
+        place = Path("lists") / f"{name}.{kind}"
+        if kind.lower() == "csv":
+            place.write_text("\n".join(["file,label", *(",".join(row) for row in zip(*table.values(), strict=True))]))
+        else:
+            pq.write_table(pa.table(table), place)
+        return place
+
+    place = write("a", files)
     listing = image_folder.prepare("target", own(target=str(place)))
     assert [str(file) for file in listing.files] == list(listing.names) == files
     before = image_folder.decides("target", own(target=str(place)))
-    os.utime(files[0], ns=(1, 1))
+    Path("target").rename("elsewhere")
+    moved = write("b", [file.replace("/target/", "/elsewhere/") for file in files])
+    assert image_folder.decides("target", own(target=str(moved))) == before
+    Path("elsewhere").rename("target")
+    Path(files[0]).write_bytes(Path(files[1]).read_bytes())
     assert image_folder.decides("target", own(target=str(place))) != before
     plan = study(**with_options(target=str(place), size=8))
     prepare(plan, "mine", "target")
@@ -273,25 +282,76 @@ def test_a_file_for_training_and_testing() -> None:
 # ------------------------------------------------------------------ what makes a domain out of date
 
 
+def decided(**options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    source, target = (image_folder.decides(domain, own(**options)) for domain in ("source", "target"))
+    return source, target
+
+
 @pytest.mark.usefixtures("both")
 def test_what_decides_a_domain() -> None:
-    def decided(**options: Any) -> tuple[object, object]:
-        return tuple(image_folder.decides(domain, own(**options)) for domain in ("source", "target"))  # type: ignore[return-value]
-
     before = decided()
     assert before == decided()
     images("test", eel=2)
     assert decided(target_test="test")[0] == before[0]
-    assert decided(target_test="test")[1] != before[1]
+    found = [before[1], decided(target_test="test")[1]]
     file = Path("target/cat/0.png")
-    os.utime(file, ns=(1, 1))
-    touched = decided()
-    assert touched[0] == before[0]
-    assert touched[1] != before[1]
     file.rename("target/cat/zero.png")
-    renamed = decided()[1]
+    found.append(decided()[1])
+    file.write_bytes(Path("target/cat/zero.png").read_bytes())
     Path("target/cat/zero.png").unlink()
-    assert len({str(one) for one in (before[1], touched[1], renamed, decided()[1])}) == 4
+    assert decided() == before
+    file.write_bytes(Path("target/cat/1.png").read_bytes())
+    found.append(decided()[1])
+    file.unlink()
+    found.append(decided()[1])
+    assert [one for i, one in enumerate(found) if one in found[:i]] == []
+    assert decided()[0] == before[0]
+
+
+@pytest.mark.usefixtures("both")
+def test_places_and_times_decide_nothing(here: Path) -> None:
+    images("test", eel=2)
+    for options in ({}, {"target_test": "test"}):
+        before = decided(**options)
+        os.utime("target/cat/0.png", ns=(1, 1))
+        assert decided(**options) == before
+        Path("target").rename("moved")
+        Path("elsewhere").mkdir()
+        Path("test").rename("elsewhere/held out")
+        moved = dict.fromkeys(options, "elsewhere/held out")
+        assert decided(**moved, target=str(here / "moved")) == before
+        Path("elsewhere/held out").rename("test")
+        Path("elsewhere").rmdir()
+        Path("moved").rename("target")
+
+
+@pytest.mark.usefixtures("both")
+def test_what_decides_a_list() -> None:
+    """Its rows in their order, which divides them into training and test; not its bytes."""
+    rows = [f"target/{name}/{i}.png,{name}" for name in ("cat", "dog") for i in range(3)]
+    found = []
+    for header, content in (
+        ("file,label", rows),
+        ("file,label,size", [f"{row},9" for row in rows]),
+        ("file,label", rows[::-1]),
+        ("file,label", [rows[0].replace(",cat", ",dog"), *rows[1:]]),
+        ("file,label,subset", [f"{row},train" for row in rows]),
+    ):
+        Path(f"{len(found)}.csv").write_text("\n".join([header, *content]))
+        found.append(decided(target=f"{len(found)}.csv")[1])
+    assert found[0] == found[1]
+    assert [one for i, one in enumerate(found) if one in found[:i]] == [found[1]]
+
+
+@pytest.mark.usefixtures("both")
+def test_a_file_that_cannot_be_read_is_left_to_the_job() -> None:
+    before = decided()[1]
+    file = Path("target/cat/0.png")
+    file.unlink()
+    file.symlink_to("nowhere")
+    assert decided()[1] != before
+    with pytest.raises(UserError, match=r"0\.png"):
+        prepare(study(), "mine", "target")
 
 
 # ------------------------------------------------------------------ in a study

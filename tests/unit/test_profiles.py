@@ -1,4 +1,4 @@
-"""profiles/slurm as Snakemake reads it."""
+"""The profiles as Snakemake reads them."""
 
 from __future__ import annotations
 
@@ -43,3 +43,9 @@ def test_numbers_without_quotes_are_names_too(tmp_path: Path) -> None:
 
 def test_an_empty_value_is_left_to_slurm(tmp_path: Path) -> None:
     assert set(default_resources(tmp_path)) == {"tmpdir"}
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_inputs_of_any_usual_size_are_compared_by_their_bytes(profile: str) -> None:
+    _, args = parse_args(["--profile", str(PROFILE.parents[1] / profile), "--workflow-profile", "none"])
+    assert args.max_checksum_file_size == 20 * 10**9

@@ -249,7 +249,7 @@ def test_the_workflow_stops_before_any_job_without_the_extra(
     made = Path(paths.PRETRAINED.format(**place), paths.MODEL)
     made.parent.mkdir(parents=True)
     made.touch()
-    assert len(inputs.of_pretraining(SimpleNamespace(**place))["clip"]) == 2
+    assert inputs.of_pretraining(SimpleNamespace(**place)) == "results/digits/images/printed.parquet"
 
 
 def test_prefetch_fetches_clip(tmp_path: Path, clip: Clip) -> None:

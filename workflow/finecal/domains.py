@@ -5,7 +5,7 @@
 - `sampled(domain, options)`: the names of the classes with training samples, and of those with test samples. Without
   it, every class has both.
 - `decides(domain, options)`: what decides the samples of a domain, in place of the options: those that concern it, and
-  what tells one state of the user's own files from another. Plain types.
+  the contents of the user's own files (`finecal.contents.content_hashes`) in place of their paths. Plain types.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 
 from finecal import axes, paths, runs
 from finecal.code import PACKAGE, Identity, plugin_files
+from finecal.decisive import decisive_options, without_path
 from finecal.errors import UserError, unknown
 from finecal.paths import RunKey
 from finecal.plan import Plan
@@ -85,7 +86,9 @@ class Identities:
         if stage == "export":
             return (str(coordinates["calibrator"]), *self.plan.studies_of(_run(coordinates)))
         if stage in ("finetune", "pseudo"):
-            self.plan.known(_run(coordinates))
+            run = self.plan.known(_run(coordinates))
+            if self.plan.imported(run):  # each run has its own checkpoint
+                return tuple(map(str, run.columns().values()))
         return tuple(str(coordinates[name]) for name in COORDINATES[stage])
 
     def _of_key(self, stage: str, key: tuple[str, ...]) -> Identity:
@@ -120,24 +123,34 @@ class Identities:
             return {"alphas": self.plan.asked(key).alphas}, []
         if stage != "export":
             uses = self.plan.asked(key).calibrators
-            return uses, plugin_files("calibrator", {use["calibrator"] for use in uses.values()})
+            decisive = {name: without_path("calibrator", use) for name, use in uses.items()}
+            return decisive, plugin_files("calibrator", {use["calibrator"] for use in uses.values()})
         name, *studies = key
         uses = self.plan.asked(tuple(studies)).calibrators
         if name not in uses:
             raise unknown("calibrator", name, uses, where="export")
-        return uses[name], [PACKAGE / "calibrated.py", *plugin_files("calibrator", [uses[name]["calibrator"]])]
+        files = [PACKAGE / "calibrated.py", *plugin_files("calibrator", [uses[name]["calibrator"]])]
+        return without_path("calibrator", uses[name]), files
 
     def _of_training(self, stage: str, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
-        options = self.plan.prepare_options(*key) if stage == "prepare" else self.plan.options(stage, *key)
+        run = None
+        if stage == "finetune" and len(key) == len(paths.COORDINATES):
+            *names, seed = key
+            run = RunKey(**dict(zip(paths.COORDINATES, names, strict=False)), seed=int(seed))
+            key = (run.dataset, run.backbone, run.recipe)
+        options = self.plan.options(stage, *(key[:1] if stage == "prepare" else key))
+        return decisive_options(self.plan, stage, key, run), self._further_files(stage, key, options)
+
+    def _further_files(self, stage: str, key: tuple[str, ...], options: Options) -> Iterable[Path]:
         if stage == "split" and options["kind"] == "official":
             source, _ = self.plan.dataset_options(key[0])
-            return options, [PACKAGE / "official.py", *plugin_files("dataset", [source])]
+            return [PACKAGE / "official.py", *plugin_files("dataset", [source])]
         if options.get("recipe") == IMPORTED or (stage == "pretrain" and own_weights(options)):
-            return options, OF_CHECKPOINTS
+            return OF_CHECKPOINTS
         if stage == "pretrain" and "zero_shot" in options["backbone"]:
-            return options, [PACKAGE / "zero_shot.py"]
+            return [PACKAGE / "zero_shot.py"]
         plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
-        return options, plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
+        return plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
 
 
 def changed_modules(earlier: Mapping[str, str], later: Mapping[str, str]) -> Iterator[str]:

@@ -12,8 +12,7 @@ from finecal.errors import or_stop
 from finecal.jobs import measured_jobs
 from finecal.paths import RunKey
 from finecal.plan import Plan
-from finecal.resolution import own_weights
-from finecal.sources import check_open_clip, clip_files, weights_files
+from finecal.sources import check_open_clip
 
 # Those of a run.
 WILDCARDS = ("dataset", "source", "target", "backbone", "recipe", "split", "seed")
@@ -41,26 +40,19 @@ class Inputs:
         folder = paths.downloads_folder(self.plan.options("prepare", dataset)["source"])
         return [str(folder / download.name) for download in self.plan.downloads(dataset, domain)]
 
-    def of_pretraining(self, wildcards: Any) -> dict[str, Any]:
-        """The images of the source domain, and the files of a checkpoint of the user's own."""
+    def of_pretraining(self, wildcards: Any) -> str:
+        """The images of the source domain.
+
+        No file of a checkpoint of the user's own: its contents are among what decides the result (`decisive_options`).
+        """
         w = wildcards
         options = or_stop(lambda: self.plan.options("pretrain", w.dataset, w.backbone))
-        files: dict[str, Any] = {"images": or_stop(lambda: self.plan.images_of_source(w.dataset, w.source))}
-        if own := own_weights(options):
-            files["weights"] = or_stop(lambda: [str(file) for file in weights_files(own, "backbones")])
-        if use := options["backbone"].get("zero_shot"):
-            where = f"backbones.{w.backbone}.zero_shot"
-            files["clip"] = or_stop(lambda: [str(file) for file in clip_files(use["model"], where)])
+        if "zero_shot" in options["backbone"]:
             # Said before any job; who looks at results that are there needs no open_clip.
             folder = paths.PRETRAINED.format(dataset=w.dataset, source=w.source, backbone=w.backbone)
             if not Path(folder, paths.MODEL).exists():
-                or_stop(lambda: check_open_clip(where))
-        return files
-
-    def imported_weights(self, wildcards: Any) -> list[str]:
-        """The files of the checkpoint that a run is, if it is not trained."""
-        path = or_stop(lambda: self.plan.imported(self.plan.known(run_key(wildcards))))
-        return or_stop(lambda: [str(file) for file in weights_files(path, "recipes")]) if path else []
+                or_stop(lambda: check_open_clip(f"backbones.{w.backbone}.zero_shot"))
+        return or_stop(lambda: self.plan.images_of_source(w.dataset, w.source))
 
     def of_split(self, wildcards: Any) -> list[str]:
         """The file with the names of the classes, and for a clustered split the class means."""

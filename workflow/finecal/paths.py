@@ -17,6 +17,9 @@ from finecal.errors import UserError
 DOWNLOADS = "resources/{module}"
 DOWNLOAD = DOWNLOADS + "/{file}"
 
+# What is known of the user's own files (contents.py); no data set is called like a hidden folder.
+CONTENTS = "state/.contents"
+
 DATASET = "results/{dataset}"
 IMAGES = DATASET + "/images/{domain}.parquet"
 IMAGES_OF_TARGET = DATASET + "/images/{target}.parquet"

@@ -124,11 +124,6 @@ class Plan:
         return {name: backbone["zero_shot"] for name, backbone in uses if "zero_shot" in backbone}
 
     @property
-    def imports(self) -> bool:
-        """Whether a run is a checkpoint, which is not trained."""
-        return any(options.get("weights") for (stage, *_), (options, _) in self._options.items() if stage == "finetune")
-
-    @property
     def needs_network(self) -> bool:
         """Whether jobs fetch images or weights."""
         fetched = [use for use in self.clips().values() if sources.folder_of(use["model"]) is None]
@@ -186,7 +181,7 @@ class Plan:
         return paths.IMAGES.format(dataset=dataset, domain=domain)
 
     def prepare_options(self, dataset: str, domain: str) -> Options:
-        """What decides the images of a domain: options of the stage prepare, and the state of the user's own files."""
+        """Options of the stage prepare for a domain, with the contents of the user's own files in place of paths."""
         spec = self.options("prepare", dataset)
         source, options = self.dataset_options(dataset)
         decides = domains.decides(source, domain, options)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from finecal.paths import RunKey
 from finecal.plan import Plan
+from finecal.plugins import is_own
+from finecal.sources import folder_of, read_config
 
 TRAINING = (
     "optimizer", "lr", "backbone_lr_scale", "weight_decay", "momentum", "label_smoothing", "batch_size", "epochs",
@@ -21,13 +24,19 @@ def described(plan: Plan, run: RunKey) -> dict[str, Any]:
     backbone = plan.options("pretrain", run.dataset, run.backbone)["backbone"]
     return {
         **run.columns(),
-        "built_in_recipe": finetune["recipe"],
+        "built_in_recipe": Path(finetune["recipe"]).name if is_own(finetune["recipe"]) else finetune["recipe"],
         **{name: finetune["training"][name] for name in TRAINING},
-        "model": backbone["model"],
+        "model": _model(backbone["model"]),
         "head": backbone["head"],
         "split_kind": split["kind"],
         "split_seed": split.get("seed"),
     }
+
+
+def _model(name: str) -> str:
+    """timm's name, also of a model in a folder, wherever that lies."""
+    folder = folder_of(name)
+    return name if folder is None else str(read_config(folder)["architecture"])
 
 
 def digest(plan: Plan) -> str:

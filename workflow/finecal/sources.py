@@ -16,6 +16,8 @@ LOCAL, HUB = "local-dir:", "hf-hub:"
 FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 CONFIG = "config.json"
 CLIP_CONFIG = "open_clip_config.json"
+# Suffixes of vocabularies and of the configuration of a tokeniser.
+TOKENISER = (".json", ".txt", ".model")
 # The names that timm writes; a folder with another name has to have one file of weights.
 WRITTEN = ("model.safetensors", "pytorch_model.bin")
 
@@ -49,8 +51,29 @@ def weights_files(path: str, where: str) -> tuple[Path, ...]:
     return (place,)
 
 
+def checkpoint_files(path: str, where: str, *, named: bool) -> tuple[Path, ...]:
+    """The files that decide what is taken from a checkpoint: its own, and a config.json beside it with class names.
+
+    Parameters
+    ----------
+    named
+        Whether the study names the rows of the head, so that nothing else is asked for their names.
+
+    Raises
+    ------
+    UserError
+        As `weights_files`.
+    """
+    files = weights_files(path, where)
+    beside = files[0].parent / CONFIG
+    read = not named and files[0].name in WRITTEN and beside.is_file()  # as in checkpoints.py
+    return (*files, beside) if read and beside not in files else files
+
+
 def clip_files(model: str, where: str) -> tuple[Path, ...]:
     """The files that a CLIP of the user's own consists of, `local-dir:FOLDER`; none for other names.
+
+    Weights, configuration, and what a tokeniser may read.
 
     Raises
     ------
@@ -69,7 +92,8 @@ def clip_files(model: str, where: str) -> tuple[Path, ...]:
     weights = sorted(file for file in folder.iterdir() if file.suffix in FORMATS)
     if not weights:
         raise UserError(f"the folder {name!r} has no file of weights", where=where)
-    return (*weights, folder / CLIP_CONFIG)
+    of_tokeniser = sorted(file for file in folder.iterdir() if file.suffix in TOKENISER and file.name != CLIP_CONFIG)
+    return (*weights, folder / CLIP_CONFIG, *of_tokeniser)
 
 
 def has_open_clip() -> bool:

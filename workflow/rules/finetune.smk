@@ -9,7 +9,6 @@ rule finetune_model:
         model=rules.pretrain_model.output.model,
         images=paths.IMAGES_OF_TARGET,
         split=rules.split_classes.output[0],
-        weights=INPUTS.imported_weights if PLAN.imports else [],
     output:
         model=f"{paths.RUN}/{paths.MODEL}",
         head=f"{paths.RUN}/{paths.HEAD}",

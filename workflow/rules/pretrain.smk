@@ -3,7 +3,7 @@
 
 rule pretrain_model:
     input:
-        unpack(INPUTS.of_pretraining),
+        images=INPUTS.of_pretraining,
     output:
         model=f"{paths.PRETRAINED}/{paths.MODEL}",
         head=f"{paths.PRETRAINED}/{paths.HEAD}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,12 +38,16 @@ class Place:
         """What the names of the files are relative to."""
         return self.path.parent if self.is_list else self.path
 
-    def name(self, file: Path) -> str:
-        """How a file is called here; one that a list names by a path to elsewhere keeps that path."""
-        try:
-            return file.relative_to(self.root).as_posix()
-        except ValueError:
-            return file.as_posix()
+    def names(self, rows: Sequence[Row]) -> list[str]:
+        """How the files are called, wherever the place is.
+
+        Relative to `root`; those elsewhere, which a list names by absolute paths, begin with / and are relative to the
+        folder that they have in common.
+        """
+        root, files = os.path.join(self.root, ""), [os.fspath(row.file) for row in rows]  # noqa: PTH118 - ends in /
+        outside = {os.path.dirname(file) for file in files if not file.startswith(root)}  # noqa: PTH120 - of every file
+        common = os.path.commonpath(outside) if outside else ""
+        return [file.removeprefix(root if file.startswith(root) else common) for file in files]
 
     def rows(self) -> list[Row]:
         """All images, sorted by class and name, or in the list's order."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from finecal.config import Fraction, Listed, Seed
+from finecal.contents import content_hashes
 from finecal.datasets._image_files import class_name
 from finecal.datasets._image_places import DOMAINS, SHOWN, Place, class_counts, listed, says_subset, tell_left_out
 from finecal.datasets._stored import Stored
@@ -151,24 +152,26 @@ def _check_names(key: str, found: frozenset[str], total: frozenset[str], options
 
 
 def decides(domain: str, options: Options) -> dict[str, Any]:
-    """The options that concern a domain; how many files it has, and a hash of their names, sizes and times."""
-    other = next(name for name in DOMAINS if name != domain)
-    own = options.model_dump(mode="json", exclude={other, f"{other}_test", "classes"})
+    """The options that concern a domain, its classes, how many files it has, and a hash of what they are.
+
+    That is, in the order of the samples: training or test if that is given, class, name relative to the folder or list,
+    and contents. Where the folder or list is decides nothing, and neither does any time.
+    """
+    places = {name for one in DOMAINS for name in (one, f"{one}_test")}
+    own = options.model_dump(mode="json", exclude={*places, "classes"})
     digest, count = hashlib.sha256(), 0
-    for place in _places(domain, options):
+    train, test = _places(domain, options)
+    for place, subset in ((train, "train" if test is not None else ""), (test, "test")):
         if place is None:
             continue
-        if place.is_list:
-            digest.update(hashlib.sha256(place.path.read_bytes()).digest())
-        for row in place.rows():
-            try:
-                found = row.file.stat()
-                state = f"{found.st_size}\0{found.st_mtime_ns}"
-            except OSError:  # it will be named when it is decoded
-                state = "missing"
-            digest.update(f"{place.name(row.file)}\0{state}\n".encode())
-            count += 1
-    return {**own, "classes": list(classes(options)), "files": count, "names_sizes_times": digest.hexdigest()[:16]}
+        rows = place.rows()
+        hashes = content_hashes([row.file for row in rows], f"{place.path} ({domain})")
+        for row, name, hashed in zip(rows, place.names(rows), hashes, strict=True):
+            # One that cannot be read is named when it is decoded.
+            described = (row.subset or subset, row.label, name, hashed or "unreadable")
+            digest.update(os.fsencode("\0".join(described) + "\0"))
+        count += len(rows)
+    return {**own, "classes": list(classes(options)), "files": count, "contents": digest.hexdigest()}
 
 
 def prepare(domain: str, options: Options, files: object = None) -> Listing:

@@ -30,7 +30,7 @@ from finecal.provenance import provenance, sha256
 from finecal.recipes import full
 from finecal.resolution import own_weights
 from finecal.seeds import seed_of
-from finecal.sources import HUB, clip_files, label_names, weights_files
+from finecal.sources import HUB, label_names
 from finecal.stages import Settings
 from finecal.state import StateFile, earlier_tries, state_of_one_process
 from finecal.training import train
@@ -59,10 +59,8 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
 
             where = f"backbones.{backbone}.zero_shot"
             model, description = classifier(zero_shot, description, dataset, where)
-            inputs += clip_files(zero_shot["model"], where)
         elif checkpoint is not None:
             model = take_over(checkpoint, spec["backbone"], description, keep_head=pretraining.training is None)
-            inputs += weights_files(checkpoint, "backbones")
         else:
             model = build(description, weights=_on_hub(spec["backbone"]["model"], pretraining.weights))
         model = placed(model, device)

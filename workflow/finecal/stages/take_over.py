@@ -23,7 +23,6 @@ from finecal.paths import RunKey
 from finecal.pixels import ImageFile
 from finecal.plan import Plan
 from finecal.provenance import provenance
-from finecal.sources import weights_files
 from finecal.stages import Settings
 
 
@@ -50,7 +49,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
     before = row(0, model)
     tuned = take_over_weights(checkpoint, spec, description, keep_head=True).to(device)
     rows = [before, row(1, tuned)]
-    inputs = [pretrained, images_path, split_path, *weights_files(checkpoint, f"recipes.{run.recipe}.weights")]
+    inputs = [pretrained, images_path, split_path]
     made = Identities(plan).of_run("finetune", run).record()
     record = provenance(made, inputs=inputs, **used(device, settings.precision))
     columns = run.columns()
