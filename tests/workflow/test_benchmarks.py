@@ -17,6 +17,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 ROWS = {
     "allocation.py": ["glibc as it comes", "freed memory is kept"],
+    "contents.py": ["list only", "first look", "second look", "planning"],
     "aggregate.py": ["all in memory", "finecal aggregate"],
     "curve.py": ["curve", "scikit-learn"],
     "dag.py": ["nothing built", "all built"],
