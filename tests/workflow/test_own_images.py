@@ -23,18 +23,22 @@ def save(domain: str, folder: Path, digits_kept: range, most: int) -> None:
             Image.fromarray(picture[..., 0]).save(place / f"{number}.png")
 
 
-@pytest.fixture
-def own(empty: Project) -> Project:
+def own_study(project: Project) -> None:
     """Ten printed digits, and the first four handwritten."""
-    save("printed", empty.path("printed"), range(10), 20)
-    save("handwritten", empty.path("handwritten"), range(4), 30)
-    with empty.study() as study:
+    save("printed", project.path("printed"), range(10), 20)
+    save("handwritten", project.path("handwritten"), range(4), 30)
+    with project.study() as study:
         options = {"source": "printed", "target": "handwritten", "size": 16}
         study["datasets"] = {"mine": {"source": "image_folder", "options": options}}
         study["tasks"] = {"mine": ["source-target"]}
         study["splits"] = {"have": {"kind": "present"}}
         study["oracle_fine_tuning"] = False
         study["calibrators"] = ["none", "alg", "source_gap", "temperature"]
+
+
+@pytest.fixture
+def own(empty: Project) -> Project:
+    own_study(empty)
     return replace(empty, forks=True)
 
 
@@ -42,7 +46,8 @@ def test_which_jobs_a_changed_image_makes_necessary(own: Project) -> None:
     images = ["results/mine/images/source.parquet", "results/mine/images/target.parquet"]
     own.snakemake("--cores", "2", *images)
     assert own.planned(*images) == {}
-    own.path("handwritten/3/0.png").touch()
+    changed = own.path("handwritten/3/0.png")
+    changed.write_bytes(own.path("handwritten/3/1.png").read_bytes())
     assert own.planned(*images) == {"prepare_domain": {images[1]}}
     own.path("printed/9/0.png").unlink()
     assert own.planned(*images) == {"prepare_domain": set(images)}

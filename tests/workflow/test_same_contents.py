@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project, _once, _write_study
-from test_own_images import save
+from test_own_images import own_study
 
 IMAGES = "results/mine/images/{}.parquet"
 PRETRAINED = "results/digits/pretrained/printed/mine/model.safetensors"
@@ -24,15 +24,7 @@ def finished_once(shared: Path, source: Path) -> Project:
     def make(place: Path) -> None:
         _write_study(place)
         project = Project(place, source, forks=True)
-        save("printed", place / "printed", range(10), 20)
-        save("handwritten", place / "handwritten", range(4), 30)
-        with project.study() as study:
-            options = {"source": "printed", "target": "handwritten", "size": 16}
-            study["datasets"] = {"mine": {"source": "image_folder", "options": options}}
-            study["tasks"] = {"mine": ["source-target"]}
-            study["splits"] = {"have": {"kind": "present"}}
-            study["oracle_fine_tuning"] = False
-            study["calibrators"] = ["none", "alg", "source_gap", "temperature"]
+        own_study(project)
         project.snakemake("--cores", "2")
 
     return Project(_once(shared / "finished", make), source, forks=True)
