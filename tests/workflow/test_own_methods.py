@@ -39,8 +39,12 @@ def test_it_is_run_and_an_edit_reruns_its_runs_alone(own: Project) -> None:
     file = "results/digits/printed-handwritten/test_resnet/full/half0/seed0/metrics.parquet"
     own.forked(*own.snakemake_command("--cores", "1", file))
     assert own.planned(file) == {}
-    with own.path("my_methods/half_gap.py").open("a") as text:
-        text.write("\n# changed\n")
+    own.path("my_methods").rename(own.path("elsewhere"))
+    with own.study() as study:
+        study["calibrators"]["half_gap"]["calibrator"] = "elsewhere/half_gap.py"
+    assert own.planned(file) == {}
+    with own.path("elsewhere/half_gap.py").open("a") as text:
+        text.write("\nCHANGED = True\n")  # a comment would change nothing
     assert own.planned(file) == jobs(fit_calibrators=["half0/seed0"], evaluate_run=["half0/seed0"])
 
 
@@ -75,5 +79,5 @@ def test_a_recipe_of_ones_own_is_tracked(project: Project) -> None:
     project.forked(*project.snakemake_command("--cores", "1", target))
     assert project.planned(target) == {}
     with project.path("mine.py").open("a") as text:
-        text.write("\n# changed\n")
+        text.write("\nCHANGED = True\n")  # a comment would change nothing
     assert project.planned(target) == jobs(finetune_model=["half0/seed0"])
