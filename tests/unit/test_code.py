@@ -227,7 +227,7 @@ def test_code_known_to_compute_the_same(monkeypatch: pytest.MonkeyPatch, tmp_pat
     own.write_text("a = 1\n")
     now = code.stage_digest("split")
     monkeypatch.setattr(code, "_same_results", lambda: {now: "earlier"})
-    assert code.code_digest("split", [own]) == code.combined(["earlier", code._digest(own)])
+    assert code.code_digest("split", [own]) == code.combined(["earlier", code.file_digest(own)])
 
 
 def test_a_data_set_brings_the_shared_files_that_it_imports() -> None:

@@ -153,7 +153,12 @@ class Identity(NamedTuple):
     def of(cls, stage: str, options: Mapping[str, Any], extra: Iterable[str | Path] = ()) -> Identity:
         """The identity of a stage with these options, whose code also consists of some further files."""
         files = [*(PACKAGE / name for name in STAGE_FILES[stage]), *map(Path, extra)]
-        return cls(stage, code_digest(stage, extra), {_name(file): _digest(file) for file in files}, _sorted(options))
+        return cls(
+            stage,
+            code_digest(stage, extra),
+            {_name(file): file_digest(file) for file in files},
+            sorted_options(options),
+        )
 
     def __str__(self) -> str:
         """One short line, which Snakemake compares and prints."""
@@ -174,7 +179,7 @@ class Identity(NamedTuple):
 
 def code_digest(stage: str, extra: Iterable[str | Path] = ()) -> str:
     """What the code of a stage and some further files mean, as a digest."""
-    parts = [stage_digest(stage), *(_digest(Path(file)) for file in extra)]
+    parts = [stage_digest(stage), *(file_digest(Path(file)) for file in extra)]
     return combined([_same_results().get(part, part) for part in parts])
 
 
@@ -208,7 +213,8 @@ def _definitions(file: Path) -> frozenset[str]:
     return frozenset(definitions(file.read_text("utf-8"), str(file)))
 
 
-def _digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """What a file means."""
     return _hashed(sorted(_definitions(file)))
 
 
@@ -216,10 +222,11 @@ def _hashed(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _sorted(value: Any) -> Any:
+def sorted_options(value: Any) -> Any:
+    """Options with keys in order, lists in the place of tuples."""
     if isinstance(value, Mapping):
-        return {str(key): _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): sorted_options(value[key]) for key in sorted(value)}
+    return [sorted_options(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def plugin_files(kind: str, names: Iterable[str]) -> list[Path]:

@@ -39,8 +39,16 @@ OF_STUDIES = ("interpolate", "calibrate", "evaluate", "gamma_data")
 # Stages of all runs together.
 OF_ALL_RUNS = ("aggregate", "cost", "runs", "table", "figure", "report")
 
-# What decides the result of jobs that take over checkpoints, beside the files of their stage.
-OF_CHECKPOINTS = [PACKAGE / name for name in ("checkpoints.py", "sources.py", "stages/take_over.py")]
+# What decides the result of some jobs of a stage only, beside the files of the stage.
+FURTHER_FILES = {
+    "checkpoints": "checkpoints.py",
+    "sources": "sources.py",
+    "take_over": "stages/take_over.py",
+    "official": "official.py",
+    "zero_shot": "zero_shot.py",
+    "calibrated": "calibrated.py",
+}
+OF_CHECKPOINTS = ("checkpoints", "sources", "take_over")
 
 
 class Identities:
@@ -78,6 +86,15 @@ class Identities:
         else:
             keys = {tuple(getattr(run, name) for name in COORDINATES[stage]) for run in self.plan.trainings}
         return self._of_key(stage, keys.pop()) if len(keys) == 1 else None
+
+    def with_places(self, stage: str, coordinates: Mapping[str, Any]) -> Options:
+        """The options of a job of a training or of calibrators with the paths that the study gives, not contents."""
+        key = self._key(stage, coordinates)
+        if stage in OF_STUDIES or stage == "export":
+            uses = self.plan.asked(tuple(key[stage == "export" :])).calibrators
+            return uses[key[0]] if stage == "export" else uses
+        names = {"prepare": ("dataset",)}.get(stage, COORDINATES[stage])
+        return self.plan.options(stage, *(str(coordinates[name]) for name in names)) if names else {}
 
     def _key(self, stage: str, coordinates: Mapping[str, Any]) -> tuple[str, ...]:
         """The coordinates on which a stage's options depend; for calibrators, the studies that contain the run."""
@@ -129,7 +146,7 @@ class Identities:
         uses = self.plan.asked(tuple(studies)).calibrators
         if name not in uses:
             raise unknown("calibrator", name, uses, where="export")
-        files = [PACKAGE / "calibrated.py", *plugin_files("calibrator", [uses[name]["calibrator"]])]
+        files = [*_further("calibrated"), *plugin_files("calibrator", [uses[name]["calibrator"]])]
         return without_path("calibrator", uses[name]), files
 
     def _of_training(self, stage: str, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
@@ -144,13 +161,17 @@ class Identities:
     def _further_files(self, stage: str, key: tuple[str, ...], options: Options) -> Iterable[Path]:
         if stage == "split" and options["kind"] == "official":
             source, _ = self.plan.dataset_options(key[0])
-            return [PACKAGE / "official.py", *plugin_files("dataset", [source])]
+            return [*_further("official"), *plugin_files("dataset", [source])]
         if options.get("recipe") == IMPORTED or (stage == "pretrain" and own_weights(options)):
-            return OF_CHECKPOINTS
+            return _further(*OF_CHECKPOINTS)
         if stage == "pretrain" and "zero_shot" in options["backbone"]:
-            return [PACKAGE / "zero_shot.py"]
+            return _further("zero_shot")
         plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
         return plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
+
+
+def _further(*names: str) -> list[Path]:
+    return [PACKAGE / FURTHER_FILES[name] for name in names]
 
 
 def changed_modules(earlier: Mapping[str, str], later: Mapping[str, str]) -> Iterator[str]:

@@ -25,11 +25,15 @@ from snakemake.settings.enums import PersistenceBackend
 
 from finecal.artifacts import read_metadata
 from finecal.code import Identity
+from finecal.earlier_notes import is_earlier, translate
 from finecal.errors import UserError
+from finecal.identities import Identities
 from finecal.jobs import Job
 
 # What jobs read beside their rule's inputs: where it is missing, nothing is to be computed again.
 NOT_INPUTS = "benchmarks/"
+# Where the inputs of rules lie.
+INPUTS = ("results/", "resources/")
 
 
 def notes_of(workflow: Any) -> PersistenceBase:
@@ -41,24 +45,26 @@ def notes_of(workflow: Any) -> PersistenceBase:
     return FilePersistence()
 
 
-def restore_notes(jobs: Iterable[Job], notes: PersistenceBase) -> list[Path]:
+def restore_notes(jobs: Iterable[Job], notes: PersistenceBase, identities: Identities) -> list[Path]:
     """Write the notes of finished jobs that have none, or none of their present outputs, as far as outputs say.
+
+    Those of finecal 0.1.0 are translated.
 
     Returns
     -------
     The first output of each job whose notes were written.
     """
-    return [job.result for job in jobs if _restored(job, notes)]
+    return [job.result for job in jobs if _restored(job, notes, identities)]
 
 
-def _restored(job: Job, notes: PersistenceBase) -> bool:
+def _restored(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
     try:
         written = job.result.stat().st_mtime
     except OSError:
         return False
     note = notes._read_record(str(job.result))
     if note is not None and note.endtime == written:
-        return False
+        return is_earlier(note.params) and _translated(job, notes, identities)
     outputs = job.outputs
     if not all(output.exists() for output in outputs) or notes._filter_incomplete_keys(map(str, outputs)):
         return False
@@ -72,6 +78,22 @@ def _restored(job: Job, notes: PersistenceBase) -> bool:
     for output in outputs:
         notes._write_record(str(output), _note(identity, made["inputs"], output))
     return True
+
+
+def _translated(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
+    translated = False
+    for output in job.outputs:
+        note = notes._read_record(str(output))
+        if note is None or not is_earlier(note.params):
+            continue
+        identity = translate(note.params, job.identity_stage, job.wildcards, identities)
+        if identity is not None:
+            note.params = [repr(str(identity))]
+            # The user's own files are no inputs any more: their contents are a part of the options.
+            note.input = [name for name in note.input or [] if name.startswith(INPUTS)]
+            notes._write_record(str(output), note)
+            translated = True
+    return translated
 
 
 def _note(identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:

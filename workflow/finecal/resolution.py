@@ -89,7 +89,7 @@ def different_options(
     """Key path and both values of each option that differs; None stands for an option that is not there."""
     for key in sorted({*one, *other}):
         a, b = one.get(key), other.get(key)
-        if a != b and all(part is None or isinstance(part, Mapping) for part in (a, b)):
+        if (a or b) and a != b and all(part is None or isinstance(part, Mapping) for part in (a, b)):
             yield from different_options(a or {}, b or {}, f"{prefix}{key}.")
         elif a != b:
             yield f"{prefix}{key}", a, b

@@ -42,7 +42,7 @@ if workflow.is_main_process:
     from finecal import slurm, submission
     from finecal.notes import notes_of, restore_notes
 
-    restore_notes(jobs(PLAN), notes_of(workflow))
+    restore_notes(jobs(PLAN), notes_of(workflow), WORKFLOW.identities)
 
     slurm.install(WORKFLOW.settings.runs_per_gpu)
 
