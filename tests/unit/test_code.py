@@ -90,6 +90,8 @@ PLUGINS = {
     "pseudo": "recipe",
     "calibrate": "calibrator",
     "evaluate": "calibrator",
+    "gamma_data": "calibrator",
+    "export": "calibrator",
     "table": "table",
     "figure": "figure",
 }

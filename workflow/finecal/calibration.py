@@ -179,23 +179,6 @@ def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
     return end - beyond if gamma < 0 else end + beyond
 
 
-def log_sum_exp(logits: npt.NDArray[Any]) -> Floats:
-    """(N, 1) float64 log Σ_c exp(z_c) of (N, C), without overflow."""
-    z = logits.astype(np.float64)
-    top: Floats = z.max(axis=1, keepdims=True)
-    total: Floats = top + np.log(np.exp(z - top).sum(axis=1, keepdims=True))
-    return total
-
-
-def log_softmax(logits: npt.NDArray[Any]) -> Floats:
-    """(N, C) float64 log-probabilities."""
-    # Not z − log_sum_exp(z): next to a large logit that would lose the digits of the small ones.
-    z = logits.astype(np.float64)
-    shifted: Floats = z - z.max(axis=1, keepdims=True)
-    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return logs
-
-
 def log_prior(labels: npt.NDArray[Any], num_classes: int, smoothing: float) -> Floats:
     """(C,) log π with π_c = (n_c + smoothing) / (N + C · smoothing): classes without a sample keep a finite one."""
     counts = np.bincount(labels, minlength=num_classes) + smoothing

@@ -43,7 +43,7 @@ _MODELS = (
 )
 _TRAINING = (*_MODELS, "batches.py", "recipes/__init__.py", "seeds.py", "training.py")
 # What fits calibrators to logits, or applies them.
-_FITTED = ("calibration.py", "checks.py", "curve.py", "fitted.py", "logits.py", "metrics.py")
+_FITTED = ("calibration.py", "checks.py", "curve.py", "fitted.py", "logits.py", "metrics.py", "softmax.py")
 _RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
 _PRESENTED = ("seeds.py", "stages/present.py", "statistics.py", "wording.py")
 STAGE_FILES: dict[str, tuple[str, ...]] = {

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal import metrics
-from finecal.calibration import log_sum_exp
 from finecal.curve import mean
 from finecal.errors import UserError
 from finecal.metrics import GroupMaxima, SeenUnseenCurve, Softmax, class_means, group_maxima, ncm_scores
+from finecal.softmax import log_sum_exp
 
 PRETRAINED, FINE_TUNED, ORACLE = "pretrained", "fine_tuned", "oracle_fine_tuning"
 OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s"})  # metrics of the samples of S alone

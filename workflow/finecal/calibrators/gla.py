@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior, log_softmax
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
 from finecal.config import Count, Model, Positive
+from finecal.softmax import log_softmax
 
 READS = frozenset({"train_fine_tuning", "pretrained"})
 TAKES = frozenset({"pretrained"})

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled, log_softmax
+from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
 from finecal.config import Model
+from finecal.softmax import log_softmax
 
 READS: frozenset[str] = frozenset()
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_softmax
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model
+from finecal.softmax import log_softmax
 
 READS = frozenset({"validation", "pretrained"})
 SMALLEST = np.log(1e-12)  # of a mean probability: the ratio of two stays finite

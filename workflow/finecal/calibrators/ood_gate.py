@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_sum_exp
+from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Fraction, Model
+from finecal.softmax import log_sum_exp
 
 READS = frozenset({"train_fine_tuning"})
 
