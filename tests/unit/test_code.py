@@ -28,6 +28,7 @@ INFRASTRUCTURE = {
         ["artifacts.py", "atomic.py", "matrices.py", "provenance.py"],
         "how files are written and checked, not what is in them",
     ),
+    "calibrators/__init__.py": "refuses a calibrator of the user's own, or lets it be",
     "catalogue.py": "which names are allowed",
     **dict.fromkeys(["code.py", "meaning_of_code.py"], "this list, and what it is worth"),
     "contents.py": "tells whether files are the same; its answer is compared",

@@ -62,7 +62,8 @@ def load(kind: str, name: str) -> ModuleType:
     Raises
     ------
     UserError
-        If there is none, or a file of the user's own fails to import, or does not define what its kind needs.
+        If there is none, or a file of the user's own fails to import, or does not define what its kind needs, or is
+        refused by `check_own` of the kind's package.
     """
     file = source_file(kind, name)
     return _load_own(kind, file) if is_own(name) else importlib.import_module(f"finecal.{KINDS[kind]}.{name}")
@@ -93,27 +94,10 @@ def _load_own(kind: str, file: Path) -> ModuleType:
     missing = [attribute for attribute in OWN[kind] if not hasattr(module, attribute)]
     if missing:
         raise UserError(f"this file defines no {', no '.join(missing)}", where=str(file), why=f"A {kind} needs it")
-    if kind == "calibrator":
-        _check_declarations(file, module)
+    package = importlib.import_module(f"finecal.{KINDS[kind]}")
+    if hasattr(package, "check_own"):
+        package.check_own(file, module)
     return module
-
-
-def _check_declarations(file: Path, module: ModuleType) -> None:
-    """READS and TAKES of a calibrator must be known words, and the data that TAKES stands for be declared."""
-    from finecal.calibration import READABLE, TAKEABLE
-
-    taken: frozenset[str] = getattr(module, "TAKES", frozenset())
-    for constant, found, known in (("READS", module.READS, READABLE), ("TAKES", taken, TAKEABLE)):
-        if not isinstance(found, frozenset):
-            raise UserError(f"{constant} is {found!r}", where=str(file), why="It must be a frozenset of names")
-        for name in found:
-            if name not in known:
-                raise unknown(f"name in {constant}", name, known, where=str(file))
-    for name in taken:
-        if TAKEABLE[name] not in (None, *module.READS):
-            raise UserError(f"TAKES has {name!r}, READS must then have {TAKEABLE[name]!r}", where=str(file))
-    if "interpolated" in taken and "alpha" not in module.Options.model_fields:
-        raise UserError("TAKES has 'interpolated', Options must then have 'alpha'", where=str(file))
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
