@@ -20,6 +20,7 @@ INFRASTRUCTURE = {
     "archives.py": "unpacks what is in an archive, or refuses",
     "imagenet.py": "the names of ImageNet's classes, which do not change",
     "scratch.py": "where archives are unpacked",
+    "domains.py": "what data sets say of their domains; their own files are compared",
     "downloads.py": "which files are fetched; their bytes are checked",
     "fetching.py": "as for downloads.py",
     "transfer.py": "as for downloads.py",

@@ -10,6 +10,7 @@ import pytest
 
 from finecal import plugins
 from finecal.datasets._vtab import TASKS
+from finecal.domains import downloads
 from finecal.downloads import Download
 from finecal.errors import UserError
 from finecal.plan import Plan
@@ -47,7 +48,7 @@ def published() -> dict[str, tuple[Download, ...]]:
         if hasattr(module, "downloads") and name != "vtab":
             options = module.Options()
             domains = [*module.domains(options)]
-            of_domains = [file for domain in domains for file in plugins.downloads(name, domain, options.model_dump())]
+            of_domains = [file for domain in domains for file in downloads(name, domain, options.model_dump())]
             found[name] = (*of_domains, *getattr(module, "official_downloads", lambda _: ())(options))
     return found
 

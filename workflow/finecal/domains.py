@@ -10,9 +10,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from finecal import plugins
+from finecal.downloads import Download
 from finecal.errors import UserError
 
 
@@ -50,4 +52,13 @@ def decides(source: str, domain: str, options: Any) -> dict[str, Any] | None:
     """What decides the samples of a domain, if it is not the options as they are."""
     module = plugins.load("dataset", source)
     found: dict[str, Any] | None = getattr(module, "decides", lambda _domain, _options: None)(domain, options)
+    return found
+
+
+def downloads(source: str, domain: str, options: Mapping[str, Any]) -> tuple[Download, ...]:
+    """The files that a domain of a data set is made from: what its module's `downloads` says, if it has one."""
+    module = plugins.load("dataset", source)
+    if not hasattr(module, "downloads"):
+        return ()
+    found: tuple[Download, ...] = module.downloads(domain, module.Options.model_validate(options))
     return found

@@ -190,7 +190,7 @@ class Plan:
     def downloads(self, dataset: str, domain: str) -> tuple[Download, ...]:
         """The files that a domain of a data set is made from."""
         spec = self.options("prepare", dataset)
-        return plugins.downloads(spec["source"], domain, spec["options"])
+        return domains.downloads(spec["source"], domain, spec["options"])
 
     def official_downloads(self, dataset: str) -> tuple[Download, ...]:
         """The files that tell the official splits of a data set."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from finecal.downloads import Download
 from finecal.errors import UserError, unknown
 
 PACKAGE = Path(__file__).parent
@@ -102,15 +101,6 @@ def _load_own(kind: str, file: Path) -> ModuleType:
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return traceback.extract_tb(error.__traceback__)[::-1]
-
-
-def downloads(source: str, domain: str, options: dict[str, Any]) -> tuple[Download, ...]:
-    """The files that a domain of a data set is made from: what its module's `downloads` says, if it has one."""
-    module = load("dataset", source)
-    if not hasattr(module, "downloads"):
-        return ()
-    found: tuple[Download, ...] = module.downloads(domain, module.Options.model_validate(options))
-    return found
 
 
 def takes(name: str) -> frozenset[str]:

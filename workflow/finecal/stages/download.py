@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from finecal import paths, plugins
+from finecal import domains, paths, plugins
 from finecal.downloads import Download
 from finecal.errors import UserError, unknown
 from finecal.fetching import fetch_all
@@ -55,7 +55,7 @@ def _data_set(plan: Plan, name: str) -> dict[Path, Download]:
         if not hasattr(module, "downloads"):
             continue
         for domain in module.domains(module.Options.model_validate(options)):
-            found.update({folder / one.name: one for one in plugins.downloads(source, domain, options)})
+            found.update({folder / one.name: one for one in domains.downloads(source, domain, options)})
     return found
 
 
