@@ -15,8 +15,8 @@ from finecal.one_run import Right, with_intervals
 from finecal.page.explorer import MOST_STOPS, as_json, explorer
 from finecal.page.render import html
 from finecal.page.runs import run_view
+from finecal.page.stops import as_samples
 from finecal.report import answered
-from finecal.stages.report import as_samples
 from finecal.statistics import summarise
 
 

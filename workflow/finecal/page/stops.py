@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from finecal.metrics import GroupMaxima, SeenUnseenCurve
 
@@ -44,6 +45,15 @@ class TestSamples:
         nothing = np.zeros(len(self.label))
         maxima = GroupMaxima(self.margin, self.best_s, nothing, self.best_u, self.fine_tuning)
         return maxima.curve(self.label)
+
+
+def as_samples(table: pa.Table, fine_tuning: npt.NDArray[np.bool_]) -> TestSamples:
+    """The columns of a samples.parquet as arrays."""
+    columns = {name: table[name] for name in table.column_names}
+    before = columns.pop("before")
+    known = None if before.null_count else before.to_numpy()
+    arrays = {name: column.to_numpy() for name, column in columns.items()}
+    return TestSamples(before=known, fine_tuning=fine_tuning, **arrays)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from finecal.logits import read_split
 from finecal.page.examples import needed, read_thumbnails
 from finecal.page.explorer import RUNS, Thumbnails, room_for_stops
 from finecal.page.runs import RunView, run_view
-from finecal.page.stops import TestSamples
+from finecal.page.stops import TestSamples, as_samples
 from finecal.paths import RunKey
 from finecal.plan import Plan
 from finecal.provenance import provenance
@@ -73,15 +73,6 @@ def shown_runs(plan: Plan) -> list[RunKey]:
 def read_samples(path: str | Path, fine_tuning: np.ndarray) -> TestSamples:
     """What any γ makes of the test samples of a run, from a samples.parquet."""
     return as_samples(read_table(path, SAMPLES_SCHEMA), fine_tuning)
-
-
-def as_samples(table: pa.Table, fine_tuning: np.ndarray) -> TestSamples:
-    """The columns of a samples.parquet as arrays."""
-    columns = {name: table[name] for name in table.column_names}
-    before = columns.pop("before")
-    known = None if before.null_count else before.to_numpy()
-    arrays = {name: column.to_numpy() for name, column in columns.items()}
-    return TestSamples(before=known, fine_tuning=fine_tuning, **arrays)
 
 
 def _views(runs: list[RunKey], metrics: pd.DataFrame, calibration: pd.DataFrame, room: int) -> list[RunView]:
