@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from finecal import domains, plugins
+from finecal.composition import study_names
 from finecal.errors import UserError
 from finecal.paths import ALL_CLASSES
+from finecal.resolution import resolved
+from finecal.study import load_study
 
 Spec = Mapping[str, Any]
 Options = Mapping[tuple[str, ...], Spec]
@@ -130,12 +133,8 @@ def check_applicable(kind: str, name: str, axes: frozenset[str]) -> None:
 
 
 def _built_in() -> list[str]:
-    from finecal.composition import study_names
-
     return [name for name in study_names() if "/" not in name]
 
 
 def _axes_of_study(name: str) -> frozenset[str]:
-    from finecal.plan import Plan
-
-    return Plan([name]).axes()
+    return axes_of(dict(resolved(name, load_study(name))))
