@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,25 @@ import pandas as pd
 from finecal.errors import UserError
 from finecal.seeds import generator
 
-if TYPE_CHECKING:
-    from finecal.datasets.iwildcam import Options
-
 COLUMNS = {"metadata.csv": ("split", "filename", "y", "sequence_remapped"), "categories.csv": ("y", "name")}
 EMPTY = "empty"
+
+
+class Options(Protocol):
+    """What is read of the options of the data set (`datasets/iwildcam.py` explains them)."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def empty(self) -> bool: ...
+    @property
+    def min_per_class(self) -> int: ...
+    @property
+    def max_per_class(self) -> int | None: ...
+    @property
+    def test_fraction(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
 
 
 def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
