@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import sys
-from collections.abc import Callable, Iterable
-from typing import TypeVar
-
-T = TypeVar("T")
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -53,12 +49,3 @@ def unknown(kind: str, name: object, known: Iterable[str], *, where: str = "", l
     shown = ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
     why = f"Known, closest first: {shown}" if names else "There are none"
     return UserError(f"unknown {kind} {name!r}", where=where, why=why)
-
-
-def or_stop(make: Callable[[], T]) -> T:
-    """The result; a UserError ends Snakemake with its one paragraph and status 2, without a traceback."""
-    try:
-        return make()
-    except UserError as error:
-        print(f"finecal: {error}", file=sys.stderr)
-        sys.exit(2)

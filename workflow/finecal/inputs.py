@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from finecal import paths, plugins
 from finecal.asked import Asked
-from finecal.errors import or_stop
+from finecal.errors import UserError
 from finecal.jobs import measured_jobs
 from finecal.paths import RunKey
 from finecal.plan import Plan
 from finecal.sources import check_open_clip
+
+T = TypeVar("T")
 
 # Those of a run.
 WILDCARDS = ("dataset", "source", "target", "backbone", "recipe", "split", "seed")
@@ -21,6 +24,15 @@ WILDCARDS = ("dataset", "source", "target", "backbone", "recipe", "split", "seed
 def run_key(wildcards: Any) -> RunKey:
     """The run of a job's wildcards."""
     return RunKey.named(**{name: getattr(wildcards, name) for name in WILDCARDS})
+
+
+def or_stop(make: Callable[[], T]) -> T:
+    """The result; a UserError ends Snakemake with its one paragraph and status 2, without a traceback."""
+    try:
+        return make()
+    except UserError as error:
+        print(f"finecal: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 class Inputs:

@@ -17,9 +17,9 @@ from snakemake.common import get_function_params, overwrite_function_params
 
 from finecal import axes, paths, plugins
 from finecal.datasets._stored import Stored
-from finecal.errors import UserError, or_stop
+from finecal.errors import UserError
 from finecal.identities import Identities
-from finecal.inputs import run_key
+from finecal.inputs import or_stop, run_key
 from finecal.plan import Plan
 from finecal.settings import parse_settings
 

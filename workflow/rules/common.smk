@@ -8,8 +8,7 @@ import sys
 from snakemake.settings.types import DeploymentMethod
 
 from finecal import cluster, paths, plugins
-from finecal.errors import or_stop
-from finecal.inputs import Inputs
+from finecal.inputs import Inputs, or_stop
 from finecal.jobs import jobs
 from finecal.lock import release_stale_lock
 from finecal.selections import PAPER
