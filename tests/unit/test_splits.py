@@ -12,11 +12,11 @@ import yaml
 
 from finecal import paths
 from finecal.artifacts import write_table
+from finecal.class_clustering import by_similarity
 from finecal.errors import UserError
 from finecal.logits import read_split
 from finecal.matrices import list_array
 from finecal.plan import Plan
-from finecal.splits import by_similarity
 from finecal.stages.prepare import prepare
 from finecal.stages.split import split
 

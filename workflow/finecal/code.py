@@ -48,7 +48,7 @@ _RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "refere
 _PRESENTED = ("seeds.py", "stages/present.py", "statistics.py", "wording.py")
 STAGE_FILES: dict[str, tuple[str, ...]] = {
     "prepare": ("decoding.py", "images.py", "listing.py", "seeds.py", "stages/prepare.py"),
-    "split": ("seeds.py", "splits.py", "stages/split.py"),
+    "split": ("class_clustering.py", "seeds.py", "splits.py", "stages/split.py"),
     "pretrain": (*_TRAINING, "recipes/full.py", "stages/pretrain.py"),
     "finetune": (*_TRAINING, *_RECIPES, "anatomy.py", "stages/finetune.py"),
     "pseudo": (*_TRAINING, *_RECIPES, "images.py", "stages/pseudo.py"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from finecal.config import (
     ClassesSplit,
@@ -16,10 +16,6 @@ from finecal.config import (
 from finecal.config.types import resolved_options
 from finecal.errors import UserError, unknown
 from finecal.official import official_source
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | PresentSplit | OfficialSplit
 
@@ -106,33 +102,3 @@ def _one_of(key: str, given: str | None, known: list[str], where: str) -> str:
     if given is not None and given not in known:
         raise unknown(key, given, known, where=where)
     return given or known[0]
-
-
-def by_similarity(means: npt.NDArray[np.floating[Any]], start: int) -> list[int]:
-    """All classes in the order in which clustering joins them to the class `start`, itself first.
-
-    Agglomerative clustering with average linkage of the cosine distances (Sokal & Michener 1958). Classes that join at
-    once are ordered by their own distance to `start`.
-
-    Parameters
-    ----------
-    means
-        (C, D), not zero.
-
-    Raises
-    ------
-    UserError
-        If a class has no mean.
-    """
-    import numpy as np
-    from scipy.cluster.hierarchy import average, cophenet
-    from scipy.spatial.distance import pdist, squareform
-
-    bad = np.flatnonzero(~(np.linalg.norm(means, axis=1) > 0))
-    if len(bad):
-        raise UserError(f"class number {bad[0]} has no sample to take a mean of", where="clustered splits")
-    distances = pdist(means, "cosine")
-    joined = squareform(cophenet(average(distances)))[start] if len(means) > 1 else np.zeros(1)
-    joined[start] = -1
-    order: list[int] = np.lexsort((squareform(distances)[start], joined)).tolist()
-    return order

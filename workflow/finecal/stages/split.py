@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from finecal import paths
 from finecal.artifacts import read_table, with_columns, write_table
+from finecal.class_clustering import by_similarity
 from finecal.config import ClassesSplit, DrawnSplit, PresentSplit, Split
 from finecal.fetching import check
 from finecal.identities import Identities
@@ -19,7 +20,7 @@ from finecal.official import official_classes
 from finecal.plan import Plan
 from finecal.provenance import provenance
 from finecal.seeds import generator
-from finecal.splits import AnySplit, by_similarity, check_size, class_numbers, split_size
+from finecal.splits import AnySplit, check_size, class_numbers, split_size
 
 
 def split(plan: Plan, dataset: str, name: str) -> None:
