@@ -17,11 +17,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from finecal.device import placed
-from finecal.images import PackedImages, write_images
-from finecal.memory import Room
-from finecal.models import Architecture, architecture, build
-from finecal.pixels import ImageFile, Pixels
+from finecal.data.packed import PackedImages, write_images
+from finecal.data.reader import PackedFile, Pixels
+from finecal.models.build import Architecture, architecture, build
+from finecal.runtime.device import placed
+from finecal.runtime.memory import Room
 
 FILE_SIDE = 256  # of the JPEG files, in pixels, unless a benchmark is told otherwise
 CLASSES = tuple(f"class{number}" for number in range(10))
@@ -52,8 +52,8 @@ class Workload:
         return architecture({"model": self.model, "options": {}, "image_size": self.size}, CLASSES, 3)
 
     @cached_property
-    def file(self) -> ImageFile:
-        return ImageFile.open(self.folder / "images.parquet")
+    def file(self) -> PackedFile:
+        return PackedFile.open(self.folder / "images.parquet")
 
     def new_model(self) -> nn.Module:
         """The same random weights each time."""
@@ -126,7 +126,7 @@ def hardware(device: torch.device, threads: int) -> str:
 
 def chosen_device(name: str, threads: int | None) -> tuple[torch.device, int]:
     """The device, set up as finecal does it for a job; and the number of threads, by default torch's own."""
-    from finecal.device import choose_device
+    from finecal.runtime.device import choose_device
 
     threads = threads or torch.get_num_threads()
     return choose_device(name, threads), threads

@@ -42,10 +42,10 @@ def write_curves(folder: Path, samples: int) -> int:
     import pyarrow as pa
 
     from finecal import paths
-    from finecal.artifacts import with_columns, write_table
-    from finecal.metrics import seen_unseen_curve
-    from finecal.plan import Plan
-    from finecal.provenance import provenance
+    from finecal.io.parquet import with_columns, write_table
+    from finecal.io.provenance import provenance
+    from finecal.metrics.classification import seen_unseen_curve
+    from finecal.plan.plan import Plan
     from finecal.stages.evaluate import curve_table
 
     rng = np.random.default_rng(0)
@@ -69,9 +69,9 @@ def child(way: str) -> None:
     import pyarrow as pa
 
     from finecal import paths
-    from finecal.artifacts import read_table, write_table
-    from finecal.plan import Plan
-    from finecal.provenance import provenance
+    from finecal.io.parquet import read_table, write_table
+    from finecal.io.provenance import provenance
+    from finecal.plan.plan import Plan
     from finecal.stages.aggregate import aggregate
 
     plan = Plan(["sweep.yaml"])
@@ -122,7 +122,7 @@ def main() -> None:
 
 def check_equal(folder: Path) -> None:
     """The tables of both ways are the same."""
-    from finecal.artifacts import read_table
+    from finecal.io.parquet import read_table
 
     one, other = (read_table(folder / name) for name in ("results/tables/curve.parquet", "in_memory.parquet"))
     assert one.replace_schema_metadata(None) == other.replace_schema_metadata(None)

@@ -4,8 +4,8 @@
         [--threads N] [--quick]
 
 A plain PyTorch training loop on random tensors, in processes of their own that take turns: with glibc as it comes, and
-after `finecal.allocation.keep_freed_memory`, which every finecal job that runs a model calls. Nothing here fails for
-being slow.
+after `finecal.runtime.malloc.keep_freed_memory`, which every finecal job that runs a model calls. Nothing here fails
+for being slow.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from _measure import Measured, measured, table
 from _workload import CLASSES, hardware, listed, synchronised
 from torch import nn
 
-from finecal.allocation import keep_freed_memory
-from finecal.device import placed
-from finecal.models import architecture, build
+from finecal.models.build import architecture, build
+from finecal.runtime.device import placed
+from finecal.runtime.malloc import keep_freed_memory
 
 RUNS = ("test_resnet:32:64", "mobilenetv3_small_050:128:64", "resnet18:64:64", "vit_tiny_patch16_224:224:32")
 WAYS = {"glibc as it comes": "plain", "freed memory is kept": "kept"}

@@ -33,9 +33,9 @@ from _measure import measured, table
 from PIL import Image
 
 from finecal import paths
-from finecal.contents import RACY, content_hashes
 from finecal.datasets import image_folder
 from finecal.datasets._image_places import Place
+from finecal.io.contents import RACY, content_hashes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CLASSES = 100

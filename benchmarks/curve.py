@@ -20,7 +20,7 @@ import _measure
 import numpy as np
 from sklearn.metrics import accuracy_score, auc
 
-from finecal.metrics import GroupMaxima, group_maxima, seen_unseen_curve
+from finecal.metrics.classification import GroupMaxima, group_maxima, seen_unseen_curve
 
 
 class Candidate(NamedTuple):

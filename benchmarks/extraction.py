@@ -3,7 +3,7 @@
     uv run python benchmarks/extraction.py [--runs MODEL:SIZE:BATCH:IMAGES …] [--repeats 7] [--device auto] [--quick]
 
 * bare: `model(images)` in inference mode on float32 tensors in memory, in batches of the same size: the limit.
-* finecal: `finecal.extraction.extract` from the packed file, which is read, scaled and normalised meanwhile, to
+* finecal: `finecal.models.extraction.extract` from the packed file, which is read, scaled and normalised meanwhile, to
   features and logits as NumPy arrays, checked to be finite.
 
 They take turns in every repeat; the ratio is the median over the repeats. Nothing here fails for being slow.
@@ -20,10 +20,10 @@ import torch
 from _measure import table
 from _workload import Workload, chosen_device, hardware, in_turns, listed, ratio, synchronised, workload
 
-from finecal.augmentation import unchanged
-from finecal.device import autocast
-from finecal.extraction import BATCH, extract
-from finecal.models import normaliser
+from finecal.data.augmentation import unchanged
+from finecal.models.build import normaliser
+from finecal.models.extraction import BATCH, extract
+from finecal.runtime.device import autocast
 
 # Three batches or more, as nearly every data set has: the first is prepared before the model can begin.
 RUNS = ("resnet18:64:1024", "mobilenetv3_small_050:128:4096", "resnet50:128:512", "vit_tiny_patch16_224:224:512")

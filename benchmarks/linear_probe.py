@@ -27,16 +27,16 @@ from _measure import table
 from _workload import Workload, chosen_device, hardware, in_turns, listed, synchronised, workload
 from torch import nn
 
-from finecal.augmentation import unchanged
-from finecal.batches import TrainingData
 from finecal.config import Training
-from finecal.device import autocast
-from finecal.extraction import classify, extract
-from finecal.memory import Room
-from finecal.models import head, normaliser
+from finecal.data.augmentation import unchanged
+from finecal.models.build import head, normaliser
+from finecal.models.extraction import classify, extract
 from finecal.recipes import linear_probe
-from finecal.state import StateFile
-from finecal.training import train
+from finecal.runtime.device import autocast
+from finecal.runtime.memory import Room
+from finecal.training.batches import TrainingData
+from finecal.training.loop import train
+from finecal.training.state import StateFile
 
 RUN = "resnet18:64:64:768"
 

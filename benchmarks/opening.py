@@ -28,9 +28,9 @@ import torch
 from _measure import table
 from _workload import in_turns
 
-from finecal.images import PackedImages, write_images
-from finecal.memory import Room
-from finecal.pixels import ImageFile
+from finecal.data.packed import PackedImages, write_images
+from finecal.data.reader import PackedFile
+from finecal.runtime.memory import Room
 
 CPU = torch.device("cpu")
 
@@ -51,19 +51,19 @@ def timed(action: Callable[[Path], object], folder: Path) -> float:
 
 def load(folder: Path, *, every: int) -> int:
     """The files that are open once the pixels are there."""
-    file = ImageFile.open(folder / "images.parquet")
+    file = PackedFile.open(folder / "images.parquet")
     pixels = file.load(np.arange(len(file)) % every == 0, CPU, Room())
     return len(pixels) and len(psutil.Process().open_files())
 
 
 def batches(folder: Path) -> None:
-    for _ in ImageFile.open(folder / "images.parquet").batches(256, CPU):
+    for _ in PackedFile.open(folder / "images.parquet").batches(256, CPU):
         pass
 
 
 WAYS: dict[str, Callable[[Path], object]] = {
     "`np.load` of all pixels": lambda folder: np.load(folder / "pixels.npy"),
-    "open": lambda folder: ImageFile.open(folder / "images.parquet"),
+    "open": lambda folder: PackedFile.open(folder / "images.parquet"),
     "load half": partial(load, every=2),
     "load all": partial(load, every=1),
     "in batches": batches,

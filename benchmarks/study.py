@@ -46,13 +46,13 @@ def child() -> None:
     """All commands (a JSON list of lists, from standard input) in this process, in the current folder."""
     from functools import cache
 
-    from finecal import cli, verbs
-    from finecal.plan import Plan
+    from finecal.cli import job_commands, parser
+    from finecal.plan.plan import Plan
 
     plan = cache(lambda *names: Plan(names))
-    verbs.plan_of = lambda given: plan(*given.study)
+    job_commands.plan_of = lambda given: plan(*given.study)
     for command in json.loads(Path("commands.json").read_text()):
-        cli.main(command)
+        parser.main(command)
 
 
 def write_folder(folder: Path, study: str | dict[str, Any]) -> Path:
@@ -75,7 +75,7 @@ def check_equal(one: Path, other: Path) -> None:
     """Every table of results has the same rows, but for what depends on the time a job took."""
     from pandas.testing import assert_frame_equal
 
-    from finecal.artifacts import read_table
+    from finecal.io.parquet import read_table
 
     names, others = ({p.relative_to(folder) for p in folder.glob("results/**/*.parquet")} for folder in (one, other))
     assert names == others, sorted(map(str, names ^ others))

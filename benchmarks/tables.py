@@ -21,12 +21,12 @@ import _measure
 import numpy as np
 import pyarrow as pa
 
-from finecal.artifacts import read_table, with_columns, write_table
-from finecal.atomic import whole_file
-from finecal.logits import read_predictions
-from finecal.matrices import list_array
+from finecal.calibration.inputs import read_predictions
+from finecal.io.atomic import whole_file
+from finecal.io.list_columns import list_array
+from finecal.io.parquet import read_table, with_columns, write_table
+from finecal.io.provenance import provenance
 from finecal.paths import RunKey
-from finecal.provenance import provenance
 
 Arrays = dict[str, np.ndarray]
 RUN = RunKey("digits", "printed-handwritten", "test_resnet", "full", "half0", 0)

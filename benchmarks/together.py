@@ -28,7 +28,7 @@ from _workload import chosen_device, hardware, in_turns, synchronised
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from finecal.device import placed
+from finecal.runtime.device import placed
 
 RUNS = ("features:512:64", "test_resnet:32:32")
 CLASSES, LR, MOMENTUM = 10, 1e-3, 0.9

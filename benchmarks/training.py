@@ -4,7 +4,7 @@
         [--file-side PIXELS] [--against usual timm evaluation] [--device auto] [--threads N] [--quick]
 
 * bare: a plain PyTorch loop on float32 tensors in memory, normalised before, nothing augmented: the limit.
-* finecal: `finecal.training.train` on the packed file, with random crops, flips, jitter and greying.
+* finecal: `finecal.training.loop.train` on the packed file, with random crops, flips, jitter and greying.
 * usual: ImageFolder, DataLoader and torchvision's transforms on JPEG files; with the number of workers that is fastest
   here, found before. The workers live on from epoch to epoch.
 * timm: timm's data set, loader (its best number of workers, too) and optimiser, with the step of its training script.
@@ -37,16 +37,16 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from finecal.augmentation import unchanged
-from finecal.batches import TrainingData
 from finecal.config import Augmentation, Training
-from finecal.device import autocast
-from finecal.extraction import extract
-from finecal.memory import Room
-from finecal.models import normaliser
+from finecal.data.augmentation import unchanged
+from finecal.models.build import normaliser
+from finecal.models.extraction import extract
 from finecal.recipes import full
-from finecal.state import StateFile
-from finecal.training import train
+from finecal.runtime.device import autocast
+from finecal.runtime.memory import Room
+from finecal.training.batches import TrainingData
+from finecal.training.loop import train
+from finecal.training.state import StateFile
 
 # Small images, a model that is faster than JPEG files are read, a transformer, a model that computes for long.
 RUNS = (

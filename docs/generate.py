@@ -16,13 +16,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from finecal import columns, config, plugins
-from finecal.calibration import READABLE
-from finecal.estimate import IMAGES_PER_SECOND, estimated
-from finecal.overview import job_counts
-from finecal.plan import Plan
-from finecal.selections import PAPER
-from finecal.settings import GlobalSettings
+from finecal import config, registry, schemas
+from finecal.calibration.contract import READABLE
+from finecal.cli.overview import job_counts
+from finecal.config.groups import PAPER
+from finecal.config.settings import Settings
+from finecal.plan.estimate import IMAGES_PER_SECOND, estimated
+from finecal.plan.plan import Plan
 
 DOCS = Path(__file__).parent
 # What `finecal check` says is shown for these; the last is all that the paper measures.
@@ -91,23 +91,23 @@ def datasets() -> str:
 def reference() -> str:
     """The reference page as Markdown."""
     parts = ["# Reference", "Made from the code by `uv run python docs/generate.py`; a test fails if it has drifted."]
-    parts += ["## config.yaml", _fields(GlobalSettings)]
+    parts += ["## config.yaml", _fields(Settings)]
     for title, model in MODELS:
         parts += [f"## {title}", model.__doc__ or "", _fields(model)]
     for kind, title in (("dataset", "Data sets"), ("recipe", "Recipes"), ("calibrator", "Calibrators")):
         parts.append(f"## {title}")
-        for name in plugins.names(kind):
-            module = plugins.load(kind, name)
-            parts += [f"### {name}", plugins.description(kind, name)]
+        for name in registry.names(kind):
+            module = registry.load(kind, name)
+            parts += [f"### {name}", registry.description(kind, name)]
             if kind == "calibrator":
                 reads = ", ".join(f"{data} ({READABLE[data]})" for data in sorted(module.READS)) or "nothing"
                 parts += [(module.Calibrator.__doc__ or "").replace("\n    ", "\n"), f"Reads: {reads}."]
             if module.Options.model_fields:
                 parts.append(_fields(module.Options))
     parts += ["## Columns", "Wildcards are columns, so any set of files of one kind concatenates."]
-    for file, meanings in columns.COLUMNS.items():
+    for file, meanings in schemas.COLUMNS.items():
         parts += [f"### {file}", _table(("column", "meaning"), [(f"`{k}`", v) for k, v in meanings.items()])]
-    parts += ["## Metrics", _table(("metric", "meaning"), [(f"`{k}`", v) for k, v in columns.METRICS.items()])]
+    parts += ["## Metrics", _table(("metric", "meaning"), [(f"`{k}`", v) for k, v in schemas.METRICS.items()])]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 

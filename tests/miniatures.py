@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from finecal.downloads import Files
+from finecal.download.spec import Files
 
 Contents = dict[str, bytes]
 

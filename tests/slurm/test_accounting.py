@@ -14,7 +14,7 @@ from projects import Project
 from scenarios import assert_as_undisturbed, named
 from test_faults import out_of_memory, preempted, preempted_for_good, requeue, scancel
 
-from finecal.cluster import status_command
+from finecal.orchestration.slurm.cluster import status_command
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SCENARIOS = named(scancel, requeue, out_of_memory, preempted, preempted_for_good)

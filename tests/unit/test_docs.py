@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 import yaml
 
-from finecal import plugins
-from finecal.overview import describe_plan
-from finecal.plan import Plan
+from finecal import registry
+from finecal.cli.overview import describe_plan
+from finecal.plan.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "envs").glob("*.md")])
@@ -82,4 +82,4 @@ def test_every_recipe_is_explained_once() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text("utf-8")
     header, *named = re.findall(r"^\| (\w+) \|", page, re.MULTILINE)
     assert header == "recipe"
-    assert sorted(named) == list(plugins.names("recipe"))
+    assert sorted(named) == list(registry.names("recipe"))

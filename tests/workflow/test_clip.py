@@ -13,8 +13,8 @@ from conftest import Project, one_paragraph
 from tiny_clip import MODEL, SMALL, write_clip
 from torch import nn
 
-from finecal.exporting import load_exported
-from finecal.model_files import load_model
+from finecal.export.folder import load_exported
+from finecal.models.files import load_model
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 RUN = "results/digits/printed-handwritten/clip/full/half0/seed0"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY, Project, one_paragraph
 
-from finecal import plugins
+from finecal import registry
 
 GOLDEN = REPOSITORY / ".." / "shared" / "golden"
 NAMES = {
@@ -62,7 +62,7 @@ class TestPublishedNumbers:
         left_out = {name for line in said.splitlines() if line.startswith("Left out") for name in names_in(line)}
         assert {"alg", "temperature", "pcv", "source_gap", "cosine", "ncm", "wise_ft"} <= left_out
         metrics = pq.read_table(folder.path("out/metrics.parquet"))["calibrator"].to_pylist()
-        assert set(metrics) == set(plugins.names("calibrator")) - left_out == {"none", "oracle", "group_log_softmax"}
+        assert set(metrics) == set(registry.names("calibrator")) - left_out == {"none", "oracle", "group_log_softmax"}
 
     def test_first_half_for_training(self, folder: Project, golden: tuple[Path, dict[str, Any]]) -> None:
         file, expected = golden

@@ -20,7 +20,7 @@ import pytest
 from conftest import RUNS, TINY, Project
 from safetensors.numpy import load_file
 
-from finecal.artifacts import read_metadata
+from finecal.io.parquet import read_metadata
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import REPOSITORY, Project, jobs, one_paragraph
 from test_reruns import CALIBRATED, SCORED
 
-from finecal import plugins
+from finecal import registry
 
 PAGE = REPOSITORY / "docs" / "own_methods.md"
 
@@ -50,7 +50,7 @@ def test_it_is_run_and_an_edit_reruns_its_runs_alone(own: Project) -> None:
 
 def test_it_is_listed(own: Project) -> None:
     lines = own.forked("finecal", "list", "calibrators").splitlines()
-    assert [line.split()[0] for line in lines] == [*plugins.names("calibrator"), "my_methods/half_gap.py"]
+    assert [line.split()[0] for line in lines] == [*registry.names("calibrator"), "my_methods/half_gap.py"]
     assert lines[-1].endswith("  Half of the average logit gap.")
 
 

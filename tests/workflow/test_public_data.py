@@ -12,8 +12,8 @@ import pytest
 from mirror import serve, twice
 from test_real_data import a_project, nothing_to_do
 
-from finecal.images import read_images
-from finecal.study import load_study
+from finecal.config.load import load_study
+from finecal.data.packed import read_images
 
 
 class Case(NamedTuple):

@@ -20,7 +20,7 @@ from conftest import SETTINGS, Project
 from miniatures import encoded, tar, zipped
 from mirror import Mirror, serve, twice, write_module
 
-from finecal.imagenet import class_names, numbers_by_folder
+from finecal.models.imagenet_classes import class_names, numbers_by_folder
 
 CLASSES = ("Drill", "Exit_Sign", "Bottle", "Glasses")
 ORDERS = b"""import torch

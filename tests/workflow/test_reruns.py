@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from conftest import PRETRAINED, TASK, Jobs, Project, copy_folder, copy_sources, jobs
 
-from finecal import axes, plugins
+from finecal import registry
 from finecal.paths import AGGREGATED, OF_FIRST_RUNS
+from finecal.plan import axes
 
 HALVES = ["half0/seed0", "half1/seed0"]
 REPORT = jobs(write_report=["report"])
@@ -27,7 +28,7 @@ def presented(*changed: str) -> Jobs:
 
     def in_need(kind: str) -> list[str]:
         applicable = axes.applicable(kind, frozenset())
-        return [name for name in applicable if {*changed} & {*plugins.constant(kind, name, "NEEDS")}]
+        return [name for name in applicable if {*changed} & {*registry.constant(kind, name, "NEEDS")}]
 
     runs = [table for table in changed if table in AGGREGATED]
     cost = [table for table in changed if table not in AGGREGATED]
@@ -191,10 +192,10 @@ class TestNotesMissing:
     @staticmethod
     def note_as_planned(project: Project) -> None:
         code = """
-from finecal.code import Identity
-from finecal.identities import Identities
-from finecal.artifacts import read_metadata
-from finecal.plan import Plan
+from finecal.plan.code_digests import Identity
+from finecal.plan.identities import Identities
+from finecal.io.parquet import read_metadata
+from finecal.plan.plan import Plan
 
 plan = Plan(["tiny.yaml"])
 for run in plan.trainings:
@@ -228,12 +229,15 @@ class TestCodeChanged:
         ("file", "rerun"),
         [
             ("calibrators/temperature.py", CALIBRATED | SCORED),
-            ("similarity.py", jobs(compare_updates=HALVES) | presented("update_similarity", "update_similarity_means")),
+            (
+                "metrics/update_similarity.py",
+                jobs(compare_updates=HALVES) | presented("update_similarity", "update_similarity_means"),
+            ),
             ("figures/curve.py", jobs(draw_figure=["curve"]) | REPORT),
             ("tables/main.py", jobs(make_table=["main"]) | REPORT),
             ("stages/aggregate.py", presented(*MADE)),
             (
-                "training.py",
+                "training/loop.py",
                 jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING,
             ),
             ("recipes/full.py", jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING),
@@ -241,8 +245,8 @@ class TestCodeChanged:
                 "stages/finetune.py",  # the pseudo-splits have a stage of their own
                 {rule: outputs for rule, outputs in FROM_FINETUNING.items() if rule != "finetune_pseudo_splits"},
             ),
-            ("cli.py", {}),
-            ("plan.py", {}),
+            ("cli/parser.py", {}),
+            ("plan/plan.py", {}),
         ],
     )
     def test_one_file(self, edited: Project, file: str, rerun: Jobs) -> None:
@@ -250,7 +254,9 @@ class TestCodeChanged:
             text.write("\nCHANGED = True\n")
         assert edited.planned() == rerun
 
-    @pytest.mark.parametrize("file", ["seeds.py", "training.py", "metrics.py", "calibrators/alg.py", "images.py"])
+    @pytest.mark.parametrize(
+        "file", ["seeds.py", "training/loop.py", "metrics/classification.py", "calibrators/alg.py", "data/packed.py"]
+    )
     def test_words_only(self, edited: Project, file: str) -> None:
         """Another docstring, comments, blank lines, imports that are sorted otherwise."""
         place = edited.source / "workflow" / "finecal" / file

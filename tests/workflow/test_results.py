@@ -13,10 +13,11 @@ import pytest
 from conftest import RUNS, Project
 from safetensors import safe_open
 
-from finecal import artifacts, plugins
-from finecal.columns import COLUMNS, METRICS
-from finecal.page.render import vega
-from finecal.provenance import LIBRARIES
+from finecal import registry
+from finecal.io import parquet
+from finecal.io.provenance import LIBRARIES
+from finecal.report.render import vega
+from finecal.schemas import COLUMNS, METRICS
 
 PROVENANCE = {"version", "commit", "command", "options", "libraries", "device", "inputs"}
 
@@ -72,7 +73,7 @@ def test_every_table_says_where_it_comes_from(complete: Project, tables: dict[st
     files = complete.files() | complete.files("benchmarks")
     hashes = {file: hashlib.sha256(complete.path(file).read_bytes()).hexdigest() for file in files}
     for file, schema in tables.items():
-        record = json.loads(schema.metadata[artifacts.PROVENANCE])
+        record = json.loads(schema.metadata[parquet.PROVENANCE])
         # Where a model computed, it is said with which precision; where one was trained, whether it was compiled.
         of_runs = file.startswith("digits/")
         by_model = of_runs and file.endswith(("head.parquet", "history.parquet", "logits.parquet"))
@@ -125,7 +126,7 @@ def test_snakemakes_report(project: Project) -> None:
     project.snakemake("--report", "report.html")
     page = project.path("report.html").read_text()
     captions = [
-        plugins.description(kind, path.stem)
+        registry.description(kind, path.stem)
         for kind, path in [
             *(("table", path) for path in project.path("results/tables").glob("*.md")),
             *(("figure", path) for path in project.path("results/figures").glob("*.svg")),

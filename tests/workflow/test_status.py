@@ -15,7 +15,7 @@ import psutil
 import pytest
 from conftest import RUNS, TINY, Project
 
-from finecal.jobs import FILES
+from finecal.plan.jobs import FILES
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +124,7 @@ def test_files_of_jobs_are_those_of_the_rules(empty: Project) -> None:
     """The results and logs by which jobs are known are what Snakemake plans."""
     blocks = empty.blocks()
     planned = {(output, job["log"][0]) for found in blocks.values() for job in found for output in job["output"]}
-    script = "from finecal.jobs import jobs; from finecal.plan import Plan\n"
+    script = "from finecal.plan.jobs import jobs; from finecal.plan.plan import Plan\n"
     script += "for job in jobs(Plan(['tiny.yaml'])): print(job.stage, job.result, job.log)"
     lines = [line.split() for line in empty.run("python", "-c", script).splitlines()]
     assert {(result, log) for _, result, log in lines} <= planned

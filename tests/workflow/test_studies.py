@@ -10,10 +10,11 @@ import pytest
 import yaml
 from conftest import SETTINGS, Project, one_paragraph
 
-from finecal import axes, paths, plugins
-from finecal.composition import study_names
-from finecal.plan import Plan
-from finecal.selections import PAPER
+from finecal import paths, registry
+from finecal.config.extends import study_names
+from finecal.config.groups import PAPER
+from finecal.plan import axes
+from finecal.plan.plan import Plan
 
 SMALL = [name for name in study_names() if name.startswith("small/")]
 # Those of public data sets run in test_real_data.py, on miniatures.
@@ -99,5 +100,5 @@ def test_all_small_studies_run_together(folder: Project) -> None:
     assert set(runs["head"].to_pylist()) == {"linear", "cosine"}
     assert set(runs["split_kind"].to_pylist()) == {"random", "clustered", "classes"}
     page = folder.path("results/report.html").read_text()
-    for figure in plugins.names("figure"):
+    for figure in registry.names("figure"):
         assert f'id="figure-{figure}"' in page

@@ -10,8 +10,8 @@ import torch
 from conftest import RUNS, Project, one_paragraph
 from PIL import Image
 
-from finecal.columns import COLUMNS
-from finecal.images import read_images
+from finecal.data.packed import read_images
+from finecal.schemas import COLUMNS
 
 RUN = f"{RUNS}/half0/seed0"
 

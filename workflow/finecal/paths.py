@@ -17,7 +17,7 @@ from finecal.errors import UserError
 DOWNLOADS = "resources/{module}"
 DOWNLOAD = DOWNLOADS + "/{file}"
 
-# What is known of the user's own files (contents.py); no data set is called like a hidden folder.
+# What is known of the user's own files (io/contents.py); no data set is called like a hidden folder.
 CONTENTS = "state/.contents"
 
 DATASET = "results/{dataset}"
@@ -126,7 +126,7 @@ class RunKey:
         return self.path(RUN)
 
     def columns(self) -> dict[str, str | int]:
-        return {name: getattr(self, name) for name in COORDINATES}
+        return {name: getattr(self, name) for name in RUN_KEYS}
 
     def path(self, pattern: str, **further: str) -> Path:
         """A pattern of this module filled with this run's coordinates, and further wildcards."""
@@ -168,7 +168,10 @@ class RunKey:
         return cls(task=f"{source}-{target}", seed=int(seed), **names)
 
 
-COORDINATES = tuple(field.name for field in fields(RunKey))
+# The columns that name a run; of these, those of its setting, which is compared, and those of one repetition.
+RUN_KEYS = tuple(field.name for field in fields(RunKey))
+SETTING_KEYS = ("dataset", "task", "backbone", "recipe")
+CELL_KEYS = ("split", "seed")
 
 
 def downloads_folder(source: str) -> Path:

@@ -79,7 +79,7 @@ rule make_table:
     log:
         "logs/table/{table}.log",
     wildcard_constraints:
-        table="|".join(plugins.names("table")),
+        table="|".join(registry.names("table")),
     conda:
         CONDA
     resources:
@@ -88,7 +88,7 @@ rule make_table:
         runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("table", w),
-        caption=lambda w: Told(lambda: plugins.description("table", w.table)),
+        caption=lambda w: Told(lambda: registry.description("table", w.table)),
         study=STUDY,
     shell:
         "exec finecal table {wildcards.table} {params.study} > {log} 2>&1"
@@ -108,7 +108,7 @@ rule draw_figure:
     log:
         "logs/figure/{figure}.log",
     wildcard_constraints:
-        figure="|".join(plugins.names("figure")),
+        figure="|".join(registry.names("figure")),
     conda:
         CONDA
     resources:
@@ -117,7 +117,7 @@ rule draw_figure:
         runtime=lambda w, attempt: 5 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("figure", w),
-        caption=lambda w: Told(lambda: plugins.description("figure", w.figure)),
+        caption=lambda w: Told(lambda: registry.description("figure", w.figure)),
         study=STUDY,
     shell:
         "exec finecal figure {wildcards.figure} {params.study} > {log} 2>&1"

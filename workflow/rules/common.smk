@@ -7,12 +7,13 @@ import sys
 
 from snakemake.settings.types import DeploymentMethod
 
-from finecal import cluster, paths, plugins
-from finecal.inputs import Inputs, or_stop
-from finecal.jobs import jobs
-from finecal.lock import release_stale_lock
-from finecal.selections import PAPER
-from finecal.workflow import Told, Workflow, keep_signatures
+from finecal import paths, registry
+from finecal.config.groups import PAPER
+from finecal.orchestration.inputs import Inputs, or_stop
+from finecal.orchestration.lock import release_stale_lock
+from finecal.orchestration.rules import Told, Workflow, keep_signatures
+from finecal.orchestration.slurm import cluster
+from finecal.plan.jobs import jobs
 
 # `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and every job is told so.
 # (Snakemake itself knows its targets only after this file is read.)
@@ -38,12 +39,12 @@ INPUTS = Inputs(PLAN)
 
 if workflow.is_main_process:
     release_stale_lock()
-    from finecal import slurm, submission
-    from finecal.notes import notes_of, restore_notes
+    from finecal.orchestration.slurm import executor, preflight
+    from finecal.orchestration.notes import notes_of, restore_notes
 
     restore_notes(jobs(PLAN), notes_of(workflow), WORKFLOW.identities)
 
-    slurm.install(WORKFLOW.settings.runs_per_gpu)
+    executor.install(WORKFLOW.settings.runs_per_gpu)
 
 
 def on_cluster():
@@ -88,7 +89,7 @@ onstart:
     gc.enable()
     if on_slurm():
         or_stop(
-            lambda: submission.prepare(
+            lambda: preflight.prepare(
                 workflow.dag.needrun_jobs(),
                 WORKFLOW.settings.runs_per_gpu,
                 workflow.executor_settings,

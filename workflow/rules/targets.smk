@@ -73,4 +73,4 @@ for target, (kind, result) in RESULTS.items():
             WORKFLOW.shown(kind, result),
         localrule: True
 
-    workflow.get_rule(target).docstring = plugins.title(kind, result)
+    workflow.get_rule(target).docstring = registry.title(kind, result)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from finecal.calibration import READABLE, TAKEABLE
+from finecal.calibration.contract import READABLE, TAKEABLE
 from finecal.errors import UserError, unknown
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finecal.calibration import AddGamma, Data, Fitted, Labelled
+from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled
 from finecal.config import Model
 
 READS = frozenset({"train_fine_tuning"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model, Range
 from finecal.config import Positive as PositiveNumber
-from finecal.softmax import log_sum_exp
+from finecal.metrics.softmax import log_sum_exp
 
 READS = frozenset({"validation"})
 

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from finecal.calibration import AddGamma, Data, Fitted, Labelled, finite_gamma
+from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled, finite_gamma
 from finecal.config import Model
-from finecal.metrics import seen_unseen_curve
+from finecal.metrics.classification import seen_unseen_curve
 
 READS = frozenset({"validation"})
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled
 from finecal.config import Model, Positive
-from finecal.metrics import ncm_scores
+from finecal.metrics.classification import ncm_scores
 
 READS = frozenset({"weights"})
 TAKES = frozenset({"features", "weights"})
@@ -38,5 +38,5 @@ class Calibrator:
         return self.options.scale * ncm_scores(inputs["features"], inputs["weights"].weight)
 
     def deployed(self, state: State) -> dict[str, Any]:
-        """See `finecal.calibrated`."""
+        """See `finecal.export.standalone`."""
         return {"kind": "cosine", "rows": None, "factor": self.options.scale, "empty": 0.0}

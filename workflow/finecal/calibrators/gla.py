@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
 from finecal.config import Count, Model, Positive
-from finecal.softmax import log_softmax
+from finecal.metrics.softmax import log_softmax
 
 READS = frozenset({"train_fine_tuning", "pretrained"})
 TAKES = frozenset({"pretrained"})
@@ -60,5 +60,5 @@ class Calibrator:
         return full
 
     def deployed(self, state: State) -> dict[str, Any]:
-        """See `finecal.calibrated`."""
+        """See `finecal.export.standalone`."""
         return {"kind": "ensemble", "weight_pretrained": 1.0, "weight_fine_tuned": 1.0, "shift": state["shift"]}

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled
 from finecal.config import Model
-from finecal.softmax import log_softmax
+from finecal.metrics.softmax import log_softmax
 
 READS: frozenset[str] = frozenset()
 
@@ -37,5 +37,5 @@ class Calibrator:
         return logs
 
     def deployed(self, state: State) -> dict[str, Any]:
-        """See `finecal.calibrated`."""
+        """See `finecal.export.standalone`."""
         return {"kind": "group_log_softmax"}

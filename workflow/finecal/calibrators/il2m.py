@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model
-from finecal.softmax import log_softmax
+from finecal.metrics.softmax import log_softmax
 
 READS = frozenset({"validation", "pretrained"})
 SMALLEST = np.log(1e-12)  # of a mean probability: the ratio of two stays finite
@@ -43,7 +43,7 @@ class Calibrator:
         return rectified
 
     def deployed(self, state: State) -> dict[str, Any]:
-        """See `finecal.calibrated`."""
+        """See `finecal.export.standalone`."""
         return {"kind": "shift_where_s_wins", "shift": state["log_factor"]}
 
 

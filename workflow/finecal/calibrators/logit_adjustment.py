@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
 from finecal.config import Model, NonNegative, Positive
 
 READS = frozenset({"train_fine_tuning"})

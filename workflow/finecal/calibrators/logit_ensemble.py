@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled
 from finecal.config import Model, Probability
 
 READS = frozenset({"pretrained"})
@@ -33,6 +33,6 @@ class Calibrator:
         return mean
 
     def deployed(self, state: State) -> dict[str, Any]:
-        """See `finecal.calibrated`."""
+        """See `finecal.export.standalone`."""
         alpha = self.options.alpha
         return {"kind": "ensemble", "weight_pretrained": 1 - alpha, "weight_fine_tuned": alpha, "shift": [0.0]}

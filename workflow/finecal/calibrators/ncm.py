@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model, Positive
-from finecal.metrics import class_means, ncm_scores
+from finecal.metrics.classification import class_means, ncm_scores
 
 READS = frozenset({"train_fine_tuning", "validation"})
 TAKES = frozenset({"features"})
@@ -46,5 +46,5 @@ class Calibrator:
         return self.options.scale * scores
 
     def deployed(self, state: State) -> dict[str, Any]:
-        """See `finecal.calibrated`."""
+        """See `finecal.export.standalone`."""
         return {"kind": "cosine", "rows": state["means"], "factor": self.options.scale, "empty": -1.0}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from finecal.calibration import Data, Fitted, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Mask, State, Unlabelled
 from finecal.config import Model
 
 READS: frozenset[str] = frozenset()

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Fraction, Model
-from finecal.softmax import log_sum_exp
+from finecal.metrics.softmax import log_sum_exp
 
 READS = frozenset({"train_fine_tuning"})
 
@@ -47,6 +47,6 @@ class Calibrator:
         return np.where(chosen, z, z + np.minimum(largest - other - margin, 0))
 
     def deployed(self, state: State) -> dict[str, Any]:
-        """See `finecal.calibrated`."""
+        """See `finecal.export.standalone`."""
         odds = self.options.kept / (1 - self.options.kept)
         return {"kind": "ood_gate", "threshold": state["threshold"], "margin": float(abs(np.log(odds)))}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from finecal.calibration import AddGamma, Data, Fitted, Labelled, finite_gamma
+from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled, finite_gamma
 from finecal.config import Model
 from finecal.errors import UserError
-from finecal.metrics import seen_unseen_curve
+from finecal.metrics.classification import seen_unseen_curve
 
 READS = frozenset({"test"})
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from finecal.calibration import AddGamma, Data, Fitted, PseudoFold, finite_gamma
+from finecal.calibration.contract import AddGamma, Data, Fitted, PseudoFold, finite_gamma
 from finecal.config import Model
-from finecal.metrics import seen_unseen_curve
+from finecal.metrics.classification import seen_unseen_curve
 
 READS = frozenset({"train_fine_tuning", "pseudo_splits"})
 

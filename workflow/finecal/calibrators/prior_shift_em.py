@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
 from finecal.config import Count, Model, Positive
-from finecal.softmax import log_softmax
+from finecal.metrics.softmax import log_softmax
 
 READS = frozenset({"target_unlabelled", "train_fine_tuning"})
 SMALLEST = 1e-12  # of an estimated frequency: no class is ruled out

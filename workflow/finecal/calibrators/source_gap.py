@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finecal.calibration import AddGamma, Data, Fitted, Labelled
+from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled
 from finecal.config import Model
 
 READS = frozenset({"train_fine_tuning", "pretrained"})

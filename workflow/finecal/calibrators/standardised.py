@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model
 
 READS = frozenset({"train_fine_tuning"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled, tau_normalised
+from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled, tau_normalised
 from finecal.config import Model, NonNegative
 
 READS = frozenset({"weights"})

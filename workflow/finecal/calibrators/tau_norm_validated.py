@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Head, Labelled, Mask, State, Unlabelled, tau_normalised
+from finecal.calibration.contract import Data, Fitted, Floats, Head, Labelled, Mask, State, Unlabelled, tau_normalised
 from finecal.config import Listed, Model, NonNegative
-from finecal.metrics import accuracies
+from finecal.metrics.classification import accuracies
 
 READS = frozenset({"weights", "validation"})
 TAKES = frozenset({"weights"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from finecal.calibration import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model, Positive
-from finecal.metrics import negative_log_likelihood
+from finecal.metrics.classification import negative_log_likelihood
 
 READS = frozenset({"train_fine_tuning"})
 

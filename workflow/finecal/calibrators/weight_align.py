@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finecal.calibration import Data, Fitted, Floats, Head, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Head, Mask, State, Unlabelled
 from finecal.config import Model
 
 READS = frozenset({"weights"})

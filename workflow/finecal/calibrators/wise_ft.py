@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration import Data, Fitted, Floats, Mask, State, Unlabelled
+from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled
 from finecal.config import Model, Probability
 
 READS = frozenset({"pretrained"})
@@ -38,5 +38,5 @@ class Calibrator:
         return logits
 
     def deployed(self, state: State) -> dict[str, Any]:
-        """See `finecal.calibrated`."""
+        """See `finecal.export.standalone`."""
         return {"kind": "interpolated", "alpha": self.options.alpha}

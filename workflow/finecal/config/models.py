@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
-from finecal import sources
 from finecal.config.types import Listed, Model, Positive
+from finecal.models import locations
 
 NO_DIFFERENCE_WITHOUT: JsonDict = {"neutral": None}  # see `finecal.config.types.resolved_options`
 
@@ -44,7 +44,7 @@ class ZeroShot(Model):
 
     @model_validator(mode="after")
     def _weights_of_one_kind(self) -> Self:
-        own = self.model.startswith((sources.LOCAL, sources.HUB))
+        own = self.model.startswith((locations.LOCAL, locations.HUB))
         if own and self.pretrained is not None:
             raise ValueError(f"{self.model!r} has its own weights, so `pretrained` means nothing")
         if not own and self.pretrained is None:

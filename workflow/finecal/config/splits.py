@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from finecal.config.grids import combinations
 from finecal.config.types import Count, Fraction, Listed, Model, Name, Seed, distinct
-from finecal.grids import combinations
 
 
 class DrawnSplit(Model):

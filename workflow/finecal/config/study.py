@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from finecal import plugins
+from finecal import registry
+from finecal.config.grids import combinations, text
 from finecal.config.models import Backbone
 from finecal.config.splits import DrawnSplit, Split
 from finecal.config.training import Pretraining, PseudoSplits, Training
 from finecal.config.types import Listed, Model, Name, RecipeName, Seed, SplitName, distinct
 from finecal.errors import unknown
-from finecal.grids import combinations, text
 
 
 class Dataset(Model):
@@ -176,5 +176,5 @@ def plugin_options(kind: str, name: str, options: dict[str, Any]) -> BaseModel:
     pydantic.ValidationError
         For an option that does not exist or has a wrong value.
     """
-    model: type[BaseModel] = plugins.load(kind, name).Options
+    model: type[BaseModel] = registry.load(kind, name).Options
     return model.model_validate(options)

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from finecal import catalogue
 from finecal.config.types import Count, Fraction, Model, NonNegative, Positive, Probability, Range, Seed
 from finecal.errors import unknown
+from finecal.models import timm_names
 
 
 class Augmentation(Model):
@@ -58,8 +58,8 @@ class Training(Model):
     @field_validator("optimizer")
     @classmethod
     def _known_optimizer(cls, value: str) -> str:
-        if value not in catalogue.optimizers():
-            raise ValueError from unknown("optimiser", value, catalogue.optimizers())  # pydantic adds the key path
+        if value not in timm_names.optimizers():
+            raise ValueError from unknown("optimiser", value, timm_names.optimizers())  # pydantic adds the key path
         return value
 
     @field_validator("momentum")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finecal.downloads import Download, Files
+from finecal.download.spec import Download, Files
 from finecal.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from finecal.images import PackedImages
+    from finecal.data.packed import PackedImages
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE  # red, green and blue planes, row by row
@@ -49,7 +49,7 @@ def read_cifar(classes: int, files: Files) -> PackedImages:
     """
     import numpy as np
 
-    from finecal.images import PackedImages
+    from finecal.data.packed import PackedImages
 
     folder, training, test, before, names = LAYOUT[classes]
     unpacked = files.extract(ARCHIVES[classes].name) / folder

@@ -76,7 +76,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parquet(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
-    from finecal.artifacts import read_table
+    from finecal.io.parquet import read_table
 
     table = read_table(path)
     wanted = [name for name in ("file", "label", "subset", "domain") if name in table.column_names]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
 
 SOURCE = "imagenet"
 
@@ -24,7 +24,7 @@ def listed_images(
     size: int,
     fit: str,
     all_classes: bool = True,
-) -> Listing:
+) -> ImageFiles:
     """The listed images, whose folders are WordNet numbers, with ImageNet's classes.
 
     Parameters
@@ -45,10 +45,10 @@ def listed_images(
 
     import numpy as np
 
+    from finecal.data.image_files import ImageFiles
     from finecal.datasets._lists import read_list
     from finecal.errors import UserError
-    from finecal.imagenet import class_names, numbers_by_folder
-    from finecal.listing import Listing
+    from finecal.models.imagenet_classes import class_names, numbers_by_folder
 
     both = [read_list(training), read_list(test)]
     numbers = numbers_by_folder()
@@ -64,7 +64,7 @@ def listed_images(
     names = class_names()
     present = sorted({label for entries in both for _, label in entries})
     used = list(range(len(names))) if all_classes else present
-    return Listing(
+    return ImageFiles(
         files=tuple(files),
         labels=np.searchsorted(used, [label for entries in both for _, label in entries]).astype(np.int32),
         test=np.repeat([False, True], [len(entries) for entries in both]),

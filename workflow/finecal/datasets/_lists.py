@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from finecal.data.packed import stratified_test
 from finecal.errors import UserError
-from finecal.images import stratified_test
 
 Entry = tuple[str, int]  # path in the archive, class number
 

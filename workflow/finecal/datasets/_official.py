@@ -10,11 +10,11 @@ import ast
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from finecal.downloads import Download
+from finecal.download.spec import Download
 from finecal.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
 
 REPOSITORY = "OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated"
 COMMIT = "2bc54b1edc2796f83d50bf049ddf102484051a51"
@@ -102,16 +102,16 @@ def _integers(node: ast.expr) -> tuple[int, ...]:
     return tuple(values) if len(values) == len(node.elts) else ()
 
 
-def listed(training: Path, test: Path, folder: Path, *, size: int, fit: str) -> Listing:
+def listed(training: Path, test: Path, folder: Path, *, size: int, fit: str) -> ImageFiles:
     """The images of two lists below a folder, first those for training; the classes are called as their folders."""
     import numpy as np
 
+    from finecal.data.image_files import ImageFiles
     from finecal.datasets._lists import named_by_folder, read_list
-    from finecal.listing import Listing
 
     lists = [read_list(training), read_list(test)]
     entries = [entry for one in lists for entry in one]
-    return Listing(
+    return ImageFiles(
         files=tuple(folder / name for name, _ in entries),
         labels=np.array([label for _, label in entries], dtype=np.int32),
         test=np.repeat([False, True], [len(one) for one in lists]),

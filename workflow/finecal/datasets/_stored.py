@@ -10,7 +10,7 @@ from finecal.config import Model
 
 
 class Stored(Model):
-    """How the images are stored once they are decoded; `Listing` takes both."""
+    """How the images are stored once they are decoded; `ImageFiles` takes both."""
 
     size: Annotated[int, Field(ge=8, le=2048)] = Field(
         256, description="Side of the stored square images, in pixels; at least the study's `image_size`."

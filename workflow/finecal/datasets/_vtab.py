@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from finecal.datasets._cifar import ARCHIVES
-from finecal.downloads import Download
+from finecal.download.spec import Download
 
 OXFORD, OXFORD_MIRROR = "https://www.robots.ox.ac.uk/~vgg/data", "https://thor.robots.ox.ac.uk"
 GTSRB = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finecal.archives import extract
 from finecal.datasets._cifar import read_cifar
 from finecal.datasets._vtab import TASKS
-from finecal.downloads import Files
+from finecal.download.archives import extract
+from finecal.download.spec import Files
 from finecal.errors import UserError
 
 

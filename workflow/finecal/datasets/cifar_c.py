@@ -18,8 +18,8 @@ from pydantic import Field
 from finecal.config import Model, Seed
 
 if TYPE_CHECKING:
-    from finecal.downloads import Download, Files
-    from finecal.images import PackedImages
+    from finecal.data.packed import PackedImages
+    from finecal.download.spec import Download, Files
 
 CORRUPTIONS = (
     "gaussian_noise", "shot_noise", "impulse_noise", "blur", "pixelate", "jpeg", "contrast", "brightness", "fading",

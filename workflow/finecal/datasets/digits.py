@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image, ImageFont
 
-    from finecal.images import PackedImages
+    from finecal.data.packed import PackedImages
 
 CLASSES = tuple("0123456789")
 
@@ -61,7 +61,7 @@ def prepare(domain: str, options: Options, files: object = None) -> PackedImages
     """Render or load one domain: 8 × 8 grey images, white ink on black, values 0 to 255."""
     import numpy as np
 
-    from finecal.images import PackedImages, stratified_test
+    from finecal.data.packed import PackedImages, stratified_test
     from finecal.seeds import generator
 
     if domain == "printed":

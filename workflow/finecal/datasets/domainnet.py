@@ -16,8 +16,8 @@ from finecal.config import Fraction, Listed, Seed
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
-    from finecal.downloads import Download, Files
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.download.spec import Download, Files
 
 LICENCE = "For non-commercial research and education; the images' copyright stays with their owners."
 CITATION = (
@@ -84,7 +84,7 @@ def official_tasks(options: Options) -> tuple[str, ...]:
 
 
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
-    from finecal.downloads import Download
+    from finecal.download.spec import Download
 
     archive, md5, training, test = ARCHIVES[domain]
     lists = 5_000_000  # at most
@@ -104,12 +104,12 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
     return *SIZES[domain][:2], 345
 
 
-def prepare(domain: str, options: Options, files: Files) -> Listing:
+def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     """The listed images of one domain: first those of the list of training samples, then those of the other."""
     import numpy as np
 
+    from finecal.data.image_files import ImageFiles
     from finecal.datasets._lists import divided_anew, named_by_folder, read_list
-    from finecal.listing import Listing
     from finecal.seeds import generator
 
     training, test = (read_list(files.path(f"{domain}_{subset}.txt")) for subset in ("train", "test"))
@@ -118,7 +118,7 @@ def prepare(domain: str, options: Options, files: Files) -> Listing:
     official = np.repeat([False, True], [len(training), len(test)])
     random = generator("domainnet", domain, "test", options.seed)
     folder = files.extract(f"{domain}.zip")
-    return Listing(
+    return ImageFiles(
         files=tuple(folder / name for name, _ in [*training, *test]),
         labels=labels,
         test=divided_anew(labels, official, names, options.test_fraction, random),

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from finecal.config import Fraction, Listed, Seed
-from finecal.contents import content_hashes
 from finecal.datasets._image_files import class_name
 from finecal.datasets._image_places import DOMAINS, SHOWN, Place, class_counts, listed, says_subset, tell_left_out
 from finecal.datasets._stored import Stored
 from finecal.errors import UserError, closest
+from finecal.io.contents import content_hashes
 
 if TYPE_CHECKING:
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
 
 _PLACE = "a folder with a folder of images for each class, or a list (.csv, .parquet) with the columns file and label"
 
@@ -174,12 +174,12 @@ def decides(domain: str, options: Options) -> dict[str, Any]:
     return {**own, "classes": list(classes(options)), "files": count, "contents": digest.hexdigest()}
 
 
-def prepare(domain: str, options: Options, files: object = None) -> Listing:
+def prepare(domain: str, options: Options, files: object = None) -> ImageFiles:
     """The files of a domain, with their labels; nothing is decoded yet."""
     import numpy as np
 
-    from finecal.images import stratified_test
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.data.packed import stratified_test
     from finecal.seeds import generator
 
     check(options)
@@ -203,7 +203,7 @@ def prepare(domain: str, options: Options, files: object = None) -> Listing:
         raise UserError(f"{str(most)!r} is a training and a test image", where=str(place.path))
     roots = [one.root for one in (place, test_place) if one is not None]
     root = Path(os.path.commonpath(roots))
-    return Listing(
+    return ImageFiles(
         paths, labels, test, names, complete=domain == "source", root=root, size=options.size, fit=options.fit
     )
 

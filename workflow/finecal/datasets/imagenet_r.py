@@ -14,13 +14,13 @@ from pydantic import Field
 from finecal.datasets._imagenet import SOURCE, listed_images
 from finecal.datasets._official import CLASS_ORDERS, class_order, official_file
 from finecal.datasets._stored import Stored
-from finecal.downloads import Download
+from finecal.download.spec import Download
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from finecal.downloads import Files
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.download.spec import Files
 
 LICENCE = "MIT for the collection; the images' copyright stays with their owners."
 CITATION = (
@@ -88,7 +88,7 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
     return (0, 0, total) if domain == SOURCE else (24_076, 5_924, total)
 
 
-def prepare(domain: str, options: Options, files: Files) -> Listing:
+def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     """The listed images: first those for training, then those for testing."""
     folder = files.extract(ARCHIVE, only=lambda member: member.endswith(".jpg"))
     training, test = (files.path(f"R_{part}.txt") for part in ("training", "testing"))

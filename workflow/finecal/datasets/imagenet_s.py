@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from finecal.datasets._imagenet import SOURCE, listed_images
 from finecal.datasets._official import CLASS_ORDERS, class_order, official_file
 from finecal.datasets._stored import Stored
-from finecal.downloads import Download
+from finecal.download.spec import Download
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from finecal.downloads import Files
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.download.spec import Files
 
 LICENCE = "MIT for the collection; the images' copyright stays with their owners."
 CITATION = (
@@ -68,7 +68,7 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
     return (0, 0, 1000) if domain == SOURCE else (40_889, 10_000, 1000)
 
 
-def prepare(domain: str, options: Options, files: Files) -> Listing:
+def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     """The listed images: first those for training, then those for testing."""
     folder = files.extract(ARCHIVE, only=lambda member: member.endswith(".JPEG"))
     training, test = (files.path(f"S_{part}.txt") for part in ("training", "testing"))

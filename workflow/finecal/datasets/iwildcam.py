@@ -20,8 +20,8 @@ from finecal.config import Count, Fraction, Seed
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
-    from finecal.downloads import Download, Files
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.download.spec import Download, Files
 
 ARCHIVE = "iwildcam_v2.0.tar.gz"
 SOURCE = "train_locations"
@@ -63,7 +63,7 @@ def official_tasks(options: Options) -> tuple[str, ...]:
 
 
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
-    from finecal.downloads import Download
+    from finecal.download.spec import Download
 
     # CodaLab packs the folder anew for every download, so that there is no hash, and no size, that always holds.
     bundle = "https://worksheets.codalab.org/rest/bundles/0x6313da2b204647e79a14b468131fcd64/contents/blob/"
@@ -83,11 +83,11 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
     return (train, test, total) if most is None else (min(train, most * total), min(test, most * total), total)
 
 
-def prepare(domain: str, options: Options, files: Files) -> Listing:
+def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     """The images of one domain. The archive is read twice: for its tables, then for the images that are wanted."""
-    from finecal.archives import extract
+    from finecal.data.image_files import ImageFiles
     from finecal.datasets._iwildcam import chosen, read_tables
-    from finecal.listing import Listing
+    from finecal.download.archives import extract
 
     tables = ("metadata.csv", "categories.csv")
     folder = files.extract(ARCHIVE, only=lambda member: PurePosixPath(member).name in tables)
@@ -97,7 +97,7 @@ def prepare(domain: str, options: Options, files: Files) -> Listing:
     images = files.scratch / "images"
     extract(files.path(ARCHIVE), images, only=lambda member: "/".join(PurePosixPath(member).parts[-2:]) in wanted)
     top = next((path.parent for path in images.glob("**/train")), images)
-    return Listing(
+    return ImageFiles(
         files=tuple(top / "train" / name for name in samples["filename"]),
         labels=samples["class"].to_numpy("int32"),
         test=samples["is_test"].to_numpy(bool),

@@ -14,11 +14,11 @@ from pydantic import Field
 
 from finecal.datasets._official import CLASS_ORDERS, class_order, listed, official_file
 from finecal.datasets._stored import Stored
-from finecal.downloads import Download
+from finecal.download.spec import Download
 
 if TYPE_CHECKING:
-    from finecal.downloads import Files
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.download.spec import Files
 
 LICENCE = "For non-commercial research and education; the images' copyright stays with their owners."
 CITATION = (
@@ -92,7 +92,7 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
     return *SIZES[domain], 65
 
 
-def prepare(domain: str, options: Options, files: Files) -> Listing:
+def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     """The listed images of one domain: first those for training, then those for testing."""
     name = DOMAINS[domain][0]
     if options.archives == "publisher":

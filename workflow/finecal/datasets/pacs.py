@@ -17,8 +17,8 @@ from finecal.datasets._stored import Stored
 from finecal.errors import UserError
 
 if TYPE_CHECKING:
-    from finecal.downloads import Download, Files
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.download.spec import Download, Files
 
 DOMAINS = ("art_painting", "cartoon", "photo", "sketch")
 CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
@@ -49,7 +49,7 @@ def official_tasks(options: Options) -> tuple[str, ...]:
 
 
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
-    from finecal.downloads import Download
+    from finecal.download.spec import Download
 
     by_hand = (
         f"Fetch `kfold.zip` (174 MB) from https://drive.google.com/file/d/1JFr8f805nMUelQWWmfnJR3y4_SYoN5Pd, linked "
@@ -63,19 +63,19 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
     return SIZES[domain] - test, test, len(CLASSES)
 
 
-def prepare(domain: str, options: Options, files: Files) -> Listing:
+def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     """All images of one domain, those of a class in the order of their names."""
     import numpy as np
 
-    from finecal.images import stratified_test
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.data.packed import stratified_test
     from finecal.seeds import generator
 
     folder = files.extract(ARCHIVE, only=lambda member: f"/{domain}/" in f"/{member}" and "__MACOSX" not in member)
     found = [(file, label) for label, name in enumerate(CLASSES) for file in _images(folder, domain, name)]
     labels = np.array([label for _, label in found], dtype=np.int32)
     test = stratified_test(labels, options.test_fraction, generator("pacs", domain, "test", options.seed))
-    return Listing(
+    return ImageFiles(
         files=tuple(file for file, _ in found),
         labels=labels,
         test=test,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from finecal.images import PackedImages
+    from finecal.data.packed import PackedImages
 
 CLASSES = tuple("ABCD")
 OTHERWISE = ("C", "D")  # those that turn the other way in `dissimilar`
@@ -54,7 +54,7 @@ def prepare(domain: str, options: Options, files: object = None) -> PackedImages
     """Draw the points of one domain."""
     import numpy as np
 
-    from finecal.images import PackedImages, stratified_test
+    from finecal.data.packed import PackedImages, stratified_test
     from finecal.seeds import generator
 
     random = generator("toy", domain, options.seed)

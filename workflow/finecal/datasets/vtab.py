@@ -27,9 +27,9 @@ from finecal.datasets._stored import Stored
 if TYPE_CHECKING:
     import numpy as np
 
-    from finecal.downloads import Download, Files
-    from finecal.images import PackedImages
-    from finecal.listing import Listing
+    from finecal.data.image_files import ImageFiles
+    from finecal.data.packed import PackedImages
+    from finecal.download.spec import Download, Files
 
 LICENCE = "Each task has its own: `TASKS` in datasets/_vtab.py, and docs/datasets.md."
 CITATION = (
@@ -118,13 +118,13 @@ def stored_side(options: Options) -> int:
     return 32 if options.task in ("cifar100", "svhn") else options.size
 
 
-def prepare(domain: str, options: Options, files: Files) -> PackedImages | Listing:
+def prepare(domain: str, options: Options, files: Files) -> PackedImages | ImageFiles:
     """One domain of the task; pixels as they are if the archive has them as arrays, else files to decode."""
     import numpy as np
 
+    from finecal.data.image_files import ImageFiles
+    from finecal.data.packed import PackedImages, stratified_test
     from finecal.datasets._vtab_read import READ
-    from finecal.images import PackedImages, stratified_test
-    from finecal.listing import Listing
     from finecal.seeds import generator
 
     found = READ[options.task](files)
@@ -137,7 +137,7 @@ def prepare(domain: str, options: Options, files: Files) -> PackedImages | Listi
     labels, test = found.labels[kept].astype(np.int32), test[kept]
     if isinstance(found.images, np.ndarray):
         return PackedImages(found.images[kept], labels, test, found.classes)
-    return Listing(
+    return ImageFiles(
         files=tuple(found.images[int(i)] for i in kept),
         labels=labels,
         test=test,

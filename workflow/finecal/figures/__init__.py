@@ -1,7 +1,7 @@
 """One file per figure: from aggregated tables to a figure and the tidy table that it draws.
 
 A module's docstring begins with the caption, `NEEDS` names the aggregated tables, `AXIS`, if it is there, what a study
-must vary for the figure to show something (see `finecal.axes`), and `draw(*tables)` gives the
+must vary for the figure to show something (see `finecal.plan.axes`), and `draw(*tables)` gives the
 matplotlib figure and the drawn numbers. With `ABSENT = True` it shows runs that have test samples of absent classes.
 """
 
@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finecal import artifacts, plugins
-from finecal.atomic import whole_file
+from finecal import registry
+from finecal.io import parquet
+from finecal.io.atomic import whole_file
 from finecal.tables import as_arrow
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ NO_ABSENT = "Nothing to show: no run has test samples of absent classes."
 
 def caption(name: str) -> str:
     """What stands below the figure: the first paragraph of its module's docstring."""
-    return plugins.description("figure", name)
+    return registry.description("figure", name)
 
 
 def needs(name: str) -> tuple[str, ...]:
     """The aggregated tables that a figure draws, in the order of its arguments, read without importing it."""
-    tables: tuple[str, ...] = plugins.constant("figure", name, "NEEDS")
+    tables: tuple[str, ...] = registry.constant("figure", name, "NEEDS")
     return tables
 
 
@@ -39,18 +40,18 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.Data
     """Draw one figure in the shared style from the aggregated tables that it needs."""
     import pandas as pd
 
+    from finecal.analysis.statistics import with_absent
     from finecal.figures._style import nothing, style
-    from finecal.statistics import with_absent
 
     frames = [tables[needed] for needed in needs(name)]
-    if plugins.constant("figure", name, "ABSENT", False):
+    if registry.constant("figure", name, "ABSENT", False):
         measured = [with_absent(frame) for frame in frames]
         if any(left.empty and not frame.empty for left, frame in zip(measured, frames, strict=True)):
             with style():
                 return nothing(NO_ABSENT), pd.DataFrame({"note": [NO_ABSENT]})
         frames = measured
     with style():
-        figure, data = plugins.load("figure", name).draw(*frames)
+        figure, data = registry.load("figure", name).draw(*frames)
     return figure, data
 
 
@@ -66,7 +67,7 @@ def save(figure: Figure, data: pd.DataFrame, stem: str | Path, provenance: Mappi
             unsaid = {"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}
             with whole_file(f"{stem}.{suffix}") as temporary:
                 figure.savefig(temporary, format=suffix, dpi=DPI, metadata=unsaid)
-    artifacts.write_table(f"{stem}.parquet", as_arrow(data), provenance=provenance)
+    parquet.write_table(f"{stem}.parquet", as_arrow(data), provenance=provenance)
 
 
 def draw_and_save(

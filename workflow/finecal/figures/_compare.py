@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import gains, intervals, of_setting
 from finecal.figures import _style
-from finecal.statistics import gains, intervals, of_setting
-from finecal.wording import COORDINATES
+from finecal.paths import SETTING_KEYS
 
 # Metric → title of its panel, label of its axis, scale, look.
 PANELS = {
@@ -24,7 +24,7 @@ STAGES = ("before", "after")
 def draw(data: pd.DataFrame) -> Figure:
     """A row for each setting in the order of appearance, a panel for each metric, from `numbers`."""
     settings = _labels(data)
-    counts = data.groupby(list(COORDINATES))["n_runs"].max().astype(int).to_dict()
+    counts = data.groupby(list(SETTING_KEYS))["n_runs"].max().astype(int).to_dict()
     labels, note = _style.row_labels(settings, counts)
     figure = _style.new(_style.DOUBLE, 0.95 + _style.rows_height(labels, least=0.3))
     axes = figure.subplots(1, len(PANELS), sharey=True)
@@ -51,20 +51,20 @@ def numbers(metrics: pd.DataFrame, varied: str) -> pd.DataFrame:
     `varied` alone are left out, if others have one.
     """
     runs = gains(metrics, list(PANELS))
-    others = [name for name in COORDINATES if name != varied]
+    others = [name for name in SETTING_KEYS if name != varied]
     variants = runs.groupby(others, sort=False)[varied].transform("nunique")
     runs = runs[variants > 1] if (variants > 1).any() else runs
-    runs = runs.melt([*COORDINATES, "split", "seed", "metric"], list(STAGES), var_name="stage")
+    runs = runs.melt([*SETTING_KEYS, "split", "seed", "metric"], list(STAGES), var_name="stage")
     runs["value"] *= runs["metric"].map({metric: scale for metric, (_, _, scale, _) in PANELS.items()})
-    return intervals(runs, [*COORDINATES, "metric", "stage"], "value")
+    return intervals(runs, [*SETTING_KEYS, "metric", "stage"], "value")
 
 
 def _labels(data: pd.DataFrame) -> dict[tuple[str, ...], str]:
     """Every setting with the names that tell it apart, at least one."""
-    keys = [tuple(map(str, row)) for row in data[list(COORDINATES)].drop_duplicates().itertuples(index=False)]
-    named = [i for i in range(len(COORDINATES)) if len({key[i] for key in keys}) > 1] or [len(COORDINATES) - 1]
+    keys = [tuple(map(str, row)) for row in data[list(SETTING_KEYS)].drop_duplicates().itertuples(index=False)]
+    named = [i for i in range(len(SETTING_KEYS)) if len({key[i] for key in keys}) > 1] or [len(SETTING_KEYS) - 1]
     return {
-        key: "\n".join(wording.task(key[i]) if COORDINATES[i] == "task" else key[i].replace("_", " ") for i in named)
+        key: "\n".join(display.task(key[i]) if SETTING_KEYS[i] == "task" else key[i].replace("_", " ") for i in named)
         for key in keys
     }
 

@@ -14,10 +14,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import intervals, of_setting
 from finecal.figures import _labels, _style
-from finecal.statistics import intervals, of_setting
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
 NEEDS = ("history",)
 ABSENT = True
@@ -52,7 +52,7 @@ PANELS = {
 def draw(history: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(history)
-    settings = wording.settings(history)
+    settings = display.settings(history)
     figure = _style.new(_style.DOUBLE, 0.3 + 1.85 * len(settings))
     axes = figure.subplots(len(settings), len(PANELS), squeeze=False, sharex=True)
     labelled = []
@@ -78,8 +78,8 @@ def draw(history: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 def numbers(history: pd.DataFrame) -> pd.DataFrame:
     """What is drawn, tidy: coordinates, epoch, quantity (a column of the history), mean, low, high, n_runs."""
     quantities = [name for lines in PANELS.values() for name in lines]
-    long = history.melt([*COORDINATES, *CELL, "epoch"], quantities, var_name="quantity")
-    return intervals(long, [*COORDINATES, "quantity", "epoch"], "value")
+    long = history.melt([*SETTING_KEYS, *CELL_KEYS, "epoch"], quantities, var_name="quantity")
+    return intervals(long, [*SETTING_KEYS, "quantity", "epoch"], "value")
 
 
 def _draw_panel(ax: Any, data: pd.DataFrame, lines: dict[str, Line]) -> list[_labels.Label]:

@@ -13,10 +13,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import intervals, of_setting
 from finecal.figures import _style
-from finecal.statistics import intervals, of_setting
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
 AXIS = "class_size"
 NEEDS = ("metrics", "runs")
@@ -30,7 +30,7 @@ APART = 0.07  # of the kinds of split, in classes
 def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(metrics, runs)
-    settings = wording.settings(data)
+    settings = display.settings(data)
     kinds = sorted(data["split_kind"].unique(), key=lambda kind: (kind != "random", kind))
     figure = _style.new(_style.DOUBLE, 0.6 + 2.1 * len(settings))
     rows = figure.subplots(len(settings), 2, squeeze=False)
@@ -54,18 +54,18 @@ def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
     AUSUC lies in [0, 1], accuracies are in %. Settings with one size only are left out if others have more.
     """
-    keys = [*COORDINATES, *CELL]
+    keys = [*SETTING_KEYS, *CELL_KEYS]
     what = ["split_kind", "n_fine_tuning", "n_absent"]
     tuned = metrics[metrics["classifier"] == "fine_tuned"].merge(runs[[*keys, *what]], on=keys, validate="many_to_one")
     gamma = next((name for name in GAMMA if (tuned["calibrator"] == name).any()), "none")
     area = (tuned["metric"] == "ausuc") & (tuned["calibrator"] == "none")
     accuracy = tuned["metric"].isin(["acc_s_y", "acc_u_y"]) & (tuned["calibrator"] == gamma)
     tuned = tuned[area | accuracy].dropna(subset="value")
-    sizes = tuned.groupby(list(COORDINATES), sort=False)["n_fine_tuning"].transform("nunique")
+    sizes = tuned.groupby(list(SETTING_KEYS), sort=False)["n_fine_tuning"].transform("nunique")
     tuned = tuned[sizes > 1] if (sizes > 1).any() else tuned
     tuned["value"] *= tuned["metric"].map({"ausuc": 1.0}).fillna(100.0)
-    return intervals(tuned, [*COORDINATES, *what, "metric", "calibrator"], "value").sort_values(
-        [*COORDINATES, "split_kind", "metric", "n_fine_tuning"], kind="stable", ignore_index=True
+    return intervals(tuned, [*SETTING_KEYS, *what, "metric", "calibrator"], "value").sort_values(
+        [*SETTING_KEYS, "split_kind", "metric", "n_fine_tuning"], kind="stable", ignore_index=True
     )
 
 
@@ -87,7 +87,7 @@ def _with_gamma(data: pd.DataFrame) -> str:
     used = data.loc[data["metric"] != "ausuc", "calibrator"]
     name = str(used.iloc[0]) if len(used) else "none"
     return (
-        wording.method("fine_tuned", name).capitalize() if name == "none" else f"With γ of {wording.calibrator(name)}"
+        display.method("fine_tuned", name).capitalize() if name == "none" else f"With γ of {display.calibrator(name)}"
     )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from finecal import wording
+from finecal import display
 from finecal.figures import _style
 from finecal.tables import _cost
 from finecal.tables._cost import KEYS
@@ -104,5 +104,5 @@ def _write_totals(ax: Any, data: pd.DataFrame, rows: list[str]) -> None:
     beside: Any = {"xycoords": ax.get_yaxis_transform(), "fontsize": 7.5, "va": "center"}
     total: Any
     for total in data[data["element"] == "total"].itertuples():
-        words = f"{wording.count(total.n_jobs, 'job')}\n{_cost.duration(total.value)}"
+        words = f"{display.count(total.n_jobs, 'job')}\n{_cost.duration(total.value)}"
         ax.annotate(words, (1.03, rows.index(total.row)), **beside)

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import Interval, intervals, of_setting
 from finecal.figures import _labels, _style
-from finecal.statistics import Interval, intervals, of_setting
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
 NEEDS = ("curve", "metrics")
 ABSENT = True
@@ -40,7 +40,7 @@ def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFra
     data = pd.concat([_curves(curve), _points(metrics)], ignore_index=True)
     data["seed"] = data["seed"].astype("Int64")
     area = _areas(metrics)
-    settings = wording.settings(curve, "\n")
+    settings = display.settings(curve, "\n")
     figure, axes = _grid(len(settings), lines=max(title.count("\n") for title in settings.values()) + 1)
     panels = []
     for ax, (key, title) in zip(axes, settings.items(), strict=True):
@@ -105,24 +105,24 @@ def _radius(curve: npt.NDArray[np.float64], angle: npt.NDArray[np.float64], ray:
 
 def _curves(curve: pd.DataFrame) -> pd.DataFrame:
     frames = []
-    for key, runs in curve.groupby([*COORDINATES, "classifier"], sort=False):
+    for key, runs in curve.groupby([*SETTING_KEYS, "classifier"], sort=False):
         lines = []
-        for _, one in runs.groupby(list(CELL)):
+        for _, one in runs.groupby(list(CELL_KEYS)):
             percent = one.sort_values("gamma", kind="stable").assign(element="run")
             percent[AXES] *= 100
             lines.append(percent[AXES].to_numpy())
             frames.append(percent)
         mean = mean_curve(lines)
-        names = dict(zip([*COORDINATES, "classifier"], key, strict=True))
+        names = dict(zip([*SETTING_KEYS, "classifier"], key, strict=True))
         frames.append(pd.DataFrame({"element": "mean", **names, "acc_s_y": mean[:, 0], "acc_u_y": mean[:, 1]}))
-    order = ["element", *COORDINATES, "classifier", *CELL, *AXES]
+    order = ["element", *SETTING_KEYS, "classifier", *CELL_KEYS, *AXES]
     return pd.concat(frames, ignore_index=True)[order]
 
 
 def _areas(metrics: pd.DataFrame) -> dict[tuple[str, ...], Interval]:
     """(coordinates, classifier) → AUSUC in [0, 1]."""
     plain = metrics[(metrics["metric"] == "ausuc") & (metrics["calibrator"] == "none")]
-    table = intervals(plain, [*COORDINATES, "classifier"], "value")
+    table = intervals(plain, [*SETTING_KEYS, "classifier"], "value")
     return {tuple(row[:5]): Interval(*row[5:]) for row in table.itertuples(index=False, name=None)}
 
 
@@ -131,7 +131,7 @@ def _points(metrics: pd.DataFrame) -> pd.DataFrame:
     tuned = (metrics["classifier"] == "fine_tuned") & metrics["calibrator"].isin([*_style.CALIBRATED])
     plain = metrics["classifier"].isin(list(CURVES)) & (metrics["calibrator"] == "none")
     marked = metrics[(tuned | plain) & metrics["metric"].isin(AXES)]
-    by = [*COORDINATES, "classifier", "calibrator"]
+    by = [*SETTING_KEYS, "classifier", "calibrator"]
     means = marked.pivot_table(index=by, columns="metric", values="value", aggfunc="mean", sort=False) * 100
     return means.reset_index().assign(element="point").rename_axis(columns=None)
 
@@ -139,12 +139,12 @@ def _points(metrics: pd.DataFrame) -> pd.DataFrame:
 def _draw_panel(ax: Any, data: pd.DataFrame, title: str, area: dict[str, Interval]) -> None:
     for classifier in area:
         look, part = CURVES[classifier], data[data["classifier"] == classifier]
-        runs = part[part["element"] == "run"].groupby(list(CELL))
+        runs = part[part["element"] == "run"].groupby(list(CELL_KEYS))
         faint = max(0.12, min(0.4, 1.6 / len(runs)))
         for _, run in runs:
             ax.plot(run["acc_s_y"], run["acc_u_y"], color=look.color, linewidth=0.5, alpha=faint)
         mean, ausuc = part[part["element"] == "mean"], area[classifier]
-        label = f"{look.label}, AUSUC {wording.interval(ausuc.mean, ausuc.low, ausuc.high, 1, 2)}"
+        label = f"{look.label}, AUSUC {display.interval(ausuc.mean, ausuc.low, ausuc.high, 1, 2)}"
         ax.plot(mean["acc_s_y"], mean["acc_u_y"], color=look.color, linestyle=look.line, linewidth=1.4, label=label)
     runs_there = max(ausuc.n for ausuc in area.values())
     ax.legend(

@@ -17,10 +17,10 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import of_setting
 from finecal.figures import _style
-from finecal.statistics import of_setting
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
 NEEDS = ("decision_regions", "metrics")
 AXIS = "toy"
@@ -40,7 +40,7 @@ OUTLINE = [withStroke(linewidth=2, foreground="white")]
 def draw(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(decision_regions, metrics)
-    settings = wording.settings(data)
+    settings = display.settings(data)
     columns = [column for column in COLUMNS if (data[METHOD] == list(column)).all(axis=1).any()]
     figure = _style.new(_style.DOUBLE, 0.35 + 2.2 * len(settings))
     axes = figure.subplots(len(settings), len(columns), squeeze=False, sharex=True, sharey=True)
@@ -53,9 +53,9 @@ def draw(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure,
             _draw_regions(ax, method[method["element"] == "region"], samples)
             _draw_samples(ax, samples)
             accuracy = method[method["element"] == "accuracy"].set_index("metric")["value"]
-            in_s, in_u = (wording.number(accuracy.get(name, np.nan), 1, 0) for name in ACCURACIES)
+            in_s, in_u = (display.number(accuracy.get(name, np.nan), 1, 0) for name in ACCURACIES)
             ax.set_title(f"\n{COLUMNS[column]}\nS {in_s} % · U {in_u} %", pad=3)
-        run = f"{title}, {first['split']}, seed {first['seed']} ({wording.count(len(samples), 'test sample')})"
+        run = f"{title}, {first['split']}, seed {first['seed']} ({display.count(len(samples), 'test sample')})"
         row[0].set_title(run + row[0].get_title("left"), pad=3)
     handles = [axes[0, 0].scatter([], [], **_mark(look, 12), label=look.label) for look in _style.GROUPS.values()]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
@@ -68,7 +68,7 @@ def numbers(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFra
     region: x, y, and the class predicted there with its name and group. sample: the same of a test point and its
     true class. accuracy: metric, value in %.
     """
-    of_run = [*COORDINATES, *CELL]
+    of_run = [*SETTING_KEYS, *CELL_KEYS]
     methods = pd.DataFrame(list(COLUMNS), columns=METHOD)
     samples = decision_regions[decision_regions["element"] == "sample"]
     grid = decision_regions[decision_regions["element"] == "region"].merge(methods, on=METHOD)

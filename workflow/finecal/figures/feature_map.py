@@ -14,10 +14,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import of_setting
 from finecal.figures import _style
-from finecal.statistics import of_setting
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
 NEEDS = ("feature_map",)
 
@@ -27,15 +27,15 @@ NAMED = 20  # more names would lie upon each other
 
 def draw(feature_map: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and the numbers that it draws, which are those of the table."""
-    columns = [*COORDINATES, *CELL, "stage", "sample", "label", "name", "group", "x", "y"]
+    columns = [*SETTING_KEYS, *CELL_KEYS, "stage", "sample", "label", "name", "group", "x", "y"]
     data = feature_map[columns].reset_index(drop=True)
-    settings = wording.settings(data)
+    settings = display.settings(data)
     figure = _style.new(_style.DOUBLE, 0.35 + 3.3 * len(settings))
     axes = figure.subplots(len(settings), 2, squeeze=False, sharex="row", sharey="row")
     for row, (key, title) in zip(axes, settings.items(), strict=True):
         part = of_setting(data, key)
         first = part.iloc[0]
-        samples = wording.count(part["sample"].nunique(), "test sample")
+        samples = display.count(part["sample"].nunique(), "test sample")
         for ax, (stage, words) in zip(row, STAGES.items(), strict=True):
             _draw_panel(ax, part[part["stage"] == stage])
             ax.set_title(f"\n{words[:1].upper()}{words[1:]}", pad=4)

@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import gains, intervals
 from finecal.figures import _style
-from finecal.statistics import gains, intervals
-from finecal.wording import COORDINATES
+from finecal.paths import SETTING_KEYS
 
 NEEDS = ("metrics",)
 
@@ -33,9 +33,9 @@ OFFSET = {"fine_tuning": -0.19, "absent": 0.19}
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(metrics)
-    settings = wording.settings(data, "\n")
+    settings = display.settings(data, "\n")
     means = data[data["element"] == "mean"]
-    labels, note = _style.row_labels(settings, means.groupby(list(COORDINATES))["n_runs"].max().astype(int).to_dict())
+    labels, note = _style.row_labels(settings, means.groupby(list(SETTING_KEYS))["n_runs"].max().astype(int).to_dict())
     figure = _style.new(_style.DOUBLE, 0.85 + _style.rows_height(labels, least=0.5))
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for ax, predictions in zip(axes, PANELS, strict=True):
@@ -54,7 +54,7 @@ def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
     """What is drawn, tidy; gains in percentage points."""
     runs = gains(metrics, list(BARS))
     runs["gain"] *= 100
-    means = intervals(runs, [*COORDINATES, "metric"], "gain").rename(columns={"mean": "gain"})
+    means = intervals(runs, [*SETTING_KEYS, "metric"], "gain").rename(columns={"mean": "gain"})
     runs = runs.drop(columns=["before", "after", "n"])
     data = pd.concat([means.assign(element="mean"), runs.assign(element="run")], ignore_index=True)
     data["predictions"] = data["metric"].map(lambda name: BARS[name][0])
@@ -62,12 +62,12 @@ def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
     data["seed"] = data["seed"].astype("Int64")
     data["n_runs"] = data["n_runs"].astype("Int64")
     order = ["predictions", "group", "gain", "low", "high", "n_runs", "split", "seed"]
-    return data[["element", *COORDINATES, "metric", *order]]
+    return data[["element", *SETTING_KEYS, "metric", *order]]
 
 
 def _draw_panel(ax: Any, data: pd.DataFrame, settings: list[tuple[str, ...]]) -> None:
     ax.axvline(0, color="0.5", linewidth=0.7, zorder=1)
-    for (*key, group), part in data.groupby([*COORDINATES, "group"]):
+    for (*key, group), part in data.groupby([*SETTING_KEYS, "group"]):
         look, y = _style.GROUPS[str(group)], settings.index(tuple(map(str, key))) + OFFSET[str(group)]
         runs, mean = part[part["element"] == "run"]["gain"], part[part["element"] == "mean"].iloc[0]
         faint = {"markersize": 2.8, "alpha": 0.4, "markeredgewidth": 0, "zorder": 2}
@@ -76,7 +76,7 @@ def _draw_panel(ax: Any, data: pd.DataFrame, settings: list[tuple[str, ...]]) ->
         ax.plot(mean["gain"], y, look.marker, color=look.color, markeredgecolor="white", markeredgewidth=0.6, zorder=4)
         right = mean["gain"] >= 0
         ax.annotate(
-            wording.number(mean["gain"], 1, sign=True), (runs.max() if right else runs.min(), y),
+            display.number(mean["gain"], 1, sign=True), (runs.max() if right else runs.min(), y),
             (6 if right else -6, 0), textcoords="offset points", ha="left" if right else "right", va="center",
             fontsize=7.5, color=look.color,
         )  # fmt: skip

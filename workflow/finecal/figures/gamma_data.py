@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import of_setting
 from finecal.figures import _style
-from finecal.statistics import of_setting
 from finecal.tables import _gamma_data as table
 
 NEEDS = ("gamma_draws",)
@@ -25,7 +25,7 @@ PANELS = (("gamma", "γ", 1), ("acc_y_y", "Accuracy on all classes (%)", 100))
 def draw(gamma_draws: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure, and the rows of the table `gamma_data`."""
     data = table.build(gamma_draws)
-    settings = wording.settings(data, " · ")
+    settings = display.settings(data, " · ")
     names = list(dict.fromkeys(data["calibrator"]))
     figure = _style.new(_style.SINGLE, 0.55 + 0.16 * ((len(names) + 3) // 3) + 1.75 * len(settings))
     axes = figure.subplots(len(settings), 2, sharex=True, squeeze=False)
@@ -43,7 +43,7 @@ def draw(gamma_draws: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     handles = []
     for name in names:
         color, marker = _look(name, names)
-        handles += axes[0, 0].plot([], [], f"{marker}-", color=color, label=wording.calibrator(name))
+        handles += axes[0, 0].plot([], [], f"{marker}-", color=color, label=display.calibrator(name))
     handles.append(axes[0, 0].plot([], [], color="0.45", linestyle=(0, (3.5, 1.5)), linewidth=0.9, label="γ*")[0])
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure, data

@@ -15,24 +15,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import intervals
 from finecal.figures import _style
-from finecal.statistics import intervals
+from finecal.paths import SETTING_KEYS
 from finecal.tables import _gamma
-from finecal.wording import COORDINATES
 
 NEEDS = ("curve", "calibration")
 ABSENT = True
 
 POINTS = 121  # of the grid of γ
 COLUMNS = 2
-WHO = [*COORDINATES, "calibrator", "reads"]
+WHO = [*SETTING_KEYS, "calibrator", "reads"]
 
 
 def draw(curve: pd.DataFrame, calibration: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(curve, calibration)
-    settings = wording.settings(data, ", ")
+    settings = display.settings(data, ", ")
     panels = list(data[WHO].drop_duplicates().itertuples(index=False, name=None))
     rows = math.ceil(len(panels) / COLUMNS)
     lines = 2 if len(settings) > 1 else 1
@@ -41,8 +41,8 @@ def draw(curve: pd.DataFrame, calibration: pd.DataFrame) -> tuple[Figure, pd.Dat
     for ax, key in zip(axes, panels, strict=False):
         part = data[(data[WHO] == list(key)).all(axis=1)]
         _draw_panel(ax, part)
-        words = _style.CALIBRATED[key[4]].label if key[4] in _style.CALIBRATED else wording.calibrator(key[4])
-        title = f"{words}{' (upper bound)' if wording.reads_test(key[5]) else ''}"
+        words = _style.CALIBRATED[key[4]].label if key[4] in _style.CALIBRATED else display.calibrator(key[4])
+        title = f"{words}{' (upper bound)' if display.reads_test(key[5]) else ''}"
         ax.set_title(f"{title}\n{settings[key[:4]]}" if lines > 1 else title, pad=3, fontsize=7.5)
     for ax in axes[len(panels) :]:
         ax.set_axis_off()

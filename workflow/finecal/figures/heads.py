@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from finecal.figures import _compare
-from finecal.wording import COORDINATES
+from finecal.paths import SETTING_KEYS
 
 AXIS = "head"
 NEEDS = ("metrics", "runs")
@@ -28,7 +28,7 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFram
 def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """As `_compare.numbers`, with the kind of head and the model; models with one kind of head are left out if others
     have both."""
-    keys = list(COORDINATES)
+    keys = list(SETTING_KEYS)
     data = _compare.numbers(metrics, "backbone").merge(runs[[*keys, "model", "head"]].drop_duplicates(), on=keys)
     heads = data.groupby(["dataset", "task", "recipe", "model"], sort=False)["head"].transform("nunique")
     return data[heads > 1].reset_index(drop=True) if (heads > 1).any() else data

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from finecal import wording
+from finecal import display
 from finecal.figures import _style
 from finecal.tables import _leaderboard as table
 
@@ -130,8 +130,8 @@ def _title(key: tuple[str, ...], part: pd.DataFrame, *, several: bool) -> str:
     counts = part["n_runs"]
     runs = _style.runs_words(int(counts.max())) if len(part) else ""
     dataset, task, _ = key
-    place = dataset if dataset == table.ALL else f"{dataset}, {wording.task(task)}"
-    return f"{place} ({runs})" if several or dataset == table.ALL else f"{wording.task(task)} ({runs})"
+    place = dataset if dataset == table.ALL else f"{dataset}, {display.task(task)}"
+    return f"{place} ({runs})" if several or dataset == table.ALL else f"{display.task(task)} ({runs})"
 
 
 def _legend(figure: Figure, ax: Any, marks: list[str], *, pretrained: bool) -> None:

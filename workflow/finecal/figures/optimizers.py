@@ -16,10 +16,10 @@ from matplotlib import colormaps
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import intervals
 from finecal.figures import _style
-from finecal.statistics import intervals
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
 AXIS = "training"
 NEEDS = ("metrics", "runs")
@@ -48,7 +48,7 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFram
     image: Any = None
     for ax, (key, part) in zip(axes.flat, panels, strict=False):
         names = dict(zip([*SETTING, "optimizer"], map(str, key), strict=True))
-        where = [wording.task(names[name]) if name == "task" else names[name] for name in several]
+        where = [display.task(names[name]) if name == "task" else names[name] for name in several]
         image = _draw_panel(ax, part, scale)
         ax.set_title("\n".join([*where, NAMES.get(names["optimizer"], names["optimizer"])]), pad=4)
     for ax in axes.flat[len(panels) :]:
@@ -68,14 +68,14 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFram
 def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """What is drawn, tidy: a row per cell with dataset, task, backbone, built_in_recipe, optimizer, lr, weight_decay,
     the recipe's name in the study, and AUSUC's mean, low, high over n_runs runs."""
-    keys = [*COORDINATES, *CELL]
+    keys = [*SETTING_KEYS, *CELL_KEYS]
     what = ["built_in_recipe", "optimizer", "lr", "weight_decay"]
     plain = (metrics["classifier"] == "fine_tuned") & (metrics["calibrator"] == "none")
     area = metrics[plain & (metrics["metric"] == "ausuc")].merge(runs[[*keys, *what]], on=keys, validate="one_to_one")
     cells = area.groupby(list(SETTING), sort=False)["recipe"].transform("nunique")
     area = area[cells > 1] if (cells > 1).any() else area
     # Cells are compared, so they are means over the same splits and seeds: those that most recipes have.
-    recipes = area.groupby([*SETTING, *CELL])["recipe"].transform("nunique")
+    recipes = area.groupby([*SETTING, *CELL_KEYS])["recipe"].transform("nunique")
     area = area[recipes == recipes.groupby([area[name] for name in SETTING]).transform("max")]
     return intervals(area, [*SETTING[:3], *what, "recipe"], "value")
 
@@ -87,7 +87,7 @@ def _draw_panel(ax: Any, data: pd.DataFrame, scale: Normalize) -> Any:
     image = ax.imshow(np.ma.masked_invalid(values), cmap=colors, norm=scale, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         dark = np.dot(colors(scale(value))[:3], (0.299, 0.587, 0.114)) < 0.5
-        words = wording.NOTHING if math.isnan(value) else f"{100 * value:.0f}"
+        words = display.NOTHING if math.isnan(value) else f"{100 * value:.0f}"
         ax.text(column, row, words, ha="center", va="center", fontsize=7.5, color="white" if dark else "black")
     ax.set_xticks(range(len(table.columns)), [f"{value:g}" for value in table.columns])
     ax.set_yticks(range(len(table.index)), [f"{value:g}" for value in table.index])

@@ -13,10 +13,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import gains, intervals, of_setting
 from finecal.figures import _style
-from finecal.statistics import gains, intervals, of_setting
-from finecal.wording import COORDINATES
+from finecal.paths import SETTING_KEYS
 
 NEEDS = ("metrics",)
 ABSENT = True
@@ -27,9 +27,9 @@ STAGES = ("before", "after", "gain")
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(metrics)
-    settings = wording.settings(data, "\n")
+    settings = display.settings(data, "\n")
     means = data[data["element"] == "mean"]
-    labels, note = _style.row_labels(settings, means.groupby(list(COORDINATES))["n_runs"].max().astype(int).to_dict())
+    labels, note = _style.row_labels(settings, means.groupby(list(SETTING_KEYS))["n_runs"].max().astype(int).to_dict())
     figure = _style.new(5.0, 0.85 + _style.rows_height(labels, least=0.5))
     ax = figure.subplots()
     for position, key in enumerate(settings):
@@ -52,12 +52,12 @@ def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
     """What is drawn, tidy: element (mean or run), coordinates, stage (before, after, gain), value in %, low, high."""
     runs = gains(metrics, [METRIC])
-    runs = runs.melt([*COORDINATES, "split", "seed"], list(STAGES), var_name="stage")
+    runs = runs.melt([*SETTING_KEYS, "split", "seed"], list(STAGES), var_name="stage")
     runs["value"] *= 100
-    means = intervals(runs, [*COORDINATES, "stage"], "value").rename(columns={"mean": "value"})
+    means = intervals(runs, [*SETTING_KEYS, "stage"], "value").rename(columns={"mean": "value"})
     data = pd.concat([means.assign(element="mean"), runs.assign(element="run")], ignore_index=True)
     data[["seed", "n_runs"]] = data[["seed", "n_runs"]].astype("Int64")
-    return data[["element", *COORDINATES, "stage", "value", "low", "high", "n_runs", "split", "seed"]]
+    return data[["element", *SETTING_KEYS, "stage", "value", "low", "high", "n_runs", "split", "seed"]]
 
 
 def _draw_row(ax: Any, data: pd.DataFrame, position: int) -> None:
@@ -73,5 +73,5 @@ def _draw_row(ax: Any, data: pd.DataFrame, position: int) -> None:
         ax.plot([mean["low"], mean["high"]], [y, y], color=look.color, linewidth=1.6, solid_capstyle="butt", zorder=3)
         ax.plot(mean["value"], y, look.marker, color=look.color, markerfacecolor=fill, markersize=5, zorder=4)
     gain: Any = means.loc["gain"]
-    words = wording.interval(gain["value"], gain["low"], gain["high"], 1, sign=True)
+    words = display.interval(gain["value"], gain["low"], gain["high"], 1, sign=True)
     ax.annotate(words, (1.02, position), xycoords=ax.get_yaxis_transform(), va="center", fontsize=7.5, color=look.color)

@@ -15,10 +15,10 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from finecal import wording
+from finecal import display
+from finecal.analysis.statistics import intervals, of_setting
 from finecal.figures import _style
-from finecal.statistics import intervals, of_setting
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
 NEEDS = ("update_similarity", "update_similarity_means")
 
@@ -31,7 +31,7 @@ COLORS = "PuOr_r"  # not red and blue, which are U and S
 def draw(similarity: pd.DataFrame, means: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(similarity, means)
-    settings = wording.settings(similarity, "\n")
+    settings = display.settings(similarity, "\n")
     longest = max(len(_short(name)) for name in similarity["name"])
     lines = max(title.count("\n") for title in settings.values()) + 1
     figure, axes = _grid(len(settings), lines=lines, names=0.3 + 0.07 * longest)
@@ -53,14 +53,14 @@ def numbers(similarity: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     element is class or mean. class: coordinates, split, seed, class, name, group, and cosine, a list with an entry for
     each class of the setting in the order of the rows. mean: coordinates, pairs, mean, low, high, n_runs.
     """
-    classes = pd.concat([_ordered(part) for _, part in similarity.groupby(list(COORDINATES), sort=False)])
-    over_runs = intervals(means, [*COORDINATES, "pairs"], "cosine")
+    classes = pd.concat([_ordered(part) for _, part in similarity.groupby(list(SETTING_KEYS), sort=False)])
+    over_runs = intervals(means, [*SETTING_KEYS, "pairs"], "cosine")
     data = pd.concat([classes.assign(element="class"), over_runs.assign(element="mean")], ignore_index=True)
     data[["seed", "class", "n_runs"]] = data[["seed", "class", "n_runs"]].astype("Int64")
     order = [
         "element",
-        *COORDINATES,
-        *CELL,
+        *SETTING_KEYS,
+        *CELL_KEYS,
         "class",
         "name",
         "group",
@@ -120,7 +120,7 @@ def _draw_panel(ax: Any, data: pd.DataFrame, title: str) -> None:
         _mark_group(ax, look, letter if total <= NAMED else f"{letter}\n({high - low} classes)", low - 0.5, high - 0.5)
     over_runs = data[data["element"] == "mean"]
     words = [
-        f"{PAIRS[pairs]} {wording.interval(mean, low, high, 1, 2)}"
+        f"{PAIRS[pairs]} {display.interval(mean, low, high, 1, 2)}"
         for pairs, mean, low, high in zip(*(over_runs[name] for name in ("pairs", "mean", "low", "high")), strict=True)
     ]
     first = classes.iloc[0]

@@ -27,7 +27,7 @@ class Recipe(BaseRecipe[Options]):
 
     def prepare(self, model: nn.Module, context: Context) -> None:
         """Freeze all but the parameters that are called bias."""
-        from finecal.models import head
+        from finecal.models.build import head
         from finecal.recipes._frozen import train_only
 
         biases = [p for name, p in model.named_parameters() if name.rpartition(".")[2] == "bias"]

@@ -31,7 +31,7 @@ class Recipe(BaseRecipe[Options]):
         from torch.nn.functional import dropout
 
         from finecal.errors import UserError
-        from finecal.models import head
+        from finecal.models.build import head
 
         if getattr(model, "drop_rate", 0):
             raise UserError(

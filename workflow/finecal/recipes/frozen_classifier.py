@@ -23,7 +23,7 @@ class Recipe(BaseRecipe[Options]):
 
     def prepare(self, model: nn.Module, context: Context) -> None:
         """Freeze the head."""
-        from finecal.models import head
+        from finecal.models.build import head
 
         model.requires_grad_(True)
         head(model).requires_grad_(False)

@@ -33,7 +33,7 @@ class Recipe(BaseRecipe[Options]):
 
     def prepare(self, model: nn.Module, context: Context) -> None:
         """Freeze all but the head."""
-        from finecal.models import head
+        from finecal.models.build import head
         from finecal.recipes._frozen import train_only
 
         train_only(model, head(model).parameters())

@@ -36,7 +36,7 @@ class Recipe(BaseRecipe[Options]):
         from torch import nn
         from torch.nn.utils import parametrize
 
-        from finecal.models import head
+        from finecal.models.build import head
         from finecal.recipes._lowrank import LowRank
 
         model.requires_grad_(False)

@@ -41,7 +41,7 @@ class Recipe(BaseRecipe[Options]):
 
     def before_step(self, model: nn.Module, step: int) -> None:
         """Choose what has gradients; in the first half the features are those of θ⁰."""
-        from finecal.models import head
+        from finecal.models.build import head
         from finecal.recipes._frozen import train_only
 
         if step < self._probe_steps:

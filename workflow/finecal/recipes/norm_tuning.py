@@ -28,7 +28,7 @@ class Recipe(BaseRecipe[Options]):
     def prepare(self, model: nn.Module, context: Context) -> None:
         """Freeze all but the normalisation layers' own parameters."""
         from finecal.errors import UserError
-        from finecal.models import head
+        from finecal.models.build import head
         from finecal.recipes._frozen import normalisations, train_only
 
         layers = normalisations(model)

@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import paths
-from finecal.artifacts import read_metadata, read_schema, read_table, write_parts
 from finecal.errors import UserError, unknown
-from finecal.identities import Identities, check_made_as_planned
+from finecal.io.parquet import read_metadata, read_schema, read_table, write_parts
+from finecal.io.provenance import provenance
 from finecal.paths import RunKey
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.plan.identities import Identities, check_made_as_planned
+from finecal.plan.plan import Plan
 
 # Fitted arrays can be as large as the model's head: numbers alone are brought together.
 LEFT_OUT = "values"
-# The stage that makes the file of a run: key of `finecal.code.STAGE_FILES`.
+# The stage that makes the file of a run: key of `finecal.plan.code_digests.STAGE_FILES`.
 STAGE_OF = {
     "metrics": "evaluate",
     "calibration": "calibrate",

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import with_columns, write_table
-from finecal.calibration import Data
-from finecal.fitted import CALIBRATION_SCHEMA, calibrator, state_rows
-from finecal.identities import Identities
-from finecal.logits import Seen, read_head, read_predictions, read_pretrained, read_pseudo_folds, read_split
+from finecal.calibration.contract import Data
+from finecal.calibration.inputs import Seen, read_head, read_predictions, read_pretrained, read_pseudo_folds, read_split
+from finecal.calibration.parameters import CALIBRATION_SCHEMA, calibrator, state_rows
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance
 from finecal.paths import RunKey
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
 
 
 def calibrate(plan: Plan, run: RunKey) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from finecal import paths
-from finecal.atomic import whole_file
-from finecal.comparison import compare, default_page
-from finecal.page.compare import page
+from finecal.analysis.comparison import compare, default_page
+from finecal.io.atomic import whole_file
+from finecal.io.provenance import provenance
 from finecal.paths import RunKey
-from finecal.provenance import provenance
+from finecal.report.compare_page import page
 
 
 def write_comparison(first: RunKey, second: RunKey, place: Path | None = None) -> Path:
@@ -18,7 +18,7 @@ def write_comparison(first: RunKey, second: RunKey, place: Path | None = None) -
     Raises
     ------
     UserError
-        As `finecal.comparison.compare`; nothing is written then.
+        As `finecal.analysis.comparison.compare`; nothing is written then.
     """
     found = compare(first, second)
     place = place or default_page(first, second)

@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import read_metadata, write_table
 from finecal.errors import UserError
-from finecal.identities import Identities
-from finecal.jobs import COORDINATES, Job, measured_jobs
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.io.parquet import read_metadata, write_table
+from finecal.io.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.jobs import JOB_KEYS, Job, measured_jobs
+from finecal.plan.plan import Plan
 
 # Column of the table → column of Snakemake's benchmark file, whose MB are 2**20 bytes.
 MEASURES = {"wall_seconds": "s", "cpu_seconds": "cpu_time", "peak_memory_mib": "max_rss"}
@@ -24,7 +24,7 @@ NAN = float("nan")
 SCHEMA = pa.schema(
     [
         pa.field("stage", pa.string()),
-        *(pa.field(name, pa.int64() if name == "seed" else pa.string()) for name in COORDINATES),
+        *(pa.field(name, pa.int64() if name == "seed" else pa.string()) for name in JOB_KEYS),
         pa.field("device", pa.string()),
         *(pa.field(name, pa.float64()) for name in (*MEASURES, "peak_gpu_memory_mib")),
     ]

@@ -10,18 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finecal import one_run, plugins, wording
-from finecal.artifacts import read_table, with_columns, write_table
-from finecal.atomic import write_text
-from finecal.calibration import Labelled
+from finecal import display, registry
+from finecal.analysis import sample_intervals
+from finecal.calibration.contract import Labelled
+from finecal.calibration.inputs import Predictions, Seen, check_logits
+from finecal.calibration.parameters import CALIBRATION_SCHEMA, read_states
+from finecal.config.split_resolution import class_numbers
 from finecal.errors import UserError
-from finecal.evaluation import FINE_TUNED, PRETRAINED
-from finecal.fitted import CALIBRATION_SCHEMA, read_states
-from finecal.logits import Predictions, Seen, check_logits
-from finecal.matrices import matrix
-from finecal.page.own_logits import page
-from finecal.provenance import provenance
-from finecal.splits import class_numbers
+from finecal.io.atomic import write_text
+from finecal.io.list_columns import matrix
+from finecal.io.parquet import read_table, with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.metrics.scores import FINE_TUNED, PRETRAINED
+from finecal.report.logits_page import page
 from finecal.stages.calibrate import fit_all
 from finecal.stages.evaluate import METRICS_SCHEMA, calibrated, sample_table, score_calibrated, score_classifiers
 
@@ -78,9 +79,9 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     where: dict[str, str | int] = {**run, "split": "", "seed": 0}
     _draw(tables, {**where, "dataset": "logits", "task": source.stem.replace("-", " ")}, out, record)
     frames = {name: with_columns(tables[name], where).to_pandas() for name in ("metrics", "calibration")}
-    right = {(name, "none"): one_run.right_of(predictions, mask) for name, predictions in classifiers.items()}
+    right = {(name, "none"): sample_intervals.right_of(predictions, mask) for name, predictions in classifiers.items()}
     for name, _, logits in calibrated(uses, read_states(fitted), data["test"], mask):
-        right[FINE_TUNED, name] = one_run.right(logits, data["test"].labels, mask)
+        right[FINE_TUNED, name] = sample_intervals.right(logits, data["test"].labels, mask)
     write_text(out / "report.html", page(frames, tables["samples"], mask, where, right=right, provenance=record))
     return _summary(tables, [*note, *left_out], out)
 
@@ -215,10 +216,10 @@ def _usable(seen: Seen, data: Mapping[str, Any], mask: np.ndarray) -> tuple[dict
             there.discard(subset)
     uses: dict[str, Any] = {}
     left_out: dict[str, list[str]] = {}
-    for name in plugins.names("calibrator"):
-        module = plugins.load("calibrator", name)
+    for name in registry.names("calibrator"):
+        module = registry.load("calibrator", name)
         lacking = list(
-            dict.fromkeys(MISSING[part] for part in MISSING if part in (module.READS | plugins.takes(name)) - there)
+            dict.fromkeys(MISSING[part] for part in MISSING if part in (module.READS | registry.takes(name)) - there)
         )
         if lacking:
             left_out.setdefault(" and ".join(lacking), []).append(name)
@@ -245,9 +246,9 @@ def _summary(tables: dict[str, pa.Table], notes: list[str], out: Path) -> str:
     counts = metrics.drop_duplicates("metric").set_index("metric")["n"]
     lines = ["{:<34}".format("") + "".join(f"{name:>10}" for name in SHOWN)]
     for (classifier, calibrator), row in shown.iterrows():
-        words = wording.method(classifier, calibrator) + (" (upper bound)" if calibrator == "oracle" else "")
-        lines.append(f"{words:<34}" + "".join(f"{wording.number(value, 1, 4):>10}" for value in row))
+        words = display.method(classifier, calibrator) + (" (upper bound)" if calibrator == "oracle" else "")
+        lines.append(f"{words:<34}" + "".join(f"{display.number(value, 1, 4):>10}" for value in row))
     lines.append(f"{'test samples':<34}" + "".join(f"{counts[name]:>10,}" for name in SHOWN))
-    found = [f"{wording.calibrator(row['calibrator'])} {row['value']:.4f}" for row in gammas]
+    found = [f"{display.calibrator(row['calibrator'])} {row['value']:.4f}" for row in gammas]
     lines += ["", f"γ to add to the logits of the absent classes: {', '.join(found)}.", *notes, f"Files: {out}"]
     return "\n".join(lines)

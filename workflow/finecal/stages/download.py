@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from finecal import domains, paths, plugins
-from finecal.downloads import Download
+from finecal import paths, registry
+from finecal.data import dataset as data_set
+from finecal.download.fetch import fetch_all
+from finecal.download.spec import Download
 from finecal.errors import UserError, unknown
-from finecal.fetching import fetch_all
-from finecal.plan import Plan
+from finecal.plan.plan import Plan
 
 
 def download(plan: Plan, target: str, mirror: str | None) -> str:
@@ -44,23 +45,23 @@ def _data_set(plan: Plan, name: str) -> dict[Path, Download]:
     used = {dataset: plan.options("prepare", dataset) for dataset, _ in plan.domains()}
     if name in used:
         meant = [(used[name]["source"], used[name]["options"])]
-    elif name in plugins.names("dataset"):
+    elif name in registry.names("dataset"):
         meant = [(name, spec["options"]) for spec in used.values() if spec["source"] == name]
         meant = meant or [(name, _default(name))]
     else:
-        raise unknown("data set", name, [*used, *plugins.names("dataset")])
+        raise unknown("data set", name, [*used, *registry.names("dataset")])
     found: dict[Path, Download] = {}
     for source, options in meant:
-        module, folder = plugins.load("dataset", source), paths.downloads_folder(source)
+        module, folder = registry.load("dataset", source), paths.downloads_folder(source)
         if not hasattr(module, "downloads"):
             continue
         for domain in module.domains(module.Options.model_validate(options)):
-            found.update({folder / one.name: one for one in domains.downloads(source, domain, options)})
+            found.update({folder / one.name: one for one in data_set.downloads(source, domain, options)})
     return found
 
 
 def _default(name: str) -> dict[str, Any]:
-    module = plugins.load("dataset", name)
+    module = registry.load("dataset", name)
     needed = [key for key, field in module.Options.model_fields.items() if field.is_required()]
     if needed and hasattr(module, "downloads"):
         raise UserError(

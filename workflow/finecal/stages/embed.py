@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import with_columns, write_table
-from finecal.code import Identity
-from finecal.embedding import joint_map
+from finecal.calibration.inputs import group_names, read_predictions, read_split
+from finecal.data.packed import stratified_test
 from finecal.errors import UserError
-from finecal.images import stratified_test
-from finecal.logits import group_names, read_predictions, read_split
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.metrics.feature_map import joint_map
 from finecal.paths import RunKey
-from finecal.provenance import provenance
+from finecal.plan.code_digests import Identity
 from finecal.seeds import generator, seed_of
 
 AT_MOST = 1000  # samples, each shown twice: more neither fit into a panel nor change the picture

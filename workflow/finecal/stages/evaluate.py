@@ -9,12 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import read_table, with_columns, write_table
-from finecal.calibration import Calibrator, Labelled, State, Unlabelled, granted, moves_gamma_only
-from finecal.evaluation import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, rows, score, score_ncm
-from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
-from finecal.identities import Identities
-from finecal.logits import (
+from finecal.calibration.contract import Calibrator, Labelled, State, Unlabelled, granted, moves_gamma_only
+from finecal.calibration.inputs import (
     Predictions,
     Seen,
     read_head,
@@ -23,10 +19,14 @@ from finecal.logits import (
     read_pretrained,
     read_split,
 )
-from finecal.metrics import SeenUnseenCurve, group_maxima
+from finecal.calibration.parameters import CALIBRATION_SCHEMA, calibrator, read_states
+from finecal.io.parquet import read_table, with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.metrics.classification import SeenUnseenCurve, group_maxima
+from finecal.metrics.scores import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, rows, score, score_ncm
 from finecal.paths import RunKey
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
 
 METRICS_SCHEMA = pa.schema(
     [

@@ -16,25 +16,26 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor
 
-from finecal import exporting, paths, plugins
-from finecal.artifacts import read_metadata, read_table, with_columns, write_table
-from finecal.augmentation import unchanged
-from finecal.calibration import Fitted, Unlabelled, granted
-from finecal.card import Card, write_card
-from finecal.deployment import deployed
-from finecal.device import choose_device
+from finecal import paths, registry
+from finecal.calibration.contract import Fitted, Unlabelled, granted
+from finecal.calibration.deployment import deployed
+from finecal.calibration.inputs import read_head, read_split
+from finecal.calibration.parameters import CALIBRATION_SCHEMA, calibrator, read_states
+from finecal.data.augmentation import unchanged
+from finecal.data.reader import PackedFile
 from finecal.errors import UserError, unknown
-from finecal.extraction import extract
-from finecal.fitted import CALIBRATION_SCHEMA, calibrator, read_states
-from finecal.identities import Identities
-from finecal.logits import read_head, read_split
-from finecal.memory import Room
-from finecal.model_files import load_model
-from finecal.models import Architecture, normaliser
+from finecal.export import folder as export_folder
+from finecal.export.model_card import Card, write_card
+from finecal.io.parquet import read_metadata, read_table, with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.models.build import Architecture, normaliser
+from finecal.models.extraction import extract
+from finecal.models.files import load_model
 from finecal.paths import RunKey
-from finecal.pixels import ImageFile
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+from finecal.runtime.device import choose_device
+from finecal.runtime.memory import Room
 from finecal.stages import Settings
 from finecal.stages.interpolate import set_between
 
@@ -123,7 +124,7 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, settings: Settings, 
 
     other = pretrained if form["kind"] == "ensemble" else None
     form = {"calibrator": name, "reads": sorted(reads), **form, "fine_tuning": fine_tuning, "gamma": state.get("gamma")}
-    folded = exporting.write_model(folder, model, description, form, other)
+    folded = export_folder.write_model(folder, model, description, form, other)
     rows, notes = compare(folder, description, pixels, wanted, onnx=onnx)
     inputs = [
         run.path(paths.SPLIT),
@@ -140,8 +141,8 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, settings: Settings, 
     card = Card(
         run, name, reads, state, description, fine_tuning, folded, rows, record,
         read_table(run.folder / paths.METRICS, METRICS_READ).to_pylist(),
-        {word: str(plugins.constant("dataset", source, key, "")) for word, key in terms.items()},
-        (folder / exporting.ONNX_FILE).is_file(),
+        {word: str(registry.constant("dataset", source, key, "")) for word, key in terms.items()},
+        (folder / export_folder.ONNX_FILE).is_file(),
     )  # fmt: skip
     write_card(folder / "README.md", card)
     return "\n".join([*(_said(row) for row in rows), *notes])
@@ -175,7 +176,7 @@ def _said(row: Mapping[str, Any]) -> str:
 
 def _test_images(run: RunKey, settings: Settings) -> np.ndarray:
     """(N, H, W, channels) uint8: up to CHECKED test images, spread over all of them."""
-    images = ImageFile.open(run.path(paths.IMAGES))
+    images = PackedFile.open(run.path(paths.IMAGES))
     tests = np.flatnonzero(images.test)
     chosen = np.zeros(len(images.labels), dtype=bool)
     chosen[tests[np.linspace(0, len(tests) - 1, min(CHECKED, len(tests))).astype(int)]] = True
@@ -197,23 +198,23 @@ def compare(
     """
     channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     prepared = unchanged(channels_first, description.image_size, normaliser(description, CPU))
-    model = exporting.load_exported(folder)
+    model = export_folder.load_exported(folder)
     rows = [_row("folder", _in_batches(model, prepared), wanted)]
     notes = []
-    if missing := exporting.missing_for_onnx() if onnx else []:
+    if missing := export_folder.missing_for_onnx() if onnx else []:
         notes.append(f"No ONNX: {', '.join(missing)} not installed (uv sync --extra export).")
     elif onnx:
-        path = folder / exporting.ONNX_FILE
+        path = folder / export_folder.ONNX_FILE
         with torch.inference_mode(False), torch.no_grad():
-            exporting.write_onnx(path, exporting.load_exported(folder), description)
-        rows.append(_row("onnx", exporting.run_onnx(path, prepared.numpy()), wanted))
+            export_folder.write_onnx(path, export_folder.load_exported(folder), description)
+        rows.append(_row("onnx", export_folder.run_onnx(path, prepared.numpy()), wanted))
     for row in rows:
         if not row["max_abs_difference"] <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
             raise UserError(
                 f"the exported classifier ({row['compared']}) is {row['max_abs_difference']:.2g} off finecal's logits",
                 where=folder.name, why="So nothing was written", hint="Please report it; --no-onnx leaves ONNX out",
             )  # fmt: skip
-    config = resolve_data_config({}, pretrained_cfg=exporting.preprocessing(description))
+    config = resolve_data_config({}, pretrained_cfg=export_folder.preprocessing(description))
     transform = create_transform(**config, is_training=False)
     pictures = [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in pixels]
     rows.append(_row("timm_transform", _in_batches(model, torch.stack([transform(one) for one in pictures])), wanted))

@@ -7,13 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from finecal import handover, paths
-from finecal.artifacts import with_columns, write_table
-from finecal.code import Identity
-from finecal.model_header import read_header
+from finecal import paths
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.models.header import read_header
 from finecal.paths import RunKey
-from finecal.provenance import provenance
-from finecal.stages import Settings
+from finecal.plan.code_digests import Identity
+from finecal.stages import Settings, _handover
 
 
 def extract(out: Path, settings: Settings) -> None:
@@ -27,22 +27,22 @@ def extract(out: Path, settings: Settings) -> None:
         If the path is neither.
     """
     model_path, images_path, columns = sources(out)
-    left = handover.take(out.parent, model=model_path, images=images_path)
+    left = _handover.take(out.parent, model=model_path, images=images_path)
     table, device = left or _compute(model_path, images_path, settings)
     made = Identity.of("extract", {"image_size": read_header(model_path)["architecture"]["image_size"]})
     record = provenance(made.record(), inputs=[model_path, images_path], **device)
     write_table(out, with_columns(table, columns), provenance=record)
-    handover.discard(out.parent)
+    _handover.discard(out.parent)
 
 
 def _compute(model_path: Path, images_path: Path, settings: Settings) -> tuple[pa.Table, dict[str, Any]]:
-    from finecal.device import choose_device, used
-    from finecal.extraction import extract_table
-    from finecal.model_files import load_model
-    from finecal.pixels import ImageFile
+    from finecal.data.reader import PackedFile
+    from finecal.models.extraction import extract_table
+    from finecal.models.files import load_model
+    from finecal.runtime.device import choose_device, used
 
     device = choose_device(settings.device, settings.threads)
-    images = ImageFile.open(images_path)
+    images = PackedFile.open(images_path)
     model, description = load_model(model_path, device)
     table = extract_table(model, description, images, device, settings.precision)
     return table, used(device, settings.precision)

@@ -11,26 +11,26 @@ import numpy as np
 import pyarrow as pa
 from torch import nn
 
-from finecal import handover, paths, plugins
-from finecal.anatomy import observe_run
-from finecal.artifacts import with_columns, write_table
-from finecal.batches import TrainingData
+from finecal import paths, registry
+from finecal.calibration.inputs import read_split
 from finecal.config import Training, plugin_options
-from finecal.device import choose_device, describe, numerics, resolved, used
-from finecal.extraction import as_table, classify, extract
-from finecal.identities import Identities
-from finecal.images import check_training_samples
-from finecal.logits import read_split
-from finecal.memory import Room
-from finecal.model_files import load_model, save_model, write_head
-from finecal.models import head
+from finecal.data.packed import check_training_samples
+from finecal.data.reader import PackedFile, Pixels
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance, sha256
+from finecal.metrics.logit_anatomy import observe_run
+from finecal.models.build import head
+from finecal.models.extraction import as_table, classify, extract
+from finecal.models.files import load_model, save_model, write_head
 from finecal.paths import RunKey
-from finecal.pixels import ImageFile, Pixels
-from finecal.plan import Plan
-from finecal.provenance import provenance, sha256
-from finecal.stages import Settings
-from finecal.state import StateFile, earlier_tries, state_of_one_process
-from finecal.training import train
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+from finecal.runtime.device import choose_device, describe, numerics, resolved, used
+from finecal.runtime.memory import Room
+from finecal.stages import Settings, _handover
+from finecal.training.batches import TrainingData
+from finecal.training.loop import train
+from finecal.training.state import StateFile, earlier_tries, state_of_one_process
 
 
 def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
@@ -39,10 +39,10 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
     device = choose_device(settings.device, settings.threads)
     pretrained = run.pretrained_folder / paths.MODEL
     images_path, split_path = run.path(paths.IMAGES), run.path(paths.SPLIT)
-    images = ImageFile.open(images_path)
+    images = PackedFile.open(images_path)
     fine_tuning, _ = read_split(split_path)
     check_training_samples(images, fine_tuning, str(images_path))
-    recipe = plugins.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
+    recipe = registry.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
     chosen = images.train & fine_tuning[images.labels]
     coordinates = tuple(run.columns().values())
     inputs = [pretrained, images_path, split_path]
@@ -104,7 +104,7 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
         write_table(run.folder / paths.HISTORY, table, provenance=record | earlier_tries())
         write_head(run.folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(run.folder / paths.MODEL, model, description, provenance=record)
-        handover.leave(
+        _handover.leave(
             run.folder,
             as_table(images, features, logits),
             model=run.folder / paths.MODEL,

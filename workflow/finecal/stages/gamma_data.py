@@ -12,15 +12,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import with_columns, write_table
-from finecal.calibration import AddGamma, Data, finite_gamma
-from finecal.fitted import calibrator
-from finecal.identities import Identities
-from finecal.logits import Seen, read_predictions, read_pretrained, read_pseudo_folds, read_split
-from finecal.metrics import SeenUnseenCurve, seen_unseen_curve
+from finecal.calibration.contract import AddGamma, Data, finite_gamma
+from finecal.calibration.inputs import Seen, read_predictions, read_pretrained, read_pseudo_folds, read_split
+from finecal.calibration.parameters import calibrator
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.metrics.classification import SeenUnseenCurve, seen_unseen_curve
 from finecal.paths import RunKey
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
 from finecal.seeds import generator
 
 # What is drawn from; a calibrator that reads anything else is left out.

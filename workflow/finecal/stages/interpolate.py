@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from finecal import paths
-from finecal.artifacts import with_columns, write_table
-from finecal.device import choose_device, used
-from finecal.extraction import extract
-from finecal.identities import Identities
-from finecal.matrices import list_array
-from finecal.memory import Room
-from finecal.model_files import load_model
+from finecal.data.reader import PackedFile
+from finecal.io.list_columns import list_array
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.models.extraction import extract
+from finecal.models.files import load_model
 from finecal.paths import RunKey
-from finecal.pixels import ImageFile
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+from finecal.runtime.device import choose_device, used
+from finecal.runtime.memory import Room
 from finecal.stages import Settings
 
 
@@ -30,7 +30,7 @@ def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
     alphas = plan.asked(plan.studies_of(run)).alphas
     inputs = [run.pretrained_folder / paths.MODEL, run.folder / paths.MODEL, run.path(paths.IMAGES)]
     device = choose_device(settings.device, settings.threads)
-    images = ImageFile.open(inputs[2])
+    images = PackedFile.open(inputs[2])
     pixels = images.load(np.ones(len(images), dtype=bool), device, Room(settings.data_memory))
     pretrained, _ = load_model(inputs[0], device)
     tuned, description = load_model(inputs[1], device)

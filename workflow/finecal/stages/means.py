@@ -11,16 +11,16 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import with_columns, write_table
-from finecal.code import Identity
-from finecal.device import choose_device, used
-from finecal.extraction import extract
-from finecal.matrices import list_array
-from finecal.memory import Room
-from finecal.metrics import class_means
-from finecal.model_files import load_model
-from finecal.pixels import ImageFile
-from finecal.provenance import provenance
+from finecal.data.reader import PackedFile
+from finecal.io.list_columns import list_array
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.metrics.classification import class_means
+from finecal.models.extraction import extract
+from finecal.models.files import load_model
+from finecal.plan.code_digests import Identity
+from finecal.runtime.device import choose_device, used
+from finecal.runtime.memory import Room
 from finecal.stages import Settings
 
 
@@ -35,7 +35,7 @@ def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
     folder = Path(paths.PRETRAINED.format(**columns))
     inputs = [folder / paths.MODEL, Path(paths.IMAGES.format(dataset=dataset, domain=source))]
     model, description = load_model(inputs[0], device)
-    images = ImageFile.open(inputs[1])
+    images = PackedFile.open(inputs[1])
     pixels = images.load(images.train, device, Room(settings.data_memory))
     features, _ = extract(model, description, pixels, device, settings.precision)
     found = class_means(features, images.labels[images.train], len(images.classes))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from finecal.fetching import fetch_all
-from finecal.plan import Plan
+from finecal.download.fetch import fetch_all
+from finecal.plan.plan import Plan
 
 
 def prefetch(plan: Plan, mirror: str | None = None) -> str:
@@ -20,12 +20,12 @@ def prefetch(plan: Plan, mirror: str | None = None) -> str:
     fetch_all(files, mirror=mirror)
     lines += [f"{path}: checked" for path in files]
     for model in plan.hub_models():
-        from finecal.models import architecture, build  # a second, for those who need it
+        from finecal.models.build import architecture, build  # a second, for those who need it
 
         build(architecture({"model": model, "options": {}, "image_size": 224}, ("a", "b"), 3), weights="hub")
         lines.append(f"{model}: the hub's weights are in the cache")
     for backbone, use in plan.clips().items():
-        from finecal.zero_shot import load_clip
+        from finecal.models.zero_shot import load_clip
 
         load_clip(use, f"backbones.{backbone}.zero_shot")
         lines.append(f"{use['model']}: CLIP's weights are there")

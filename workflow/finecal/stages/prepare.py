@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from finecal import paths, plugins
+from finecal import paths, registry
 from finecal.config import plugin_options
-from finecal.downloads import Files
+from finecal.data.image_files import ImageFiles
+from finecal.data.packed import PackedImages, hold_out_validation, write_images
+from finecal.download.fetch import check
+from finecal.download.spec import Files
 from finecal.errors import unknown
-from finecal.fetching import check
-from finecal.identities import Identities
-from finecal.images import PackedImages, hold_out_validation, write_images
-from finecal.listing import Listing
-from finecal.plan import Plan
-from finecal.provenance import provenance
-from finecal.scratch import scratch_folder
+from finecal.io.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+from finecal.runtime.scratch import scratch_folder
 from finecal.seeds import generator
 
 
 def prepare(plan: Plan, dataset: str, domain: str, threads: int = 1) -> None:
     """Write results/{dataset}/images/{domain}.parquet; files are decoded by this many threads."""
     spec = plan.options("prepare", dataset)
-    module = plugins.load("dataset", spec["source"])
+    module = registry.load("dataset", spec["source"])
     options = plugin_options("dataset", spec["source"], spec["options"])
     if domain not in module.domains(options):
         raise unknown("domain", domain, module.domains(options), where=f"the data set {dataset!r}")
     path = paths.IMAGES.format(dataset=dataset, domain=domain)
     columns = {"dataset": dataset, "domain": domain}
     with _files(plan, dataset, domain) as files:
-        samples: PackedImages | Listing = module.prepare(domain, options, files)
+        samples: PackedImages | ImageFiles = module.prepare(domain, options, files)
         # Its own generator: a data set has the same training and test samples with and without validation.
         samples = hold_out_validation(samples, spec["validation_fraction"], generator("validation", dataset, domain))
         inputs = [files.folder / download.name for download in plan.downloads(dataset, domain)]
@@ -37,7 +37,7 @@ def prepare(plan: Plan, dataset: str, domain: str, threads: int = 1) -> None:
         if isinstance(samples, PackedImages):
             write_images(path, samples, columns=columns, provenance=made)
         else:
-            from finecal.decoding import pack  # Pillow, which those that are made of arrays do without
+            from finecal.data.decoding import pack  # Pillow, which those that are made of arrays do without
 
             pack(samples, path, columns=columns, provenance=made, threads=threads)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finecal import paths
-from finecal.artifacts import read_table
-from finecal.identities import Identities
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.io.parquet import read_table
+from finecal.io.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd

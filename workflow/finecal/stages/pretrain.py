@@ -12,28 +12,28 @@ import torch
 from torch import nn
 
 from finecal import paths
-from finecal.artifacts import with_columns, write_table
-from finecal.batches import TrainingData
-from finecal.checkpoints import lacks, take_over
 from finecal.config import Pretraining
-from finecal.device import choose_device, numerics, placed, seed_everything, used
+from finecal.data.reader import PackedFile
 from finecal.errors import UserError
-from finecal.extraction import extract
-from finecal.identities import Identities
-from finecal.imagenet import CLASSES, are_imagenet, numbers_of
-from finecal.memory import Room
-from finecal.model_files import save_model, write_head
-from finecal.models import Architecture, architecture, build, head, head_classes
-from finecal.pixels import ImageFile
-from finecal.plan import Plan
-from finecal.provenance import provenance, sha256
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance, sha256
+from finecal.models.build import Architecture, architecture, build, head, head_classes
+from finecal.models.checkpoints import lacks, take_over
+from finecal.models.extraction import extract
+from finecal.models.files import save_model, write_head
+from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
+from finecal.models.locations import HUB, label_names
+from finecal.plan.identities import Identities
+from finecal.plan.options import own_weights
+from finecal.plan.plan import Plan
 from finecal.recipes import full
-from finecal.resolution import own_weights
+from finecal.runtime.device import choose_device, numerics, placed, seed_everything, used
+from finecal.runtime.memory import Room
 from finecal.seeds import seed_of
-from finecal.sources import HUB, label_names
 from finecal.stages import Settings
-from finecal.state import StateFile, earlier_tries, state_of_one_process
-from finecal.training import train
+from finecal.training.batches import TrainingData
+from finecal.training.loop import train
+from finecal.training.state import StateFile, earlier_tries, state_of_one_process
 
 
 def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Settings) -> None:
@@ -42,7 +42,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
     pretraining = Pretraining.model_validate(spec["pretraining"])
     device = choose_device(settings.device, settings.threads)
     images_path = plan.images_of_source(dataset, source)
-    images = ImageFile.open(images_path)
+    images = PackedFile.open(images_path)
     identity = Identities(plan).of("pretrain", {"dataset": dataset, "backbone": backbone})
     coordinates = (dataset, source, backbone, "pretrain", pretraining.seed)
     inputs = [Path(images_path)]
@@ -55,7 +55,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         checkpoint = own_weights(spec)
         zero_shot = spec["backbone"].get("zero_shot")
         if zero_shot is not None:
-            from finecal.zero_shot import classifier  # for those who need it
+            from finecal.models.zero_shot import classifier  # for those who need it
 
             where = f"backbones.{backbone}.zero_shot"
             model, description = classifier(zero_shot, description, dataset, where)

@@ -12,27 +12,27 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from finecal import paths, plugins
-from finecal.artifacts import with_columns, write_table
-from finecal.batches import TrainingData
+from finecal import paths, registry
+from finecal.calibration.inputs import group_names, read_split
 from finecal.config import PseudoSplits, Training, plugin_options
-from finecal.device import choose_device, numerics, used
+from finecal.data.packed import Samples, stratified_test
+from finecal.data.reader import PackedFile
 from finecal.errors import UserError
-from finecal.extraction import extract
-from finecal.identities import Identities
-from finecal.images import Samples, stratified_test
-from finecal.logits import group_names, read_split
-from finecal.matrices import list_array
-from finecal.memory import Room
-from finecal.model_files import load_model
+from finecal.io.list_columns import list_array
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance, sha256
+from finecal.models.extraction import extract
+from finecal.models.files import load_model
 from finecal.paths import RunKey
-from finecal.pixels import ImageFile
-from finecal.plan import Plan
-from finecal.provenance import provenance, sha256
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+from finecal.runtime.device import choose_device, numerics, used
+from finecal.runtime.memory import Room
 from finecal.seeds import generator
 from finecal.stages import Settings
-from finecal.state import StateFile, earlier_tries, state_of_one_process
-from finecal.training import train
+from finecal.training.batches import TrainingData
+from finecal.training.loop import train
+from finecal.training.state import StateFile, earlier_tries, state_of_one_process
 
 
 def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
@@ -42,9 +42,9 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
     device = choose_device(settings.device, settings.threads)
     pretrained = run.pretrained_folder / paths.MODEL
     inputs = [pretrained, run.path(paths.IMAGES), run.path(paths.SPLIT)]
-    images = ImageFile.open(inputs[1])
+    images = PackedFile.open(inputs[1])
     fine_tuning, _ = read_split(inputs[2])
-    recipe = plugins.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
+    recipe = registry.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
     identity = Identities(plan).of_run("pseudo", run)
     computed = {
         "code": identity.code,

@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import read_table, with_columns, write_table
-from finecal.code import Identity
+from finecal.calibration.inputs import group_names, read_split
+from finecal.data.packed import read_images
 from finecal.datasets import toy
-from finecal.device import choose_device, used
-from finecal.extraction import extract
-from finecal.images import read_images
-from finecal.logits import group_names, read_split
-from finecal.model_files import load_model
+from finecal.io.parquet import read_table, with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.models.extraction import extract
+from finecal.models.files import load_model
 from finecal.paths import RunKey
-from finecal.provenance import provenance
+from finecal.plan.code_digests import Identity
+from finecal.runtime.device import choose_device, used
 from finecal.stages import Settings
 
 LEVELS = np.arange(0, 256, 2)  # every second brightness: places that a picture shows exactly

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import yaml
 
-from finecal import axes, paths
-from finecal.artifacts import read_table
-from finecal.atomic import write_text
-from finecal.identities import Identities
-from finecal.logits import read_split
-from finecal.page.examples import needed, read_thumbnails
-from finecal.page.explorer import RUNS, Thumbnails, room_for_stops
-from finecal.page.runs import RunView, run_view
-from finecal.page.stops import TestSamples, as_samples
+from finecal import paths
+from finecal.calibration.inputs import read_split
+from finecal.io.atomic import write_text
+from finecal.io.parquet import read_table
+from finecal.io.provenance import provenance
 from finecal.paths import RunKey
-from finecal.plan import Plan
-from finecal.provenance import provenance
-from finecal.report import render
+from finecal.plan import axes
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+from finecal.report.explorer import RUNS, Thumbnails, room_for_stops
+from finecal.report.run_view import RunView, run_view
+from finecal.report.slider_stops import TestSamples, as_samples
+from finecal.report.study_page import render
+from finecal.report.thumbnails import needed, read_thumbnails
 from finecal.stages.present import aggregated, table_path
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def read_samples(path: str | Path, fine_tuning: np.ndarray) -> TestSamples:
 
 def _views(runs: list[RunKey], metrics: pd.DataFrame, calibration: pd.DataFrame, room: int) -> list[RunView]:
     """The runs as the page shows them."""
-    coordinates = list(paths.COORDINATES)
+    coordinates = list(paths.RUN_KEYS)
     of_metrics = dict(list(metrics.groupby(coordinates, sort=False)))
     of_calibration = dict(list(calibration.groupby(coordinates, sort=False)))
     views = []

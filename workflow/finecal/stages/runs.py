@@ -5,12 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import write_table
-from finecal.identities import Identities
-from finecal.logits import read_split
-from finecal.plan import Plan
-from finecal.provenance import provenance
-from finecal.runs import described
+from finecal.calibration.inputs import read_split
+from finecal.io.parquet import write_table
+from finecal.io.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+from finecal.plan.run_table import described
 
 SCHEMA = pa.schema(
     [

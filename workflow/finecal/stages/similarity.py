@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths
-from finecal.artifacts import read_table, with_columns, write_table
-from finecal.code import Identity
+from finecal.calibration.inputs import group_names, read_split
 from finecal.errors import UserError
-from finecal.logits import group_names, read_split
-from finecal.matrices import matrix_column
+from finecal.io.list_columns import matrix_column
+from finecal.io.parquet import read_table, with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.metrics.update_similarity import mean_similarities, update_similarity
 from finecal.paths import RunKey
-from finecal.provenance import provenance
-from finecal.similarity import mean_similarities, update_similarity
+from finecal.plan.code_digests import Identity
 
 WEIGHT = pa.schema([("weight", pa.null())])
 MEANS_SCHEMA = pa.schema([("pairs", pa.string()), ("cosine", pa.float64()), ("n", pa.int64())])

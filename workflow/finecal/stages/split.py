@@ -8,19 +8,19 @@ import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
 from finecal import paths
-from finecal.artifacts import read_table, with_columns, write_table
-from finecal.class_clustering import by_similarity
+from finecal.calibration.inputs import group_names
 from finecal.config import ClassesSplit, DrawnSplit, PresentSplit, Split
-from finecal.fetching import check
-from finecal.identities import Identities
-from finecal.images import IMAGES_SCHEMA, read_format
-from finecal.logits import group_names
-from finecal.matrices import matrix_column
-from finecal.official import official_classes
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.config.official_splits import official_classes
+from finecal.config.split_resolution import AnySplit, check_size, class_numbers, split_size
+from finecal.data.packed import IMAGES_SCHEMA, read_format
+from finecal.download.fetch import check
+from finecal.io.list_columns import matrix_column
+from finecal.io.parquet import read_table, with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.metrics.class_clustering import by_similarity
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
 from finecal.seeds import generator
-from finecal.splits import AnySplit, check_size, class_numbers, split_size
 
 
 def split(plan: Plan, dataset: str, name: str) -> None:

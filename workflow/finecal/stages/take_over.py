@@ -9,20 +9,20 @@ import pyarrow as pa
 from torch import nn
 
 from finecal import paths
-from finecal.anatomy import observe_run
-from finecal.artifacts import with_columns, write_table
-from finecal.checkpoints import take_over as take_over_weights
-from finecal.device import choose_device, used
-from finecal.extraction import extract
-from finecal.identities import Identities
-from finecal.logits import read_split
-from finecal.memory import Room
-from finecal.model_files import load_model, save_model, write_head
-from finecal.models import head
+from finecal.calibration.inputs import read_split
+from finecal.data.reader import PackedFile
+from finecal.io.parquet import with_columns, write_table
+from finecal.io.provenance import provenance
+from finecal.metrics.logit_anatomy import observe_run
+from finecal.models.build import head
+from finecal.models.checkpoints import take_over as take_over_weights
+from finecal.models.extraction import extract
+from finecal.models.files import load_model, save_model, write_head
 from finecal.paths import RunKey
-from finecal.pixels import ImageFile
-from finecal.plan import Plan
-from finecal.provenance import provenance
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+from finecal.runtime.device import choose_device, used
+from finecal.runtime.memory import Room
 from finecal.stages import Settings
 
 
@@ -35,7 +35,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
         run.path(paths.IMAGES),
         run.path(paths.SPLIT),
     )
-    images = ImageFile.open(images_path)
+    images = PackedFile.open(images_path)
     fine_tuning, _ = read_split(split_path)
     model, description = load_model(pretrained, device)
     pixels, labels = images.load(images.test, device, Room(settings.data_memory)), images.labels[images.test]

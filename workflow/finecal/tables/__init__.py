@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finecal import artifacts, plugins
-from finecal.atomic import write_text
+from finecal import registry
+from finecal.io import parquet
+from finecal.io.atomic import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,18 +23,18 @@ SUFFIXES = (".parquet", ".csv", ".md", ".tex")
 
 def caption(name: str) -> str:
     """What stands above the table: the first paragraph of its module's docstring."""
-    return plugins.description("table", name)
+    return registry.description("table", name)
 
 
 def needs(name: str) -> tuple[str, ...]:
     """The aggregated tables that a table is made from, in the order of its arguments, read without importing it."""
-    tables: tuple[str, ...] = plugins.constant("table", name, "NEEDS")
+    tables: tuple[str, ...] = registry.constant("table", name, "NEEDS")
     return tables
 
 
 def build(name: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The tidy table, from the aggregated tables that it needs."""
-    tidy: pd.DataFrame = plugins.load("table", name).build(*(tables[needed] for needed in needs(name)))
+    tidy: pd.DataFrame = registry.load("table", name).build(*(tables[needed] for needed in needs(name)))
     return tidy
 
 
@@ -42,8 +43,8 @@ def write(name: str, tables: Mapping[str, pd.DataFrame], stem: str | Path, *, pr
     from finecal.tables._text import csv, latex, markdown
 
     tidy = build(name, tables)
-    shown = plugins.load("table", name).present(tidy)
-    artifacts.write_table(f"{stem}.parquet", as_arrow(tidy), provenance=provenance)
+    shown = registry.load("table", name).present(tidy)
+    parquet.write_table(f"{stem}.parquet", as_arrow(tidy), provenance=provenance)
     write_text(f"{stem}.csv", csv(shown))
     write_text(f"{stem}.md", markdown(shown, caption(name)))
     write_text(f"{stem}.tex", latex(shown, caption(name), label=f"tab:{name}"))

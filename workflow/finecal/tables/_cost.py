@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from finecal import wording
+from finecal import display
 
 # Tasks, splits and seeds differ little in cost: they are the jobs of one row.
 KEYS = ["stage", "dataset", "backbone", "recipe", "device"]
@@ -26,7 +26,7 @@ def with_labels(cost: pd.DataFrame) -> pd.DataFrame:
     told = [name for name in ("dataset", "backbone", "recipe") if jobs[name].replace("", pd.NA).nunique() > 1]
     if jobs.groupby(KEYS[:-1])["device"].nunique().gt(1).any():
         told.append("device")
-    shown = jobs[told].assign(**{name: jobs[name].map(wording.recipe) for name in told if name == "recipe"})
+    shown = jobs[told].assign(**{name: jobs[name].map(display.recipe) for name in told if name == "recipe"})
     details = [" · ".join(filter(None, names)) for names in shown.itertuples(index=False, name=None)]
     stages = [STAGES.get(stage, stage) for stage in jobs["stage"]]
     jobs["row"] = [f"{stage}\n{words}".rstrip() for stage, words in zip(stages, details, strict=True)]
@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
     for size, unit in ((3600, "h"), (60, "min"), (1, "s")):
         if seconds >= size or unit == "s":
             value = seconds / size
-            return wording.number(value, 1, 0 if value >= 10 else 1) + (f" {unit}" if value == value else "")
+            return display.number(value, 1, 0 if value >= 10 else 1) + (f" {unit}" if value == value else "")
     raise AssertionError
 
 
@@ -53,4 +53,4 @@ def memory(mib: float) -> str:
     ('836 MiB', '12.1 GiB', '–')
     """
     size, unit, digits = (1024, "GiB", 1) if mib >= 1024 else (1, "MiB", 0)
-    return wording.number(mib / size, 1, digits) + (f" {unit}" if mib == mib else "")
+    return display.number(mib / size, 1, digits) + (f" {unit}" if mib == mib else "")

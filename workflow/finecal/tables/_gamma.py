@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
 WITHIN = 0.01  # one point of accuracy
-RUN = [*COORDINATES, *CELL]
+RUN = [*SETTING_KEYS, *CELL_KEYS]
 Floats = npt.NDArray[np.float64]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from finecal.wording import CELL, COORDINATES
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 
-WHO = [*COORDINATES, "calibrator", "reads"]
+WHO = [*SETTING_KEYS, "calibrator", "reads"]
 QUANTITIES = ("gamma", "acc_y_y", "best_gamma", "best_acc_y_y")
 
 
@@ -21,7 +21,7 @@ def build(gamma_draws: pd.DataFrame) -> pd.DataFrame:
     for key, group in frame.groupby([*WHO, "everything", "part"], sort=False):
         row = dict(zip([*WHO, "everything"], key[:-1], strict=True))
         row |= {name: float(group[name].mean()) for name in ("n_per_class", "n_samples")}
-        row |= {"n_runs": len(group[list(CELL)].drop_duplicates()), "n_draws": len(group)}
+        row |= {"n_runs": len(group[list(CELL_KEYS)].drop_duplicates()), "n_draws": len(group)}
         for name in QUANTITIES:
             low, high = group[name].quantile([0.025, 0.975]) if len(group) > 1 else (float("nan"),) * 2
             row |= {name: float(group[name].mean()), f"{name}_low": float(low), f"{name}_high": float(high)}

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finecal import wording
-from finecal.statistics import CONFIDENCE, NAN, RESAMPLES, weights
+from finecal import display
+from finecal.analysis.statistics import CONFIDENCE, NAN, RESAMPLES, weights
+from finecal.paths import CELL_KEYS
 from finecal.tables._methods import CLASSIFIERS
-from finecal.wording import CELL
 
 SETTING = ["dataset", "task", "backbone"]
 ENTRY = ["recipe", "classifier", "calibrator", "reads"]
@@ -58,14 +58,16 @@ def entries(metrics: pd.DataFrame) -> pd.DataFrame:
     chosen = metrics[metrics["metric"].isin(list(TITLES)) & metrics["classifier"].isin(CLASSIFIERS)].copy()
     before = chosen["classifier"] == "pretrained"
     chosen.loc[before, "recipe"] = ""
-    return chosen[~(before & chosen.duplicated([*SETTING, *ENTRY, *CELL, "metric"]))]
+    return chosen[~(before & chosen.duplicated([*SETTING, *ENTRY, *CELL_KEYS, "metric"]))]
 
 
 def common_runs(part: pd.DataFrame) -> pd.DataFrame:
     """The rows of one setting in the runs that all its methods have; all rows if there is no such run."""
-    runs = part[part["metric"] == RANKED_BY].pivot_table(index=list(CELL), columns=ENTRY, values="value", sort=False)
+    runs = part[part["metric"] == RANKED_BY].pivot_table(
+        index=list(CELL_KEYS), columns=ENTRY, values="value", sort=False
+    )
     shared = runs.index[runs.notna().all(axis=1)]
-    in_shared = pd.MultiIndex.from_frame(part[list(CELL)]).isin(shared)
+    in_shared = pd.MultiIndex.from_frame(part[list(CELL_KEYS)]).isin(shared)
     return part[in_shared] if len(shared) else part
 
 
@@ -74,7 +76,7 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     there = [set(part[ENTRY].itertuples(index=False, name=None)) for part in parts]
     appear = dict.fromkeys(parts[0][ENTRY].itertuples(index=False, name=None))
     methods = [method for method in appear if all(method in found for found in there)]
-    bounds = [classifier == "oracle_fine_tuning" or wording.reads_test(reads) for _, classifier, _, reads in methods]
+    bounds = [classifier == "oracle_fine_tuning" or display.reads_test(reads) for _, classifier, _, reads in methods]
     ranked = [m for m, bound in zip(methods, bounds, strict=True) if not bound and m[1] == "fine_tuned"]
     ranks = dict(zip(ranked, rank([values(part, RANKED_BY, ranked) for part in parts]), strict=True))
     rows: list[dict[str, Any]] = []
@@ -106,7 +108,7 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def values(part: pd.DataFrame, metric: str, methods: Sequence[tuple[str, ...]]) -> npt.NDArray[np.float64]:
     """(runs, methods) of a metric, NaN where a method has no such run; the runs sorted."""
     chosen = part[part["metric"] == metric]
-    table = chosen.pivot_table(index=list(CELL), columns=ENTRY, values="value", dropna=False)
+    table = chosen.pivot_table(index=list(CELL_KEYS), columns=ENTRY, values="value", dropna=False)
     return table.reindex(columns=pd.MultiIndex.from_tuples(methods, names=ENTRY)).to_numpy(np.float64)
 
 
@@ -176,7 +178,7 @@ def redrawn(stacked: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float6
 
 def method(recipe: str, classifier: str, calibrator: str, *, with_recipe: bool) -> str:
     """A method in words, with its recipe where there are several."""
-    words = wording.method(classifier, calibrator)
+    words = display.method(classifier, calibrator)
     if not with_recipe or not recipe:
         return words
     return words.replace("fine-tuned", recipe, 1) if classifier == "fine_tuned" else f"{words}, {recipe}"

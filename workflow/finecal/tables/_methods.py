@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from finecal import wording
-from finecal.statistics import METHOD, summarise
-from finecal.wording import COORDINATES
+from finecal import display
+from finecal.analysis.statistics import METHOD, summarise
+from finecal.paths import SETTING_KEYS
 
 CLASSIFIERS = ("pretrained", "fine_tuned", "oracle_fine_tuning")
 
@@ -21,12 +21,12 @@ def summary_of(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     labels last, oracle fine-tuning; metrics in the order of `names`.
     """
     summary = summarise(metrics[metrics["metric"].isin(list(names)) & metrics["classifier"].isin(CLASSIFIERS)])
-    reads_test = summary["reads"].map(wording.reads_test).astype(bool)
+    reads_test = summary["reads"].map(display.reads_test).astype(bool)
     summary["upper_bound"] = reads_test | (summary["classifier"] == "oracle_fine_tuning")
     appearance = {name: i for i, name in enumerate(summary["calibrator"].drop_duplicates())}
     order = pd.DataFrame(
         {
-            "setting": summary.groupby(list(COORDINATES), sort=False).ngroup(),
+            "setting": summary.groupby(list(SETTING_KEYS), sort=False).ngroup(),
             "classifier": summary["classifier"].map(CLASSIFIERS.index),
             "calibrated": summary["calibrator"] != "none",
             "reads_test": reads_test,
@@ -43,23 +43,23 @@ def present(tidy: pd.DataFrame, titles: dict[str, str], *, scale: float = 100, d
     `titles` has the column title of every metric; samples are test samples per run.
     """
     rows = []
-    for key, group in tidy.groupby([*COORDINATES, *METHOD], sort=False):
+    for key, group in tidy.groupby([*SETTING_KEYS, *METHOD], sort=False):
         dataset, task, backbone, recipe, classifier, calibrator, reads = map(str, key)
         bound = bool(group["upper_bound"].iloc[0])
         row = {
-            "data set": dataset, "task": wording.task(task), "backbone": backbone, "recipe": wording.recipe(recipe),
-            "method": wording.method(classifier, calibrator) + (" †" if bound else ""),
-            "reads": "train S and U" if classifier == "oracle_fine_tuning" else wording.reads(reads),
+            "data set": dataset, "task": display.task(task), "backbone": backbone, "recipe": display.recipe(recipe),
+            "method": display.method(classifier, calibrator) + (" †" if bound else ""),
+            "reads": "train S and U" if classifier == "oracle_fine_tuning" else display.reads(reads),
         }  # fmt: skip
         found = group.set_index("metric")
         for metric, title in titles.items():
             if metric not in found.index:
-                row[title] = row[f"Δ {title}"] = wording.NOTHING
+                row[title] = row[f"Δ {title}"] = display.NOTHING
                 continue
             one: Any = found.loc[metric]
-            row[title] = wording.interval(one["mean"], one["low"], one["high"], scale, digits)
+            row[title] = display.interval(one["mean"], one["low"], one["high"], scale, digits)
             plain = classifier == "fine_tuned" and calibrator == "none"
-            row[f"Δ {title}"] = wording.NOTHING if plain else wording.interval(
+            row[f"Δ {title}"] = display.NOTHING if plain else display.interval(
                 one["difference"], one["difference_low"], one["difference_high"], scale, digits, sign=True
             )  # fmt: skip
         row["runs"] = str(group["n_runs"].max())

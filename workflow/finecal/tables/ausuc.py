@@ -16,7 +16,7 @@ TITLES = {"ausuc": "AUSUC"}
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `finecal.statistics.summarise` and upper_bound; AUSUC in [0, 1]."""
+    """The columns of `finecal.analysis.statistics.summarise` and upper_bound; AUSUC in [0, 1]."""
     return _methods.summary_of(metrics[metrics["calibrator"] == "none"], list(TITLES))
 
 

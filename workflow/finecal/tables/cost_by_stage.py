@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from finecal import wording
+from finecal import display
 from finecal.tables import _cost
 
 NEEDS = ("cost",)
@@ -41,7 +41,7 @@ def present(tidy: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "stage": row["row"].replace("\n", ", "),
-                "device": row["device"] or wording.NOTHING,
+                "device": row["device"] or display.NOTHING,
                 "jobs": f"{row['n_jobs']:,}{partly}",
                 "wall time": _cost.duration(row["wall_seconds"]),
                 "CPU time": _cost.duration(row["cpu_seconds"]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from finecal import wording
+from finecal import display
 from finecal.tables import _gamma_data
 
 NEEDS = ("gamma_draws",)
@@ -22,16 +22,16 @@ def present(tidy: pd.DataFrame) -> pd.DataFrame:
     """One row per calibrator and number of samples, all texts."""
     rows = []
     for one in tidy.to_dict("records"):
-        n = wording.number(one["n_per_class"], 1, 0)
+        n = display.number(one["n_per_class"], 1, 0)
         rows.append(
             {
-                "data set": one["dataset"], "task": wording.task(one["task"]), "backbone": one["backbone"],
-                "recipe": one["recipe"], "method": wording.calibrator(one["calibrator"]),
-                "reads": wording.reads(one["reads"]), "samples per class": f"all ({n})" if one["everything"] else n,
-                "γ": wording.interval(one["gamma"], one["gamma_low"], one["gamma_high"], 1, 2),
-                "all classes": wording.interval(one["acc_y_y"], one["acc_y_y_low"], one["acc_y_y_high"]),
-                "γ*": wording.number(one["best_gamma"], 1, 2),
-                "all classes, γ*": wording.number(one["best_acc_y_y"]),
+                "data set": one["dataset"], "task": display.task(one["task"]), "backbone": one["backbone"],
+                "recipe": one["recipe"], "method": display.calibrator(one["calibrator"]),
+                "reads": display.reads(one["reads"]), "samples per class": f"all ({n})" if one["everything"] else n,
+                "γ": display.interval(one["gamma"], one["gamma_low"], one["gamma_high"], 1, 2),
+                "all classes": display.interval(one["acc_y_y"], one["acc_y_y_low"], one["acc_y_y_high"]),
+                "γ*": display.number(one["best_gamma"], 1, 2),
+                "all classes, γ*": display.number(one["best_acc_y_y"]),
                 "runs": str(one["n_runs"]), "draws": str(one["n_draws"]),
             }
         )  # fmt: skip

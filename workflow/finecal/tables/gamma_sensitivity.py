@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finecal import wording
-from finecal.statistics import intervals
+from finecal import display
+from finecal.analysis.statistics import intervals
+from finecal.paths import SETTING_KEYS
 from finecal.tables import _gamma
-from finecal.wording import COORDINATES
 
 NEEDS = ("curve", "calibration")
 
-WHO = [*COORDINATES, "calibrator", "reads"]
+WHO = [*SETTING_KEYS, "calibrator", "reads"]
 # Quantity → title, scale, digits, whether its sign is shown.
 QUANTITIES = {
     "gamma": ("γ", 1, 2, False),
@@ -58,15 +58,15 @@ def present(tidy: pd.DataFrame) -> pd.DataFrame:
     for key, group in tidy.groupby(WHO, sort=False):
         dataset, task, backbone, recipe, calibrator, reads = map(str, key)
         row = {
-            "data set": dataset, "task": wording.task(task), "backbone": backbone, "recipe": recipe,
-            "method": wording.calibrator(calibrator) + (" †" if wording.reads_test(reads) else ""),
-            "reads": wording.reads(reads),
+            "data set": dataset, "task": display.task(task), "backbone": backbone, "recipe": recipe,
+            "method": display.calibrator(calibrator) + (" †" if display.reads_test(reads) else ""),
+            "reads": display.reads(reads),
         }  # fmt: skip
         found = group.set_index("quantity")
         for name, (title, scale, digits, sign) in QUANTITIES.items():
             one: Any = found.loc[name]
-            row[title] = wording.interval(one["mean"], one["low"], one["high"], scale, digits, sign=sign)
+            row[title] = display.interval(one["mean"], one["low"], one["high"], scale, digits, sign=sign)
         runs, judged = int(group["n_runs"].max()), int(group[group["quantity"] == "loss"]["n_runs"].iloc[0])
-        within = f"{group['within'].iloc[0]} of {judged}" if judged else wording.NOTHING
+        within = f"{group['within'].iloc[0]} of {judged}" if judged else display.NOTHING
         rows.append({**row, "runs that lose ≤ 1 point": within, "runs": str(runs)})
     return pd.DataFrame(rows)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from finecal import wording
+from finecal import display
 from finecal.tables import _leaderboard
 from finecal.tables._leaderboard import ENTRY, SETTING, TITLES, method
 
@@ -35,14 +35,14 @@ def present(tidy: pd.DataFrame) -> pd.DataFrame:
         first: Any = group.iloc[0]
         dagger = " †" if first["upper_bound"] else ""
         row = {
-            "data set": dataset, "task": wording.task(task), "backbone": backbone,
-            "rank": wording.interval(first["rank"], first["rank_low"], first["rank_high"], 1, 0),
+            "data set": dataset, "task": display.task(task), "backbone": backbone,
+            "rank": display.interval(first["rank"], first["rank_low"], first["rank_high"], 1, 0),
             "method": method(recipe, classifier, calibrator, with_recipe=with_recipe) + dagger,
-            "reads": "train S and U" if classifier == "oracle_fine_tuning" else wording.reads(reads),
+            "reads": "train S and U" if classifier == "oracle_fine_tuning" else display.reads(reads),
         }  # fmt: skip
         found = group.set_index("metric")
         for metric, (title, scale, digits) in TITLES.items():
             one: Any = found.loc[metric]
-            row[title] = wording.interval(one["mean"], one["low"], one["high"], scale, digits)
+            row[title] = display.interval(one["mean"], one["low"], one["high"], scale, digits)
         rows.append({**row, "runs": str(group["n_runs"].max()), "samples": str(group["n_samples"].max())})
     return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ TITLES = {"acc_y_y": "all classes", "acc_s_y": "S", "acc_u_y": "U"}
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `finecal.statistics.summarise` and upper_bound; accuracies as fractions in [0, 1]."""
+    """The columns of `finecal.analysis.statistics.summarise` and upper_bound; accuracies as fractions in [0, 1]."""
     return _methods.summary_of(metrics, list(TITLES))
 
 

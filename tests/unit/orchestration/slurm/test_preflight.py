@@ -1,0 +1,89 @@
+"""What SLURM is asked before the first job, with a pretended `sbatch`; tests/slurm asks a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from slurm_jobs import Resources, job
+
+from finecal.errors import UserError
+from finecal.orchestration.slurm import cluster
+from finecal.orchestration.slurm.preflight import check_requests
+
+SETTINGS = SimpleNamespace(requeue=True, no_requeue=False, qos=None, reservation=None)
+
+
+def ask(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *jobs: Any,
+    refusal: str = "",
+    runs_per_gpu: int = 1,
+    script: str = "",
+) -> list[str]:
+    """The calls of sbatch, which refuses jobs with a GPU, or does what a script says."""
+    script = f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}'
+    if refusal:
+        script += f"case \"$*\" in *--gpus*) echo 'allocation failure: {refusal}' >&2; exit 1;; esac\n"
+    (folder / "sbatch").write_text(script)
+    (folder / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(cluster, "longest", lambda _: 100)
+    for one in jobs:
+        one.resources = Resources({"runtime": 120, **one.resources})
+    check_requests(jobs, runs_per_gpu, SETTINGS)
+    return (folder / "calls").read_text().splitlines()
+
+
+def test_each_place_is_asked_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the most that is asked for there, and no more time than the partition grants."""
+    jobs = [job(), job(mem_mb=300), job("evaluate_run", gpu=0, qos="night", slurm_account="me"), job(mem_mb=200)]
+    gpu, cpu = ask(tmp_path, monkeypatch, *jobs)
+    assert "--test-only" in gpu
+    assert "--mem 300 " in gpu
+    assert "--gpus=1" in gpu
+    assert " -t 100 " in gpu
+    assert "--qos=night" in cpu
+    assert "-A me" in cpu
+    assert "--gpus" not in cpu
+
+
+def test_members_are_asked_about_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (call,) = ask(tmp_path, monkeypatch, *(job() for _ in range(3)), runs_per_gpu=4)
+    assert "--mem 300 " in call
+
+
+@pytest.mark.parametrize(
+    ("refusal", "key"),
+    [
+        ("Invalid qos specification", "qos"),
+        ("Invalid account or account/partition combination specified", "account"),
+        ("Invalid generic resource (gres) specification", "gpu_model"),
+        ("Requested node configuration is not available", "gpu_model, partition"),
+    ],
+)
+def test_what_slurm_never_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: str, key: str) -> None:
+    with pytest.raises(UserError) as error:
+        ask(tmp_path, monkeypatch, job("evaluate_run", gpu=0), job(gpu_model="h100"), refusal=refusal)
+    assert f"profiles/slurm: {key}" in str(error.value)
+    assert f"those of finetune_model: {refusal}." in str(error.value)
+    assert "gpu_model=h100" in str(error.value)
+
+
+def test_what_may_be_over_later_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = "Job violates accounting/QOS policy (job submit limit)"
+    assert len(ask(tmp_path, monkeypatch, job(), refusal=refusal)) == 1
+
+
+def test_nodes_that_are_down_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--test-only` says of them what it says of nodes that there are not; a real job is taken, and cancelled."""
+    (tmp_path / "scancel").write_text(f'#!/bin/sh\necho "scancel $*" >> {tmp_path}/calls\n')
+    (tmp_path / "scancel").chmod(0o755)
+    says = "echo 'allocation failure: Requested node configuration is not available' >&2; exit 1"
+    script = f'case "$*" in *--test-only*) {says};; esac\necho 17\n'
+    calls = ask(tmp_path, monkeypatch, job(), script=script)
+    assert ["--test-only" in call for call in calls] == [True, False, False]
+    assert calls[-1] == "scancel 17"

@@ -1,0 +1,246 @@
+"""The files that a stage names are all that decide its result: else a change in one would rerun nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from finecal import registry
+from finecal.plan import code_digests
+from finecal.plan.code_digests import PACKAGE, STAGE_FILES, Identity, plugin_files
+
+# Imported, but of no influence on the content of a result; everything else that a stage imports must be listed.
+INFRASTRUCTURE = {
+    "config/groups.py": "several studies under one name",
+    "__init__.py": "the version; provenance records it",
+    "download/archives.py": "unpacks what is in an archive, or refuses",
+    "models/imagenet_classes.py": "the names of ImageNet's classes, which do not change",
+    "runtime/scratch.py": "where archives are unpacked",
+    "data/dataset.py": "what data sets say of their domains; their own files are compared",
+    "download/spec.py": "which files are fetched; their bytes are checked",
+    "download/fetch.py": "as for download/spec.py",
+    "download/resume.py": "as for download/spec.py",
+    "plan/axes.py": "which figures and tables there are",
+    **dict.fromkeys(
+        ["io/parquet.py", "io/atomic.py", "io/list_columns.py", "io/provenance.py"],
+        "how files are written and checked, not what is in them",
+    ),
+    "calibrators/__init__.py": "refuses a calibrator of the user's own, or lets it be",
+    "calibration/__init__.py": "hands on names of calibration/contract.py",
+    "models/timm_names.py": "which names are allowed",
+    **dict.fromkeys(["plan/code_digests.py", "plan/code_meaning.py"], "this list, and what it is worth"),
+    "io/contents.py": "tells whether files are the same; its answer is compared",
+    "plan/decisive_options.py": "resolved options, which are compared as values",
+    "plan/identities.py": "resolved options beside that list",
+    "models/header.py": "reads what a file of weights says of its model",
+    "config/extends.py": "puts the files of a study together",
+    "schemas.py": "what columns mean, for the reference page",
+    **dict.fromkeys(
+        [f"config/{name}.py" for name in ("__init__", "models", "splits", "study", "training", "types")],
+        "what a study may say; what it says arrives as resolved options",
+    ),
+    "runtime/malloc.py": "where tensors lie in memory",
+    "runtime/memory.py": "where pixels lie; batches are the same wherever that is (test_reader)",
+    "config/grids.py": "names of recipes and splits",
+    "errors.py": "the wording of errors",
+    "stages/_handover.py": "hands over what models/extraction.py has computed, or nothing",
+    "paths.py": "where files are",
+    "plan/plan.py": "resolved options, which are compared as values",
+    "plan/options.py": "the same",
+    "registry.py": "finds the file of a name; that file is compared",
+    "training/progress.py": "what a training says meanwhile",
+    "config/yaml_loader.py": "reads YAML",
+    "models/locations.py": "where a checkpoint is; jobs that take one over compare it as a further file",
+    "config/settings.py": "which studies, and where jobs run",
+    "stages/__init__.py": "where and how a job runs",
+    "training/state.py": "a resumed training equals one that was never interrupted (test_loop)",
+    **dict.fromkeys(
+        ["config/load.py", "config/error_messages.py", "config/consistency.py"], "reads studies into resolved options"
+    ),
+}
+# Listed where it decides the result; where it does not, the reason.
+EXCEPT = {
+    ("pretrain", "models/checkpoints.py"): "for checkpoints alone, whose jobs compare it as a further file",
+    ("pretrain", "models/zero_shot.py"): "for zero-shot heads alone, whose jobs compare it as a further file",
+    ("export", "data/packed.py"): "as for pretrain",
+    ("split", "data/packed.py"): "reads the names of the classes",
+    ("split", "calibration/inputs.py"): "the words fine_tuning and absent",
+    ("split", "config/official_splits.py"): "compared where a split is official, as the data set's own file is",
+    ("pretrain", "data/packed.py"): "reads the pixels; a change in how they are packed changes the input file",
+    ("finetune", "data/packed.py"): "as for pretrain",
+    ("means", "data/packed.py"): "as for pretrain",
+    ("extract", "data/packed.py"): "as for pretrain",
+    ("interpolate", "data/packed.py"): "as for pretrain",
+    ("finetune", "calibration/inputs.py"): "reads the split",
+    ("pseudo", "calibration/inputs.py"): "reads the split, and the words fine_tuning and absent",
+    ("runs", "calibration/inputs.py"): "reads the split",
+    ("similarity", "calibration/inputs.py"): "reads the split",
+    ("embed", "calibration/inputs.py"): "reads the split and logits.parquet",
+    ("regions", "data/packed.py"): "as for pretrain",
+    ("regions", "calibration/inputs.py"): "reads the split",
+    ("figure", "tables/_text.py"): "writes tables as text",
+    ("report", "data/packed.py"): "reads the shape of the images",
+    ("report", "calibration/inputs.py"): "reads the split",
+}  # fmt: skip
+
+# A stage's own module, if it is not called like the stage; and the plugins that its options choose among.
+MODULES = {"table": "stages/present.py", "figure": "stages/present.py"}
+PLUGINS = {
+    "prepare": "dataset",
+    "finetune": "recipe",
+    "pseudo": "recipe",
+    "calibrate": "calibrator",
+    "evaluate": "calibrator",
+    "gamma_data": "calibrator",
+    "export": "calibrator",
+    "table": "table",
+    "figure": "figure",
+}
+
+
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
+
+
+def imports_of(file: Path, stage: str) -> Iterator[str]:
+    """The files of finecal that a file imports, at its top or inside functions, but not for types alone.
+
+    A module with several stages has one function for each: only that of `stage` counts.
+    """
+    pending: list[ast.AST] = [
+        node
+        for node in tree(file).body
+        if not (isinstance(node, ast.FunctionDef) and node.name in STAGE_FILES and node.name != stage)
+    ]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+            continue
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file} has a relative import, which this test does not follow"
+            for alias in node.names:
+                yield from files_of(f"{node.module}.{alias.name}")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from files_of(alias.name)
+        pending += ast.iter_child_nodes(node)
+
+
+def files_of(dotted: str) -> Iterator[str]:
+    """The files that importing a dotted name runs: of each package on the way, and of the module."""
+    first, *parts = dotted.split(".")
+    if first != "finecal":
+        return
+    for end in range(len(parts) + 1):
+        path = PACKAGE.joinpath(*parts[:end])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file() and has_code(file):
+                yield file.relative_to(PACKAGE).as_posix()
+
+
+@cache
+def has_code(file: Path) -> bool:
+    """Whether there is more than a docstring in a file."""
+    return any(not isinstance(node, ast.Expr) for node in tree(file).body)
+
+
+@cache
+def closure(stage: str) -> set[str]:
+    """All files that decide a stage's result, as far as imports tell."""
+    entry = MODULES.get(stage, f"stages/{stage}.py")
+    of_plugins = plugin_files(PLUGINS[stage], registry.names(PLUGINS[stage])) if stage in PLUGINS else []
+    own = {file.relative_to(PACKAGE).as_posix() for file in of_plugins}
+    pending, found = {entry, *own}, set()
+    while pending:
+        name = pending.pop()
+        found.add(name)
+        imported = {
+            f for f in imports_of(PACKAGE / name, stage) if f not in INFRASTRUCTURE and (stage, f) not in EXCEPT
+        }
+        pending |= {f for f in imported if not plugin_of(f)} - found
+    return found - own
+
+
+def plugin_of(file: str) -> str:
+    """The kind of plugin that a file defines; the package's own file and those with an underscore define none."""
+    folder, _, name = file.rpartition("/")
+    kinds = {folder: kind for kind, folder in registry.KINDS.items()}
+    return kinds.get(folder, "") if not name.startswith("_") else ""
+
+
+@pytest.mark.parametrize("stage", STAGE_FILES)
+def test_a_stage_names_all_files_that_decide_its_result(stage: str) -> None:
+    named = {name for name in STAGE_FILES[stage] if not plugin_of(name) and name.endswith(".py")}
+    assert closure(stage) - named == set(), (
+        f"{stage}: list it in finecal.plan.code_digests, or give a reason here why it decides nothing"
+    )
+
+
+@pytest.mark.parametrize("stage", STAGE_FILES)
+def test_a_stage_names_no_file_in_vain(stage: str) -> None:
+    named = {name for name in STAGE_FILES[stage] if not plugin_of(name) and name.endswith(".py")}
+    assert named - closure(stage) == set(), f"{stage} does not import it: a change there would rerun for nothing"
+
+
+@pytest.mark.parametrize("stage", STAGE_FILES)
+def test_the_files_exist_and_are_named_once(stage: str) -> None:
+    files = STAGE_FILES[stage]
+    assert len(set(files)) == len(files)
+    assert [name for name in files if not (PACKAGE / name).is_file()] == []
+
+
+def test_every_reason_is_still_needed() -> None:
+    assert [name for name in INFRASTRUCTURE if not (PACKAGE / name).is_file()] == []
+    for stage, name in EXCEPT:
+        entry = PACKAGE / MODULES.get(stage, f"stages/{stage}.py")
+        direct = set(imports_of(entry, stage)).union(*(imports_of(PACKAGE / f, stage) for f in closure(stage)))
+        assert name in direct, f"{stage} does not import {name}"
+
+
+def test_every_rule_has_a_stage_of_its_own() -> None:
+    without = {"compare", "diagnose", "prefetch", "download"}  # for people; or its result is checked by hash
+    beside = {"take_over"}  # in place of finetune, whose jobs then compare it as a further file
+    verbs = {p.stem for p in (PACKAGE / "stages").glob("[!_]*.py")} - {"present"} - without - beside
+    assert verbs <= set(STAGE_FILES)
+
+
+def test_the_identity_follows_code_and_options(tmp_path: Path) -> None:
+    one, same, other = (tmp_path / name for name in ("one.py", "same.py", "other.py"))
+    one.write_text("a = 1\n")
+    same.write_text("# the same\na = 1\n")
+    other.write_text("a = 2\n")
+    first = Identity.of("split", {"b": 1, "a": {"d": (2,), "c": 3}}, [one])
+    assert str(first) == str(Identity.of("split", {"a": {"c": 3, "d": [2]}, "b": 1}, [same]))
+    assert str(first) != str(Identity.of("split", {"b": 1, "a": {"d": (2,), "c": 3}}, [other]))
+    assert str(first) != str(Identity.of("split", {"b": 1, "a": {"d": (2,), "c": 4}}, [one]))
+    assert len(str(first)) < 80
+    assert list(first.modules) == [
+        *(name.removesuffix(".py").replace("/", ".") for name in STAGE_FILES["split"]),
+        "one.py",
+    ]
+    assert Identity.recorded(json.loads(json.dumps({"version": "1", **first.record()}))) == first
+    assert Identity.recorded({"version": "1", "options": {}}) is None
+
+
+def test_code_known_to_compute_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The identity of the earlier code is kept, whatever further files there are."""
+    own = tmp_path / "own.py"
+    own.write_text("a = 1\n")
+    now = code_digests.stage_digest("split")
+    monkeypatch.setattr(code_digests, "_same_results", lambda: {now: "earlier"})
+    assert code_digests.code_digest("split", [own]) == code_digests.combined(["earlier", code_digests.file_digest(own)])
+
+
+def test_a_data_set_brings_the_shared_files_that_it_imports() -> None:
+    """Also those that they import; and none of another data set."""
+    files = {file.name for file in plugin_files("dataset", ["cifar_c"])}
+    assert files == {"cifar_c.py", "_cifar.py", "_corruptions.py"}
+    assert "_cifar.py" in {file.name for file in plugin_files("dataset", ["vtab"])}
+    assert [file.name for file in plugin_files("dataset", ["digits"])] == ["digits.py"]

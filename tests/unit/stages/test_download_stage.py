@@ -1,0 +1,70 @@
+"""`finecal download DATASET`: which files a name means."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from finecal import registry
+from finecal.data.dataset import downloads
+from finecal.datasets._vtab import TASKS
+from finecal.download.spec import Download
+from finecal.errors import UserError
+from finecal.plan.plan import Plan
+from finecal.stages.download import download
+
+
+def test_a_module_with_an_option_that_must_be_given_says_so() -> None:
+    with pytest.raises(UserError, match=r"it needs the option 'task'\. Hint: Name a study"):
+        download(Plan(["digits"]), "vtab", None)
+
+
+@pytest.mark.parametrize("name", ["digits", "toy", "image_folder"])
+def test_data_sets_without_files_need_nothing(name: str) -> None:
+    assert download(Plan(["digits"]), name, None) == f"{name}: needs nothing from the network"
+
+
+def test_unknown_names_are_told_from_data_sets_and_modules() -> None:
+    with pytest.raises(UserError, match="caltech101"):
+        download(Plan(["vtab"]), "caltech102", None)
+
+
+@pytest.mark.parametrize("name", ["caltech101", "vtab"])
+def test_a_data_set_of_a_study_or_all_of_its_module(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[Path] = []
+    monkeypatch.setattr("finecal.stages.download.fetch_all", lambda files, mirror: fetched.extend(files))
+    assert download(Plan(["small/vtab"]), name, None) == "resources/vtab/caltech-101.zip: checked"
+    assert fetched == [Path("resources/vtab/caltech-101.zip")]
+
+
+def published() -> dict[str, tuple[Download, ...]]:
+    """Data set, or task of VTAB → all its files, also those that only a study's options ask for."""
+    found = {f"{name}": task.downloads for name, task in TASKS.items()}
+    for name in registry.names("dataset"):
+        module = registry.load("dataset", name)
+        if hasattr(module, "downloads") and name != "vtab":
+            options = module.Options()
+            domains = [*module.domains(options)]
+            of_domains = [file for domain in domains for file in downloads(name, domain, options.model_dump())]
+            found[name] = (*of_domains, *getattr(module, "official_downloads", lambda _: ())(options))
+    return found
+
+
+def test_the_docs_say_what_has_no_second_address() -> None:
+    files = published()
+    hosts = {
+        name: [{urlsplit(url).hostname for url in download.urls} for download in downloads]
+        for name, downloads in files.items()
+    }
+    alone = {name for name, of_files in hosts.items() if any(len(some) < 2 for some in of_files)}
+    text = " ".join((Path(__file__).parents[3] / "docs" / "datasets.md").read_text("utf-8").split())
+    sentence = re.search(r"No second one is known to us for (.*?) is the other way", text)
+    assert sentence
+    assert set(re.findall(r"`(\w+)`", sentence[1])) == alone
+
+
+def test_every_file_has_a_size_for_estimates() -> None:
+    assert [file.name for files in published().values() for file in files if not (file.bytes or file.about)] == []

@@ -1,0 +1,1 @@
+"""Runs compared: intervals, findings, advice, and two runs side by side."""

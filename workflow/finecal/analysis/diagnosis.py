@@ -1,0 +1,131 @@
+"""From the summary to the answer in words: what was damaged, and what to do. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from finecal import display
+from finecal.analysis.advice import Advice, advise
+from finecal.analysis.findings import (
+    DAMAGED,
+    IMPROVED,
+    NO_VERDICT,
+    NOT_BY_SCALE,
+    NOT_MEASURED,
+    THINGS,
+    TITLES,
+    TOO_DEAR,
+    UNCHANGED,
+    UNTOLD,
+    Finding,
+    finding,
+    share_in_words,
+)
+from finecal.analysis.statistics import of_setting
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything about one setting."""
+
+    setting: tuple[str, str, str, str]
+    headline: str
+    findings: tuple[Finding, ...]
+    advice: Advice
+
+    @property
+    def title(self) -> str:
+        """The setting in words."""
+        return display.setting(self.setting)
+
+
+def diagnose(summary: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
+    """The answers for every setting, in order of appearance.
+
+    Parameters
+    ----------
+    summary
+        From `finecal.analysis.statistics.summarise`.
+    calibration
+        The aggregated parameters of the calibrators: coordinates, calibrator, parameter, value.
+    """
+    answers = []
+    for key in display.settings(summary):
+        part = of_setting(summary, key)
+        findings = tuple(finding(part, thing) for thing in THINGS)
+        beyond = _listed([_name(one) for one in _beyond_gamma(findings)])
+        advice = advise(part, of_setting(calibration, key), beyond)
+        answers.append(Answer(key, _headline(findings), findings, advice))  # type: ignore[arg-type]
+    return answers
+
+
+def overall(answers: list[Answer]) -> list[str]:
+    """One sentence for each thing over all settings; nothing if there is only one setting.
+
+    >>> overall([])
+    []
+    """
+    if len(answers) < 2:
+        return []
+    sentences = []
+    for position, thing in enumerate(THINGS):
+        verdicts = pd.Series([answer.findings[position].verdict for answer in answers]).value_counts(sort=False)
+        counts = ", ".join(f"{name} in {n}" for name, n in verdicts.items())
+        sentences.append(f"{TITLES[thing]}: {counts} of {len(answers)} settings.")
+    return sentences
+
+
+def _beyond_gamma(findings: tuple[Finding, ...]) -> list[Finding]:
+    """What was damaged and no constant can repair: it leaves features and the order among the absent logits alone."""
+    return [one for one in findings if one.thing != "scale" and one.verdict == DAMAGED]
+
+
+def _headline(findings: tuple[Finding, ...]) -> str:
+    """What was damaged and what was not, in one sentence each."""
+    by = {kind: [_name(f) for f in findings if f.verdict == kind] for kind in (DAMAGED, UNCHANGED, IMPROVED)}
+    sentences = []
+    if by[DAMAGED]:
+        sentences.append(f"Damaged: {_listed(by[DAMAGED])}.")
+    scale = findings[-1]
+    if scale.verdict == DAMAGED and math.isnan(scale.share) and not math.isnan(scale.brought_back):
+        sentences.append(f"{UNTOLD[0].upper()}{UNTOLD[1:]}.")
+    if any(f.verdict == NOT_BY_SCALE for f in findings):
+        sentences.append("The absent classes lost accuracy, and γ does not bring it back.")
+    if any(f.verdict == TOO_DEAR for f in findings):
+        sentences.append("The absent classes lost accuracy; bringing it back with γ costs more than it gains.")
+    if beyond := _beyond_gamma(findings):
+        sentences.append(f"γ cannot repair {_listed([_name(one) for one in beyond])}.")
+    if not sentences and any(f.verdict in (UNCHANGED, IMPROVED) for f in findings):
+        sentences.append("No damage beyond uncertainty.")
+    if by[UNCHANGED]:
+        sentences.append(f"Unchanged within uncertainty: {_listed(by[UNCHANGED])}.")
+    if by[IMPROVED]:
+        sentences.append(f"Improved: {_listed(by[IMPROVED])}.")
+    if any(f.verdict == NO_VERDICT for f in findings):
+        sentences.append("There is one run only: no interval and no verdict, the numbers are that run's.")
+    if any(f.n_runs == 1 and not math.isnan(f.low) for f in findings):
+        sentences.append("There is one training only: the intervals are over its test samples, others may differ more.")
+    if scale.verdict == NOT_MEASURED and scale.n_runs:
+        sentences.append("Without the pretrained model what was damaged is not known.")
+        if not math.isnan(scale.brought_back):
+            raised = [display.number(value) for value in (scale.after, scale.after + scale.brought_back)]
+            sentences.append(f"With γ* the accuracy on absent classes is {raised[1]} % instead of {raised[0]} %.")
+    return " ".join(sentences) or "Nothing was measured."
+
+
+def _name(finding: Finding) -> str:
+    if finding.thing == "features":
+        return "the features"
+    if finding.thing == "relations":
+        return "the relations among the absent classes"
+    if math.isnan(finding.share):  # no loss, or nothing that says whether it is one of the scale
+        return "the accuracy on absent classes"
+    return f"the logit scale (γ* brings back {share_in_words(finding.share)})"
+
+
+def _listed(names: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

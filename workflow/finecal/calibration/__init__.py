@@ -1,0 +1,44 @@
+"""The framework of the calibrators: what they may read, their inputs and parameters, their form outside finecal.
+
+The names of `contract.py` may be imported from here, as a calibrator of the user's own does.
+"""
+
+from finecal.calibration.contract import (
+    READABLE,
+    TAKEABLE,
+    AddGamma,
+    Calibrator,
+    Data,
+    Fitted,
+    Floats,
+    Head,
+    Labelled,
+    Mask,
+    PseudoFold,
+    State,
+    UndeclaredRead,
+    Unlabelled,
+    finite_gamma,
+    log_prior,
+    tau_normalised,
+)
+
+__all__ = [
+    "READABLE",
+    "TAKEABLE",
+    "AddGamma",
+    "Calibrator",
+    "Data",
+    "Fitted",
+    "Floats",
+    "Head",
+    "Labelled",
+    "Mask",
+    "PseudoFold",
+    "State",
+    "UndeclaredRead",
+    "Unlabelled",
+    "finite_gamma",
+    "log_prior",
+    "tau_normalised",
+]

@@ -1,0 +1,196 @@
+"""What a calibrator may see: exactly the data it declares, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal.metrics.classification import SeenUnseenCurve
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+State = Mapping[str, float | Floats]
+Fitted = dict[str, float | Floats]
+
+# The data there is to read (`READS` of a calibrator), and the letter that stands for it in tables.
+READABLE = {
+    "weights": "W",
+    "train_fine_tuning": "S",
+    "pretrained": "0",
+    "pseudo_splits": "P",
+    "target_unlabelled": "T",
+    "validation": "V",
+    "test": "O",
+}
+# What there is of a sample besides its logits (`TAKES` of a calibrator), and what READS must hold for it.
+TAKEABLE = {
+    "features": None,  # (N, D), what the last layer reads
+    "pretrained": "pretrained",  # (N, C), the pretrained model's logits
+    "interpolated": "pretrained",  # weight α → (N, C), the logits of (1 − α) θ⁰ + α θ
+    "weights": "weights",  # the head of the fine-tuned model
+}
+
+
+class UndeclaredRead(Exception):  # noqa: N818 - it names what happened
+    """A calibrator asked for data that it declares neither in READS nor in TAKES: a mistake in its code."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last layer, z = W h + b: weight (C, D) and bias (C,), both float64."""
+
+    weight: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Samples as the models see them, without labels.
+
+    `samples["features"]` and the other keys of `TAKEABLE` are there if the calibrator declares them.
+
+    Attributes
+    ----------
+    logits
+        (N, C), float32 or float64; for `Calibrator.apply` always float64.
+    more
+        What else is known of them, by the keys of `TAKEABLE`.
+    """
+
+    logits: npt.NDArray[Any]
+    more: Mapping[str, Any] = field(default_factory=dict, kw_only=True, repr=False)
+
+    def __getitem__(self, name: str) -> Any:
+        return _granted(self.more, name)
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+
+@dataclass(frozen=True)
+class Labelled(Unlabelled):
+    """Samples with their labels (N,), integer."""
+
+    labels: npt.NDArray[Any]
+
+
+Samples = TypeVar("Samples", bound=Unlabelled)
+
+
+def granted(samples: Samples, declared: frozenset[str]) -> Samples:
+    """The same samples with no more known about them than is declared."""
+    return replace(samples, more={name: value for name, value in samples.more.items() if name in declared})
+
+
+@dataclass(frozen=True)
+class PseudoFold:
+    """One pseudo-split: validation samples of S, seen by a model fine-tuned on S′ only.
+
+    Attributes
+    ----------
+    logits
+        (N, |S|), the columns of S alone, in the order of their class numbers.
+    labels
+        (N,), positions among those columns.
+    fine_tuning
+        (|S|,) bool, the columns of S′.
+    """
+
+    logits: npt.NDArray[Any]
+    labels: npt.NDArray[Any]
+    fine_tuning: Mask
+
+
+class Data:
+    """The data handed to one calibrator to be fitted on.
+
+    `data["train_fine_tuning"]`, `data["validation"]` and `data["test"]` are `Labelled`, `data["target_unlabelled"]`
+    is `Unlabelled`, `data["weights"]` is a `Head`, `data["pseudo_splits"]` is a list of `PseudoFold`. What is
+    declared besides is known of every sample: with "pretrained" in `reads`, `data["train_fine_tuning"]["pretrained"]`
+    has the pretrained model's logits. `fine_tuning` is the (C,) bool mask of S, which every method knows.
+    """
+
+    def __init__(
+        self,
+        fine_tuning: Mask,
+        available: Mapping[str, Any],
+        reads: frozenset[str],
+        takes: frozenset[str] = frozenset(),
+    ) -> None:
+        self.fine_tuning = fine_tuning
+        self._granted = {
+            name: granted(value, reads | takes) if isinstance(value, Unlabelled) else value
+            for name, value in available.items()
+            if name in reads
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        return _granted(self._granted, name)
+
+
+def _granted(there: Mapping[str, Any], name: str) -> Any:
+    if name not in there:
+        raise UndeclaredRead(f"{name!r} is read but not declared; declared and there: {sorted(there)}")
+    return there[name]
+
+
+class Calibrator(Protocol):
+    """A post-hoc method: small state from the declared data, then logits in, logits out."""
+
+    def fit(self, data: Data) -> Fitted:
+        """The method's parameters, such as {"gamma": 2.3}; arrays are float64."""
+        ...
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> npt.NDArray[Any]:
+        """Calibrated logits (N, C) of samples that the method has not seen, of which it knows what TAKES declares.
+
+        Arrays in `state` come back flat. Where a method gives no logits, it returns scores whose softmax is its
+        idea of the probabilities, since negative log-likelihood and calibration error are computed from them.
+        """
+        ...
+
+
+class AddGamma:
+    """What all methods share whose only parameter is γ: it is added to every logit of U."""
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        return inputs.logits + np.where(fine_tuning, 0.0, state["gamma"])
+
+
+def moves_gamma_only(method: Calibrator) -> bool:
+    """Whether what a calibrator does is to add `state["gamma"]` to the logits of U, as `AddGamma` does it."""
+    return getattr(type(method), "apply", None) is AddGamma.apply
+
+
+def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
+    """A finite γ that reaches a vertex: at the ends of the curve any γ beyond the last threshold does."""
+    gamma = float(curve.gamma[vertex])
+    if np.isfinite(gamma):
+        return gamma
+    finite = curve.threshold[np.isfinite(curve.threshold)]
+    if not finite.size:
+        return 0.0
+    end = float(finite[0] if gamma < 0 else finite[-1])
+    beyond = max(1.0, 1e-6 * abs(end))  # next to a large logit a step of 1 is lost in rounding
+    return end - beyond if gamma < 0 else end + beyond
+
+
+def log_prior(labels: npt.NDArray[Any], num_classes: int, smoothing: float) -> Floats:
+    """(C,) log π with π_c = (n_c + smoothing) / (N + C · smoothing): classes without a sample keep a finite one."""
+    counts = np.bincount(labels, minlength=num_classes) + smoothing
+    prior: Floats = np.log(counts) - np.log(counts.sum())
+    return prior
+
+
+def tau_normalised(logits: Floats, head: Head, tau: float) -> Floats:
+    """(N, C) logits with the head's rows w_c · (mean‖w‖ / ‖w_c‖)^τ; a row of zeros stays one."""
+    norms = np.linalg.norm(head.weight, axis=1)
+    mean = norms.mean()
+    if not mean > 0:
+        return logits
+    factor: Floats = (mean / np.maximum(norms, 1e-12 * mean)) ** tau
+    return (logits - head.bias) * factor + head.bias

@@ -1,0 +1,238 @@
+"""What calibrators get, read and checked: logits, weights, the split; which rows, which labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from finecal.calibration.contract import Head, Labelled, PseudoFold, Unlabelled
+from finecal.errors import UserError
+from finecal.io.list_columns import matrix_column
+from finecal.io.parquet import read_table
+
+SPLIT_SCHEMA = pa.schema([("class", pa.int32()), ("name", pa.string()), ("group", pa.string())])
+FINE_TUNING, ABSENT = "fine_tuning", "absent"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says about the samples of a domain.
+
+    Attributes
+    ----------
+    samples, labels
+        (N,) int32.
+    subset
+        (N,) of the words train, validation and test.
+    logits
+        (N, C) float32.
+    features
+        (N, D) float32, or None where they were not asked for.
+    """
+
+    samples: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int32]
+    subset: npt.NDArray[Any]
+    logits: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32] | None
+
+    @property
+    def train(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: the training samples."""
+        return self._of("train")
+
+    @property
+    def validation(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: labelled samples held out from training."""
+        return self._of("validation")
+
+    @property
+    def test(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: the test samples."""
+        return self._of("test")
+
+    def _of(self, subset: str) -> npt.NDArray[np.bool_]:
+        members: npt.NDArray[np.bool_] = self.subset == subset
+        return members
+
+    def chosen(self, rows: npt.NDArray[np.bool_]) -> Labelled:
+        """The logits and labels of some rows (bool mask)."""
+        return Labelled(self.logits[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that calibrators may learn of a run's samples: each is granted its part.
+
+    Attributes
+    ----------
+    tuned, pretrained
+        What the fine-tuned and the pretrained model say about the same samples.
+    interpolated
+        Weight α → (N, C) logits of the model in between.
+    head
+        The last layer of the fine-tuned model.
+    """
+
+    tuned: Predictions
+    pretrained: Predictions | None = None
+    interpolated: Mapping[float, npt.NDArray[Any]] | None = None
+    head: Head | None = None
+
+    def chosen(self, rows: npt.NDArray[np.bool_]) -> Labelled:
+        """Some samples (bool mask) with everything that is known of them."""
+        more: dict[str, Any] = {}
+        if self.tuned.features is not None:
+            more["features"] = self.tuned.features[rows]
+        if self.pretrained is not None:
+            more["pretrained"] = self.pretrained.logits[rows]
+        if self.interpolated is not None:
+            more["interpolated"] = {alpha: logits[rows] for alpha, logits in self.interpolated.items()}
+        if self.head is not None:
+            more["weights"] = self.head
+        return replace(self.tuned.chosen(rows), more=more)
+
+    def available(self, fine_tuning: npt.NDArray[np.bool_], folds: Sequence[PseudoFold] | None) -> dict[str, Any]:
+        """What there is to read: a key of `finecal.calibration.READABLE` → the data.
+
+        Unlabelled target data are the logits of the training samples of all classes; the model was trained on
+        those of S. Test samples are never among them.
+        """
+        tuned = self.tuned
+        of_s = tuned.train & fine_tuning[tuned.labels]
+        train = self.chosen(tuned.train)
+        data: dict[str, Any] = {"test": self.chosen(tuned.test)}
+        if of_s.any():
+            data["train_fine_tuning"] = self.chosen(of_s)
+        if len(train):
+            data["target_unlabelled"] = Unlabelled(train.logits, more=train.more)
+        if tuned.validation.any():
+            data["validation"] = self.chosen(tuned.validation)
+        if self.head is not None:
+            data["weights"] = self.head
+        if folds is not None:
+            data["pseudo_splits"] = folds
+        return data
+
+
+def read_predictions(path: str | Path, *, num_classes: int, features: bool = False) -> Predictions:
+    """Read a logits.parquet.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or corrupt, a column is missing, the logits are not `num_classes` wide or not
+        finite, a label is out of range, or a sample is there twice.
+    """
+    columns = [("sample", pa.int32()), ("label", pa.int32()), ("subset", pa.string()), ("logits", pa.null())]
+    table = read_table(path, pa.schema([*columns, *([("features", pa.null())] if features else [])]))
+    samples, labels = table["sample"].to_numpy(), table["label"].to_numpy()
+    logits = matrix_column(table, "logits", path)
+    check_logits(logits, labels, num_classes, str(path))
+    if len(np.unique(samples)) != len(samples):
+        numbers, counts = np.unique(samples, return_counts=True)
+        raise UserError(f"sample {numbers[counts > 1][0]} is there more than once", where=str(path))
+    subset = table["subset"].to_numpy()
+    return Predictions(samples, labels, subset, logits, matrix_column(table, "features", path) if features else None)
+
+
+def read_pretrained(path: str | Path, tuned: Predictions, *, features: bool = False) -> Predictions:
+    """As `read_predictions`, for the same samples as those of the fine-tuned model.
+
+    Raises
+    ------
+    UserError
+        Also if the samples are others.
+    """
+    found = read_predictions(path, num_classes=tuned.logits.shape[1], features=features)
+    if not np.array_equal(found.samples, tuned.samples) or not np.array_equal(found.subset, tuned.subset):
+        raise UserError("its samples are not those of the fine-tuned model", where=str(path))
+    return found
+
+
+def read_interpolated(path: str | Path, tuned: Predictions) -> dict[float, npt.NDArray[Any]]:
+    """Weight α → (N, C) logits, from interpolated/logits.parquet; the samples must be those of `tuned`."""
+    schema = pa.schema(
+        [("sample", pa.int32()), ("label", pa.int32()), ("alpha", pa.float64()), ("logits", pa.null())]
+    )  # fmt: skip
+    table = read_table(path, schema)
+    logits, alphas = matrix_column(table, "logits", path), table["alpha"].to_numpy()
+    check_logits(logits, table["label"].to_numpy(), tuned.logits.shape[1], str(path))
+    samples = table["sample"].to_numpy()
+    found = {}
+    for alpha in np.unique(alphas):
+        rows = alphas == alpha
+        if not np.array_equal(samples[rows], tuned.samples):
+            raise UserError("its samples are not those of the fine-tuned model", where=str(path))
+        found[float(alpha)] = logits[rows]
+    return found
+
+
+def read_head(path: str | Path, num_classes: int) -> Head:
+    """The last layer from a head.parquet.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or corrupt, the head has not `num_classes` rows, or a weight is not finite.
+    """
+    table = read_table(path, pa.schema([("weight", pa.null()), ("bias", pa.float32())]))
+    weight = matrix_column(table, "weight", path).astype(np.float64)
+    head = Head(weight, table["bias"].to_numpy().astype(np.float64))
+    if len(weight) != num_classes:
+        raise UserError(f"the head has {len(weight)} rows", where=str(path), why=f"There are {num_classes} classes")
+    if not (np.isfinite(head.weight).all() and np.isfinite(head.bias).all()):
+        raise UserError("a weight is NaN or infinite", where=str(path))
+    return head
+
+
+def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes: int, where: str) -> None:
+    """Width, finiteness and range of the labels; UserError names the first row that is wrong."""
+    if logits.shape[1] != num_classes:
+        raise UserError(
+            f"the logits have {logits.shape[1]} columns", where=where, why=f"There are {num_classes} classes"
+        )
+    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(bad):
+        raise UserError(
+            f"row {bad[0]} has a logit that is NaN or infinite ({len(bad)} rows do)", where=where,
+            hint="Such logits come from a diverged model or a lost half-precision value",
+        )  # fmt: skip
+    outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(outside):
+        row = int(outside[0])
+        raise UserError(f"row {row} has the label {labels[row]}", where=where, why=f"Labels are 0 to {num_classes - 1}")
+
+
+def read_split(path: str | Path) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+    """The (C,) bool mask of S, and the names of the classes, from a split.parquet."""
+    table = read_table(path, SPLIT_SCHEMA)
+    return pc.equal(table["group"], FINE_TUNING).to_numpy(), tuple(table["name"].to_pylist())
+
+
+def read_pseudo_folds(path: str | Path, fine_tuning: npt.NDArray[np.bool_]) -> list[PseudoFold]:
+    """The pseudo-splits of a run: per fold the validation logits, cut to the columns of S."""
+    schema = pa.schema([("fold", pa.int32()), ("label", pa.int32()), ("group", pa.string()), ("logits", pa.null())])
+    table = read_table(path, schema)
+    logits, labels = matrix_column(table, "logits", path), table["label"].to_numpy()
+    check_logits(logits, labels, len(fine_tuning), str(path))
+    pseudo = pc.equal(table["group"], FINE_TUNING).to_numpy()
+    folds, columns = table["fold"].to_numpy(), np.flatnonzero(fine_tuning)
+    result = []
+    for fold in np.unique(folds):
+        rows = folds == fold
+        in_s_prime = np.isin(columns, labels[rows & pseudo])
+        result.append(PseudoFold(logits[rows][:, columns], np.searchsorted(columns, labels[rows]), in_s_prime))
+    return result
+
+
+def group_names(fine_tuning: Sequence[bool] | npt.NDArray[np.bool_]) -> list[str]:
+    """ "fine_tuning" or "absent" for each entry of a mask."""
+    return [FINE_TUNING if member else ABSENT for member in fine_tuning]

@@ -1,0 +1,52 @@
+"""The parameters of fitted calibrators as a table: numbers in `value`, arrays in `values`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from finecal import registry
+from finecal.calibration.contract import Fitted, State
+from finecal.config import plugin_options
+
+CALIBRATION_SCHEMA = pa.schema(
+    [
+        ("calibrator", pa.string()),
+        ("reads", pa.string()),
+        ("parameter", pa.string()),
+        ("value", pa.float64()),
+        ("values", pa.list_(pa.field("element", pa.float64()))),
+    ]
+)
+
+
+def calibrator(use: Mapping[str, Any]) -> tuple[Any, frozenset[str], frozenset[str]]:
+    """The calibrator of a use {calibrator, options}, what it reads and what it takes of each sample."""
+    module = registry.load("calibrator", use["calibrator"])
+    options = plugin_options("calibrator", use["calibrator"], use["options"])
+    return module.Calibrator(options), module.READS, registry.takes(use["calibrator"])
+
+
+def state_rows(name: str, reads: Iterable[str], state: State) -> list[dict[str, Any]]:
+    """One row per parameter; an array is flattened in C order."""
+    columns = {"calibrator": name, "reads": ", ".join(sorted(reads))}
+    return [
+        {**columns, "parameter": key, "value": None, "values": value.astype(np.float64).ravel()}
+        if isinstance(value, np.ndarray)
+        else {**columns, "parameter": key, "value": value, "values": None}
+        for key, value in state.items()
+    ]
+
+
+def read_states(table: pa.Table) -> dict[str, Fitted]:
+    """Calibrator → its parameters; arrays are flat."""
+    states: dict[str, Fitted] = {}
+    for name, parameter, value, values in zip(
+        *(table[column] for column in ("calibrator", "parameter", "value", "values")), strict=True
+    ):
+        array = values.values.to_numpy() if values.is_valid else None
+        states.setdefault(name.as_py(), {})[parameter.as_py()] = value.as_py() if array is None else array
+    return states

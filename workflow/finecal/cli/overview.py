@@ -1,0 +1,74 @@
+"""What there is, and what would run: for people, as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from finecal import registry
+from finecal.config.extends import study_names
+from finecal.config.groups import SELECTIONS
+from finecal.config.load import load_study
+from finecal.config.settings import CONFIG, read_settings
+from finecal.errors import UserError
+from finecal.models.locations import has_open_clip
+from finecal.paths import ALL_CLASSES
+from finecal.plan import axes
+from finecal.plan.estimate import IMAGES_PER_SECOND, describe
+from finecal.plan.jobs import jobs
+from finecal.plan.plan import Plan
+
+
+def describe_names(kind: str) -> str:
+    """One line for each data set, recipe, calibrator or study: its name and what it is.
+
+    Files of the user's own are listed by their paths, if a study selected in ./config.yaml names them.
+    """
+    note = ""
+    if kind == "studies":
+        lines = {name: load_study(name).description for name in study_names()}
+        lines |= {name: f"Together: {', '.join(studies)}." for name, studies in SELECTIONS.items()}
+    else:
+        singular = kind.removesuffix("s")
+        try:
+            own = _own_files(kind)
+        except UserError as error:  # just what a list of the names may help to mend
+            own, note = [], f"\nFiles of your own are not listed: {error}"
+        lines = {name: registry.description(singular, name) for name in [*registry.names(singular), *own]}
+    width = max(map(len, lines), default=0)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items()) + note
+
+
+def _own_files(kind: str) -> list[str]:
+    """The user's own files of a kind, in the studies of ./config.yaml; none where there is no config.yaml."""
+    studies = [load_study(name) for name in read_settings().studies] if CONFIG.is_file() else []
+    attribute = "source" if kind == "datasets" else kind.removesuffix("s")
+    used = [getattr(use, attribute) for study in studies for use in getattr(study, kind).values()]
+    return sorted({name for name in used if name and registry.is_own(name)})
+
+
+def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> str:
+    """The runs of the selected studies, the number of jobs of each stage, and what they take."""
+    lines = []
+    for name, study in plan.studies.items():
+        lines += [f"{name}: {study.description}", ""]
+    for run in plan.trainings:
+        lines.append(f"  {run.folder}{'  (upper bound: all classes)' if run.split == ALL_CLASSES else ''}")
+    varied = [meaning for name, meaning in axes.MEANING.items() if name in plan.axes()]
+    lines += ["", f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
+    drawn = [*axes.applicable("table", plan.axes()), *axes.applicable("figure", plan.axes())]
+    lines += [f"Tables and figures: {', '.join(drawn)}."]
+    lines += ["", "Jobs at most (what is there already is not made again):"]
+    lines += [f"  {stage:<22} {count:>7,}" for stage, count in job_counts(plan).items()]
+    lines += [f"  {'total':<22} {sum(job_counts(plan).values()):>7,}", ""]
+    if needed := describe(plan, images_per_second):
+        lines += [*needed, ""]
+    if plan.clips():
+        there = "installed" if has_open_clip() else "not installed: uv sync --extra clip"
+        lines += [f"Zero-shot heads ({', '.join(plan.clips())}) need the extra `clip` ({there}).", ""]
+    lines += ["Nothing was run. The studies are valid."]
+    return "\n".join(lines)
+
+
+def job_counts(plan: Plan) -> dict[str, int]:
+    """Stage → number of jobs if nothing is there yet, in the order of the pipeline."""
+    return dict(Counter(job.stage.replace("_", " ") for job in jobs(plan)))

@@ -1,0 +1,64 @@
+"""What the verbs do that are for people alone: no rule calls them. A verb imports what it needs, nothing else."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from finecal.cli.job_commands import mirror_of, open_page, plan_of
+from finecal.runtime.imports import large_imports
+
+
+def do_compare(given: argparse.Namespace) -> None:
+    from finecal.paths import RunKey
+    from finecal.stages.compare import write_comparison
+
+    page = write_comparison(RunKey.of(given.target), RunKey.of(given.other), given.out)
+    print(page)
+    if given.open:
+        open_page(page)
+
+
+def do_check(given: argparse.Namespace) -> None:
+    from finecal.cli.overview import describe_plan
+    from finecal.plan.estimate import IMAGES_PER_SECOND
+
+    plan = plan_of(given)
+    if plan.needs_network:
+        with large_imports():
+            import timm  # noqa: F401
+    print(describe_plan(plan, given.images_per_second or IMAGES_PER_SECOND))
+
+
+def do_status(given: argparse.Namespace) -> None:
+    from finecal.cli.status import describe
+
+    print(describe(plan_of(given)))
+
+
+def do_why(given: argparse.Namespace) -> None:
+    from finecal.cli.why import explain
+
+    print(explain(plan_of(given), given.target))
+
+
+def do_prefetch(given: argparse.Namespace) -> None:
+    plan = plan_of(given)
+    if plan.hub_models() or plan.clips():
+        with large_imports():
+            import timm  # noqa: F401
+    from finecal.stages.prefetch import prefetch
+
+    print(prefetch(plan, mirror_of(given)))
+
+
+def do_list(given: argparse.Namespace) -> None:
+    from finecal.cli.overview import describe_names
+
+    print(describe_names(given.kind))
+
+
+def do_diagnose(given: argparse.Namespace) -> None:
+    from finecal.stages.diagnose import diagnose
+
+    print(diagnose(Path(given.logits), given.fine_tuning, given.out, pretrained=given.pretrained))

@@ -1,0 +1,87 @@
+"""Why a result would be made again, or not: what made it beside what would make it now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from finecal.errors import UserError
+from finecal.io.parquet import read_metadata
+from finecal.io.provenance import sha256
+from finecal.plan.code_digests import Identity
+from finecal.plan.identities import Identities, changed_modules
+from finecal.plan.jobs import Job, job_of, jobs
+from finecal.plan.options import changed_options
+from finecal.plan.plan import Plan
+
+
+def explain(plan: Plan, path: str | Path) -> str:
+    """Say in words what differs between what made a file and what would make it now.
+
+    Options are named by key path with their old and new value, code by module, inputs by file.
+
+    Parameters
+    ----------
+    plan
+        Of the selected studies.
+    path
+        An output of a job, relative to the working directory.
+
+    Raises
+    ------
+    UserError
+        If no job of the selected studies makes the file, or it is not there.
+    """
+    job = job_of(plan, Path(path))
+    if not Path(path).exists():
+        raise UserError("this file is missing", where=str(path), hint=f"snakemake {path} makes it")
+    found = [f"  {line}" for line in _own_differences(plan, job)]
+    for source in _made_before(plan, job):
+        found += [f"  {source.result} would be made again: {line}" for line in _own_differences(plan, source)]
+    if not found:
+        return f"{path} is what would be made now."
+    return "\n".join([f"{path} would be made again:", *found])
+
+
+def _own_differences(plan: Plan, job: Job) -> Iterator[str]:
+    """What differs for the job itself, whatever has become of the jobs before it."""
+    missing = [str(output) for output in job.outputs if not output.exists()]
+    if missing:
+        yield f"missing: {', '.join(missing)}"
+    if not job.has_provenance or not job.result.exists():
+        return
+    record = read_metadata(job.result)
+    made, now = Identity.recorded(record), Identities(plan).of(job.identity_stage, job.wildcards)
+    if made is None:
+        yield "made by an earlier finecal, which did not note its code"
+        yield from (f"option {line}" for line in changed_options(record.get("options", now.options), now.options))
+    elif str(made) != str(now):
+        yield from (f"option {line}" for line in changed_options(made.options, now.options))
+        if made.code != now.code:
+            yield from (f"code {line}" for line in changed_modules(made.modules, now.modules))
+    for name, digest in sorted(record.get("inputs", {}).items()):
+        # One that is gone is no reason: it is made again where a job that has to run reads it.
+        if Path(name).exists() and sha256(name) != digest:
+            yield f"input {name}: other contents"
+
+
+def _made_before(plan: Plan, job: Job) -> list[Job]:
+    """The jobs whose outputs a finished job was made from, and those before them, each once, in the plan's order."""
+    every = jobs(plan)
+    makers = {output: one for one in every for output in one.outputs}
+    found: set[Path] = set()
+    pending = [job]
+    while pending:
+        for source in _sources(pending.pop(), every, makers):
+            if source.result not in found:
+                found.add(source.result)
+                pending.append(source)
+    return [one for one in every if one.result in found]
+
+
+def _sources(job: Job, every: Iterable[Job], makers: Mapping[Path, Job]) -> Iterator[Job]:
+    if not job.has_provenance:  # the page, which is made from all tables and figures
+        yield from (one for one in every if one.stage in ("aggregate", "table", "figure"))
+    elif job.result.exists():
+        inputs = map(Path, read_metadata(job.result).get("inputs", {}))
+        yield from (makers[file] for file in inputs if file in makers)

@@ -1,0 +1,195 @@
+"""What no single field of a study can know: names that must exist, files that must be there, what goes together."""
+
+from __future__ import annotations
+
+from finecal import registry
+from finecal.config import ClusteredSplit, OfficialSplit, Study, ZeroShot, plugin_options
+from finecal.config.class_coverage import check_presence, check_source
+from finecal.config.error_messages import as_user_error
+from finecal.config.extends import Origin
+from finecal.config.official_splits import official_source
+from finecal.config.split_resolution import clustered_with, split_size
+from finecal.data import dataset as data_set
+from finecal.errors import UserError, closest, unknown
+from finecal.models import locations, timm_names
+
+
+def check_meaning(study: Study, where: Origin) -> None:
+    """Check a study whose fields are right each by itself.
+
+    Raises
+    ------
+    UserError
+        For the first thing that is wrong, with its key path.
+    """
+    for name in study.backbones:
+        _check_backbone(study, name, where)
+    for key, uses, kind, attribute in (
+        ("datasets", study.datasets, "dataset", "source"),
+        ("recipes", study.recipes, "recipe", "recipe"),
+        ("calibrators", study.calibrators, "calibrator", "calibrator"),
+    ):
+        for name, use in uses.items():
+            if getattr(use, "weights", None):
+                continue  # no recipe but a checkpoint: `_check_imported`
+            built_in = getattr(use, attribute) or name
+            if registry.is_own(built_in):
+                _check_own(kind, built_in, where.at(key, name, attribute))
+            elif built_in not in registry.names(kind):
+                hint = "" if getattr(use, attribute) else f"A name of your own needs `{attribute}:` with a built-in one"
+                found = unknown(kind.replace("dataset", "data set"), built_in, registry.names(kind))
+                raise UserError(found.what, where=where.at(key, name), why=found.why, hint=hint)
+            options = registry.load(kind, built_in).Options
+            with as_user_error(where, options, use.options, at=(key, name, "options")):
+                plugin_options(kind, built_in, use.options)
+    _check_heads(study, where)
+    for name, recipe in study.recipes.items():
+        if recipe.weights:
+            _check_imported(study, name, where)
+        with as_user_error(where, type(study.training), recipe.training, at=("recipes", name, "training")):
+            study.training_of(name)
+    _check_tasks(study, where)
+    _check_validation(study, where)
+    for dataset in study.datasets:
+        for split in study.splits:
+            _check_split(study, dataset, split, where)
+
+
+def _check_backbone(study: Study, name: str, where: Origin) -> None:
+    """Whether there is such a model, and the user's own files are there."""
+    backbone, location = study.backbones[name], where.at("backbones", name)
+    model = backbone.model or name
+    folder = locations.folder_of(model)
+    if folder is not None:
+        locations.weights_files(folder, f"{location}.model")
+        locations.read_config(folder)
+    elif not timm_names.is_model(model):
+        raise unknown("timm model", model, timm_names.architectures(), where=location, limit=5)
+    if backbone.zero_shot is not None:
+        _check_zero_shot(backbone.zero_shot, model, f"{location}.zero_shot")
+    elif backbone.weights:
+        locations.weights_files(backbone.weights, f"{location}.weights")
+    elif study.pretraining.weights == "random" and study.pretraining.training is None:
+        raise UserError(
+            "a model with random weights needs `training`", where=where.at("pretraining"),
+            hint=f"Or give {name!r} a checkpoint (`backbones.{name}.weights`), or take the hub's (`weights: hub`)",
+        )  # fmt: skip
+    if backbone.class_names is not None and not backbone.weights and folder is None:
+        raise UserError("`class_names` belong to `weights`", where=location)
+    locations.class_names(backbone.class_names, f"{location}.class_names")
+
+
+def _check_zero_shot(use: ZeroShot, model: str, where: str) -> None:
+    """What is known without open_clip, which need not be installed to look at results."""
+    if ":" in model:
+        raise UserError(
+            f"{model!r} has weights of its own", where=where,
+            why="The weights are CLIP's: give timm's name of its image tower, without a tag",
+        )  # fmt: skip
+    locations.clip_files(use.model, f"{where}.model")
+    locations.class_names(use.class_names, f"{where}.class_names")
+
+
+def _check_imported(study: Study, name: str, where: Origin) -> None:
+    """A recipe that is a checkpoint: what cannot be had from one."""
+    locations.class_names(study.recipes[name].class_names, where.at("recipes", name, "class_names"))
+    for calibrator, use in study.calibrators.items():
+        if "pseudo_splits" in registry.load("calibrator", use.calibrator or calibrator).READS:
+            raise UserError(
+                f"{calibrator} needs further trainings, the recipe {name!r} is a checkpoint and is not trained",
+                where=where.at("calibrators", calibrator), hint="Leave it out, or give the trained recipes a study of "
+                "their own",
+            )  # fmt: skip
+
+
+def _check_own(kind: str, path: str, where: str) -> None:
+    """A file of the user's own must be there and define what its kind needs."""
+    try:
+        registry.load(kind, path)
+    except UserError as error:
+        inside = f" ({error.where})" if error.where and error.where != path else ""
+        raise UserError(f"{error.what}{inside}", where=where, why=error.why, hint=error.hint) from error
+
+
+def _check_validation(study: Study, where: Origin) -> None:
+    """What reads validation data needs a data set that holds some out."""
+    reading = [
+        name
+        for name, use in study.calibrators.items()
+        if "validation" in registry.load("calibrator", use.calibrator or name).READS
+    ]
+    for dataset, use in study.datasets.items():
+        if reading and not use.validation_fraction:
+            raise UserError(
+                f"{', '.join(reading)} read{'s' * (len(reading) == 1)} validation data, "
+                f"the data set {dataset!r} holds none out",
+                where=where.at("datasets", dataset, "validation_fraction"),
+                hint="Set it, for example to 0.1, or leave these calibrators out",
+            )  # fmt: skip
+
+
+def _check_heads(study: Study, where: Origin) -> None:
+    """Whether every calibrator works with every head."""
+    cosine = [name for name, backbone in study.backbones.items() if backbone.head == "cosine"]
+    for name, use in study.calibrators.items():
+        module = registry.load("calibrator", use.calibrator or name)
+        if cosine and getattr(module, "LINEAR_HEAD_ONLY", False):
+            raise UserError(
+                f"{use.calibrator or name} works with linear heads only", where=where.at("calibrators", name),
+                why=f"The head of {cosine[0]!r} is cosine: its logits do not depend on the lengths of its rows",
+            )  # fmt: skip
+
+
+def _check_tasks(study: Study, where: Origin) -> None:
+    for dataset in study.tasks:
+        if dataset not in study.datasets:
+            raise unknown("data set", dataset, study.datasets, where=where.at("tasks"))
+    for dataset, use in study.datasets.items():
+        module = registry.load("dataset", use.source or dataset)
+        options = module.Options.model_validate(use.options)
+        data_set.check(use.source or dataset, options, where.at("datasets", dataset, "options"))
+        known = module.domains(options)
+        if not study.tasks.get(dataset):
+            raise UserError(f"no task for the data set {dataset!r}", where=where.at("tasks"), why=_task_form(known))
+        for task in study.tasks[dataset]:
+            source, _, target = task.partition("-")
+            if source not in known or target not in known or source == target:
+                offered = closest(task, [f"{a}-{b}" for a in known for b in known if a != b])
+                raise UserError(
+                    f"{task!r} is no task", where=where.at("tasks", dataset), why=_task_form(known),
+                    hint=f"The closest is {offered[0]!r}" if offered else "",
+                )  # fmt: skip
+
+
+def _task_form(domains: tuple[str, ...]) -> str:
+    return f"A task is `source-target`, two different domains of {', '.join(domains)}"
+
+
+def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
+    """Whether a split works for a data set whose classes are known before any job has run."""
+    location = where.at("splits", name)
+    use, split = study.datasets[dataset], study.splits[name]
+    module = registry.load("dataset", use.source or dataset)
+    options = module.Options.model_validate(use.options)
+    if isinstance(split, OfficialSplit):
+        if not module.official_tasks(options):
+            raise UserError(
+                f"the data set {dataset!r} has no official split",
+                where=location,
+                why="Kinds that work: random, clustered, classes, present",
+            )
+        official_source(study, dataset, split, location)
+    if isinstance(split, ClusteredSplit):
+        clustered_with(study, dataset, split, location)
+    check_source(study, dataset, split, where)
+    classes = module.classes(options)
+    if classes is None:
+        return
+    size = check_presence(study, dataset, name, classes, where) or split_size(split, classes, location)
+    reads = {n: registry.load("calibrator", u.calibrator or n).READS for n, u in study.calibrators.items()}
+    for calibrator, read in reads.items():
+        if "pseudo_splits" in read and size < 2:
+            raise UserError(
+                f"{calibrator} needs at least 2 fine-tuning classes, this split of {dataset!r} has {size}",
+                where=location, why="Pseudo cross-validation splits S once more",
+            )  # fmt: skip

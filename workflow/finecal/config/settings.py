@@ -1,0 +1,79 @@
+"""config.yaml: which studies to run, and the settings of the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from finecal.config import Listed, Model, NonNegative
+from finecal.config.error_messages import as_user_error
+from finecal.config.yaml_loader import parse_yaml, read_text
+from finecal.errors import UserError
+
+CONFIG = Path("config.yaml")
+
+
+class Settings(Model):
+    """The keys of config.yaml. Only `studies` decides what is computed, the others where and how."""
+
+    studies: Listed[str] = Field(
+        ("digits",), min_length=1, description="Built-in studies by name, or paths of your own YAML files."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where models run: `cuda` fails without a GPU, `auto` takes one if there is one."
+    )
+    runs_per_gpu: int = Field(
+        1, ge=1, le=100,
+        description="Trainings and extractions that share a GPU, so that small models leave less of it idle. They "
+        "share its memory, and on SLURM the memory and CPUs of their node.",
+    )  # fmt: skip
+    state_interval: NonNegative = Field(
+        60.0, description="Seconds between two saves of an unfinished training's state."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="What models compute with: `auto` is bfloat16 (by autocast) on a GPU that has it, else float32.",
+    )
+    data_memory: NonNegative | None = Field(
+        None,
+        description="MiB of memory that a job's images may take; more are read from a file in $TMPDIR. By default half "
+        "of what is free to the job.",
+    )
+    compile: bool = Field(
+        False, description="Whether torch compiles the models it trains: a minute at the start, fewer per epoch later."
+    )
+    mirror: str | None = Field(
+        None,
+        description="A folder or an address that has downloads as `{data set}/{file}`, asked before the publishers.",
+    )
+
+
+def parse_settings(raw: dict[str, Any], *, where: str = str(CONFIG)) -> Settings:
+    """Check the configuration that Snakemake has read (config.yaml and `--config`).
+
+    Raises
+    ------
+    UserError
+        For an unknown key or a wrong value. `studies` may be a single name.
+    """
+    studies = raw.get("studies")
+    if isinstance(studies, str):
+        raw = {**raw, "studies": [studies]}
+    elif isinstance(studies, list):
+        twice = [s for s in studies if studies.count(s) > 1]
+        if twice:
+            raise UserError(f"the study {twice[0]!r} is selected twice", where=f"{where}: studies")
+    with as_user_error(where, Settings, raw):
+        return Settings.model_validate(raw)
+
+
+def read_settings() -> Settings:
+    """The settings of ./config.yaml, or the defaults where there is none."""
+    if not CONFIG.is_file():
+        return Settings()  # type: ignore[call-arg]
+    raw = parse_yaml(read_text(CONFIG), where=str(CONFIG)) or {}
+    if not isinstance(raw, dict):
+        raise UserError("the configuration is a mapping of keys to values", where=str(CONFIG))
+    return parse_settings(raw)

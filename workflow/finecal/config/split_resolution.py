@@ -1,0 +1,104 @@
+"""Which classes a split means, from its options and the names of the classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from finecal.config import (
+    ClassesSplit,
+    ClusteredSplit,
+    DrawnSplit,
+    OfficialSplit,
+    PresentSplit,
+    RandomSplit,
+    Study,
+)
+from finecal.config.official_splits import official_source
+from finecal.config.types import resolved_options
+from finecal.errors import UserError, unknown
+
+AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | PresentSplit | OfficialSplit
+
+
+def split_size(split: AnySplit, classes: tuple[str, ...], where: str) -> int:
+    """Number of fine-tuning classes of a split; UserError if S would be empty or all of Y."""
+    total = len(classes)
+    if isinstance(split, ClassesSplit):
+        size = len(class_numbers(split.fine_tuning, classes, where))
+    elif isinstance(split, DrawnSplit):
+        size = split.count if split.count is not None else round((split.fraction or 0) * total)
+    else:
+        return total
+    check_size(size, total, where)
+    return size
+
+
+def check_size(size: int, total: int, where: str) -> None:
+    """UserError unless there is a class in S and one in U."""
+    if not 0 < size < total:
+        what = "more classes than there are" if size > total else "all classes" if size == total else "no class"
+        raise UserError(
+            f"this split takes {what} for fine-tuning ({size} of {total})", where=where,
+            why=f"S needs 1 to {total - 1} classes, so that both S and U have at least one",
+        )  # fmt: skip
+
+
+def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where: str) -> list[int]:
+    """Class numbers of classes given by name or by number, sorted.
+
+    A text is looked up as a name; a number counts from 0 in the data set's order of classes.
+    """
+    numbers = []
+    for value in given:
+        if isinstance(value, int) and not 0 <= value < len(classes):
+            raise UserError(
+                f"class number {value} is out of range", where=where, why=f"0 to {len(classes) - 1} are allowed"
+            )
+        if isinstance(value, str) and value not in classes:
+            raise unknown("class", value, classes, where=where)
+        numbers.append(value if isinstance(value, int) else classes.index(value))
+    twice = sorted({n for n in numbers if numbers.count(n) > 1})
+    if twice:
+        raise UserError(f"class {classes[twice[0]]!r} is given more than once", where=where)
+    return sorted(numbers)
+
+
+def resolved_split(study: Study, dataset: str, split: AnySplit) -> dict[str, Any]:
+    """The options of a split for a data set, plain types; a clustered one with its source domain and backbone."""
+    options = resolved_options(split)
+    if isinstance(split, ClusteredSplit):
+        options["source"], options["backbone"] = clustered_with(study, dataset, split, "splits")
+    elif isinstance(split, OfficialSplit):
+        options["source"] = official_source(study, dataset, split, "splits")
+    elif isinstance(split, PresentSplit):
+        options["target"] = present_in(study, dataset, split, "splits")
+    return options
+
+
+def clustered_with(study: Study, dataset: str, split: ClusteredSplit, where: str) -> tuple[str, str]:
+    """The source domain and the backbone of the pretrained model whose features decide a clustered split.
+
+    Raises
+    ------
+    UserError
+        If the study has no such model, or several and the split does not say which.
+    """
+    sources = list(dict.fromkeys(task.partition("-")[0] for task in study.tasks[dataset]))
+    return (
+        _one_of("source", split.source, sources, where),
+        _one_of("backbone", split.backbone, list(study.backbones), where),
+    )
+
+
+def present_in(study: Study, dataset: str, split: PresentSplit, where: str) -> str:
+    """The target domain whose classes are S; UserError if the tasks have several and the split does not say which."""
+    targets = list(dict.fromkeys(task.partition("-")[2] for task in study.tasks[dataset]))
+    return _one_of("target", split.target, targets, where)
+
+
+def _one_of(key: str, given: str | None, known: list[str], where: str) -> str:
+    if given is None and len(known) > 1:
+        raise UserError("this key is missing", where=f"{where}.{key}", why=f"The study has {', '.join(known)}")
+    if given is not None and given not in known:
+        raise unknown(key, given, known, where=where)
+    return given or known[0]

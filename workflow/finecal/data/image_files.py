@@ -1,0 +1,48 @@
+"""Samples as image files: what a data set says of them before anything is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from finecal.data.packed import Samples
+
+
+@dataclass(frozen=True)
+class ImageFiles(Samples):
+    """The image files of a domain: `Samples`, and what follows.
+
+    Attributes
+    ----------
+    files
+        N files; the same file may stand there once only.
+    root
+        The folder that their names are relative to in images.parquet; None keeps the names as they are.
+    size
+        Side of the stored images, in pixels.
+    fit
+        How an image becomes square: see `finecal.data.decoding.decode`.
+    """
+
+    files: tuple[Path, ...]
+    labels: np.ndarray
+    test: np.ndarray
+    classes: tuple[str, ...]
+    validation: np.ndarray | None = None
+    complete: bool = True
+    root: Path | None = None
+    size: int = 256
+    fit: Literal["stretch", "crop"] = "stretch"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files' names as they are stored beside the pixels."""
+        root = self.root
+        inside = (root is not None and file.is_relative_to(root) for file in self.files)
+        return tuple(
+            file.relative_to(root).as_posix() if root is not None and within else file.as_posix()
+            for file, within in zip(self.files, inside, strict=True)
+        )

@@ -1,0 +1,254 @@
+"""Packed images: a data set is decoded once into uint8 and read by every job in one go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from finecal.errors import UserError
+from finecal.io.parquet import read_metadata, read_table, table_writer
+
+SAMPLES_SCHEMA = pa.schema([("sample", pa.int32()), ("class", pa.int32()), ("subset", pa.string())])
+IMAGES_SCHEMA = SAMPLES_SCHEMA.append(pa.field("pixels", pa.null()))
+FORMAT = b"finecal.images"
+# Pixels of a row group, and with it what a writer holds in memory: 85 images of 256 × 256 pixels.
+ROW_GROUP_BYTES = 16 * 2**20
+
+
+class Samples:
+    """What is known of the samples of a domain besides their pixels.
+
+    Attributes
+    ----------
+    labels
+        (N,) int32, class numbers.
+    test
+        (N,) bool: test samples.
+    classes
+        Names of the classes, by number.
+    validation
+        (N,) bool: labelled samples held out from training; None if there are none. All others are training samples.
+    complete
+        Whether every class must have a training and a test sample. Otherwise some may have no sample of one kind, or
+        none at all: what needs them says so.
+    """
+
+    labels: np.ndarray
+    test: np.ndarray
+    classes: tuple[str, ...]
+    validation: np.ndarray | None
+    complete: bool
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def train(self) -> np.ndarray:
+        """(N,) bool: training samples."""
+        return ~self.test if self.validation is None else ~(self.test | self.validation)
+
+    @property
+    def subset(self) -> np.ndarray:
+        """(N,) of the words train, validation and test."""
+        held_out = np.zeros_like(self.test) if self.validation is None else self.validation
+        return np.select([self.test, held_out], ["test", "validation"], "train")
+
+
+@dataclass(frozen=True)
+class PackedImages(Samples):
+    """All images of a domain: `Samples`, and `pixels`, (N, H, W, channels) uint8; channels is 1 or 3."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray
+    classes: tuple[str, ...]
+    validation: np.ndarray | None = None
+    complete: bool = True
+
+
+AnySamples = TypeVar("AnySamples", bound=Samples)
+
+
+def write_images(
+    path: str | Path, images: PackedImages, *, columns: dict[str, str], provenance: dict[str, Any]
+) -> None:
+    """Check images and write them as Parquet: sample, class, subset, pixels (bytes of uint8, the same for each row).
+
+    Raises
+    ------
+    UserError
+        If a label is out of range, or a class has no training or no test sample.
+    """
+    shape = images.pixels.shape[1:]
+    rows = rows_in_group(shape)
+    parts = (images.pixels[start : start + rows] for start in range(0, len(images), rows))
+    write_parts(path, images, shape, parts, columns=columns, provenance=provenance)
+
+
+def rows_in_group(shape: tuple[int, ...]) -> int:
+    """Images of this shape in a row group."""
+    return max(1, ROW_GROUP_BYTES // int(np.prod(shape)))
+
+
+def write_parts(
+    path: str | Path,
+    samples: Samples,
+    shape: tuple[int, ...],
+    parts: Iterable[np.ndarray],
+    *,
+    columns: dict[str, str],
+    provenance: dict[str, Any],
+    files: tuple[str, ...] | None = None,
+) -> None:
+    """As `write_images`, with the pixels in parts, which are asked for one after another and not kept.
+
+    Parameters
+    ----------
+    shape
+        (H, W, channels).
+    parts
+        (n, H, W, channels) uint8 each, `rows_in_group(shape)` images but for the last; together as many as samples.
+    files
+        The file that each sample was decoded from: one more column.
+    """
+    check_samples(samples, str(path))
+    kinds = [(name, pa.string()) for name in columns]
+    kinds += [("sample", pa.int32()), ("class", pa.int32()), ("subset", pa.string())]
+    kinds += [("file", pa.string())] if files is not None else []
+    kinds += [("pixels", pa.binary(int(np.prod(shape))))]
+    described = json.dumps({"shape": shape, "classes": samples.classes, "complete": samples.complete}).encode()
+    schema = pa.schema(kinds, {FORMAT: described})
+    rows = rows_in_group(shape)
+    # No image at all is a table, too.
+    bounds = [*range(0, len(samples), rows), len(samples)]
+    with table_writer(path, schema, provenance=provenance) as writer:
+        # `strict` also asks for a part after the last one, which is where parts may raise what they have gathered.
+        for (start, end), pixels in zip(pairwise(bounds), parts, strict=True):
+            n = end - start
+            arrays = {
+                **{name: pa.repeat(pa.scalar(value), n) for name, value in columns.items()},
+                "sample": pa.array(np.arange(start, end, dtype=np.int32)),
+                "class": pa.array(samples.labels[start:end].astype(np.int32)),
+                "subset": pa.array(samples.subset[start:end]),
+                "file": pa.array(files[start:end] if files is not None else []),
+                "pixels": _binary(pixels.reshape(n, *shape)),
+            }
+            writer.write_table(pa.table([arrays[name] for name, _ in kinds], schema=schema))
+
+
+def _binary(pixels: np.ndarray) -> pa.FixedSizeBinaryArray:
+    """(N, …) uint8 as N byte strings: Parquet reads these many times faster than lists of numbers."""
+    width = int(np.prod(pixels.shape[1:]))
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(pixels), [None, pa.py_buffer(np.ascontiguousarray(pixels, np.uint8))]
+    )
+
+
+def read_images(path: str | Path) -> PackedImages:
+    """Read what `write_images` wrote.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, corrupt, or no file of images.
+    """
+    table = read_table(path, IMAGES_SCHEMA)
+    described = read_format(path)
+    subset = table["subset"].to_numpy()
+    validation = subset == "validation"
+    images = PackedImages(
+        pixels=pixels_of(table["pixels"], described["shape"], str(path)),
+        labels=table["class"].to_numpy(),
+        test=subset == "test",
+        classes=tuple(described["classes"]),
+        validation=validation if validation.any() else None,
+        complete=described["complete"],
+    )
+    check_samples(images, str(path))
+    return images
+
+
+def pixels_of(column: pa.ChunkedArray, shape: Sequence[int], where: str) -> np.ndarray:
+    """The column `pixels` as (N, H, W, channels) uint8, not writable; without copying if it is in one piece."""
+    width = int(np.prod(shape))
+    if column.type != pa.binary(width):
+        raise UserError(
+            f"the column 'pixels' is {column.type}", where=where, why=f"It must be {pa.binary(width)}",
+            hint="Delete it, it will be made again",
+        )  # fmt: skip
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8)[chunk.offset * width :][: len(chunk) * width]
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    pixels = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.uint8), *parts])
+    return pixels.reshape(-1, *shape)
+
+
+def read_format(path: str | Path) -> dict[str, Any]:
+    """Shape (H, W, channels) and class names of a file of images, without its pixels."""
+    described = read_metadata(path, FORMAT)
+    if not described:
+        raise UserError("this Parquet file holds no packed images", where=str(path))
+    return described
+
+
+def stratified_test(labels: np.ndarray, fraction: float, random: np.random.Generator) -> np.ndarray:
+    """Choose round(fraction × n) samples of every class for testing, at least one: a (N,) bool mask."""
+    test = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = random.permutation(np.flatnonzero(labels == label))
+        test[members[: max(1, round(fraction * len(members)))]] = True
+    return test
+
+
+def hold_out_validation(samples: AnySamples, fraction: float, random: np.random.Generator) -> AnySamples:
+    """Keep this fraction of each class's training samples for validation, at least one; none if it is 0."""
+    if not fraction:
+        return samples
+    train = np.flatnonzero(samples.train)
+    validation = np.zeros(len(samples), dtype=bool)
+    validation[train] = stratified_test(samples.labels[train], fraction, random)
+    return replace(samples, validation=validation)  # type: ignore[type-var]  # both kinds of samples are dataclasses
+
+
+def check_training_samples(samples: Samples, fine_tuning: np.ndarray, where: str) -> None:
+    """Raise a UserError if a class of S (bool mask) has no training sample.
+
+    If S is all of Y (the upper bound), classes without any sample are no fault: there is nothing to be right about.
+    """
+    total = len(samples.classes)
+    lacking = np.bincount(samples.labels[samples.train], minlength=total) == 0
+    if fine_tuning.all():
+        lacking &= np.bincount(samples.labels, minlength=total) > 0
+    without = np.flatnonzero(fine_tuning & lacking)
+    if len(without):
+        raise UserError(
+            f"the fine-tuning class {samples.classes[without[0]]!r} has no training sample", where=where,
+            hint="The split kind `present` takes the classes that have some",
+        )  # fmt: skip
+
+
+def check_samples(samples: Samples, where: str) -> None:
+    """Raise a UserError if a label is out of range, or a class lacks samples that it must have."""
+    total = len(samples.classes)
+    outside = np.flatnonzero((samples.labels < 0) | (samples.labels >= total))
+    if len(outside):
+        sample = int(outside[0])
+        raise UserError(
+            f"sample {sample} has the label {samples.labels[sample]}", where=where, why=f"Labels are 0 to {total - 1}"
+        )
+    for name, members in (("training", samples.train), ("test", samples.test)):
+        counts = np.bincount(samples.labels[members], minlength=total)
+        if samples.complete and not counts.all():
+            missing = samples.classes[int(np.argmin(counts))]
+            raise UserError(
+                f"class {missing!r} has no {name} sample", where=where, why="Every class needs at least one"
+            )

@@ -1,0 +1,203 @@
+"""The pixels that a job needs: only those are read, one row group after another, and they lie where there is room.
+
+That is the GPU's memory, else the machine's, else a file beside the job which goes with it. Batches are the same to the
+bit wherever the pixels lie.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finecal.data.packed import SAMPLES_SCHEMA, Samples, check_samples, pixels_of, read_format
+from finecal.io.parquet import read_row_groups, read_table
+from finecal.runtime.device import sent
+from finecal.runtime.lookahead import made_ahead
+from finecal.runtime.memory import Room, file_in_scratch
+
+
+class Source(Protocol):
+    """Images that can be had in their order, batch by batch."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
+        """(size, channels, H, W) uint8 on the device, the last one smaller."""
+        ...
+
+
+@dataclass(frozen=True)
+class PackedFile(Samples):
+    """An images.parquet: what is known of its samples; the pixels are read when they are asked for.
+
+    Attributes
+    ----------
+    path
+        The file.
+    shape
+        H, W, channels of every image.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    labels: np.ndarray
+    test: np.ndarray
+    classes: tuple[str, ...]
+    validation: np.ndarray | None
+    complete: bool
+
+    @classmethod
+    def open(cls, path: str | Path) -> PackedFile:
+        """Read all but the pixels.
+
+        Raises
+        ------
+        UserError
+            If the file is missing, corrupt, or no file of images.
+        """
+        table = read_table(path, SAMPLES_SCHEMA)
+        described = read_format(path)
+        height, width, channels = described["shape"]
+        subset = table["subset"].to_numpy()
+        validation = subset == "validation"
+        found = cls(
+            path=Path(path),
+            shape=(height, width, channels),
+            labels=table["class"].to_numpy(),
+            test=subset == "test",
+            classes=tuple(described["classes"]),
+            validation=validation if validation.any() else None,
+            complete=described["complete"],
+        )
+        check_samples(found, str(path))
+        return found
+
+    def load(self, chosen: np.ndarray, device: torch.device, room: Room) -> Pixels:
+        """The pixels of the chosen samples (N,) bool, in the order of the file.
+
+        Raises
+        ------
+        UserError
+            If the file is corrupt, or the pixels fit neither into memory nor on the disk.
+        """
+        height, width, channels = self.shape
+        shape = (int(chosen.sum()), height, width, channels)
+        size = int(np.prod(shape))
+        place, file = room.place(size, device), None
+        if place == "file":
+            file = file_in_scratch(size)
+            stored = torch.frombuffer(file, dtype=torch.uint8).reshape(shape)
+        else:
+            stored = torch.empty(shape, dtype=torch.uint8, device=device if place == "device" else "cpu")
+        end = 0
+        for part in self._parts(chosen):
+            start, end = end, end + len(part)
+            stored[start:end] = torch.from_numpy(part.copy())  # Arrow's memory is not writable
+        return Pixels(stored, device, file=file)
+
+    def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
+        """All samples, read while the batch before is worked on; never more than a row group and two batches."""
+        for batch in made_ahead(_cut(self._parts(np.ones(len(self), dtype=bool)), size)):
+            yield sent(torch.from_numpy(batch), device).permute(0, 3, 1, 2)
+
+    def _parts(self, chosen: np.ndarray) -> Iterator[np.ndarray]:
+        """(n, H, W, channels) uint8 of the chosen samples of each row group that has any."""
+        for start, table in read_row_groups(self.path, ["pixels"], chosen):
+            wanted = chosen[start : start + len(table)]
+            pixels = pixels_of(table["pixels"], self.shape, str(self.path))
+            yield pixels if wanted.all() else pixels[wanted]
+
+
+class Pixels:
+    """Images (N, channels, H, W) uint8, from which batches are taken in any order.
+
+    An image's colours lie side by side in memory (channels last), as in the file: scaling is fastest like this.
+
+    Parameters
+    ----------
+    stored
+        The images (N, H, W, channels), on the device or on the CPU.
+    device
+        Where batches are wanted.
+    rows
+        (N,) int64: which of the stored images these are; by default all.
+    file
+        The mapped file that `stored` lies in, if it does.
+    """
+
+    def __init__(
+        self, stored: Tensor, device: torch.device, rows: np.ndarray | None = None, file: mmap.mmap | None = None
+    ) -> None:
+        self._stored, self.device, self._file = stored, device, file
+        self._rows = np.arange(len(stored)) if rows is None else rows
+
+    @classmethod
+    def of(cls, images: np.ndarray, device: torch.device) -> Pixels:
+        """Of (N, H, W, channels) uint8 images."""
+        return cls(torch.from_numpy(images.copy()).to(device), device)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def some(self, rows: np.ndarray) -> Pixels:
+        """Those at the positions `rows` (n,) int64; the pixels are shared."""
+        return Pixels(self._stored, self.device, self._rows[rows], self._file)
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether a batch can be had at once: not from a file, not from the memory of another device."""
+        return self._file is None and self._stored.device.type == self.device.type
+
+    def __getitem__(self, positions: np.ndarray) -> Tensor:
+        """The images at (n,) positions: (n, channels, H, W) uint8 on the device."""
+        return self.sent(self.read(positions))
+
+    def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
+        """All images in their order."""
+        for start in range(0, len(self), size):
+            batch = self.read(np.arange(start, min(start + size, len(self))))
+            yield batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+    def read(self, positions: np.ndarray) -> Tensor:
+        """Those at (n,) positions: (n, H, W, channels) uint8 where the images lie; for a GPU in pinned memory."""
+        rows = self._rows[positions]
+        if self._file is not None:
+            self._announce(rows)
+        batch = self._stored.index_select(0, sent(torch.from_numpy(rows), self._stored.device))
+        return batch.pin_memory() if batch.device.type == "cpu" and self.device.type == "cuda" else batch
+
+    def sent(self, batch: Tensor) -> Tensor:
+        """What was read, on the device: (n, channels, H, W) uint8."""
+        return batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+
+    def _announce(self, rows: np.ndarray) -> None:
+        """Let the system read all images of a batch at once, instead of page after page as each is touched."""
+        assert self._file is not None
+        size = self._stored[0].numel()
+        for row in rows.tolist():
+            start = row * size // mmap.PAGESIZE * mmap.PAGESIZE
+            self._file.madvise(mmap.MADV_WILLNEED, start, (row + 1) * size - start)
+
+
+def _cut(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """(size, H, W, channels) batches from (n, H, W, channels) parts of any length; the last batch may be smaller."""
+    batch, filled = None, 0
+    for images in parts:
+        while len(images):
+            if batch is None:
+                batch, filled = np.empty((size, *images.shape[1:]), np.uint8), 0
+            taken = images[: size - filled]
+            batch[filled : filled + len(taken)] = taken
+            images, filled = images[len(taken) :], filled + len(taken)
+            if filled == size:
+                yield batch
+                batch = None
+    if batch is not None:
+        yield batch[:filled]

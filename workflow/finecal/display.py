@@ -1,0 +1,166 @@
+"""The words and numbers that people read: names of methods, settings and metrics, percent, intervals."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from finecal.paths import SETTING_KEYS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS = {
+    "acc_y_y": "all classes",
+    "acc_s_y": "fine-tuning classes",
+    "acc_u_y": "absent classes",
+}
+CLASSIFIERS = {
+    "pretrained": "pretrained",
+    "fine_tuned": "fine-tuned",
+    "oracle_fine_tuning": "oracle fine-tuning",
+}
+CALIBRATORS = {
+    "alg": "ALG",
+    "bic": "BiC",
+    "gla": "GLA",
+    "il2m": "IL2M",
+    "ncm": "NCM",
+    "ood_gate": "OOD gate",
+    "oracle": "γ*",
+    "pcv": "PCV",
+    "prior_shift_em": "prior shift (EM)",
+    "tau_norm": "τ-norm",
+    "tau_norm_validated": "τ-norm, τ validated",
+    "wise_ft": "WiSE-FT",
+}
+RECIPES = {
+    "bitfit": "BitFit",
+    "ewc": "EWC",
+    "fedrs": "FedRS",
+    "frozen_bn": "frozen BN",
+    "l2_sp": "L2-SP",
+    "lolsgd": "LOLSGD",
+    "lora": "LoRA",
+    "lp_ft": "LP-FT",
+    "lwf": "LwF",
+}
+READS = {  # in tables, in sentences
+    "train_fine_tuning": ("train S", "the training data of the fine-tuning classes"),
+    "weights": ("weights", "the model's weights"),
+    "pretrained": ("pretrained", "the pretrained model"),
+    "pseudo_splits": ("pseudo-splits", "further trainings on parts of the fine-tuning classes"),
+    "target_unlabelled": ("unlabelled target", "unlabelled target data"),
+    "validation": ("validation", "labelled validation data"),
+    "test": ("test labels", "the test labels"),
+}
+NOTHING = "–"
+
+
+def calibrator(name: str) -> str:
+    """`alg` → ALG, `source_gap` → source gap."""
+    return CALIBRATORS.get(name, name.replace("_", " "))
+
+
+def recipe(name: str) -> str:
+    """The name of a recipe, a study's own too.
+
+    >>> recipe("lp_ft"), recipe("linear_probe")
+    ('LP-FT', 'linear probe')
+    """
+    return RECIPES.get(name, name.replace("_", " "))
+
+
+def method(classifier: str, calibrator_name: str) -> str:
+    """("fine_tuned", "alg") → fine-tuned + ALG."""
+    words = CLASSIFIERS.get(classifier, classifier.replace("_", " "))
+    return words if calibrator_name == "none" else f"{words} + {calibrator(calibrator_name)}"
+
+
+def reads(text: str, *, long: bool = False) -> str:
+    """The `reads` column in words; nothing read is a dash."""
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    known = [words[long] for name, words in READS.items() if name in names]
+    return (" and " if long else ", ").join([*known, *sorted(names - READS.keys())]) or ("nothing" if long else NOTHING)
+
+
+def reads_test(text: str) -> bool:
+    """Whether a `reads` entry holds test labels: such a method is an upper bound."""
+    return "test" in {name.strip() for name in text.split(",")}
+
+
+def task(name: str) -> str:
+    """`print-hand` → print → hand."""
+    return name.replace("-", " → ", 1)
+
+
+def settings(frame: pd.DataFrame, separator: str = " · ") -> dict[tuple[str, ...], str]:
+    """Every (dataset, task, backbone, recipe) in order of appearance, with the shortest label that tells them apart.
+
+    The task is always named, the others where there is more than one.
+    """
+    keys = [tuple(map(str, row)) for row in frame[list(SETTING_KEYS)].drop_duplicates().itertuples(index=False)]
+    named = [i for i, name in enumerate(SETTING_KEYS) if name == "task" or len({key[i] for key in keys}) > 1]
+    words = {"task": task, "recipe": recipe}
+    return {key: separator.join(words.get(SETTING_KEYS[i], str)(key[i]) for i in named) for key in keys}
+
+
+def setting(key: tuple[str, ...]) -> str:
+    """One (dataset, task, backbone, recipe) in full."""
+    dataset, task_name, backbone, recipe_name = key
+    return f"{dataset}, {task(task_name)} ({backbone}, {recipe(recipe_name)})"
+
+
+def count(n: int, thing: str) -> str:
+    """2, "run" → 2 runs.
+
+    >>> count(1, "run"), count(1234, "class")
+    ('1 run', '1,234 classes')
+    """
+    plural = "es" if thing.endswith("s") else "s"
+    return f"{n:,} {thing}{plural * (n != 1)}"
+
+
+def number(value: float, scale: float = 100, digits: int = 1, *, sign: bool = False) -> str:
+    """A number as text, by default a fraction in percent; a real minus sign, a dash for NaN.
+
+    >>> number(0.625), number(-0.02, sign=True), number(0.0, sign=True), number(float("nan"))
+    ('62.5', '−2.0', '0.0', '–')
+    """
+    if math.isnan(value):
+        return NOTHING
+    text = f"{value * scale:.{digits}f}"
+    if float(text) == 0:
+        return text.removeprefix("-")
+    return f"+{text}" if sign and value > 0 else text.replace("-", "−")
+
+
+def interval(mean: float, low: float, high: float, scale: float = 100, digits: int = 1, *, sign: bool = False) -> str:
+    """`mean [low, high]`; the mean alone where there is no interval.
+
+    >>> interval(0.625, 0.6, 0.65), interval(0.625, float("nan"), float("nan"))
+    ('62.5 [60.0, 65.0]', '62.5')
+    """
+    text = number(mean, scale, digits, sign=sign)
+    if math.isnan(low) or math.isnan(high):
+        return text
+    return f"{text} [{number(low, scale, digits)}, {number(high, scale, digits)}]"
+
+
+def points(mean: float, low: float, high: float) -> str:
+    """A difference of accuracies with its interval, in percentage points.
+
+    >>> points(-0.02, -0.03, -0.01), points(0.01, float("nan"), float("nan"))
+    ('−2.0 points [−3.0, −1.0]', '+1.0 point')
+    """
+    value, _, bounds = interval(mean, low, high, sign=True).partition(" ")
+    return f"{value} point{'s' * (abs(round(mean * 100, 1)) != 1)} {bounds}".rstrip()
+
+
+def over(runs: int, samples: int) -> str:
+    """What a number is the mean of.
+
+    >>> over(4, 898)
+    '4 runs, 898 test samples each'
+    """
+    return f"{count(runs, 'run')}, {count(samples, 'test sample')}{' each' * (runs > 1)}"

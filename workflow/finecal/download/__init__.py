@@ -1,0 +1,1 @@
+"""Fetch, resume, verify and unpack the files of data sets."""

@@ -1,0 +1,212 @@
+"""Fetch the files of data sets, and check them.
+
+A file comes from the mirror of the site if there is one, else from its addresses in their order: a broken connection is
+taken up where it broke (download/resume.py), an address that does not give the file or gives wrong bytes leads to the
+next. Where the publisher gives no hash, that of the first download is written beside the file (`NAME.sha256`) and holds
+from then on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from finecal.download.http import Failed
+from finecal.download.resume import WAIT, Progress, forget, transfer
+from finecal.download.spec import Download
+from finecal.errors import UserError
+from finecal.io.atomic import write_text
+
+
+def fetch(download: Download, folder: Path, *, mirror: str | None = None, wait: float = WAIT) -> Path:
+    """Bring a file into a folder, unless it is there, and check it.
+
+    Parameters
+    ----------
+    folder
+        `resources/{data set}`.
+    mirror
+        A folder or an address that has `{data set}/{name}`; asked first.
+    wait
+        Seconds before the second try at an address.
+
+    Raises
+    ------
+    UserError
+        If no address gives the file or all give wrong bytes; if there is not enough space; if it is there and wrong.
+    """
+    target = folder / download.name
+    if target.exists():
+        check(download, folder)
+        return target
+    if not (urls := [*_in_mirror(download, folder, mirror), *download.urls]):
+        raise UserError(
+            "this file has to be fetched by hand", where=str(target), why=f"{download.by_hand} and put it there",
+            hint="A `mirror` in config.yaml that has it works too",
+        )  # fmt: skip
+    part = folder / f"{download.name}.part"
+    reasons = []
+    while urls:
+        url = urls.pop(0)
+        resumed = part.exists() and part.stat().st_size > 0
+        try:
+            print(f"{target}: from {url}", flush=True)
+            with _progress(download.name) as progress:
+                page = download.name.endswith((".html", ".htm"))
+                transfer(url, part, expected=download.bytes, progress=progress, page=page, wait=wait)
+            if not (wrong := _settle(download, part, target)):
+                return target
+            if resumed:  # perhaps only what was kept is bad
+                urls.insert(0, url)
+            raise Failed(wrong)
+        except Failed as failed:
+            print(f"{url}: {failed}", flush=True)
+            reasons.append(f"{url}: {failed}")
+        except OSError as error:
+            raise UserError(f"cannot be written ({error.strerror})", where=str(target)) from error
+    by_hand = f"{download.by_hand} and put it there" if download.by_hand else ""
+    raise UserError("could not be fetched", where=str(target), why="; ".join(reasons), hint=by_hand or HINT)
+
+
+STATE = "# size, time in ns:"
+HINT = "What has arrived is kept for the next try; on a site without network set `mirror` in config.yaml"
+
+
+def fetch_all(files: Mapping[Path, Download], *, mirror: str | None = None, wait: float = WAIT) -> None:
+    """As `fetch`, for paths and what is to be there; all are tried before an error names those that failed."""
+    failed = []
+    for path, download in files.items():
+        try:
+            fetch(download, path.parent, mirror=mirror, wait=wait)
+        except UserError as error:
+            failed.append(error)
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        told = " ".join(f"({number}) {error}" for number, error in enumerate(failed, start=1))
+        raise UserError(f"{len(failed)} of {len(files)} files are not there: {told}")
+
+
+def check(download: Download, folder: Path) -> None:
+    """Check a file that is there; quick if it has been checked before and has its hash beside it.
+
+    Raises
+    ------
+    UserError
+        If it is missing, or has another size or hash than the publisher or the first download say.
+    """
+    target = folder / download.name
+    if not target.is_file():
+        raise UserError("this file is missing", where=str(target), hint="`finecal download` fetches it")
+    wrong = _wrong_size(download, target)
+    beside = _beside(target)
+    recorded, of_state = _recorded(beside)
+    if not wrong and recorded and of_state == _state(target):
+        if download.sha256 is not None and recorded != download.sha256:
+            wrong = f"its SHA-256 is {recorded}, expected is {download.sha256}"
+    elif not wrong:
+        wrong = _wrong_hash(download, target, target)
+    if wrong:
+        raise UserError(wrong, where=str(target), hint=f"Remove it and {beside.name}, then fetch it again")
+
+
+def _in_mirror(download: Download, folder: Path, mirror: str | None) -> list[str]:
+    if not mirror:
+        return []
+    if "://" in mirror:
+        return [f"{mirror.rstrip('/')}/{folder.name}/{download.name}"]
+    if not Path(mirror).is_dir():
+        raise UserError(f"there is no folder {mirror!r}", where="mirror", why="A mirror is a folder or an address")
+    return [(Path(mirror).resolve() / folder.name / download.name).as_uri()]
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.sha256")
+
+
+def _state(path: Path) -> str:
+    """Size and time of a file: as long as both are those of the record, its hash need not be computed again."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def _recorded(beside: Path) -> tuple[str, str]:
+    """The hash that is written beside a file, and the file's state then; both empty if there is none."""
+    try:
+        hashed, _, state = beside.read_text("utf-8").partition("\n")
+    except FileNotFoundError:
+        return "", ""
+    return next(iter(hashed.split()), ""), state.removeprefix(STATE).strip()
+
+
+def _settle(download: Download, part: Path, target: Path) -> str:
+    """Give a part that is complete its final name; wrong bytes are removed, what is wrong is said."""
+    wrong = _wrong_size(download, part) or _wrong_hash(download, part, target)
+    if not wrong:
+        part.replace(target)
+    forget(part)
+    return wrong
+
+
+def _wrong_size(download: Download, path: Path) -> str:
+    size = path.stat().st_size
+    return "" if download.bytes in (None, size) else f"it has {size:,} bytes, expected are {download.bytes:,}"
+
+
+def _wrong_hash(download: Download, path: Path, target: Path) -> str:
+    """What is wrong with a file's hash; if nothing is, its SHA-256 is written beside `target`.
+
+    What the first download had counts where the publisher gives no hash.
+    """
+    beside, state = _beside(target), _state(path)  # of before: what changes while it is read is read again
+    sha256 = _hash(path, "sha256")
+    recorded = _recorded(beside)[0] or None
+    publisher_says = download.sha256 or download.md5
+    for name, found, expected in (
+        ("SHA-256", sha256, download.sha256),
+        ("MD5", _hash(path, "md5") if download.md5 else "", download.md5),
+        ("SHA-256", sha256, None if publisher_says else recorded),
+    ):
+        if expected is not None and found != expected.lower():
+            of_first = "" if publisher_says else f", which the first download had ({beside.name})"
+            return f"its {name} is {found}, expected is {expected}{of_first}"
+    if os.access(beside.parent, os.W_OK):  # a folder shared by many may be read only
+        # As sha256sum writes it; it reads it, too, and passes over a comment.
+        write_text(beside, f"{sha256}  {target.name}\n{STATE} {state}\n")
+    return ""
+
+
+def _hash(path: Path, name: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Progress]:
+    """A bar on a terminal, else a line in the log at each tenth of the file and at least every minute."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(desc=name, unit="B", unit_scale=True) as bar:
+
+            def move(there: int, total: int | None) -> None:
+                bar.total = total
+                bar.update(there - bar.n)
+
+            yield move
+        return
+    last = {"tenth": -1, "time": time.monotonic()}
+
+    def line(there: int, total: int | None) -> None:
+        tenth = 10 * there // total if total else 0
+        if tenth > last["tenth"] or time.monotonic() - last["time"] > 60:
+            last.update(tenth=tenth, time=time.monotonic())
+            of = f" of {total / 1e6:,.1f}" if total else ""
+            print(f"{name}: {there / 1e6:,.1f}{of} MB", flush=True)
+
+    yield line

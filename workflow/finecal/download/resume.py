@@ -1,0 +1,150 @@
+"""One file from one address, in as many tries as it takes: what has arrived is kept and gone on from.
+
+An unfinished file lies as `NAME.part` beside its final place, with `NAME.part.json` that says where it is from and
+which version it is a part of (the server's ETag or date, and the size). The server is asked for the rest of that
+version only (HTTP `Range` with `If-Range`); where the version has changed, or the server does not send parts, it
+begins anew.
+
+The retries of `requests` end where a body begins, and a body of gigabytes is where the connection breaks: hence the
+loop here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from finecal.download.http import Failed, Version, ask
+from finecal.errors import UserError
+
+TRIES = 6  # in a row without a byte more
+WAIT = 1.0  # seconds before the second try, doubled for each further one
+
+Progress = Callable[[int, int | None], None]
+
+
+def transfer(
+    url: str,
+    part: Path,
+    *,
+    expected: int | None,
+    progress: Progress,
+    page: bool = False,
+    tries: int = TRIES,
+    wait: float = WAIT,
+) -> None:
+    """Bring the whole file of an address (http, https or file) into `part`.
+
+    Parameters
+    ----------
+    expected
+        Its size in bytes, if the publisher says it: another size is refused before anything is fetched.
+    progress
+        Called with the bytes that are there and the bytes that there will be (None: not known).
+    page
+        Whether the file is a web page; otherwise a web page is what a site shows instead of the file.
+    tries
+        How often in a row it is asked without a byte more.
+    wait
+        Seconds before the second try, doubled for each further one.
+
+    Raises
+    ------
+    Failed
+        If the address does not give the file.
+    UserError
+        If the disk has not enough space, or another process is fetching the same file.
+    """
+    with _alone(part):
+        failures = 0
+        while True:
+            before = part.stat().st_size
+            try:
+                _once(url, part, expected, progress, page)
+                return
+            except Failed as failed:
+                failures = 1 if part.stat().st_size > before else failures + 1
+                if not failed.again or failures >= tries:
+                    raise
+                pause = wait * 2 ** (failures - 1)
+                print(f"{url}: {failed}; trying again in {pause:g} s", flush=True)
+                time.sleep(pause)
+
+
+def forget(part: Path) -> None:
+    """Remove a part and what is known of it."""
+    for path in (part, _note(part)):
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def _note(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """Only one process writes a part; where the file system has no locks, Snakemake's own lock has to do."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError("another process is fetching this file", where=str(part)) from error
+        except OSError:
+            pass  # e.g. NFS without locks
+        yield
+
+
+def _once(url: str, part: Path, expected: int | None, progress: Progress, page: bool) -> None:
+    """One try. What has arrived stays in the part, also if this fails."""
+    kept = _kept(url, part)
+    start = part.stat().st_size if kept else 0
+    if kept and start == kept.total:
+        return
+    answer = ask(url, start, kept, page)
+    total = answer.version.total
+    if expected is not None and total is not None and total != expected:
+        raise Failed(f"it has {total:,} bytes there, {expected:,} are expected")
+    if kept and answer.version != kept:
+        answer = answer if answer.start == 0 else ask(url, 0, None, page)
+    _check_space(part, (total or expected or 0) - answer.start)
+    _note(part).write_text(json.dumps(asdict(answer.version)), "utf-8")
+    with part.open("r+b") as file:
+        file.truncate(answer.start)
+        file.seek(answer.start)
+        progress(answer.start, total)
+        for chunk in answer.chunks:
+            file.write(chunk)
+            progress(file.tell(), total)
+        arrived = file.tell()
+    if total is not None and arrived < total:
+        raise Failed(f"the connection ended after {arrived:,} of {total:,} bytes", again=True)
+    if total is not None and arrived > total:
+        forget(part)
+        part.touch()
+        raise Failed(f"{arrived:,} bytes came, {total:,} were announced", again=True)
+
+
+def _kept(url: str, part: Path) -> Version | None:
+    """The version that a part belongs to, if the rest of it can be asked for."""
+    try:
+        version = Version(**json.loads(_note(part).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return version if version.url == url and version.known else None
+
+
+def _check_space(part: Path, needed: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if needed > free:
+        raise UserError(
+            f"this file needs {needed:,} bytes more, the disk has {free:,} left", where=str(part.with_suffix("")),
+            hint="Free some space, or make `resources` a link to a larger disk; what is fetched already is kept",
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The calibrated model to take home."""

@@ -1,0 +1,205 @@
+"""A folder with the calibrated classifier: for timm, for ONNX Runtime, and in words.
+
+The calibrator is folded into the head where it scales and shifts logits and the head is linear with a bias; else the
+folder holds the model as it is, and `calibrated.py` does the rest.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import timm
+import torch
+from torch import Tensor, nn
+
+from finecal.calibration.deployment import AFFINE
+from finecal.errors import UserError
+from finecal.models.build import Architecture, head
+from finecal.models.heads import CosineHead
+
+FORMAT = "finecal.calibration/1"
+ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
+WRAPPER = "calibrated.py"
+ONNX_FILE = "model.onnx"
+OPSET = 18
+
+
+def write_model(
+    folder: Path, model: nn.Module, description: Architecture, form: Mapping[str, Any], pretrained: nn.Module | None
+) -> bool:
+    """Write config.json, model.safetensors, calibration.json and, unless it is folded, what the wrapper needs.
+
+    Parameters
+    ----------
+    model
+        The fine-tuned one; changed in place if the calibrator is folded into it.
+    form
+        From `finecal.calibration.deployment.deployed`, with `calibrator`, `reads` and the mask `fine_tuning`.
+    pretrained
+        The other model of an ensemble.
+
+    Returns
+    -------
+    Whether it is folded: then timm loads the calibrated classifier.
+
+    Raises
+    ------
+    UserError
+        If timm does not have the model.
+    """
+    check_is_timm_s(description.model)
+    rows: dict[str, Tensor] = {}
+    heads: dict[str, float] = {}
+    models = {"head": (folder, model), "pretrained_head": (folder / "pretrained", pretrained)}
+    folded = form["kind"] == AFFINE and fold(model, form["scale"], form["shift"])
+    for name, (place, one) in models.items():
+        if one is None:
+            continue
+        last = head(one)
+        if isinstance(last, CosineHead):
+            rows[name], heads[name] = last.weight.detach(), float(last.scale.detach())
+        write_timm_folder(place, one, description)
+    if form["kind"] == "cosine":
+        given = form["rows"]
+        own = head(model).weight.detach()
+        rows["rows"] = own if given is None else torch.as_tensor(given, dtype=torch.float32).reshape(own.shape)
+    if rows:
+        tensors = {name: tensor.float().clone().contiguous() for name, tensor in rows.items()}
+        (folder / "rows.safetensors").write_bytes(safetensors.torch.save(tensors))
+    described = {"format": FORMAT, "folded": folded, "classes": description.classes, **form, "cosine_heads": heads}
+    described.pop("rows", None)
+    text = json.dumps(described, indent=1, ensure_ascii=False, default=_plain)
+    (folder / "calibration.json").write_text(f"{text}\n", "utf-8")
+    if not folded:
+        shutil.copyfile(Path(__file__).with_name("standalone.py"), folder / WRAPPER)
+    return folded
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} in calibration.json")
+
+
+def check_is_timm_s(name: str) -> None:
+    """UserError for the models that finecal registers with timm itself: nobody else's timm could load them."""
+    if not timm.models.model_entrypoint(name).__module__.startswith("timm."):
+        raise UserError(f"{name!r} is finecal's own model, timm alone cannot load it", why="So it is not exported")
+
+
+@torch.no_grad()
+def fold(model: nn.Module, scale: np.ndarray, shift: np.ndarray) -> bool:
+    """Put z′ = scale · z + shift into the head: W′ = scale · W, b′ = scale · b + shift. Whether that is possible."""
+    last = head(model)
+    if isinstance(last, CosineHead) or last.bias is None:
+        return False
+    a, b = torch.from_numpy(scale), torch.from_numpy(shift)
+    last.weight.copy_(a[:, None] * last.weight.double())
+    last.bias.copy_(a * last.bias.double() + b)
+    return True
+
+
+def write_timm_folder(folder: Path, model: nn.Module, description: Architecture) -> None:
+    """What `timm.create_model("local-dir:FOLDER", pretrained=True)` loads; without a cosine head (num_classes=0).
+
+    timm knows a projection before a cosine head as the head of CLIP's image tower.
+    """
+    cosine = isinstance(head(model), CosineHead)
+    outputs = description.projection if cosine else len(description.classes)
+    body = timm.create_model(
+        description.model, num_classes=outputs, in_chans=description.channels, **description.options,
+        **_size_option(description),
+    )  # fmt: skip
+    state = model.state_dict()
+    if description.projection:
+        state |= {"head.weight": state["fc_norm.weight"], "head.bias": torch.zeros(outputs)}
+    body.load_state_dict({name: state[name] for name in body.state_dict()})
+    labels = {} if cosine else {"label_names": list(description.classes)}
+    timm.models.save_for_hf(
+        body, str(folder), safe_serialization=True, model_config=labels, data_config=preprocessing(description)
+    )
+    # safetensors writes for the owner alone; whoever may read the one file may read the other.
+    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode & 0o777)
+
+
+def _size_option(description: Architecture) -> dict[str, int]:
+    config = timm.get_pretrained_cfg(description.model, allow_unregistered=True)
+    return {"img_size": description.image_size} if config and config.fixed_input_size else {}
+
+
+def preprocessing(description: Architecture) -> dict[str, Any]:
+    """finecal's preprocessing in timm's words: the whole image, bilinear with antialiasing, no crop."""
+    size = description.image_size
+    return {
+        "input_size": (description.channels, size, size), "interpolation": "bilinear", "crop_pct": 1.0,
+        "crop_mode": "squash", "mean": description.mean, "std": description.std,
+    }  # fmt: skip
+
+
+def load_exported(folder: Path) -> nn.Module:
+    """The calibrated classifier as a user loads it: by timm, or by the folder's own calibrated.py."""
+    if not (folder / WRAPPER).is_file():
+        model: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
+        return model.eval()
+    spec = importlib.util.spec_from_file_location("calibrated", folder / WRAPPER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    loaded: nn.Module = module.load(folder)
+    return loaded
+
+
+def missing_for_onnx() -> list[str]:
+    """The packages of the extra `export` that are not installed."""
+    return [name for name in ONNX_NEEDS if importlib.util.find_spec(name) is None]
+
+
+def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
+    """The classifier as one ONNX file: input `images` (N, channels, H, W), normalised; output `logits` (N, C).
+
+    Class names and preprocessing are in its metadata.
+
+    Raises
+    ------
+    UserError
+        If torch cannot express the model in ONNX.
+    """
+    import onnx
+
+    example = torch.zeros(2, description.channels, description.image_size, description.image_size)
+    try:
+        with warnings.catch_warnings():
+            # torch minds its own code here.
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+            torch.onnx.export(
+                model, (example,), str(path), input_names=["images"], output_names=["logits"], dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), external_data=False, opset_version=OPSET,
+                verbose=False,
+            )  # fmt: skip
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise UserError(
+            f"torch cannot write {description.model!r} as ONNX ({str(error).splitlines()[0]})", hint="Use --no-onnx"
+        ) from error
+    written = onnx.load(path)
+    keys = {"classes": description.classes, "preprocessing": preprocessing(description)}
+    onnx.helper.set_model_props(written, {key: json.dumps(value, ensure_ascii=False) for key, value in keys.items()})
+    onnx.checker.check_model(written)
+    onnx.save(written, path)
+
+
+def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    """(N, C) logits of (N, channels, H, W) float32 images, by ONNX Runtime on the CPU, in batches."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    parts = [session.run(["logits"], {"images": images[k : k + 32]})[0] for k in range(0, len(images), 32)]
+    return np.concatenate(parts)

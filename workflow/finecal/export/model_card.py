@@ -1,0 +1,159 @@
+"""The model card of an exported classifier: what it is, how good, made from what, how to use it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finecal import display
+from finecal.calibration.contract import State
+from finecal.models.build import Architecture
+from finecal.paths import RunKey
+
+Z = 1.959964  # of the normal distribution, for 95 %
+NAMES = 40  # class names shown
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the card is made from; `metrics` and `checks` are rows of the run's metrics.parquet and of check.parquet."""
+
+    run: RunKey
+    calibrator: str
+    reads: frozenset[str]
+    state: State
+    description: Architecture
+    fine_tuning: np.ndarray
+    folded: bool
+    checks: Sequence[Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+    metrics: Sequence[Mapping[str, Any]]
+    terms: Mapping[str, str]
+    onnx: bool
+
+
+def wilson(accuracy: float, n: int) -> tuple[float, float]:
+    """95 % interval of the accuracy of one fixed classifier, from n test samples (Wilson 1927).
+
+    >>> [round(end, 4) for end in wilson(0.9, 100)]
+    [0.8256, 0.9448]
+    """
+    centre = (accuracy + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * math.sqrt(accuracy * (1 - accuracy) / n + Z * Z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def card_text(card: Card) -> str:
+    """The card as Markdown."""
+    run, method = card.run, display.method("fine_tuned", card.calibrator)
+    of_s = [name for name, member in zip(card.description.classes, card.fine_tuning, strict=True) if member]
+    of_u = [name for name, member in zip(card.description.classes, card.fine_tuning, strict=True) if not member]
+    warning = "" if not display.reads_test(", ".join(card.reads)) else (
+        "**Its calibrator was fitted on the labels of the test samples: the accuracies below are upper bounds.**\n\n"
+    )  # fmt: skip
+    gamma = card.state.get("gamma")
+    found = f" γ = {float(gamma):.4f} is added to the logits of the absent classes." if gamma is not None else ""
+    return f"""---
+library_name: timm
+tags: [image-classification, timm, finecal]
+---
+
+# {run.dataset}, {display.task(run.task)}: {method}
+
+{card.description.model}, fine-tuned ({display.recipe(run.recipe)}) on the {len(of_s)} classes {_names(of_s)}.
+It also knows the {len(of_u)} classes {_names(of_u)} that were absent from fine-tuning.{found}
+The calibrator {display.calibrator(card.calibrator)} read {display.reads(", ".join(sorted(card.reads)), long=True)}.
+
+{warning}## Accuracy
+
+On the test samples of {run.target}, in % [95 % interval for this one model, Wilson], n samples:
+
+{_accuracies(card)}
+
+## Use
+
+{_use(card)}
+
+Input: the whole image, scaled to {card.description.image_size} × {card.description.image_size} (bilinear with \
+antialiasing, the aspect is not kept, no crop), divided by 255,
+less {list(card.description.mean)}, over {list(card.description.std)}. timm's transform for this model does the same;
+its resize may round a byte the other way.
+
+## Checked
+
+Against finecal's own logits, on test images ([check.parquet](check.parquet)):
+
+{_checks(card)}
+
+## Origin
+
+Run `{run.folder}` of finecal {card.provenance["version"]} ({card.provenance["commit"][:12] or "no commit"}).
+{_terms(card)}"""
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Write the card."""
+    path.write_text(card_text(card), "utf-8")
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:NAMES])
+    return f"({shown}{', …' * (len(names) > NAMES)})"
+
+
+def _accuracies(card: Card) -> str:
+    rows = [("pretrained", "none"), ("fine_tuned", "none"), ("fine_tuned", card.calibrator)]
+    lines = [("classifier", *display.METRICS.values()), ("---",) * (1 + len(display.METRICS))]
+    values = {(row["classifier"], row["calibrator"], row["metric"]): (row["value"], row["n"]) for row in card.metrics}
+    for classifier, calibrator in dict.fromkeys(rows):
+        cells = [_accuracy(*values.get((classifier, calibrator, metric), (None, 0))) for metric in display.METRICS]
+        lines.append((display.method(classifier, calibrator), *cells))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _accuracy(value: float | None, n: int | None) -> str:
+    if value is None or not n or math.isnan(value):
+        return display.NOTHING
+    return f"{display.interval(value, *wilson(value, n))}, n = {n:,}"
+
+
+def _use(card: Card) -> str:
+    if card.folded:
+        first = (
+            "```python\nimport timm\n\nmodel = timm.create_model(\"local-dir:FOLDER\", pretrained=True).eval()\n"
+            "transform = timm.data.create_transform(**timm.data.resolve_data_config({}, model=model))\n```\n\n"
+            "The calibration is in the head: nothing else is needed."
+        )  # fmt: skip
+    else:
+        first = (
+            "```python\nimport sys\n\nsys.path.insert(0, \"FOLDER\")\nfrom calibrated import load\n\n"
+            "model = load()\n```\n\n"
+            "**`timm.create_model(\"local-dir:FOLDER\")` alone gives the model without its calibration**, which cannot "
+            "be put into its head; `calibrated.py` reads it from `calibration.json`."
+        )  # fmt: skip
+    onnx = (
+        "\n\n`model.onnx` is the same classifier, calibrated: `images` (N, channels, H, W) float32, prepared as below, "
+        "to `logits` (N, C). Class names and preprocessing are in its metadata."
+    )
+    return first + onnx * card.onnx
+
+
+def _checks(card: Card) -> str:
+    lines = [("compared", "largest difference of a logit", "same prediction", "n"), ("---",) * 4]
+    lines += [
+        (row["compared"], f"{row['max_abs_difference']:.1e}", f"{row['same_prediction']:.1%}", f"{row['n']:,}")
+        for row in card.checks
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _terms(card: Card) -> str:
+    said = [f"{name.capitalize()} of the data set: {text}" for name, text in card.terms.items() if text]
+    return "".join(f"{line}\n" for line in said) or (
+        "The licence of the data and of the pretrained weights is not known to finecal.\n"
+    )

@@ -1,0 +1,161 @@
+"""Parquet files: whole or not there at all, with a schema that is checked and with their provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from finecal.errors import UserError
+from finecal.io.atomic import whole_file
+from finecal.io.list_columns import is_matrix
+
+PROVENANCE = b"finecal"
+# Of a group of rows in a file that is written in parts: some 20 MiB of a table of curves.
+ROWS = 1 << 17
+
+
+def write_table(path: str | Path, table: pa.Table, *, provenance: Mapping[str, Any]) -> None:
+    """Write a Parquet file (zstd), whole or not at all, with the provenance in its metadata."""
+    with whole_file(path) as temporary:
+        table = table.replace_schema_metadata(_with_provenance(table.schema, provenance))
+        pq.write_table(table, temporary, **_layout(table.schema))
+
+
+@contextmanager
+def table_writer(path: str | Path, schema: pa.Schema, *, provenance: Mapping[str, Any]) -> Iterator[pq.ParquetWriter]:
+    """As `write_table`, for a table that is made part by part: each `write_table` of the writer is a row group."""
+    schema = schema.with_metadata(_with_provenance(schema, provenance))
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, schema, **_layout(schema)) as writer:
+        yield writer
+
+
+def write_parts(
+    path: str | Path, parts: Iterable[pa.Table], schema: pa.Schema, *, provenance: Mapping[str, Any], rows: int = ROWS
+) -> None:
+    """As `write_table`, for many tables of one schema, one below the other.
+
+    They are taken one at a time and written in groups of `rows`, so that no more than a group and a table are in
+    memory. An error while the next one is made leaves nothing behind.
+    """
+    with table_writer(path, schema, provenance=provenance) as writer:
+        waiting = schema.empty_table()
+        for part in parts:
+            waiting = pa.concat_tables([waiting, part])
+            full = len(waiting) - len(waiting) % rows
+            if full:
+                writer.write_table(waiting.slice(0, full), row_group_size=rows)
+                waiting = waiting.slice(full)
+        writer.write_table(waiting, row_group_size=rows)
+
+
+def _layout(schema: pa.Schema) -> dict[str, Any]:
+    """How columns are stored: with dictionaries, where values repeat; logits by their bytes, which compress better so.
+
+    A dictionary of pixels, or of logits, is as large as they are.
+    """
+    logits = [field.name for field in schema if is_matrix(field.type)]
+    dictionary = [f.name for f in schema if f.name not in logits and not pa.types.is_fixed_size_binary(f.type)]
+    split = {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in logits}
+    return {
+        "compression": "zstd",
+        "write_page_checksum": True,
+        "use_dictionary": dictionary,
+        "column_encoding": split or None,
+    }
+
+
+def _with_provenance(schema: pa.Schema, provenance: Mapping[str, Any]) -> dict[bytes, bytes]:
+    return {**(schema.metadata or {}), PROVENANCE: json.dumps(provenance, sort_keys=True).encode()}
+
+
+def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any) -> pa.Table:
+    """Read a Parquet file; with `schema`, only its columns, which must be there with these types.
+
+    A schema column of type null stands for any type.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, no Parquet, truncated, or lacks a column.
+    """
+    with _readable(path):
+        present = pq.read_schema(path)
+        if schema is None:
+            return pq.read_table(path, page_checksum_verification=True, **options)
+        for field in schema:
+            if field.name not in present.names:
+                raise UserError(
+                    f"the column {field.name!r} is missing", where=str(path), why=f"It has {', '.join(present.names)}"
+                )
+            found = present.field(field.name).type
+            if field.type != pa.null() and found != field.type:
+                raise UserError(
+                    f"the column {field.name!r} is {found}", where=str(path), why=f"It must be {field.type}"
+                )
+        return pq.read_table(path, columns=schema.names, page_checksum_verification=True, **options)
+
+
+def read_schema(path: str | Path) -> pa.Schema:
+    """Names and types of a Parquet file's columns."""
+    with _readable(path):
+        return pq.read_schema(path).remove_metadata()
+
+
+def read_row_groups(path: str | Path, columns: Sequence[str], wanted: np.ndarray) -> Iterator[tuple[int, pa.Table]]:
+    """Columns of a Parquet file, one row group after another: the number of its first row, and the table.
+
+    Parameters
+    ----------
+    wanted
+        (N,) bool: row groups without a wanted row are not read.
+
+    Raises
+    ------
+    UserError
+        As `read_table`.
+    """
+    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        first = 0
+        for number in range(file.num_row_groups):
+            rows = file.metadata.row_group(number).num_rows
+            if wanted[first : first + rows].any():
+                yield first, file.read_row_group(number, columns=columns, use_threads=False)
+            first += rows
+
+
+def read_metadata(path: str | Path, key: bytes = PROVENANCE) -> dict[str, Any]:
+    """A JSON entry of a Parquet file's metadata, by default the provenance; empty if there is none."""
+    with _readable(path):
+        found = pq.read_schema(path).metadata or {}
+    entry: dict[str, Any] = json.loads(found.get(key, b"{}"))
+    return entry
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError("this file is missing", where=str(path)) from error
+    except (pa.ArrowInvalid, OSError) as error:
+        if Path(path).is_dir():
+            raise UserError("this is a folder, a Parquet file is needed", where=str(path)) from error
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"not readable as Parquet ({reason})", where=str(path), hint="Delete it, it will be made again"
+        ) from error
+
+
+def with_columns(table: pa.Table, columns: Mapping[str, str | int]) -> pa.Table:
+    """Put constant columns in front: wildcards are columns, so any set of files concatenates."""
+    for position, (name, value) in enumerate(columns.items()):
+        column = pa.repeat(pa.scalar(value, pa.int64() if isinstance(value, int) else pa.string()), len(table))
+        table = table.add_column(position, name, column)
+    return table

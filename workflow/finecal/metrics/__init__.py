@@ -1,0 +1,1 @@
+"""Pure functions of arrays: accuracies, the seen–unseen curve, class means, calibration error."""

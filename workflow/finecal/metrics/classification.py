@@ -1,0 +1,194 @@
+"""Accuracies, the seen–unseen curve, nearest class mean, calibration error. Pure NumPy.
+
+Shapes: logits (N, C) float32 or float64, labels (N,) integer; `fine_tuning` is a boolean mask (C,) or the
+class indices of S. All accuracies are fractions in [0, 1], NaN where there is no sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal.errors import UserError
+from finecal.metrics.curve import (
+    BLOCK_BYTES,
+    CurvePoint,
+    GroupMaxima,
+    Score,
+    SeenUnseenCurve,
+    group_maxima,
+    mean,
+    seen_unseen_curve,
+)
+from finecal.metrics.validation import Floats, checked_features, checked_labels, checked_matrix, reject_rows
+
+__all__ = [
+    "CurvePoint",
+    "GroupMaxima",
+    "Score",
+    "SeenUnseenCurve",
+    "Softmax",
+    "accuracies",
+    "calibration_error",
+    "class_means",
+    "expected_calibration_error",
+    "group_maxima",
+    "harmonic_mean",
+    "ncm_scores",
+    "negative_log_likelihood",
+    "seen_unseen_curve",
+    "softmax",
+]
+
+
+class Softmax(NamedTuple):
+    """What the probabilities of N samples come to, for the metrics that are made from them.
+
+    Attributes
+    ----------
+    losses
+        (N,) −log softmax(z_i)[y_i], in nats.
+    confidence
+        (N,) the largest probability.
+    right
+        (N,) bool: it is that of the label.
+    """
+
+    losses: Floats
+    confidence: Floats
+    right: npt.NDArray[np.bool_]
+
+
+def accuracies(
+    logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning: npt.ArrayLike, gamma: float = 0.0
+) -> dict[str, Score]:
+    """acc_a_b for (a, b) in y_y, s_y, u_y, s_s, u_u: samples whose label is in A, arg-max over B.
+
+    Ties as in `GroupMaxima.predictions`: at γ = 0 the first class index, otherwise S before U.
+
+    >>> z = np.array([[2.0, 1.0, 0.0], [2.0, 1.0, 0.0], [3.0, 1.0, 2.0]])
+    >>> scores = accuracies(z, np.array([0, 1, 2]), [0])
+    >>> scores["acc_u_y"], scores["acc_u_u"]
+    (Score(value=0.0, n=2), Score(value=1.0, n=2))
+    """
+    return group_maxima(logits, fine_tuning).accuracies(labels, gamma)
+
+
+def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int) -> Floats:
+    """(C, D) mean of the L2-normalised features (N, D) of each class; NaN rows for classes without a sample.
+
+    >>> class_means(np.array([[3.0, 0.0], [0.0, 2.0]]), np.array([0, 0]), 2)
+    array([[0.5, 0.5],
+           [nan, nan]])
+    """
+    x = checked_features(features)
+    y = checked_labels(labels, len(x), num_classes)
+    means = np.full((num_classes, x.shape[1]), np.nan)
+    for c in np.unique(y):
+        means[c] = _unit_rows(x[y == c]).mean(axis=0)
+    return means
+
+
+def ncm_scores(features: npt.ArrayLike, means: npt.ArrayLike) -> Floats:
+    """(N, C) cosine of features (N, D) with class means (C, D); −∞ for classes without a mean.
+
+    The scores take the place of logits in `accuracies`. A vector of zeros has cosine 0 with everything.
+
+    >>> ncm_scores(np.array([[0.0, 7.0]]), np.array([[0.0, 1.0], [-1.0, 0.0], [np.nan, np.nan]]))
+    array([[  1.,   0., -inf]])
+    """
+    x, m = checked_features(features), checked_matrix(means, "class means", "dimensions")
+    if x.shape[1] != m.shape[1]:
+        raise UserError(f"the features have {x.shape[1]} dimensions, the class means {m.shape[1]}")
+    missing = np.isnan(m).any(axis=1)
+    reject_rows(np.isinf(m).any(axis=1), "class means", "are not finite")
+    units = _unit_rows(np.where(missing[:, None], 0, m)).T  # (D, C)
+    scores = np.empty((len(x), len(m)))
+    for part in _blocks(x):
+        np.matmul(_unit_rows(x[part]), units, out=scores[part])
+    scores[:, missing] = -np.inf
+    return scores
+
+
+def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Mean of −log softmax(z_i)[y_i], in nats and float64; NaN without samples.
+
+    >>> negative_log_likelihood(np.log([[1.0, 4.0, 3.0]]), np.array([1]))  # −log(4 / 8)
+    0.6931471805599453
+    """
+    return mean(softmax(logits, labels).losses)
+
+
+def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
+    """Σ_b (n_b / N) |accuracy_b − confidence_b| over bins (k/B, (k+1)/B] of the largest softmax value.
+
+    Guo et al., ICML 2017 (arXiv 1706.04599). NaN without samples.
+
+    >>> expected_calibration_error(np.zeros((2, 2)), np.array([0, 0]))  # half sure, always right
+    0.5
+    """
+    return calibration_error(softmax(logits, labels), bins)
+
+
+def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Softmax:
+    """Losses and confidences of (N, C) logits, from one pass over them.
+
+    Raises
+    ------
+    UserError
+        If logits or labels are no such arrays, or a row has no softmax.
+    """
+    z = checked_matrix(logits, "logits", "classes")
+    y = checked_labels(labels, *z.shape)
+    found = Softmax(np.empty(len(z)), np.empty(len(z)), np.empty(len(z), bool))
+    for part, shifted, log_sum in _log_softmax(z):
+        found.losses[part] = log_sum - shifted[np.arange(len(shifted)), y[part]]
+        found.confidence[part] = np.exp(-log_sum)
+        found.right[part] = shifted.argmax(axis=1) == y[part]
+    return found
+
+
+def calibration_error(found: Softmax, bins: int = 15) -> float:
+    """See `expected_calibration_error`."""
+    if bins < 1:
+        raise UserError(f"bins must be at least 1, got {bins}")
+    n, inner_edges = len(found.right), np.arange(1, bins) / bins
+    places = np.searchsorted(inner_edges, found.confidence, side="left")
+    gaps = np.bincount(places, weights=found.right - found.confidence)
+    return float(np.abs(gaps).sum() / n) if n else float("nan")
+
+
+def harmonic_mean(a: float, b: float) -> float:
+    """2ab / (a + b) of two accuracies; 0 if both are 0.
+
+    >>> harmonic_mean(1.0, 0.5), harmonic_mean(0.0, 0.0)
+    (0.6666666666666666, 0.0)
+    """
+    return 2 * a * b / (a + b) if a + b != 0 else 0.0
+
+
+def _blocks(x: npt.NDArray[Any]) -> Iterator[slice]:
+    """Slices of rows that are about `BLOCK_BYTES` each in float64."""
+    rows = max(1, BLOCK_BYTES // (8 * x.shape[1]))
+    return (slice(start, start + rows) for start in range(0, len(x), rows))
+
+
+def _log_softmax(z: npt.NDArray[Any]) -> Iterator[tuple[slice, Floats, Floats]]:
+    """Per block: its rows, z − max (n, C) and log Σ exp(z − max) (n,), whose difference is log softmax."""
+    for part in _blocks(z):
+        block = z[part].astype(np.float64)
+        top = block.max(axis=1)
+        reject_rows(np.isnan(top), "logits", "contain NaN", part.start)
+        reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", part.start)
+        block -= top[:, None]
+        yield part, block, np.log(np.exp(block).sum(axis=1))
+
+
+def _unit_rows(x: npt.NDArray[Any]) -> Floats:
+    """(n, D) float64 rows of length 1; a row of zeros stays zero."""
+    x = x.astype(np.float64)
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.where(norm > 0, norm, 1)

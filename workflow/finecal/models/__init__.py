@@ -1,0 +1,1 @@
+"""timm's models: where weights are, building, heads, foreign checkpoints, saving, features and logits."""

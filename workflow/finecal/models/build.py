@@ -1,0 +1,219 @@
+"""timm models: create them, feed them, and reach the head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.models import _hub
+from torch import Tensor, nn
+
+import finecal.models.toy  # noqa: F401 - registers finecal_mlp
+from finecal.errors import UserError, unknown
+from finecal.models.heads import with_cosine_head, with_projection
+from finecal.models.locations import HUB, read_config
+
+# Arguments of a model that follow from the data set, not from the configuration its weights came with.
+OF_THE_DATA = ("num_classes", "in_chans", "img_size")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that is needed to build a model and to feed it.
+
+    Attributes
+    ----------
+    model
+        timm's name.
+    options
+        Further arguments of `timm.create_model`.
+    classes
+        Names of the classes, by number; one row of the head for each.
+    channels, image_size
+        The input is (N, channels, image_size, image_size).
+    mean, std
+        Per channel; the input is (pixel / 255 − mean) / std.
+    head
+        "linear", timm's own, or "cosine".
+    head_scale, learn_head_scale
+        Of a cosine head: its scale at the start, and whether that is trained.
+    projection
+        Width of a linear layer before the head, as CLIP's image towers have it; 0: there is none.
+    """
+
+    model: str
+    options: dict[str, Any]
+    classes: tuple[str, ...]
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    head: str = "linear"
+    head_scale: float = 16.0
+    learn_head_scale: bool = True
+    projection: int = 0
+
+
+def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: int) -> Architecture:
+    """The architecture of a study's backbone for a data set; mean and standard deviation are timm's for the model.
+
+    Parameters
+    ----------
+    backbone
+        `model`, `options`, `image_size` and what concerns the head, as in the plan.
+    """
+    name, options = backbone["model"], dict(backbone["options"])
+    if ":" in name:
+        name, given, source = timm_source(name)
+        options = {key: value for key, value in given.items() if key not in OF_THE_DATA} | options
+        mean, std = tuple(source.get("mean", IMAGENET_DEFAULT_MEAN)), tuple(source.get("std", IMAGENET_DEFAULT_STD))
+    else:
+        config = _config(name)
+        mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
+    if channels == 1 and len(mean) == 3:
+        mean, std = (float(np.mean(mean)),), (float(np.mean(std)),)
+    head_options = {name: backbone[name] for name in ("head", "head_scale", "learn_head_scale") if name in backbone}
+    return Architecture(
+        name, options, tuple(classes), channels, backbone["image_size"], mean, std, **head_options
+    )  # fmt: skip
+
+
+def timm_source(model: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """timm's name, model arguments and preprocessing of `local-dir:FOLDER` or `hf-hub:ORGANISATION/NAME`.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or fetched.
+    """
+    try:
+        source, place = timm.models.parse_model_name(model)
+        if source == "local-dir":
+            read_config(place)
+            config, name, arguments = _hub.load_model_config_from_path(place)
+        else:
+            config, name, arguments = _hub.load_model_config_from_hf(place)
+    except (OSError, RuntimeError, ValueError, KeyError, AssertionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"the configuration of {model!r} could not be read ({reason})", where="backbones",
+            hint="On a machine without network, fetch it before on one with network, into the same cache (HF_HOME)",
+        ) from error  # fmt: skip
+    return name, dict(arguments or {}), config
+
+
+def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any] | None = None) -> nn.Module:
+    """Create the timm model; its random weights come from torch's global generator.
+
+    Parameters
+    ----------
+    weights
+        "random", "hub" to fetch timm's weights for the model's name, or `hf-hub:ORGANISATION/NAME` to fetch those (the
+        head is replaced if the classes differ).
+    overlay
+        Changes to timm's configuration of the weights, which are then those that it names.
+
+    Raises
+    ------
+    UserError
+        For options the model does not take, weights that cannot be fetched, or a model without a linear head.
+    """
+    options = dict(description.options)
+    if _has_fixed_input(description.model):
+        options["img_size"] = description.image_size
+    try:
+        model: nn.Module = timm.create_model(
+            weights if weights.startswith(HUB) else description.model,
+            pretrained=weights != "random" or overlay is not None,
+            pretrained_cfg_overlay=dict(overlay) if overlay is not None else None,
+            num_classes=len(description.classes),
+            in_chans=description.channels,
+            **options,
+        )
+    except (TypeError, ValueError, AssertionError) as error:
+        raise UserError(
+            f"timm cannot create {description.model!r} with {options}: {error}", where="backbones"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        if weights == "random":
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"the weights of {description.model!r} could not be fetched ({reason})",
+            where="pretraining.weights",
+            hint="On a machine without network, fetch them before on one with network, into the same cache (HF_HOME)",
+        ) from error
+    linear = head(model)
+    if description.projection:
+        linear = with_projection(model, linear, description.projection)
+    if description.head == "cosine":
+        with_cosine_head(model, linear, scale=description.head_scale, learned=description.learn_head_scale)
+    return model
+
+
+def _has_fixed_input(name: str) -> bool:
+    config = _config(name)
+    return bool(config and config.fixed_input_size)
+
+
+def _config(name: str) -> Any:
+    """timm's configuration of a model; None for one on the hub only. UserError for weights it does not know."""
+    try:
+        return timm.get_pretrained_cfg(name, allow_unregistered=True) if ":" not in name else None
+    except RuntimeError as error:
+        known = timm.list_models(f"{name.partition('.')[0]}.*", pretrained=True)
+        raise unknown("weights", name, known, where="backbones") from error
+
+
+def head(model: nn.Module) -> nn.Linear:
+    """The last layer: timm's linear one, or a `CosineHead` in its place. UserError if the model has another kind.
+
+    Its rows are what γ and the analyses speak about.
+    """
+    classifier = model.get_classifier()  # type: ignore[operator]
+    if not isinstance(classifier, nn.Linear):
+        raise UserError(
+            f"the head is a {type(classifier).__name__}", where="backbones", why="Only linear heads are supported"
+        )
+    return classifier
+
+
+def head_classes(model: nn.Module) -> int:
+    """How many classes the weights on timm's hub were trained for, whatever the model's head has now."""
+    config: Any = model.pretrained_cfg
+    return int(config["num_classes"])
+
+
+def forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and logits of a batch.
+
+    Parameters
+    ----------
+    images
+        (N, channels, H, W), normalised.
+
+    Returns
+    -------
+    features (N, D), what the head reads; logits (N, C).
+    """
+    features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
+    return features, logits_of(model, features)
+
+
+def logits_of(model: nn.Module, features: Tensor) -> Tensor:
+    """(N, C) float32 of (N, D) features; 16 bits would make logits equal that are not, and γ is found between them."""
+    with torch.autocast(features.device.type, enabled=False):
+        logits: Tensor = head(model)(features.float())
+    return logits
+
+
+def normaliser(description: Architecture, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation as (1, channels, 1, 1) tensors."""
+    shape = (1, description.channels, 1, 1)
+    mean = torch.tensor(description.mean, device=device).reshape(shape)
+    return mean, torch.tensor(description.std, device=device).reshape(shape)

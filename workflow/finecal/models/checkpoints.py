@@ -1,0 +1,221 @@
+"""Weights that finecal has not trained: state dicts of any origin into timm models, heads by the names of classes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from torch import Tensor, nn
+
+from finecal.errors import UserError
+from finecal.models.build import Architecture, build, head
+from finecal.models.header import METADATA
+from finecal.models.locations import WRITTEN, label_names, read_config, weights_files
+from finecal.models.state_dicts import SHOWN, State, read_state
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A state dict, the file it comes from, and the names of its head's rows where they are known."""
+
+    state: State
+    file: Path
+    names: tuple[str, ...] | None
+
+
+def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Checkpoint:
+    """Read a file, or a folder that timm can load.
+
+    Parameters
+    ----------
+    names
+        What the rows of the head stand for, if the user says so; else config.json of a folder may, or the metadata of a
+        file that finecal has written.
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged, holds more than tensors, or a weight is not finite.
+    """
+    file, *config = weights_files(str(path), str(path))
+    state = read_state(file)
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise UserError(f"the tensor {name!r} has values that are NaN or infinite", where=str(file))
+    known = tuple(names) if names else _names_with(file, whole_folder=bool(config))
+    return Checkpoint(state, file, known)
+
+
+def _names_with(file: Path, *, whole_folder: bool) -> tuple[str, ...] | None:
+    """From the config.json that belongs to the weights, or the metadata of a file that finecal has written."""
+    if whole_folder or (file.name in WRITTEN and _is_timm_s(file.parent)):
+        return label_names(read_config(file.parent))
+    if file.suffix != ".safetensors":
+        return None
+    with safetensors.safe_open(file, framework="pt") as opened:
+        described = (opened.metadata() or {}).get(METADATA)
+    try:
+        return tuple(map(str, json.loads(described)["architecture"]["classes"])) if described else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"its metadata {METADATA!r} do not name the classes", where=str(file),
+            why="finecal writes them as JSON with `architecture.classes`",
+        ) from error  # fmt: skip
+
+
+def _is_timm_s(folder: Path) -> bool:
+    """Whether timm has written the folder; anything may be called config.json."""
+    try:
+        read_config(folder)
+    except UserError:
+        return False
+    return True
+
+
+def take_over(path: str, use: Mapping[str, Any], description: Architecture, *, keep_head: bool) -> nn.Module:
+    """The model of a description with the weights of a checkpoint; `use` may name the classes of its head."""
+    return load_as(read_checkpoint(path, use.get("class_names")), description, keep_head=keep_head)
+
+
+def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: bool) -> nn.Module:
+    """The model of a description with the weights of a checkpoint.
+
+    Names and shapes that differ from the model's are handed to timm, which knows older and other namings of its models,
+    other numbers of channels and other sizes of position embeddings.
+
+    Parameters
+    ----------
+    keep_head
+        Whether the head is needed as it is, its rows brought into the order of the data set's classes. If not, it is
+        taken where it fits, and else stays random.
+
+    Raises
+    ------
+    UserError
+        If tensors are missing, too many, or of another shape; if the head is needed and its classes are not the data
+        set's.
+    """
+    model = build(description, weights="random")
+    last = head(model)
+    place = next(name for name, module in model.named_modules() if module is last)
+    if f"{place}.weight" not in checkpoint.state and (renamed := _renamed(checkpoint.state, description, model)):
+        checkpoint = dataclasses.replace(checkpoint, state=renamed)
+    state = _with_head(checkpoint, description, model.state_dict(), f"{place}.", keep=keep_head)
+    if _same_form(state, model.state_dict()):
+        model.load_state_dict(state)
+        return model
+    adapted = _by_timm(state, description, model) if description.head == "linear" else None
+    if adapted is None:
+        raise _mismatch(state, model.state_dict(), checkpoint.file, description.model)
+    return adapted
+
+
+def _with_head(checkpoint: Checkpoint, description: Architecture, wanted: State, prefix: str, *, keep: bool) -> State:
+    """The state with the head's rows in the data set's order; with the model's own head where it does not fit."""
+    state, names, classes = dict(checkpoint.state), checkpoint.names, description.classes
+    weight = state.get(f"{prefix}weight")
+    if weight is not None and names is not None and len(names) != len(weight):
+        raise UserError(
+            f"{len(names)} class names for a head with {len(weight)} rows", where=str(checkpoint.file),
+            why="Every row needs a name",
+        )  # fmt: skip
+    problem = _head_problem(weight, names, classes, prefix)
+    if problem and keep:
+        raise UserError(
+            problem, where=str(checkpoint.file), why="Without training the head is taken as it is",
+            hint="Say what its rows stand for (`class_names`), or train the head (`pretraining.training`)",
+        )  # fmt: skip
+    of_head = [key for key in wanted if key.startswith(prefix)]
+    if problem:
+        state = {key: tensor for key, tensor in state.items() if key not in of_head}
+        return state | {key: wanted[key] for key in of_head}
+    if names is not None:
+        rows = [names.index(name) for name in classes]
+        for key in (f"{prefix}weight", f"{prefix}bias"):
+            if key in state:
+                state[key] = state[key][rows]
+    return state
+
+
+def _head_problem(weight: Tensor | None, names: tuple[str, ...] | None, classes: tuple[str, ...], prefix: str) -> str:
+    if weight is None:
+        return f"it has no head ({prefix}weight)"
+    if names is None:
+        differ = len(weight) != len(classes)
+        return f"its head has {len(weight)} classes, the data set has {len(classes)}" if differ else ""
+    problem = lacks(names, classes)
+    return f"its head {problem}" if problem else ""
+
+
+def lacks(names: Sequence[str], classes: Sequence[str]) -> str:
+    """What to say of a head whose rows have these names if it lacks a class; empty if it has all."""
+    missing = [name for name in classes if name not in names]
+    if not missing:
+        return ""
+    shown = ", ".join(map(repr, missing[:SHOWN])) + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
+    return f"has no class {shown}; it has {', '.join(map(repr, names[:SHOWN]))}{', …' * bool(names[SHOWN:])}"
+
+
+def _same_form(state: State, wanted: State) -> bool:
+    return state.keys() == wanted.keys() and all(state[key].shape == wanted[key].shape for key in wanted)
+
+
+def _renamed(state: State, description: Architecture, model: nn.Module) -> State | None:
+    """The state in timm's names with its own head, which is called otherwise so far; None if timm knows no such names.
+
+    Whose rows are how many classes is not known yet: the head is a matrix over the features, and the only one of its
+    shape, since layers within a model repeat.
+    """
+    shapes = Counter(tuple(tensor.shape) for tensor in state.values() if tensor.ndim == 2)
+    width = head(model).in_features
+    for (rows, columns), count in shapes.items():
+        if count == 1 and columns == width and description.head == "linear":
+            whole = dataclasses.replace(description, classes=tuple(map(str, range(rows))))
+            if (found := _by_timm(state, whole, model)) is not None:
+                return found.state_dict()
+    return None
+
+
+def _by_timm(state: State, description: Architecture, model: nn.Module) -> nn.Module | None:
+    """Let timm rename and reshape what it knows; None if the result is not the whole model."""
+    config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
+    first = config.get("first_conv")
+    first_weight = state.get(f"{first}.weight") if isinstance(first, str) else None
+    channels = int(first_weight.shape[1]) if first_weight is not None and first_weight.ndim == 4 else 3
+    size = (channels, description.image_size, description.image_size)
+    overlay = {
+        "state_dict": dict(state), "num_classes": len(description.classes), "label_offset": 0, "custom_load": False,
+        "input_size": size,
+    }  # fmt: skip
+    try:
+        return build(description, weights="random", overlay=overlay)
+    except (UserError, RuntimeError, KeyError, AttributeError, AssertionError, TypeError, ValueError, IndexError):
+        return None  # the caller says what does not fit
+
+
+def _mismatch(state: State, wanted: State, file: Path, model: str) -> UserError:
+    missing = [f"{key} {_shape(wanted[key])}" for key in wanted if key not in state]
+    surplus = [f"{key} {_shape(state[key])}" for key in state if key not in wanted]
+    other = [
+        f"{key} {_shape(state[key])} instead of {_shape(wanted[key])}"
+        for key in wanted
+        if key in state and state[key].shape != wanted[key].shape
+    ]
+    parts = [
+        f"{len(found)} {word} ({', '.join(found[:SHOWN])}{', …' * bool(found[SHOWN:])})"
+        for word, found in (("missing", missing), ("unexpected", surplus), ("of another shape", other))
+        if found
+    ]
+    return UserError(
+        f"these weights are not those of {model!r}", where=str(file), why=f"Tensors: {'; '.join(parts)}",
+        hint="Check the model's name, its options, `image_size` and the number of channels",
+    )  # fmt: skip
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"({', '.join(map(str, tensor.shape))})"

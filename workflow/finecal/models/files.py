@@ -1,0 +1,76 @@
+"""Models as files: weights as safetensors that know their architecture, and the head as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from finecal.errors import UserError
+from finecal.io.atomic import whole_file
+from finecal.io.list_columns import list_array
+from finecal.io.parquet import with_columns, write_table
+from finecal.models.build import Architecture, build, head
+from finecal.models.header import METADATA, read_header
+from finecal.models.heads import CosineHead
+from finecal.runtime.device import placed
+
+
+def save_model(path: str | Path, model: nn.Module, description: Architecture, *, provenance: Mapping[str, Any]) -> None:
+    """Write the weights as safetensors; the architecture and the provenance are in its metadata."""
+    metadata = {METADATA: json.dumps({"architecture": asdict(description), **provenance}, sort_keys=True)}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with whole_file(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Architecture]:
+    """Build the model that a file describes and load its weights.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, corrupt, or not written by `save_model`.
+    """
+    fields: dict[str, Any] = read_header(path)["architecture"]
+    try:
+        weights = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"not readable as safetensors ({error})", where=str(path)) from error
+    fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+    description = Architecture(**fields)
+    model = build(description, weights="random")
+    model.load_state_dict(weights)
+    return placed(model, torch.device(device)), description
+
+
+def write_head(
+    path: str | Path,
+    model: nn.Module,
+    classes: Sequence[str],
+    columns: Mapping[str, str | int],
+    *,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the head as a table: class, name, weight (a list of D floats), bias, scale (null unless it is cosine)."""
+    linear = head(model)
+    bias = linear.bias if linear.bias is not None else torch.zeros(len(classes))
+    scale = float(linear.scale.detach()) if isinstance(linear, CosineHead) else None
+    table = pa.table(
+        {
+            "class": pa.array(range(len(classes)), pa.int32()),
+            "name": pa.array(list(classes)),
+            "weight": list_array(linear.weight.detach().float().cpu().numpy()),
+            "bias": pa.array(bias.detach().float().cpu().numpy()),
+            "scale": pa.array([scale] * len(classes), pa.float32()),
+        }
+    )
+    write_table(path, with_columns(table, columns), provenance=provenance)

@@ -1,0 +1,34 @@
+"""What a file of weights says of its model, read without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+
+from finecal.errors import UserError
+
+METADATA = "finecal"
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """The metadata that finecal writes beside weights: `architecture`, and the provenance.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, corrupt, or was not written by `finecal.models.files.save_model`.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise UserError("this file is missing", where=str(path)) from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"not readable as safetensors ({error})", where=str(path)) from error
+    if METADATA not in metadata:
+        raise UserError("these weights do not say which model they belong to", where=str(path))
+    header: dict[str, Any] = json.loads(metadata[METADATA])
+    return header

@@ -1,0 +1,193 @@
+"""Where a model of the user's own comes from: a checkpoint, or a folder that timm can load. Reads no weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import string
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finecal.errors import UserError, unknown
+from finecal.models import timm_names
+
+LOCAL, HUB = "local-dir:", "hf-hub:"
+FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
+CONFIG = "config.json"
+CLIP_CONFIG = "open_clip_config.json"
+# Suffixes of vocabularies and of the configuration of a tokeniser.
+TOKENISER = (".json", ".txt", ".model")
+# The names that timm writes; a folder with another name has to have one file of weights.
+WRITTEN = ("model.safetensors", "pytorch_model.bin")
+
+
+def folder_of(model: str) -> str | None:
+    """The folder in a model's name `local-dir:FOLDER`; None for other names."""
+    return model.removeprefix(LOCAL) if model.startswith(LOCAL) else None
+
+
+def weights_files(path: str, where: str) -> tuple[Path, ...]:
+    """The files that a checkpoint consists of: first the weights, then config.json if `path` is a folder.
+
+    Raises
+    ------
+    UserError
+        If something is missing, or the file is of a kind that is not read.
+    """
+    place = Path(path)
+    if place.is_dir():
+        config = place / CONFIG
+        if not config.is_file():
+            raise UserError(
+                f"the folder {path!r} has no {CONFIG}", where=where,
+                why="A folder is one that timm has written (`timm.models.save_for_hf`) or `finecal export`",
+            )  # fmt: skip
+        return _weights_in(place, where), config
+    if not place.is_file():
+        raise UserError(f"there is no file {path!r}", where=where, why="The path is relative to the working directory")
+    if place.suffix not in FORMATS:
+        raise UserError(f"{path!r} is no checkpoint", where=where, why=f"Its name must end in {', '.join(FORMATS)}")
+    return (place,)
+
+
+def checkpoint_files(path: str, where: str, *, named: bool) -> tuple[Path, ...]:
+    """The files that decide what is taken from a checkpoint: its own, and a config.json beside it with class names.
+
+    Parameters
+    ----------
+    named
+        Whether the study names the rows of the head, so that nothing else is asked for their names.
+
+    Raises
+    ------
+    UserError
+        As `weights_files`.
+    """
+    files = weights_files(path, where)
+    beside = files[0].parent / CONFIG
+    read = not named and files[0].name in WRITTEN and beside.is_file()  # as in models/checkpoints.py
+    return (*files, beside) if read and beside not in files else files
+
+
+def clip_files(model: str, where: str) -> tuple[Path, ...]:
+    """The files that a CLIP of the user's own consists of, `local-dir:FOLDER`; none for other names.
+
+    Weights, configuration, and what a tokeniser may read.
+
+    Raises
+    ------
+    UserError
+        If something is missing.
+    """
+    name = folder_of(model)
+    if name is None:
+        return ()
+    folder = Path(name)
+    if not (folder / CLIP_CONFIG).is_file():
+        raise UserError(
+            f"there is no {CLIP_CONFIG} in the folder {name!r}", where=where,
+            why="A folder is one that open_clip has written; the path is relative to the working directory",
+        )  # fmt: skip
+    weights = sorted(file for file in folder.iterdir() if file.suffix in FORMATS)
+    if not weights:
+        raise UserError(f"the folder {name!r} has no file of weights", where=where)
+    of_tokeniser = sorted(file for file in folder.iterdir() if file.suffix in TOKENISER and file.name != CLIP_CONFIG)
+    return (*weights, folder / CLIP_CONFIG, *of_tokeniser)
+
+
+def has_open_clip() -> bool:
+    """Whether the extra `clip` is installed; imports nothing."""
+    return importlib.util.find_spec("open_clip") is not None
+
+
+def check_open_clip(where: str) -> None:
+    """UserError if open_clip, which makes zero-shot heads, is not installed."""
+    if not has_open_clip():
+        raise UserError(
+            "a zero-shot head is made with open_clip, which is not installed", where=where,
+            hint="Install the extra: uv sync --extra clip",
+        )  # fmt: skip
+
+
+def _weights_in(folder: Path, where: str) -> Path:
+    for name in WRITTEN:
+        if (folder / name).is_file():
+            return folder / name
+    found = sorted(file for file in folder.iterdir() if file.suffix in FORMATS)
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "none"
+        raise UserError(
+            f"the folder {str(folder)!r} needs one file of weights", where=where,
+            why=f"It has {names}; timm's names are {' and '.join(WRITTEN)}",
+        )  # fmt: skip
+    return found[0]
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """The config.json of a timm folder.
+
+    Raises
+    ------
+    UserError
+        If it is missing, no JSON, or names no model that timm has.
+    """
+    path = Path(folder) / CONFIG
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UserError("this file is missing", where=str(path)) from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"not readable as JSON ({error})", where=str(path)) from error
+    name = config.get("architecture") if isinstance(config, dict) else None
+    if not isinstance(name, str):
+        raise UserError("the key 'architecture' is missing", where=str(path), why="It is timm's name of the model")
+    if name not in timm_names.architectures():
+        raise unknown("timm model", name, timm_names.architectures(), where=str(path), limit=5)
+    found: dict[str, Any] = config
+    return found
+
+
+def label_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The names of the head's rows in a timm configuration; None where they are not given."""
+    given = config.get("label_names") or (config.get("pretrained_cfg") or {}).get("label_names")
+    if isinstance(given, Mapping):  # number → name
+        given = [given[key] for key in sorted(given, key=int)]
+    return tuple(map(str, given)) if given else None
+
+
+def class_names(given: str | Sequence[str] | None, where: str) -> list[str] | None:
+    """The names that a study gives for a head's rows: a list, or a text file with one per line."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        try:
+            given = [line.strip() for line in Path(given).read_text("utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"the file {given!r} cannot be read ({error})", where=where) from error
+    names = list(given)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        what = f"the class {twice[0]!r} is there twice" if twice else "there is no class name"
+        raise UserError(what, where=where)
+    return names
+
+
+def filled(pattern: str, coordinates: Mapping[str, Any], where: str) -> str:
+    """A path with `{split}`, `{seed}` and the like filled in.
+
+    >>> filled("models/{split}_{seed}.pth", {"split": "half0", "seed": 3}, "")
+    'models/half0_3.pth'
+    """
+    for name in placeholders(pattern, where):
+        if name not in coordinates:
+            raise unknown("placeholder", f"{{{name}}}", [f"{{{key}}}" for key in coordinates], where=where)
+    return pattern.format(**coordinates)
+
+
+def placeholders(pattern: str, where: str) -> list[str]:
+    """The names in braces."""
+    try:
+        return [name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None]
+    except ValueError as error:
+        raise UserError(f"{pattern!r} is no path ({error})", where=where, why="Braces hold names: {split}") from error

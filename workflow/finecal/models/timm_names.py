@@ -1,0 +1,36 @@
+"""What timm offers, read from its source: importing timm takes seconds, and every job would pay."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def _timm() -> Path:
+    spec = importlib.util.find_spec("timm")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("timm is not installed")
+    return Path(spec.origin).parent
+
+
+@cache
+def architectures() -> frozenset[str]:
+    """The names under which timm and finecal register a model with timm, without pretrained tags."""
+    pattern = re.compile(r"^@register_model(?: +#.*)?\s+def (\w+)\(", re.MULTILINE)
+    files = [*(_timm() / "models").glob("*.py"), Path(__file__).with_name("toy.py")]
+    return frozenset(name for file in files for name in pattern.findall(file.read_text("utf-8")))
+
+
+@cache
+def optimizers() -> frozenset[str]:
+    """The names of timm's optimiser factory."""
+    source = (_timm() / "optim" / "_optim_factory.py").read_text("utf-8")
+    return frozenset(re.findall(r"OptimInfo\(\s*name='(\w+)'", source))
+
+
+def is_model(name: str) -> bool:
+    """Whether timm can create a model of this name; a `.tag` names pretrained weights and is not checked."""
+    return name.startswith("hf-hub:") or name.partition(".")[0] in architectures()

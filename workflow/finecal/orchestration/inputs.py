@@ -1,0 +1,136 @@
+"""Which files a job reads, as far as that is more than a pattern."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from finecal import paths, registry
+from finecal.errors import UserError
+from finecal.models.locations import check_open_clip
+from finecal.paths import RunKey
+from finecal.plan.jobs import measured_jobs
+from finecal.plan.plan import Plan
+from finecal.plan.requests import RunRequest
+
+T = TypeVar("T")
+
+# Those of a run.
+WILDCARDS = ("dataset", "source", "target", "backbone", "recipe", "split", "seed")
+
+
+def run_key(wildcards: Any) -> RunKey:
+    """The run of a job's wildcards."""
+    return RunKey.named(**{name: getattr(wildcards, name) for name in WILDCARDS})
+
+
+def or_stop(make: Callable[[], T]) -> T:
+    """The result; a UserError ends Snakemake with its one paragraph and status 2, without a traceback."""
+    try:
+        return make()
+    except UserError as error:
+        print(f"finecal: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+class Inputs:
+    """The inputs of the rules, by the plan of the selected studies.
+
+    A mistake ends Snakemake with its one paragraph.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def downloads(self, wildcards: Any) -> list[str]:
+        """The files that a domain is made from."""
+        return or_stop(lambda: self._downloads(wildcards.dataset, wildcards.domain))
+
+    def _downloads(self, dataset: str, domain: str) -> list[str]:
+        folder = paths.downloads_folder(self.plan.options("prepare", dataset)["source"])
+        return [str(folder / download.name) for download in self.plan.downloads(dataset, domain)]
+
+    def of_pretraining(self, wildcards: Any) -> str:
+        """The images of the source domain.
+
+        No file of a checkpoint of the user's own: its contents are among what decides the result (`decisive_options`).
+        """
+        w = wildcards
+        options = or_stop(lambda: self.plan.options("pretrain", w.dataset, w.backbone))
+        if "zero_shot" in options["backbone"]:
+            # Said before any job; who looks at results that are there needs no open_clip.
+            folder = paths.PRETRAINED.format(dataset=w.dataset, source=w.source, backbone=w.backbone)
+            if not Path(folder, paths.MODEL).exists():
+                or_stop(lambda: check_open_clip(f"backbones.{w.backbone}.zero_shot"))
+        return or_stop(lambda: self.plan.images_of_source(w.dataset, w.source))
+
+    def of_split(self, wildcards: Any) -> list[str]:
+        """The file with the names of the classes, and for a clustered split the class means."""
+        split = or_stop(lambda: self.plan.options("split", wildcards.dataset, wildcards.split))
+        domain = split.get("target") or or_stop(lambda: self.plan.first_domain(wildcards.dataset))
+        files = [paths.IMAGES.format(dataset=wildcards.dataset, domain=domain)]
+        if split["kind"] == "clustered":
+            files.append(f"{paths.PRETRAINED}/{paths.CLASS_MEANS}".format(dataset=wildcards.dataset, **split))
+        elif split["kind"] == "official":
+            folder = paths.downloads_folder(self.plan.dataset_options(wildcards.dataset)[0])
+            files += [str(folder / one.name) for one in self.plan.official_downloads(wildcards.dataset)]
+        return files
+
+    def of_calibration(self, **patterns: str) -> dict[str, Any]:
+        """Of the patterns those that calibrators read besides split and logits: pretrained, pseudo_splits, weights."""
+        return self._where_asked(patterns, lambda asked: asked.reads)
+
+    def of_evaluation(self, **patterns: str) -> dict[str, Any]:
+        """Of the patterns those that runs are scored with besides what all have: oracle, interpolated, weights."""
+        return self._where_asked(patterns, lambda asked: asked.for_scores)
+
+    def _where_asked(self, patterns: dict[str, str], names: Callable[[RunRequest], frozenset[str]]) -> dict[str, Any]:
+        """What all runs need stays a pattern, with which planning is faster than with a function; by name."""
+        found: dict[str, Any] = {}
+        for name, pattern in patterns.items():
+            needed = {name in names(self.plan.asked(studies)) for studies in self.plan.combinations()}
+            if needed == {True}:
+                found[name] = pattern
+            elif True in needed:
+                found[name] = self._of_some_runs(name, pattern, names)
+        return found
+
+    def _of_some_runs(
+        self, name: str, pattern: str, names: Callable[[RunRequest], frozenset[str]]
+    ) -> Callable[[Any], list[str]]:
+        def files(wildcards: Any) -> list[str]:
+            studies = or_stop(lambda: self.plan.studies_of(run_key(wildcards)))
+            return [pattern.format(**wildcards)] if name in names(self.plan.asked(studies)) else []
+
+        return files
+
+    def exported(self) -> list[str]:
+        """For every run the card of the first calibrator that changes something and reads no test labels."""
+        cards = []
+        for run in self.plan.runs:
+            uses = self.plan.calibrators(run)
+            reads = {name: registry.load("calibrator", use["calibrator"]).READS for name, use in uses.items()}
+            name = next(
+                (name for name in uses if uses[name]["calibrator"] != "none" and "test" not in reads[name]), None
+            )
+            if name is not None:
+                cards.append(str(run.path(paths.EXPORT, calibrator=name) / "README.md"))
+        return cards
+
+    def measured(self) -> list[str]:
+        """A file of each job whose cost is in the table of costs.
+
+        Not the measurements themselves: where results are copied without them, nothing is to be computed again.
+        """
+        return [str(job.result) for job in measured_jobs(self.plan)]
+
+    def explored(self) -> list[str]:
+        """What the page reads of single runs: their test samples and their classes.
+
+        Not the images, of which it shows a few: where results are copied without them, no page trains anything again.
+        """
+        runs = self.plan.runs
+        splits = sorted({str(run.path(paths.SPLIT)) for run in runs})
+        return [*(f"{run.folder}/{paths.SAMPLES}" for run in runs), *splits]

@@ -1,0 +1,177 @@
+"""What the Snakefile asks: which inputs a job has, what decides its result, how many GPUs it gets.
+
+Imported by every job's Snakemake, so nothing heavy here.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from snakemake.common import get_function_params, overwrite_function_params
+
+from finecal import paths, registry
+from finecal.config.settings import parse_settings
+from finecal.datasets._stored import Stored
+from finecal.errors import UserError
+from finecal.orchestration.inputs import or_stop, run_key
+from finecal.plan import axes
+from finecal.plan.identities import Identities
+from finecal.plan.plan import Plan
+
+# The files of a table and of a figure, first the one to look at.
+PRESENTED = {
+    "table": (paths.TABLE, ("md", "parquet", "csv", "tex")),
+    "figure": (paths.FIGURE, ("svg", "png", "parquet")),
+}
+
+# Threads that decode the files of a data set; Snakemake gives a job no more than there are cores.
+DECODING_THREADS = 8
+
+
+def keep_signatures(rules: Iterable[Any]) -> None:
+    """Note the parameters of the rules' functions, for which Snakemake asks again and again: before every call."""
+    for rule in rules:
+        for item in (*rule.input, *rule.params):
+            given = getattr(item, "_file", item)
+            given = getattr(given, "callable", given)  # of `unpack`
+            function = getattr(given, "__func__", given)
+            if isinstance(function, FunctionType):
+                overwrite_function_params(function, get_function_params(given))
+
+
+class Told:
+    """A part of commands that does not decide a result: it differs without a finished job being run again.
+
+    Of params Snakemake compares only those of plain types, and this is none. (Functions of `output` are not compared
+    either, but are called for every job.)
+
+    Parameters
+    ----------
+    text
+        Called when a command is printed or run.
+    """
+
+    def __init__(self, text: Callable[[], str]) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text()
+
+
+class Workflow:
+    """The plan of the selected studies as seen by the rules.
+
+    Parameters
+    ----------
+    config
+        Snakemake's configuration: config.yaml with `--config` on top.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.settings = parse_settings(dict(config))
+        self.plan = Plan(self.settings.studies)
+        _check_writable(Path("results"))
+        self.study_option = "--study " + shlex.join(self.settings.studies)
+        # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
+        self.threads = 1
+        # Those that show something of the selected studies; the others say so when they are asked for.
+        self.tables = axes.applicable("table", self.plan.axes())
+        self.figures = axes.applicable("figure", self.plan.axes())
+        self.report_reads = axes.read_by_report(self.plan.axes())
+        self.identities = Identities(self.plan)
+
+    def torch_options(self, *, on_cluster: bool) -> str:
+        """What a job that runs models is told; on a cluster `auto` means the GPU that the job has asked for."""
+        device = "cuda" if on_cluster and self.settings.device == "auto" else self.settings.device
+        told = [f"--device {device} --state-interval {self.settings.state_interval:g}"]
+        if self.settings.precision != "auto":
+            told.append(f"--precision {self.settings.precision}")
+        if self.settings.data_memory is not None:
+            told.append(f"--data-memory {self.settings.data_memory:g}")
+        if self.settings.compile:
+            told.append("--compile")
+        return " ".join(told)
+
+    def gpus(self, *, on_cluster: bool) -> int:
+        """GPUs of a job that runs models: on `auto` one, except on this machine if it has none."""
+        if self.settings.device == "auto":
+            return int(on_cluster or _has_gpu())
+        return int(self.settings.device == "cuda")
+
+    def decoding_threads(self, dataset: str) -> int:
+        """Threads that prepare a data set: several if its images are files, which decode side by side."""
+        source = or_stop(lambda: self.plan.options("prepare", dataset)["source"])
+        return DECODING_THREADS if issubclass(registry.load("dataset", source).Options, Stored) else 1
+
+    def gpu_percent(self, gpus: int) -> int:
+        """The part of this machine's GPU that a job takes: with `runs_per_gpu` jobs it is in full use."""
+        return gpus * (100 // self.settings.runs_per_gpu)
+
+    def divide_memory(self, jobs: Iterable[Any], cores: int) -> None:
+        """Tell the jobs of this machine how many of them may fill its memory at the same time (finecal.runtime.memory).
+
+        Parameters
+        ----------
+        jobs
+            Snakemake's jobs that are about to run; trainings and extractions count.
+        """
+        parts = [part for job in jobs if (part := job.resources.get("gpu_percent")) is not None]
+        at_once = min([len(parts), cores, *(100 // part for part in parts if part)])
+        os.environ["FINECAL_SIDE_BY_SIDE"] = str(at_once)
+
+    def stage(self, stage: str, wildcards: Any = None) -> str:
+        """What decides the result of a job besides its inputs, options and code, as one short line.
+
+        Snakemake compares it with that of the last run.
+        """
+        return str(or_stop(lambda: self.identities.of(stage, {} if wildcards is None else dict(wildcards.items()))))
+
+    def stage_of_runs(self, stage: str) -> Any:
+        """As `stage`: if it is the same for all runs the value, else a function, with which planning is slower."""
+        same = or_stop(lambda: self.identities.of_all(stage))
+        return (lambda wildcards: self.stage(stage, wildcards)) if same is None else str(same)
+
+    def mirror_option(self) -> str:
+        """What a job that fetches is told."""
+        return f"--mirror {shlex.quote(self.settings.mirror)}" if self.settings.mirror else ""
+
+    def run_folder(self, wildcards: Any) -> str:
+        """The folder of a job's run, below which it writes."""
+        return str(run_key(wildcards).folder)
+
+    def files(self, kind: str, name: str) -> list[str]:
+        """All files of a table or a figure."""
+        pattern, suffixes = PRESENTED[kind]
+        return [f"{pattern.format(**{kind: name})}.{suffix}" for suffix in suffixes]
+
+    def shown(self, kind: str, name: str) -> str:
+        """The file of a table or a figure that people look at first."""
+        return self.files(kind, name)[0]
+
+    def needs(self, kind: str, name: str) -> list[str]:
+        """The aggregated tables that a table or a figure is made from."""
+        or_stop(lambda: axes.check_applicable(kind, name, self.plan.axes()))
+        return [f"{paths.TABLE.format(table=table)}.parquet" for table in registry.constant(kind, name, "NEEDS")]
+
+
+@cache
+def _has_gpu() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def _check_writable(folder: Path) -> None:
+    present = next(p for p in (folder, *folder.resolve().parents) if p.exists())
+    if not present.is_dir():
+        raise UserError(
+            f"{str(present)!r} is not a folder", where=str(folder), why="The results are to be written there"
+        )
+    if not os.access(present, os.W_OK):
+        raise UserError(
+            f"the folder {str(present)!r} cannot be written", where=str(folder), hint="Use `snakemake --directory DIR`"
+        )

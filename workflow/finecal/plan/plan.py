@@ -1,0 +1,286 @@
+"""The selected studies as the table of runs, with the resolved options of every stage: pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from finecal import paths, registry
+from finecal.config import Study, plugin_options
+from finecal.config.groups import expanded
+from finecal.config.load import load_study
+from finecal.config.official_splits import for_task, official_downloads
+from finecal.data import dataset as data_set
+from finecal.download.spec import Download
+from finecal.errors import UserError, unknown
+from finecal.models import locations
+from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
+from finecal.plan.axes import axes_of
+from finecal.plan.options import Options, different_options, own_weights, resolved
+from finecal.plan.requests import RunRequest
+
+
+class Plan:
+    """What the selected studies ask for.
+
+    Studies share runs: one (data set, task, backbone, recipe, split, seed) is computed once, so a name must
+    mean the same in all of them. Calibrators are joined, since each is computed on its own.
+
+    Parameters
+    ----------
+    names
+        Built-in studies, selections of them, or paths of study files.
+
+    Raises
+    ------
+    UserError
+        If a study is wrong, or a name means two different things.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = expanded(names)
+        if not self.names:
+            raise UserError("no study is selected", where="studies")
+        self.studies: dict[str, Study] = {name: load_study(name) for name in self.names}
+        self._options: dict[tuple[str, ...], tuple[Options, str]] = {}
+        self._members: dict[RunKey, list[str]] = {}
+        self._asked: dict[tuple[str, ...], RunRequest] = {}
+        self._axes: frozenset[str] | None = None
+        for name, study in self.studies.items():
+            self._register(name, study)
+
+    @property
+    def runs(self) -> tuple[RunKey, ...]:
+        """The runs with absent classes: those that are calibrated and evaluated."""
+        return tuple(run for run in self._members if run.split != ALL_CLASSES)
+
+    @property
+    def trainings(self) -> tuple[RunKey, ...]:
+        """All fine-tuning runs, those on all classes included."""
+        return tuple(self._members)
+
+    @property
+    def first_runs(self) -> tuple[RunKey, ...]:
+        """Of each data set, task, backbone and recipe the first split and seed: what pictures of one run show."""
+        first: dict[tuple[str, ...], RunKey] = {}
+        for run in self.runs:
+            first.setdefault((run.dataset, run.task, run.backbone, run.recipe), run)
+        return tuple(first.values())
+
+    def runs_in(self, table: str) -> tuple[RunKey, ...]:
+        """The runs that an aggregated table holds."""
+        if table == "decision_regions":  # of points in the plane alone
+            return tuple(run for run in self.first_runs if self.options("prepare", run.dataset)["source"] == "toy")
+        return self.first_runs if table in OF_FIRST_RUNS else self.runs
+
+    def studies_of(self, run: RunKey) -> tuple[str, ...]:
+        """The selected studies that contain a run."""
+        return tuple(self._members[self.known(run)])
+
+    def calibrators(self, run: RunKey) -> Options:
+        """Name → {calibrator, options} of a run, joined over the studies that contain it."""
+        return self.asked(self.studies_of(run)).calibrators
+
+    def asked(self, studies: tuple[str, ...]) -> RunRequest:
+        """What some of the selected studies ask for of the runs that they share."""
+        if studies not in self._asked:
+            names = dict.fromkeys(name for study in studies for name in self.studies[study].calibrators)
+            self._asked[studies] = RunRequest(
+                {name: self._options[("calibrator", name)][0] for name in names},
+                any(self.studies[study].oracle_fine_tuning for study in studies),
+            )
+        return self._asked[studies]
+
+    def combinations(self) -> set[tuple[str, ...]]:
+        """The studies that have a run in common, once for each such set: over all runs that are calibrated."""
+        return {tuple(studies) for run, studies in self._members.items() if run.split != ALL_CLASSES}
+
+    def reads(self, run: RunKey) -> frozenset[str]:
+        """The data that the calibrators of a run read, all taken together."""
+        return self.asked(self.studies_of(run)).reads
+
+    def takes(self, run: RunKey) -> frozenset[str]:
+        """What the calibrators of a run take of each sample besides its logits, all taken together."""
+        return self.asked(self.studies_of(run)).takes
+
+    def has_oracle(self, run: RunKey) -> bool:
+        """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""
+        return self.asked(self.studies_of(run)).oracle
+
+    def axes(self) -> frozenset[str]:
+        """What the selected studies vary: keys of `finecal.plan.axes.MEANING`."""
+        if self._axes is None:
+            self._axes = axes_of({key: options for key, (options, _) in self._options.items()})
+        return self._axes
+
+    def hub_models(self) -> list[str]:
+        """timm's names of the models whose weights the jobs fetch from the hub."""
+        uses = [options for (stage, *_), (options, _) in self._options.items() if stage == "pretrain"]
+        of_hub = [use["backbone"] for use in uses if use["pretraining"]["weights"] == "hub" and not own_weights(use)]
+        return sorted({backbone["model"] for backbone in of_hub if "zero_shot" not in backbone})
+
+    def clips(self) -> dict[str, Options]:
+        """Name of the backbone → what its zero-shot head is made from."""
+        uses = [(key[-1], options["backbone"]) for key, (options, _) in self._options.items() if key[0] == "pretrain"]
+        return {name: backbone["zero_shot"] for name, backbone in uses if "zero_shot" in backbone}
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether jobs fetch images or weights."""
+        fetched = [use for use in self.clips().values() if locations.folder_of(use["model"]) is None]
+        return bool(self.all_downloads() or self.hub_models() or fetched)
+
+    def known(self, run: RunKey) -> RunKey:
+        """The run itself if a selected study contains it; else a UserError that names what does not fit."""
+        if run in self._members:
+            return run
+        for coordinate, value in run.columns().items():
+            values = {getattr(other, coordinate) for other in self._members}
+            if value not in values:
+                error = unknown(coordinate, value, map(str, values), where=str(run.folder))
+                raise UserError(
+                    error.what, where=error.where, why=f"{error.why}. Selected studies: {', '.join(self.names)}"
+                )
+        raise UserError(
+            "no selected study contains this run", where=str(run.folder), why=f"Selected: {', '.join(self.names)}"
+        )
+
+    def options(self, stage: str, *coordinates: str) -> Options:
+        """Resolved options of a stage, plain types only.
+
+        `coordinates` are, for the stages prepare: data set; split: data set, split; pretrain, means, extract: data
+        set, backbone; finetune, pseudo: data set, backbone, recipe.
+        """
+        try:
+            return self._options[(stage, *coordinates)][0]
+        except KeyError:
+            kinds = ("dataset", "split") if stage == "split" else ("dataset", "backbone", "recipe")
+            for place, (kind, name) in enumerate(zip(kinds, coordinates, strict=False), 1):
+                same = (stage, *coordinates)[:place]
+                known = {key[place] for key in self._options if key[:place] == same and len(key) > place}
+                if name not in known:
+                    raise unknown(kind, name, known, where=f"{stage} of the selected studies") from None
+            raise
+
+    def first_domain(self, dataset: str) -> str:
+        """The domain whose file gives the names of the classes; all domains of a data set have the same."""
+        spec = self.options("prepare", dataset)
+        module = registry.load("dataset", spec["source"])
+        known: tuple[str, ...] = module.domains(module.Options.model_validate(spec["options"]))
+        return next(domain for domain in known if self.has_images(dataset, domain))
+
+    def has_images(self, dataset: str, domain: str) -> bool:
+        """Whether a domain is prepared; one that is not stands for what a model was pretrained on elsewhere."""
+        return domain not in data_set.without_images(*self.dataset_options(dataset))
+
+    def images_of_source(self, dataset: str, source: str) -> str:
+        """The file of images that a pretrained model needs: the source's, or if it has none, the first domain's.
+
+        The latter is there for the names of the classes and the number of channels.
+        """
+        domain = source if self.has_images(dataset, source) else self.first_domain(dataset)
+        return paths.IMAGES.format(dataset=dataset, domain=domain)
+
+    def prepare_options(self, dataset: str, domain: str) -> Options:
+        """Options of the stage prepare for a domain, with the contents of the user's own files in place of paths."""
+        spec = self.options("prepare", dataset)
+        source, options = self.dataset_options(dataset)
+        decides = data_set.decides(source, domain, options)
+        return spec if decides is None else {**spec, "options": decides}
+
+    def downloads(self, dataset: str, domain: str) -> tuple[Download, ...]:
+        """The files that a domain of a data set is made from."""
+        spec = self.options("prepare", dataset)
+        return data_set.downloads(spec["source"], domain, spec["options"])
+
+    def official_downloads(self, dataset: str) -> tuple[Download, ...]:
+        """The files that tell the official splits of a data set."""
+        return official_downloads(*self.dataset_options(dataset))
+
+    def dataset_options(self, dataset: str) -> tuple[str, Any]:
+        """The module of a data set (its name or the path of a file), and the options as it knows them."""
+        spec = self.options("prepare", dataset)
+        return spec["source"], plugin_options("dataset", spec["source"], spec["options"])
+
+    def all_downloads(self) -> dict[Path, Download]:
+        """Path → what is fetched there, for all selected studies.
+
+        Raises
+        ------
+        UserError
+            If two data sets mean different files by one name.
+        """
+        found: dict[Path, Download] = {}
+        needed = [(dataset, self.downloads(dataset, domain)) for dataset, domain in self.domains()]
+        of_splits = {key[1] for key, (split, _) in self._options.items() if split.get("kind") == "official"}
+        needed += [(dataset, self.official_downloads(dataset)) for dataset in sorted(of_splits)]
+        for dataset, downloads in needed:
+            folder = paths.downloads_folder(self.options("prepare", dataset)["source"])
+            for download in downloads:
+                if found.setdefault(folder / download.name, download) != download:
+                    raise UserError("this name stands for two different files", where=str(folder / download.name))
+        return found
+
+    def domains(self) -> tuple[tuple[str, str], ...]:
+        """The domains whose images are prepared: data set and domain, each once."""
+        used = [(run.dataset, domain) for run in self.trainings for domain in (run.source, run.target)]
+        datasets = dict.fromkeys(run.dataset for run in self.trainings)
+        first = [(dataset, self.first_domain(dataset)) for dataset in datasets]
+        return tuple(one for one in dict.fromkeys((*used, *first)) if self.has_images(*one))
+
+    def _set(self, study: str, options: Options, *key: str) -> None:
+        earlier = self._options.setdefault(key, (options, study))
+        if earlier[0] != options:
+            path, one, other = next(different_options(earlier[0], options))
+            raise UserError(
+                f"{' / '.join(key[1:])} means two different things",
+                where=f"{key[0]} of the selected studies",
+                why=f"{path} is {one!r} in {earlier[1]} and {other!r} in {study}",
+                hint="Give one of them another name, or select the studies one at a time",
+            )  # fmt: skip
+
+    def _register(self, name: str, study: Study) -> None:
+        for key, options in resolved(name, study):
+            self._set(name, options, *key)
+        for run in self._runs(study):
+            self._members.setdefault(run, []).append(name)
+        self._check_imported(name, study)
+
+    def imported(self, run: RunKey, where: str = "") -> str | None:
+        """The checkpoint that a run is, if it is not trained: a path. `where` names the study in errors."""
+        pattern = self.options("finetune", run.dataset, run.backbone, run.recipe).get("weights")
+        coordinates = {**run.columns(), "source": run.source, "target": run.target}
+        return locations.filled(pattern, coordinates, where) if pattern else None
+
+    def _check_imported(self, name: str, study: Study) -> None:
+        """Each checkpoint must be there, and be one run only: else the same numbers would be counted twice."""
+        taken: dict[tuple[str, str], RunKey] = {}
+        for run in self._runs(study):
+            where = f"{name}: recipes.{run.recipe}.weights"
+            path = self.imported(run, where)
+            if path is None:
+                continue
+            other = taken.setdefault((run.recipe, path), run)
+            if other != run:
+                varied = [key for key, value in run.columns().items() if value != other.columns()[key]]
+                hint = f"Put {{{varied[0]}}} into the path, or leave one of the two out"
+                if ALL_CLASSES in (run.split, other.split):
+                    hint = "Fine-tuning on all classes is another model; without one, say `oracle_fine_tuning: false`"
+                raise UserError(
+                    f"{path!r} would be two runs, {other.folder} and {run.folder}", where=where, hint=hint
+                )  # fmt: skip
+            locations.weights_files(path, where)
+
+    def _runs(self, study: Study) -> Iterable[RunKey]:
+        splits = [*study.splits, *([ALL_CLASSES] if study.oracle_fine_tuning else [])]
+        return (
+            RunKey(dataset, task, backbone, recipe, split, seed)
+            for dataset in study.datasets
+            for task in study.tasks[dataset]
+            for backbone in study.backbones
+            for recipe in study.recipes
+            for split in splits
+            if for_task(self.options("split", dataset, split), task)
+            for seed in study.seeds
+        )

@@ -1,0 +1,153 @@
+"""The page of two runs beside each other."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from finecal import display
+from finecal.analysis.comparison import METRICS, PLAIN, Comparison, Difference
+from finecal.analysis.statistics import Interval
+from finecal.figures import _labels
+from finecal.figures._style import BLUE, RED, SINGLE, style
+from finecal.report.render import filled
+
+LOOKS = ((BLUE, "-", "o"), (RED, (0, (4, 1.5)), "s"))  # of A and of B: told apart without colour too
+MARKED = ("alg", "pcv", "oracle")
+ENLARGED = 1.25  # a screen is read from further away than paper
+
+
+def page(comparison: Comparison, *, place: Path, provenance: Mapping[str, Any]) -> str:
+    """The page as HTML; it loads nothing.
+
+    Parameters
+    ----------
+    place
+        Where it is going to lie: its links to the runs' files start there.
+    """
+    a, b = comparison.a, comparison.b
+    return filled(
+        "compare.html.jinja",
+        title="Two runs beside each other",
+        sides=[
+            {
+                "name": name,
+                "folder": str(side.run.folder),
+                "link": Path(os.path.relpath(side.run.folder, place.parent)).as_posix(),
+            }
+            for name, side in (("A", a), ("B", b))
+        ],
+        target=lambda folder, file: shlex.join(["snakemake", f"{folder}/{file}"]),
+        sentences=_sentences(comparison),
+        figure="data:image/svg+xml;base64," + base64.b64encode(_draw(comparison)).decode(),
+        width=round(SINGLE * 96 * ENLARGED * 1.3),
+        heads=[display.METRICS[metric] for metric in METRICS],
+        rows=_rows(comparison.differences),
+        same_split=comparison.same_split,
+        options=[(name, _text(one), _text(other)) for name, (one, other) in comparison.options.items()],
+        classes=[_class(row) for row in comparison.classes.to_dict("records")],
+        provenance=provenance,
+    )
+
+
+def _sentences(comparison: Comparison) -> list[str]:
+    """What the fine-tuned models differ in, and what the best method that reads no test labels does."""
+    found = [_sentence("As fine-tuned", [d for d in comparison.differences if d.calibrator == PLAIN])]
+    read = comparison.a.metrics.set_index("calibrator")["reads"].to_dict()
+    usable = [
+        d
+        for d in comparison.differences
+        if d.calibrator != PLAIN
+        and d.metric == "acc_y_y"
+        and not math.isnan(d.a + d.b)
+        and not display.reads_test(str(read[d.calibrator]))
+    ]
+    if usable:
+        best = max(usable, key=lambda d: max(d.a, d.b)).calibrator
+        words = f"With {display.calibrator(best)}, the best of the methods that both have and that read no test labels"
+        found.append(_sentence(words, [d for d in comparison.differences if d.calibrator == best]))
+    if not comparison.same_split:
+        found.append("The classes in S differ, so accuracies on S and on U are of different samples.")
+    return found
+
+
+def _sentence(start: str, differences: list[Difference]) -> str:
+    """About all classes; where U has no test samples, about S alone."""
+    known = [d for d in differences if not (math.isnan(d.a) or math.isnan(d.b))]
+    if not known:
+        return f"{start}: nothing was measured in both."
+    main = min(known, key=lambda d: METRICS.index(d.metric))
+    of = display.METRICS[main.metric]
+    mean, low, high, n = main.difference
+    if low > 0 or high < 0:
+        what = f"B is {'better' if mean > 0 else 'worse'} than A on {of} by"
+        size = display.points(abs(mean), *sorted((abs(low), abs(high)))).removeprefix("+")
+    elif not math.isnan(low):
+        what = f"no difference between A and B on {of} can be told from chance:"
+        size = display.points(mean, low, high)
+    else:
+        what, size = f"B minus A on {of} is", display.points(mean, low, high)
+    parts = [
+        f"{display.METRICS[d.metric]} {display.number(d.a)} → {display.number(d.b)} %"
+        for d in known
+        if d.metric != "acc_y_y"
+    ]
+    return f"{start}: {what} {size} (n = {n:,} test samples; {', '.join(parts)})."
+
+
+def _rows(differences: tuple[Difference, ...]) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for d in differences:
+        row = rows.setdefault(d.calibrator, {"method": display.method("fine_tuned", d.calibrator), "cells": []})
+        row["cells"] += [display.number(d.a), display.number(d.b), _signed(d.difference)]
+    return list(rows.values())
+
+
+def _signed(difference: Interval) -> str:
+    return display.interval(difference.mean, difference.low, difference.high, sign=True)
+
+
+def _class(row: Mapping[Any, Any]) -> list[str]:
+    numbers = [display.number(row[name]) for name in ("a", "b")]
+    group = row["group_a"] if row["group_a"] == row["group_b"] else f"{row['group_a']} → {row['group_b']}"
+    return [row["name"], group, f"{row['n']:,}", *numbers, display.number(row["change"], sign=True)]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _draw(comparison: Comparison) -> bytes:
+    """Both seen–unseen curves, fine-tuned, with the marked methods, as SVG."""
+    with style():
+        figure = Figure(figsize=(SINGLE * 1.3, SINGLE * 1.15))
+        ax = figure.add_axes((0.11, 0.12, 0.87, 0.86))
+        ax.set(xlim=(0, 103), ylim=(0, 103), xlabel="Accuracy on fine-tuning classes S (%)")
+        ax.set_ylabel("Accuracy on absent classes U (%)")
+        labels, lines = [], []
+        for name, side, (color, line, marker) in zip("AB", (comparison.a, comparison.b), LOOKS, strict=True):
+            curve = side.curve[side.curve["classifier"] == "fine_tuned"].sort_values("gamma", kind="stable")
+            points = curve[["acc_s_y", "acc_u_y"]].to_numpy() * 100
+            lines.append(points)
+            ax.plot(points[:, 0], points[:, 1], color=color, linestyle=line, label=name)
+            for method in (PLAIN, *MARKED):
+                x, y = (side.value(method, metric) * 100 for metric in ("acc_s_y", "acc_u_y"))
+                if not math.isnan(x + y):  # the run has this method
+                    ax.plot(x, y, marker, color=color, markersize=4.5, markeredgecolor="white", markeredgewidth=0.6)
+                    words = "fine-tuned" if method == PLAIN else display.calibrator(method)
+                    labels.append(_labels.Label(x, y, f"{words} {name}", color))
+        ax.legend(loc="lower left")
+        _labels.near(ax, labels, np.concatenate([*lines, [label[:2] for label in labels]]))
+        with io.BytesIO() as file:
+            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+            return file.getvalue()

@@ -1,0 +1,175 @@
+"""What the page embeds of one run: the stops of the slider, histograms, marks, and what happens to each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from finecal import display
+from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.report.slider_stops import Stops, TestSamples, stops
+
+BINS = 40
+OUTSIDE = 0.005  # this share of the margins at either end is drawn in the last bin
+SHOWN = ("acc_s_y", "acc_u_y", "acc_y_y")
+FINE_TUNED, PRETRAINED, BEST = "none", "pretrained", "oracle"
+
+
+@dataclass(frozen=True, eq=False)
+class RunView:
+    """A run as the page shows it; everything in it is exact.
+
+    Attributes
+    ----------
+    where
+        dataset, task, backbone, recipe, split, seed.
+    folder
+        The folder of its files, relative to the page.
+    names
+        Names of the classes, by number.
+    samples, stops
+        Its test samples, and the places of the slider.
+    marks
+        Methods that lie on the curve, by γ: name, label, stop, reads, bound (whether an upper bound).
+    others
+        Those that do not, and other models: label, s, u, y (accuracies), kind, reads, bound.
+    """
+
+    where: tuple[str, ...]
+    folder: str
+    names: tuple[str, ...]
+    samples: TestSamples
+    stops: Stops
+    marks: list[dict[str, Any]]
+    others: list[dict[str, Any]]
+
+
+def run_view(
+    where: Mapping[str, str | int],
+    folder: str,
+    names: Sequence[str],
+    samples: TestSamples,
+    metrics: pd.DataFrame,
+    calibration: pd.DataFrame,
+    *,
+    room: int,
+) -> RunView:
+    """One run from its test samples, its metrics, and the parameters of its calibrators.
+
+    A method lies on the curve if it has one γ and the accuracies of the curve there; γ = 0 is the fine-tuned model
+    as it is. γ* is marked also where no calibrator was asked for it, if both groups have test samples.
+    """
+    curve = samples.curve()
+    values = _values(metrics)
+    one = calibration[(calibration["parameter"] == "gamma") & calibration["value"].notna()]
+    gammas: dict[str, float] = dict(zip(one["calibrator"].astype(str), one["value"].astype(float), strict=True))
+    gammas = {FINE_TUNED: 0.0, **gammas}
+    if curve.n_s and curve.n_u:
+        gammas.setdefault(BEST, float(curve.gamma[curve.best()]))
+    on_curve: dict[str, tuple[float, str]] = {}
+    for name, gamma in gammas.items():
+        reads, found = values.get(("fine_tuned", name), ("test" if name == BEST else "", None))
+        point = curve.at(gamma)
+        same = found is None or np.allclose(
+            [found["acc_s_y"], found["acc_u_y"]], [point.acc_s_y, point.acc_u_y],
+            rtol=0, atol=1e-12, equal_nan=True,
+        )  # fmt: skip
+        if same or name == FINE_TUNED:  # at γ = 0 equal logits may go to U
+            on_curve[name] = gamma, reads
+    placed = stops(samples, [gamma for gamma, _ in on_curve.values()], room)
+    marks = [
+        {
+            "name": name,
+            "label": display.CLASSIFIERS["fine_tuned"] if name == FINE_TUNED else display.calibrator(name),
+            "stop": placed.of(gamma) if np.isfinite(gamma) else (0 if gamma < 0 else len(placed.gamma) - 1),
+            "reads": display.reads(reads),
+            "bound": display.reads_test(reads),
+        }
+        for name, (gamma, reads) in sorted(on_curve.items(), key=lambda item: item[1][0])
+    ]
+    others = [
+        {
+            "label": display.method(*key).removeprefix("fine-tuned + "),
+            "kind": key[0] if key[1] == "none" else "calibrated",
+            "reads": display.reads(reads),
+            "bound": display.reads_test(reads) or key[0] == "oracle_fine_tuning",
+            **{short: _number(found[metric]) for short, metric in zip("suy", SHOWN, strict=True)},
+        }
+        for key, (reads, found) in values.items()
+        if not (key[0] == "fine_tuned" and key[1] in on_curve)
+    ]
+    coordinates = tuple(str(where[name]) for name in (*SETTING_KEYS, *CELL_KEYS))
+    return RunView(coordinates, folder, tuple(names), samples, placed, marks, others)
+
+
+def _values(metrics: pd.DataFrame) -> dict[tuple[str, str], tuple[str, dict[str, float]]]:
+    """(classifier, calibrator) → what it reads, and its accuracies."""
+    found: dict[tuple[str, str], tuple[str, dict[str, float]]] = {}
+    shown = metrics[metrics["metric"].isin(SHOWN)]
+    for row in shown[["classifier", "calibrator", "reads", "metric", "value"]].itertuples(index=False, name=None):
+        classifier, calibrator, reads, metric, value = row
+        _, accuracies = found.setdefault((classifier, calibrator), (reads, dict.fromkeys(SHOWN, np.nan)))
+        accuracies[metric] = float(value) if value is not None else np.nan
+    return found
+
+
+def payload(view: RunView) -> dict[str, Any]:
+    """A run as plain JSON values, without its classes.
+
+    Of the K stops only the first and last γ are infinite, and stored as null.
+    """
+    at = view.stops
+    return {
+        "where": list(view.where),
+        "folder": view.folder,
+        "n": [at.n_s, at.n_u],
+        "gamma": [None, *at.gamma[1:-1].tolist(), None],
+        "s": at.right_s.tolist(),
+        "u": at.right_u.tolist(),
+        "sInS": at.s_in_s.tolist(),
+        "uInS": at.u_in_s.tolist(),
+        "bins": histogram(view),
+        "marks": view.marks,
+        "others": view.others,
+    }
+
+
+def histogram(view: RunView) -> dict[str, Any]:
+    """How many samples of S and of U have which margin: low, step, and counts in bins.
+
+    The bins span all marks and the margins but for a half per cent at either end, which go into the outer bins.
+    """
+    margin = view.samples.margin[np.isfinite(view.samples.margin)]
+    marked = view.stops.gamma[[mark["stop"] for mark in view.marks]]
+    inside = np.quantile(margin, [OUTSIDE, 1 - OUTSIDE]) if margin.size else np.zeros(2)
+    ends = np.concatenate([inside, marked[np.isfinite(marked)], [0.0]])
+    low, high = float(ends.min()), float(ends.max())
+    pad = 0.02 * (high - low) or 1.0
+    edges = np.linspace(low - pad, high + pad, BINS + 1)
+    middle = (edges[0] + edges[1]) / 2, (edges[-2] + edges[-1]) / 2
+    of_s = view.samples.of_s
+    clipped = np.clip(view.samples.margin, *middle)
+    s, u = (np.histogram(clipped[part], edges)[0].tolist() for part in (of_s, ~of_s))
+    return {"low": float(edges[0]), "step": float(edges[1] - edges[0]), "s": s, "u": u}
+
+
+def cells(view: RunView) -> dict[str, list[int]]:
+    """The test samples with what is predicted for them, as columns; equal ones are counted (n).
+
+    label, before (−1: unknown), s and u (predicted in S, in U), stop (from which on it is the one in U), n.
+    """
+    samples = view.samples
+    before = np.full(samples.label.shape, -1) if samples.before is None else samples.before
+    stop = view.stops.leaves_s_at(samples.margin)
+    rows = np.stack([samples.label, before, samples.best_s, samples.best_u, stop], axis=1)
+    kinds, n = np.unique(rows, axis=0, return_counts=True)
+    columns = dict(zip(("label", "before", "s", "u", "stop"), kinds.T.tolist(), strict=True))
+    return {**columns, "n": n.tolist()} if len(kinds) else {name: [] for name in ("label", *"su", "stop", "n")}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else value

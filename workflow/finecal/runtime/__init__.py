@@ -1,0 +1,1 @@
+"""What the machine gives a job: device, memory, scratch disk, a look-ahead thread."""

@@ -1,0 +1,1 @@
+"""The framework of the recipes: loop, batches, resumable state, lines of progress."""
