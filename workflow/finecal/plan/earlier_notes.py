@@ -43,7 +43,7 @@ def translate(params: list[str], stage: str, wildcards: Mapping[str, Any], ident
         As `Identities.of` takes them.
     """
     try:
-        noted = ast.literal_eval(next(text for text in params if text.startswith(MARK)))
+        noted = ast.literal_eval(next((text for text in params if text.startswith(MARK)), ""))
         planned = identities.of(stage, wildcards)
     except (ValueError, SyntaxError, UserError):  # damaged, or of no selected study
         return None
