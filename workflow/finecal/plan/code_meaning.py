@@ -90,5 +90,7 @@ def _fields(node: ast.AST) -> Iterator[str]:
             value = _stripped(node)
         if isinstance(value, list) and name in ("orelse", "finalbody"):
             value = [one for one in value if not isinstance(one, (ast.Import, ast.ImportFrom, ast.Pass))]
+        if isinstance(node, ast.JoinedStr):  # Python 3.12 ends a format with an empty text: f"{x:>{width}}"
+            value = [one for one in node.values if not (isinstance(one, ast.Constant) and one.value == "")]
         if name not in _LEFT_OUT and value is not None and value != []:
             yield f"{name}={_written(value)}"
