@@ -105,9 +105,10 @@ def reference() -> str:
             if module.Options.model_fields:
                 parts.append(_fields(module.Options))
     parts += ["## Columns", "Wildcards are columns, so any set of files of one kind concatenates."]
-    for file, meanings in schemas.COLUMNS.items():
-        parts += [f"### {file}", _table(("column", "meaning"), [(f"`{k}`", v) for k, v in meanings.items()])]
-    parts += ["## Metrics", _table(("metric", "meaning"), [(f"`{k}`", v) for k, v in schemas.METRICS.items()])]
+    for file, table in schemas.TABLES.items():
+        rows = [(f"`{field.name}`", schemas.type_name(field), schemas.description(field)) for field in table]
+        parts += [f"### {file}", _table(("column", "type", "meaning"), rows)]
+    parts += ["## Metrics", _table(("metric", "meaning"), [(f"`{k}`", v) for k, v in schemas.METRIC_MEANINGS.items()])]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 

@@ -12,13 +12,13 @@ import pandas as pd
 from PIL import Image
 from result_tables import NAMES, made_tables
 
+from finecal import schemas
 from finecal.calibration.inputs import Predictions
 from finecal.metrics.scores import rows, score
 from finecal.report.run_view import RunView, run_view
 from finecal.report.slider_stops import TestSamples
 from finecal.report.study_page import render
 from finecal.stages.evaluate import sample_table
-from finecal.stages.report import SAMPLES_SCHEMA
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="504pt" height="100pt"><rect width="9" height="9"/></svg>'
 IN_S = np.array([True, False, True, False, True, False])
@@ -45,7 +45,7 @@ def as_samples(labels: np.ndarray, before: np.ndarray | None, tuned: np.ndarray,
     ]
     assert found[1] is not None
     table = sample_table(found[1], found[0], in_s)
-    assert table.schema.equals(SAMPLES_SCHEMA)
+    assert table.schema.equals(schemas.own_columns(schemas.SAMPLES))
     columns: dict[str, Any] = {name: table[name].to_numpy() for name in table.column_names if name != "before"}
     known = None if before is None else table["before"].to_numpy()
     return TestSamples(before=known, fine_tuning=in_s, **columns)

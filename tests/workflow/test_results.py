@@ -8,32 +8,35 @@ import re
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import RUNS, Project
 from safetensors import safe_open
 
-from finecal import registry
+from finecal import registry, schemas
 from finecal.io import parquet
+from finecal.io.declared import conform
 from finecal.io.provenance import LIBRARIES
+from finecal.paths import AGGREGATED
 from finecal.report.render import vega
-from finecal.schemas import COLUMNS, METRICS
 
 PROVENANCE = {"version", "commit", "command", "options", "libraries", "device", "inputs"}
 
 
 @pytest.fixture(scope="module")
-def tables(complete: Project) -> dict[str, pq.FileMetaData]:
+def tables(complete: Project) -> dict[str, pa.Schema]:
     """Path below results → schema, of every Parquet file."""
     return {str(f.relative_to(complete.path("results"))): pq.read_schema(f) for f in
             sorted(complete.path("results").rglob("*.parquet"))}  # fmt: skip
 
 
-def documented(file: str) -> str | None:
-    """The entry of COLUMNS that describes a file; None for the tables made of others."""
+def declared_as(file: str) -> str | None:
+    """The entry of `schemas.TABLES` that declares a file; None for figures and tables for presentation."""
     run = RUNS.removeprefix("results/")
     if file.startswith(("tables/", "figures/")):
-        return None
+        name = file.removeprefix("tables/").removesuffix(".parquet")
+        return f"{{run}}/{AGGREGATED[name]}" if name in AGGREGATED else file if file in schemas.TABLES else None
     if file.startswith(run):
         return "{run}/" + "/".join(file.removeprefix(run).split("/")[3:])
     name = file.removeprefix("digits/")
@@ -46,14 +49,17 @@ def documented(file: str) -> str | None:
     return next(re.sub(p, r, name) for p, r in patterns.items() if re.fullmatch(p, name))
 
 
-def test_columns_are_the_documented(tables: dict[str, pq.FileMetaData]) -> None:
+def test_columns_are_the_declared(tables: dict[str, pa.Schema]) -> None:
+    """Names, types and order, in each file, and the meanings with them."""
     seen = set()
     for file, schema in tables.items():
-        entry = documented(file)
+        entry = declared_as(file)
         if entry is not None:
-            # What is drawn comes from no file.
-            drawn = {"file"} if entry.startswith("images/") else set()
-            assert schema.names == [name for name in COLUMNS[entry] if name not in drawn], file
+            # What is drawn comes from no file; fitted arrays are in the files of the runs alone.
+            left_out = {"file"} if entry.startswith("images/") else {"values"} if file.startswith("tables/") else set()
+            declared = schemas.without(schemas.TABLES[entry], left_out)
+            expected = conform(schema.empty_table(), declared).schema
+            assert schema.equals(expected, check_metadata=True), file
             seen.add(entry)
     # For clustered splits, for points in the plane, and on request.
     optional = {
@@ -61,15 +67,15 @@ def test_columns_are_the_documented(tables: dict[str, pq.FileMetaData]) -> None:
         "{run}/decision_regions.parquet",
         "{run}/export/{calibrator}/check.parquet",
     }
-    assert seen == {entry for entry in COLUMNS if not entry.startswith(("tables/", "figures/"))} - optional
+    assert seen == schemas.TABLES.keys() - optional
 
 
 def test_metrics_are_the_documented(complete: Project) -> None:
     metrics = pq.read_table(complete.path("results/tables/metrics.parquet"))
-    assert set(metrics["metric"].to_pylist()) == set(METRICS)
+    assert set(metrics["metric"].to_pylist()) == schemas.METRIC_MEANINGS.keys()
 
 
-def test_every_table_says_where_it_comes_from(complete: Project, tables: dict[str, pq.FileMetaData]) -> None:
+def test_every_table_says_where_it_comes_from(complete: Project, tables: dict[str, pa.Schema]) -> None:
     files = complete.files() | complete.files("benchmarks")
     hashes = {file: hashlib.sha256(complete.path(file).read_bytes()).hexdigest() for file in files}
     for file, schema in tables.items():

@@ -11,7 +11,7 @@ from conftest import RUNS, Project, one_paragraph
 from PIL import Image
 
 from finecal.data.packed import read_images
-from finecal.schemas import COLUMNS
+from finecal.schemas import CHECK
 
 RUN = f"{RUNS}/half0/seed0"
 
@@ -35,8 +35,7 @@ def test_the_exported_model_is_the_calibrated_one(project: Project) -> None:
     with torch.inference_mode():
         found = model((prepared - config["mean"][0]) / config["std"][0]).numpy()
     np.testing.assert_allclose(found, logits[:40] + np.where(groups == "absent", gamma, 0), atol=1e-3)
-    written = pq.read_table(folder / "check.parquet").column_names
-    assert list(COLUMNS["{run}/export/{calibrator}/check.parquet"]) == written
+    assert pq.read_schema(folder / "check.parquet") == CHECK
     checks = {row["compared"]: row for row in pq.read_table(folder / "check.parquet").to_pylist()}
     assert set(checks) == {"folder", "onnx", "timm_transform"}
     assert checks["onnx"]["same_prediction"] == 1.0

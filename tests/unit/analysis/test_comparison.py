@@ -13,12 +13,11 @@ from browser import chromium, opened
 from page_cases import CLASSES, GAMMAS, IN_S, logits, metrics_of
 from playwright.sync_api import Browser
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.analysis import comparison
 from finecal.analysis.comparison import compare, default_page
 from finecal.analysis.statistics import paired_interval
 from finecal.calibration.inputs import Predictions
-from finecal.calibration.parameters import CALIBRATION_SCHEMA
 from finecal.cli import main
 from finecal.errors import UserError
 from finecal.io.parquet import with_columns, write_table
@@ -27,7 +26,7 @@ from finecal.metrics.classification import seen_unseen_curve
 from finecal.paths import RunKey
 from finecal.report import compare_page as page_of_comparison
 from finecal.stages.compare import write_comparison
-from finecal.stages.evaluate import METRICS_SCHEMA, curve_table, sample_table
+from finecal.stages.evaluate import curve_table, sample_table
 
 HOSTILE = '"><script>window.broken=1</script>'
 
@@ -55,10 +54,10 @@ def write_run(
     tables = {
         paths.SAMPLES: sample_table(predictions[0], predictions[1], in_s),
         paths.METRICS: pa.Table.from_pandas(
-            metrics_of(labels, before, tuned, in_s), METRICS_SCHEMA, preserve_index=False
+            metrics_of(labels, before, tuned, in_s), schemas.own_columns(schemas.METRICS), preserve_index=False
         ),
         paths.CURVE: curve_table("fine_tuned", seen_unseen_curve(tuned, labels, in_s)),
-        paths.CALIBRATION: pa.Table.from_pylist(fitted, CALIBRATION_SCHEMA),
+        paths.CALIBRATION: pa.Table.from_pylist(fitted, schemas.own_columns(schemas.CALIBRATION)),
         paths.HISTORY: pa.table({"epoch": [0]}),
     }
     for name, table in tables.items():

@@ -22,9 +22,9 @@ from calibrator_cases import (
     samples,
 )
 
-from finecal import registry
+from finecal import registry, schemas
 from finecal.calibration.contract import READABLE, TAKEABLE, Data, Fitted, Labelled, UndeclaredRead, Unlabelled
-from finecal.calibration.parameters import CALIBRATION_SCHEMA, read_states, state_rows
+from finecal.calibration.parameters import read_states, state_rows
 from finecal.io.parquet import read_table, write_table
 from finecal.stages import evaluate
 
@@ -108,9 +108,9 @@ def test_a_state_survives_its_file(name: str, tmp_path: Path) -> None:
     data = everything(random_logits(2), MASK)
     state = fit(name, data)
     path = tmp_path / "calibration.parquet"
-    table = pa.Table.from_pylist(state_rows(name, reads(name), state), schema=CALIBRATION_SCHEMA)
+    table = pa.Table.from_pylist(state_rows(name, reads(name), state), schema=schemas.own_columns(schemas.CALIBRATION))
     write_table(path, table, provenance={})
-    found = read_states(read_table(path, CALIBRATION_SCHEMA)).get(name, {})
+    found = read_states(read_table(path, schemas.own_columns(schemas.CALIBRATION))).get(name, {})
     same({k: np.ravel(v) for k, v in state.items()}, {k: np.ravel(v) for k, v in found.items()})
     assert np.array_equal(apply(name, data["test"], found), apply(name, data["test"], state))
 

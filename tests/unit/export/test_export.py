@@ -14,10 +14,10 @@ import timm
 import torch
 from torch import nn
 
-from finecal import registry
+from finecal import registry, schemas
 from finecal.calibration.contract import AddGamma, Data, Head, Labelled, Unlabelled
 from finecal.calibration.deployment import affine, deployed
-from finecal.calibration.parameters import CALIBRATION_SCHEMA, state_rows
+from finecal.calibration.parameters import state_rows
 from finecal.config import plugin_options
 from finecal.errors import UserError
 from finecal.export.folder import fold, load_exported, run_onnx, write_model, write_onnx
@@ -190,9 +190,8 @@ def test_a_calibrator_that_is_not_fitted_yet(tmp_path: Path) -> None:
     use = {name: {"calibrator": name, "options": {}} for name in ("none", "alg", "pcv")}
     rows = state_rows("alg", ["train_fine_tuning"], {"gamma": 2.5})
     options = {name: use[name] for name in ("none", "alg")}
-    write_table(
-        path, pa.Table.from_pylist(rows, schema=CALIBRATION_SCHEMA), provenance=provenance({"options": options})
-    )
+    fitted = pa.Table.from_pylist(rows, schema=schemas.own_columns(schemas.CALIBRATION))
+    write_table(path, fitted, provenance=provenance({"options": options}))
     assert fitted_state(path, "alg", use["alg"]) == {"gamma": 2.5}
     assert fitted_state(path, "none", use["none"]) == {}
     for name, told, one in (

@@ -233,7 +233,7 @@ def test_several_processes_at_once() -> None:
     names = [f"{i}.png" for i in range(300)]
     found = files(*names)
     code = (
-        "import pathlib, sys; from finecal import contents; contents.RACY = -10**12\n"
+        "import pathlib, sys; from finecal.io import contents; contents.RACY = -10**12\n"
         "files = sorted(pathlib.Path('data').iterdir())\n"
         "for _ in range(20):\n"
         "    hashes = contents.content_hashes(files, 'data')\n"

@@ -27,7 +27,7 @@ INFRASTRUCTURE = {
     "download/resume.py": "as for download/spec.py",
     "plan/axes.py": "which figures and tables there are",
     **dict.fromkeys(
-        ["io/parquet.py", "io/atomic.py", "io/list_columns.py", "io/provenance.py"],
+        ["io/parquet.py", "io/atomic.py", "io/declared.py", "io/list_columns.py", "io/provenance.py"],
         "how files are written and checked, not what is in them",
     ),
     "calibrators/__init__.py": "refuses a calibrator of the user's own, or lets it be",
@@ -39,7 +39,10 @@ INFRASTRUCTURE = {
     "plan/identities.py": "resolved options beside that list",
     "models/header.py": "reads what a file of weights says of its model",
     "config/extends.py": "puts the files of a study together",
-    "schemas.py": "what columns mean, for the reference page",
+    **dict.fromkeys(
+        [f"schemas/{name}.py" for name in ("__init__", "columns", "inputs", "models", "overview", "results")],
+        "names, types and meanings of columns; whoever changes a type raises STAGE_VERSION (test_schemas)",
+    ),
     **dict.fromkeys(
         [f"config/{name}.py" for name in ("__init__", "models", "splits", "study", "training", "types")],
         "what a study may say; what it says arrives as resolved options",

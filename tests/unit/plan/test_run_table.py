@@ -8,10 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.plan.plan import Plan
 from finecal.plan.run_table import digest
-from finecal.schemas import COLUMNS
 from finecal.stages.prepare import prepare
 from finecal.stages.runs import runs
 from finecal.stages.split import split
@@ -34,7 +33,7 @@ def test_rows_say_what_runs_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         split(plan, "digits", name)
     runs(plan)
     table = pq.read_table("results/tables/runs.parquet")
-    assert table.column_names == list(COLUMNS["tables/runs.parquet"])
+    assert table.schema == schemas.RUNS
     rows = {(row["recipe"], row["split"]): row for row in table.to_pylist()}
     assert len(rows) == table.num_rows == len(plan.runs) == 4
     assert {name: rows["adam", "three"][name] for name in ("built_in_recipe", "optimizer", "lr", "weight_decay")} == {

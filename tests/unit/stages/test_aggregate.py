@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finecal import paths
-from finecal.calibration.parameters import CALIBRATION_SCHEMA
+from finecal import paths, schemas
 from finecal.errors import UserError
-from finecal.io.parquet import read_metadata, read_table, with_columns, write_parts, write_table
+from finecal.io.parquet import read_metadata, read_schema, read_table, with_columns, write_parts, write_table
 from finecal.io.provenance import sha256
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -33,9 +32,12 @@ def write_curves(plan: Plan, **more: Any) -> list[Path]:
     files = []
     for number, run in enumerate(plan.runs):
         gamma = [float(number * 100 + i) for i in range(3 + number)]
-        table = pa.table({"classifier": ["fine_tuned"] * len(gamma), "gamma": gamma})
+        accuracies = dict.fromkeys(("acc_s_y", "acc_u_y", "acc_y_y"), gamma)
+        table = pa.table({"classifier": ["fine_tuned"] * len(gamma), "gamma": gamma, **accuracies})
         files.append(run.folder / paths.CURVE)
-        write_table(files[-1], with_columns(table, run.columns()), provenance={"of": number})
+        # The last file as earlier versions have written it: without the meanings of its columns.
+        schema = None if number == len(plan.runs) - 1 else schemas.CURVE
+        write_table(files[-1], with_columns(table, run.columns()), schema, provenance={"of": number})
     return files
 
 
@@ -69,9 +71,10 @@ def test_the_same_bytes_as_in_one_piece(plan: Plan) -> None:
     files = write_curves(plan)
     aggregate(plan, "curve")
     table = pa.concat_tables([read_table(file) for file in files]).replace_schema_metadata(None)
+    assert read_schema(OUT).equals(schemas.CURVE, check_metadata=True)
     record = read_metadata(OUT)
     assert record["inputs"] == {str(file): sha256(file) for file in files}
-    write_table("in_one_piece.parquet", table, provenance=record)
+    write_table("in_one_piece.parquet", table, schemas.CURVE, provenance=record)
     assert OUT.read_bytes() == Path("in_one_piece.parquet").read_bytes()
     assert read_table(OUT).replace_schema_metadata(None) == table
 
@@ -80,7 +83,7 @@ def test_fitted_arrays_are_left_out(plan: Plan) -> None:
     for number, run in enumerate(plan.runs):
         row = {"calibrator": "alg", "reads": "train_fine_tuning", "parameter": "gamma", "value": float(number)}
         array = {**row, "calibrator": "ncm", "parameter": "means", "value": None, "values": [1.0, 2.0]}
-        table = pa.Table.from_pylist([row, array], schema=CALIBRATION_SCHEMA)
+        table = pa.Table.from_pylist([row, array], schema=schemas.own_columns(schemas.CALIBRATION))
         write_table(run.folder / paths.CALIBRATION, with_columns(table, run.columns()), provenance={})
     aggregate(plan, "calibration")
     table = read_table("results/tables/calibration.parquet")
@@ -98,19 +101,18 @@ def test_other_columns_name_the_file_and_leave_nothing(plan: Plan, old: bool) ->
     table = read_table(files[2])
     gamma = table.column_names.index("gamma")
     cases = {
-        "'gamma' is int64 here and double in": table.set_column(gamma, "gamma", table["gamma"].cast("int64")),
-        "'gamma' is missing here and double in": table.drop_columns(["gamma"]),
-        "'more' is double here and missing in": table.append_column("more", table["gamma"]),
-        "They stand in another order than in": table.select(table.column_names[::-1]),
+        "'gamma' is int64 and must be double": table.set_column(gamma, "gamma", table["gamma"].cast("int64")),
+        "'gamma' is missing and must be double": table.drop_columns(["gamma"]),
+        "'more' is double and must be missing": table.append_column("more", table["gamma"]),
+        "the columns stand in the order acc_y_y, acc_u_y": table.select(table.column_names[::-1]),
     }
     for why, changed in cases.items():
         replaced(files[2], changed)
         with pytest.raises(UserError) as caught:
             aggregate(plan, "curve")
-        assert str(caught.value) == (
-            f"{files[2]}: its columns are not those of the other runs. {why} {files[0]}. "
-            "Hint: Delete the one that is wrong, it will be made again."
-        )
+        said = str(caught.value)
+        assert said.startswith(f"{files[2]}: its columns are not those that finecal writes. {why}")
+        assert said.endswith("Hint: Delete it, it will be made again.")
         assert [p.name for p in OUT.parent.iterdir()] == (["curve.parquet"] if old else [])
         assert not old or OUT.read_bytes() == before
 

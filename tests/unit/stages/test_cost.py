@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.config.extends import STUDIES
 from finecal.errors import UserError
 from finecal.io import parquet
@@ -19,7 +19,6 @@ from finecal.io.provenance import provenance
 from finecal.plan.jobs import measured_jobs
 from finecal.plan.plan import Plan
 from finecal.runtime import device
-from finecal.schemas import COLUMNS
 from finecal.stages.cost import cost, read_measurement, row
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
@@ -89,7 +88,7 @@ def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     cost(plan)
     file = "results/tables/cost.parquet"
     table = parquet.read_table(file)
-    assert table.column_names == list(COLUMNS["tables/cost.parquet"])
+    assert table.schema == schemas.COST
     assert set(parquet.read_metadata(file)["inputs"]) == {str(job.measurement) for job in written}
     rows = table.to_pylist()
     assert len(rows) == len(jobs)

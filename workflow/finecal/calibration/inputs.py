@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from finecal import schemas
 from finecal.calibration.contract import Head, Labelled, PseudoFold, Unlabelled
 from finecal.errors import UserError
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table
 
-SPLIT_SCHEMA = pa.schema([("class", pa.int32()), ("name", pa.string()), ("group", pa.string())])
 FINE_TUNING, ABSENT = "fine_tuning", "absent"
 
 
@@ -131,8 +130,8 @@ def read_predictions(path: str | Path, *, num_classes: int, features: bool = Fal
         If the file is missing or corrupt, a column is missing, the logits are not `num_classes` wide or not
         finite, a label is out of range, or a sample is there twice.
     """
-    columns = [("sample", pa.int32()), ("label", pa.int32()), ("subset", pa.string()), ("logits", pa.null())]
-    table = read_table(path, pa.schema([*columns, *([("features", pa.null())] if features else [])]))
+    columns = ("sample", "label", "subset", "logits", *(("features",) if features else ()))
+    table = read_table(path, schemas.select(schemas.LOGITS, *columns))
     samples, labels = table["sample"].to_numpy(), table["label"].to_numpy()
     logits = matrix_column(table, "logits", path)
     check_logits(logits, labels, num_classes, str(path))
@@ -159,10 +158,7 @@ def read_pretrained(path: str | Path, tuned: Predictions, *, features: bool = Fa
 
 def read_interpolated(path: str | Path, tuned: Predictions) -> dict[float, npt.NDArray[Any]]:
     """Weight α → (N, C) logits, from interpolated/logits.parquet; the samples must be those of `tuned`."""
-    schema = pa.schema(
-        [("sample", pa.int32()), ("label", pa.int32()), ("alpha", pa.float64()), ("logits", pa.null())]
-    )  # fmt: skip
-    table = read_table(path, schema)
+    table = read_table(path, schemas.select(schemas.INTERPOLATED, "sample", "label", "alpha", "logits"))
     logits, alphas = matrix_column(table, "logits", path), table["alpha"].to_numpy()
     check_logits(logits, table["label"].to_numpy(), tuned.logits.shape[1], str(path))
     samples = table["sample"].to_numpy()
@@ -183,7 +179,7 @@ def read_head(path: str | Path, num_classes: int) -> Head:
     UserError
         If the file is missing or corrupt, the head has not `num_classes` rows, or a weight is not finite.
     """
-    table = read_table(path, pa.schema([("weight", pa.null()), ("bias", pa.float32())]))
+    table = read_table(path, schemas.select(schemas.HEAD, "weight", "bias"))
     weight = matrix_column(table, "weight", path).astype(np.float64)
     head = Head(weight, table["bias"].to_numpy().astype(np.float64))
     if len(weight) != num_classes:
@@ -213,14 +209,13 @@ def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes
 
 def read_split(path: str | Path) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
     """The (C,) bool mask of S, and the names of the classes, from a split.parquet."""
-    table = read_table(path, SPLIT_SCHEMA)
+    table = read_table(path, schemas.select(schemas.SPLIT, "class", "name", "group"))
     return pc.equal(table["group"], FINE_TUNING).to_numpy(), tuple(table["name"].to_pylist())
 
 
 def read_pseudo_folds(path: str | Path, fine_tuning: npt.NDArray[np.bool_]) -> list[PseudoFold]:
     """The pseudo-splits of a run: per fold the validation logits, cut to the columns of S."""
-    schema = pa.schema([("fold", pa.int32()), ("label", pa.int32()), ("group", pa.string()), ("logits", pa.null())])
-    table = read_table(path, schema)
+    table = read_table(path, schemas.select(schemas.PSEUDO_LOGITS, "fold", "label", "group", "logits"))
     logits, labels = matrix_column(table, "logits", path), table["label"].to_numpy()
     check_logits(logits, labels, len(fine_tuning), str(path))
     pseudo = pc.equal(table["group"], FINE_TUNING).to_numpy()

@@ -12,16 +12,6 @@ from finecal import registry
 from finecal.calibration.contract import Fitted, State
 from finecal.config import plugin_options
 
-CALIBRATION_SCHEMA = pa.schema(
-    [
-        ("calibrator", pa.string()),
-        ("reads", pa.string()),
-        ("parameter", pa.string()),
-        ("value", pa.float64()),
-        ("values", pa.list_(pa.field("element", pa.float64()))),
-    ]
-)
-
 
 def calibrator(use: Mapping[str, Any]) -> tuple[Any, frozenset[str], frozenset[str]]:
     """The calibrator of a use {calibrator, options}, what it reads and what it takes of each sample."""

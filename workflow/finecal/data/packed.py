@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from finecal import schemas
 from finecal.errors import UserError
 from finecal.io.parquet import read_metadata, read_table, table_writer
 
-SAMPLES_SCHEMA = pa.schema([("sample", pa.int32()), ("class", pa.int32()), ("subset", pa.string())])
-IMAGES_SCHEMA = SAMPLES_SCHEMA.append(pa.field("pixels", pa.null()))
 FORMAT = b"finecal.images"
 # Pixels of a row group, and with it what a writer holds in memory: 85 images of 256 × 256 pixels.
 ROW_GROUP_BYTES = 16 * 2**20
@@ -119,12 +118,10 @@ def write_parts(
         The file that each sample was decoded from: one more column.
     """
     check_samples(samples, str(path))
-    kinds = [(name, pa.string()) for name in columns]
-    kinds += [("sample", pa.int32()), ("class", pa.int32()), ("subset", pa.string())]
-    kinds += [("file", pa.string())] if files is not None else []
-    kinds += [("pixels", pa.binary(int(np.prod(shape))))]
+    own = schemas.without(schemas.own_columns(schemas.IMAGES), () if files is not None else ("file",))
+    fields = [*(schemas.coordinate(name, pa.string()) for name in columns), *own]
     described = json.dumps({"shape": shape, "classes": samples.classes, "complete": samples.complete}).encode()
-    schema = pa.schema(kinds, {FORMAT: described})
+    schema = schemas.sized(pa.schema(fields), pixels=int(np.prod(shape))).with_metadata({FORMAT: described})
     rows = rows_in_group(shape)
     # No image at all is a table, too.
     bounds = [*range(0, len(samples), rows), len(samples)]
@@ -140,7 +137,7 @@ def write_parts(
                 "file": pa.array(files[start:end] if files is not None else []),
                 "pixels": _binary(pixels.reshape(n, *shape)),
             }
-            writer.write_table(pa.table([arrays[name] for name, _ in kinds], schema=schema))
+            writer.write_table(pa.table([arrays[name] for name in schema.names], schema=schema))
 
 
 def _binary(pixels: np.ndarray) -> pa.FixedSizeBinaryArray:
@@ -159,7 +156,7 @@ def read_images(path: str | Path) -> PackedImages:
     UserError
         If the file is missing, corrupt, or no file of images.
     """
-    table = read_table(path, IMAGES_SCHEMA)
+    table = read_table(path, schemas.select(schemas.IMAGES, "sample", "class", "subset", "pixels"))
     described = read_format(path)
     subset = table["subset"].to_numpy()
     validation = subset == "validation"

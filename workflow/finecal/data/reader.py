@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finecal.data.packed import SAMPLES_SCHEMA, Samples, check_samples, pixels_of, read_format
+from finecal import schemas
+from finecal.data.packed import Samples, check_samples, pixels_of, read_format
 from finecal.io.parquet import read_row_groups, read_table
 from finecal.runtime.device import sent
 from finecal.runtime.lookahead import made_ahead
@@ -62,7 +63,7 @@ class PackedFile(Samples):
         UserError
             If the file is missing, corrupt, or no file of images.
         """
-        table = read_table(path, SAMPLES_SCHEMA)
+        table = read_table(path, schemas.select(schemas.IMAGES, "sample", "class", "subset"))
         described = read_format(path)
         height, width, channels = described["shape"]
         subset = table["subset"].to_numpy()

@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from finecal import schemas
 from finecal.errors import UserError
 from finecal.io.atomic import whole_file
+from finecal.io.declared import conform
 from finecal.io.list_columns import is_matrix
 
 PROVENANCE = b"finecal"
@@ -21,8 +23,19 @@ PROVENANCE = b"finecal"
 ROWS = 1 << 17
 
 
-def write_table(path: str | Path, table: pa.Table, *, provenance: Mapping[str, Any]) -> None:
-    """Write a Parquet file (zstd), whole or not at all, with the provenance in its metadata."""
+def write_table(
+    path: str | Path, table: pa.Table, schema: pa.Schema | None = None, *, provenance: Mapping[str, Any]
+) -> None:
+    """Write a Parquet file (zstd), whole or not at all, with the provenance in its metadata.
+
+    Parameters
+    ----------
+    schema
+        The declared schema, which the table must have (see `finecal.io.declared.conform`); the meanings of its columns
+        are written, too. None for tables of figures and for presentation, whose columns are declared nowhere.
+    """
+    if schema is not None:
+        table = conform(table, schema)
     with whole_file(path) as temporary:
         table = table.replace_schema_metadata(_with_provenance(table.schema, provenance))
         pq.write_table(table, temporary, **_layout(table.schema))
@@ -156,6 +169,7 @@ def _readable(path: str | Path) -> Iterator[None]:
 def with_columns(table: pa.Table, columns: Mapping[str, str | int]) -> pa.Table:
     """Put constant columns in front: wildcards are columns, so any set of files concatenates."""
     for position, (name, value) in enumerate(columns.items()):
-        column = pa.repeat(pa.scalar(value, pa.int64() if isinstance(value, int) else pa.string()), len(table))
-        table = table.add_column(position, name, column)
+        kind = pa.int64() if isinstance(value, int) else pa.string()
+        column = pa.repeat(pa.scalar(value, kind), len(table))
+        table = table.add_column(position, schemas.coordinate(name, kind), column)
     return table

@@ -14,8 +14,10 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from finecal import schemas
 from finecal.errors import UserError
 from finecal.io.atomic import whole_file
+from finecal.io.declared import conform
 from finecal.io.list_columns import list_array
 from finecal.io.parquet import with_columns, write_table
 from finecal.models.build import Architecture, build, head
@@ -73,4 +75,5 @@ def write_head(
             "scale": pa.array([scale] * len(classes), pa.float32()),
         }
     )
-    write_table(path, with_columns(table, columns), provenance=provenance)
+    table = with_columns(conform(table, schemas.own_columns(schemas.HEAD)), columns)
+    write_table(path, table, provenance=provenance)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.errors import UserError
 from finecal.io.atomic import remove_empty_parents
 from finecal.io.parquet import read_metadata, read_table, write_table
@@ -24,7 +24,7 @@ from finecal.plan.code_digests import code_digest
 def leave(folder: Path, table: pa.Table, *, model: Path, images: Path, device: str, precision: str) -> None:
     """Leave the logits of the run in `folder`, whose model has just been written."""
     record = provenance({"options": _belongs_to(model, images)}, device=device, precision=precision)
-    write_table(_place(folder), table, provenance=record)
+    write_table(_place(folder), table, schemas.own_columns(schemas.LOGITS), provenance=record)
 
 
 def take(folder: Path, *, model: Path, images: Path) -> tuple[pa.Table, dict[str, Any]] | None:

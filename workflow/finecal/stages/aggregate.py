@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.errors import UserError, unknown
+from finecal.io.declared import conform, difference
 from finecal.io.parquet import read_metadata, read_schema, read_table, write_parts
 from finecal.io.provenance import provenance
 from finecal.paths import RunKey
@@ -18,6 +19,7 @@ from finecal.plan.plan import Plan
 
 # Fitted arrays can be as large as the model's head: numbers alone are brought together.
 LEFT_OUT = "values"
+SCHEMAS = {name: schemas.TABLES[f"{{run}}/{file}"] for name, file in paths.AGGREGATED.items()}
 # The stage that makes the file of a run: key of `finecal.plan.code_digests.STAGE_FILES`.
 STAGE_OF = {
     "metrics": "evaluate",
@@ -40,27 +42,26 @@ def aggregate(plan: Plan, name: str) -> None:
     Raises
     ------
     UserError
-        If no run has such a table, or one has other columns than the first.
+        If no run has such a table, or one has other columns than are declared.
     """
     if name not in paths.AGGREGATED:
         raise unknown("aggregated table", name, [*paths.AGGREGATED, "cost", "runs"])
     if not plan.runs_in(name):
         raise UserError(f"no selected study has a run for the table {name!r}", where="studies")
     files = [run.folder / paths.AGGREGATED[name] for run in plan.runs_in(name)]
-    schema = read_schema(files[0])
+    schema = SCHEMAS[name]
     record = provenance(Identities(plan).of("aggregate", {}).record(), inputs=files)
-    kept = pa.schema([field for field in schema if field.name != LEFT_OUT])
+    kept = schemas.without(schema, (LEFT_OUT,))
     write_parts(f"{paths.TABLE.format(table=name)}.parquet", _parts(plan, name, schema, kept), kept, provenance=record)
 
 
 def _parts(plan: Plan, name: str, schema: pa.Schema, kept: pa.Schema) -> Iterator[pa.Table]:
     identities, runs = Identities(plan), plan.runs_in(name)
-    first = runs[0].folder / paths.AGGREGATED[name]
     for run in runs:
         file = run.folder / paths.AGGREGATED[name]
-        _check_same(read_schema(file), schema, file, first)
+        _check_columns(read_schema(file), schema, file)
         _check_made_as_planned(identities, name, run)
-        table = read_table(file, kept).replace_schema_metadata(None)
+        table = conform(read_table(file, kept).replace_schema_metadata(None), kept)
         yield table if kept == schema else table.filter(pc.is_valid(table["value"]))
 
 
@@ -72,15 +73,9 @@ def _check_made_as_planned(identities: Identities, name: str, run: RunKey) -> No
             check_made_as_planned(identities, stage, run, read_metadata(path), path)
 
 
-def _check_same(found: pa.Schema, expected: pa.Schema, file: Path, first: Path) -> None:
-    if found == expected:
-        return
-    here, there = ({field.name: str(field.type) for field in schema} for schema in (found, expected))
-    names = [name for name in {**there, **here} if here.get(name) != there.get(name)]
-    why = (
-        f"{names[0]!r} is {here.get(names[0], 'missing')} here and {there.get(names[0], 'missing')} in {first}"
-        if names
-        else f"They stand in another order than in {first}"
-    )
-    raise UserError("its columns are not those of the other runs", where=str(file), why=why,
-                    hint="Delete the one that is wrong, it will be made again")  # fmt: skip
+def _check_columns(found: pa.Schema, declared: pa.Schema, file: Path) -> None:
+    if problem := difference(found, declared):
+        raise UserError(
+            "its columns are not those that finecal writes", where=str(file), why=problem,
+            hint="Delete it, it will be made again",
+        )  # fmt: skip

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.contract import Data
 from finecal.calibration.inputs import Seen, read_head, read_predictions, read_pretrained, read_pseudo_folds, read_split
-from finecal.calibration.parameters import CALIBRATION_SCHEMA, calibrator, state_rows
+from finecal.calibration.parameters import calibrator, state_rows
+from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.paths import RunKey
@@ -37,9 +37,9 @@ def calibrate(plan: Plan, run: RunKey) -> None:
         head = read_head(inputs[-1], len(fine_tuning))
     seen = Seen(tuned, pretrained, head=head)
     rows = fit_all(uses, seen.available(fine_tuning, folds), fine_tuning)
-    table = with_columns(pa.Table.from_pylist(rows, schema=CALIBRATION_SCHEMA), run.columns())
+    table = with_columns(from_rows(rows, schemas.own_columns(schemas.CALIBRATION)), run.columns())
     record = provenance(Identities(plan).of_run("calibrate", run).record(), inputs=inputs)
-    write_table(run.folder / paths.CALIBRATION, table, provenance=record)
+    write_table(run.folder / paths.CALIBRATION, table, schemas.CALIBRATION, provenance=record)
 
 
 def fit_all(uses: dict[str, Any], available: dict[str, Any], fine_tuning: np.ndarray) -> list[dict[str, Any]]:

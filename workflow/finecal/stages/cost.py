@@ -6,10 +6,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from finecal import paths
+from finecal import paths, schemas
 from finecal.errors import UserError
+from finecal.io.declared import from_rows
 from finecal.io.parquet import read_metadata, write_table
 from finecal.io.provenance import provenance
 from finecal.plan.identities import Identities
@@ -21,23 +20,14 @@ MEASURES = {"wall_seconds": "s", "cpu_seconds": "cpu_time", "peak_memory_mib": "
 SECONDS = ("wall_seconds", "cpu_seconds")  # of several tries they are added up, of memory the most counts
 NAN = float("nan")
 
-SCHEMA = pa.schema(
-    [
-        pa.field("stage", pa.string()),
-        *(pa.field(name, pa.int64() if name == "seed" else pa.string()) for name in JOB_KEYS),
-        pa.field("device", pa.string()),
-        *(pa.field(name, pa.float64()) for name in (*MEASURES, "peak_gpu_memory_mib")),
-    ]
-)
-
 
 def cost(plan: Plan) -> None:
     """Write results/tables/cost.parquet: one row for each job of the selected studies that is measured."""
     jobs = measured_jobs(plan)
-    table = pa.Table.from_pylist([row(job) for job in jobs], SCHEMA)
+    table = from_rows([row(job) for job in jobs], schemas.COST)
     there = [job.measurement for job in jobs if job.measurement and job.measurement.is_file()]
     record = provenance(Identities(plan).of("cost", {}).record(), inputs=there)
-    write_table(f"{paths.TABLE.format(table='cost')}.parquet", table, provenance=record)
+    write_table(f"{paths.TABLE.format(table='cost')}.parquet", table, schemas.COST, provenance=record)
 
 
 def row(job: Job) -> dict[str, Any]:
@@ -48,7 +38,8 @@ def row(job: Job) -> dict[str, Any]:
     # Snakemake measures the try that ended the job; a training tells of those before.
     for name, value in record.get("earlier_tries", {}).items():
         measured[name] = measured[name] + value if name in SECONDS else max(value, measured[name])
-    return {"stage": job.stage, **job.coordinates, "device": record.get("device"), **measured}
+    coordinates = {**dict.fromkeys(JOB_KEYS), **job.coordinates}
+    return {"stage": job.stage, **coordinates, "device": record.get("device"), **measured}
 
 
 def read_measurement(path: Path) -> dict[str, float]:

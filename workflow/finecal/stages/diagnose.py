@@ -10,22 +10,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from finecal import display, registry
+from finecal import display, registry, schemas
 from finecal.analysis import sample_intervals
 from finecal.calibration.contract import Labelled
 from finecal.calibration.inputs import Predictions, Seen, check_logits
-from finecal.calibration.parameters import CALIBRATION_SCHEMA, read_states
+from finecal.calibration.parameters import read_states
 from finecal.config.split_resolution import class_numbers
 from finecal.errors import UserError
 from finecal.io.atomic import write_text
+from finecal.io.declared import from_rows
 from finecal.io.list_columns import matrix
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.scores import FINE_TUNED, PRETRAINED
 from finecal.report.logits_page import page
 from finecal.stages.calibrate import fit_all
-from finecal.stages.evaluate import METRICS_SCHEMA, calibrated, sample_table, score_calibrated, score_classifiers
+from finecal.stages.evaluate import calibrated, sample_table, score_calibrated, score_classifiers
 
+# Name of a table that is written → its schema.
+OUTPUTS = {
+    "metrics": schemas.METRICS,
+    "curve": schemas.CURVE,
+    "calibration": schemas.CALIBRATION,
+    "samples": schemas.SAMPLES,
+}
 SHOWN = ("acc_y_y", "acc_s_y", "acc_u_y", "acc_u_u", "ausuc")
 
 
@@ -64,17 +72,17 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     uses, left_out = _usable(seen, data, mask)
     if mask[data["test"].labels].all():
         note.append("No test row is of an absent class: what calibration is worth is not known.")
-    fitted = pa.Table.from_pylist(fit_all(uses, data, mask), schema=CALIBRATION_SCHEMA)
+    fitted = from_rows(fit_all(uses, data, mask), schemas.own_columns(schemas.CALIBRATION))
     classifiers = {FINE_TUNED: tuned} if before is None else {PRETRAINED: before, FINE_TUNED: tuned}
     found, curves = score_classifiers(classifiers, mask)
     found += score_calibrated(uses, read_states(fitted), data["test"], mask)
 
     inputs: list[str | Path] = [source, *([pretrained] if pretrained else [])]
     record = provenance({"options": {"fine_tuning": np.flatnonzero(mask).tolist()}}, inputs=inputs)
-    metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
+    metrics = from_rows(found, schemas.own_columns(schemas.METRICS))
     tables = {"metrics": metrics, "curve": curves, "calibration": fitted, "samples": sample_table(tuned, before, mask)}
     for name, table in tables.items():
-        write_table(out / f"{name}.parquet", table, provenance=record)
+        write_table(out / f"{name}.parquet", table, schemas.own_columns(OUTPUTS[name]), provenance=record)
     run = {"dataset": source.name, "task": "own images", "backbone": "own model", "recipe": "own recipe"}
     where: dict[str, str | int] = {**run, "split": "", "seed": 0}
     _draw(tables, {**where, "dataset": "logits", "task": source.stem.replace("-", " ")}, out, record)

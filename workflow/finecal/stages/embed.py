@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.inputs import group_names, read_predictions, read_split
 from finecal.data.packed import stratified_test
 from finecal.errors import UserError
@@ -57,4 +57,6 @@ def embed(run: RunKey) -> None:
         for stage, place in zip(("before", "after"), places, strict=True)
     )
     record = provenance(Identity.of("embed", {}).record(), inputs=[split_path, before_path, after_path])
-    write_table(run.folder / paths.FEATURE_MAP, with_columns(table, run.columns()), provenance=record)
+    write_table(
+        run.folder / paths.FEATURE_MAP, with_columns(table, run.columns()), schemas.FEATURE_MAP, provenance=record
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.contract import Calibrator, Labelled, State, Unlabelled, granted, moves_gamma_only
 from finecal.calibration.inputs import (
     Predictions,
@@ -19,7 +19,8 @@ from finecal.calibration.inputs import (
     read_pretrained,
     read_split,
 )
-from finecal.calibration.parameters import CALIBRATION_SCHEMA, calibrator, read_states
+from finecal.calibration.parameters import calibrator, read_states
+from finecal.io.declared import from_rows
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.classification import SeenUnseenCurve, group_maxima
@@ -27,17 +28,6 @@ from finecal.metrics.scores import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, row
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-
-METRICS_SCHEMA = pa.schema(
-    [
-        ("classifier", pa.string()),
-        ("calibrator", pa.string()),
-        ("reads", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-        ("n", pa.int64()),
-    ]
-)
 
 
 def evaluate(plan: Plan, run: RunKey) -> None:
@@ -58,7 +48,7 @@ def evaluate(plan: Plan, run: RunKey) -> None:
         head = read_head(inputs[-1], len(fine_tuning))
 
     found, curves = score_classifiers({PRETRAINED: before, FINE_TUNED: tuned}, fine_tuning)
-    states = read_states(read_table(calibration_path, CALIBRATION_SCHEMA))
+    states = read_states(read_table(calibration_path, schemas.own_columns(schemas.CALIBRATION)))
     seen = Seen(tuned, before, interpolated, head)
     found += score_calibrated(uses, states, seen.chosen(tuned.test), fine_tuning)
     if plan.has_oracle(run):
@@ -66,11 +56,11 @@ def evaluate(plan: Plan, run: RunKey) -> None:
         test = _test_of(read_predictions(inputs[-1], num_classes=len(fine_tuning)))
         found += rows(ORACLE, "none", "", score(test.logits, test.labels, fine_tuning)[0])
     record = provenance(Identities(plan).of_run("evaluate", run).record(), inputs=inputs)
-    metrics = pa.Table.from_pylist(found, schema=METRICS_SCHEMA)
-    write_table(run.folder / paths.CURVE, with_columns(curves, run.columns()), provenance=record)
-    write_table(run.folder / paths.METRICS, with_columns(metrics, run.columns()), provenance=record)
+    metrics = from_rows(found, schemas.own_columns(schemas.METRICS))
+    write_table(run.folder / paths.CURVE, with_columns(curves, run.columns()), schemas.CURVE, provenance=record)
+    write_table(run.folder / paths.METRICS, with_columns(metrics, run.columns()), schemas.METRICS, provenance=record)
     samples = sample_table(tuned, before, fine_tuning)
-    write_table(run.folder / paths.SAMPLES, with_columns(samples, run.columns()), provenance=record)
+    write_table(run.folder / paths.SAMPLES, with_columns(samples, run.columns()), schemas.SAMPLES, provenance=record)
 
 
 def score_classifiers(

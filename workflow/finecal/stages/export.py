@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor
 
-from finecal import paths, registry
+from finecal import paths, registry, schemas
 from finecal.calibration.contract import Fitted, Unlabelled, granted
 from finecal.calibration.deployment import deployed
 from finecal.calibration.inputs import read_head, read_split
-from finecal.calibration.parameters import CALIBRATION_SCHEMA, calibrator, read_states
+from finecal.calibration.parameters import calibrator, read_states
 from finecal.data.augmentation import unchanged
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError, unknown
 from finecal.export import folder as export_folder
 from finecal.export.model_card import Card, write_card
+from finecal.io.declared import from_rows
 from finecal.io.parquet import read_metadata, read_table, with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.models.build import Architecture, normaliser
@@ -43,15 +43,6 @@ CHECKED = 256  # test images on which the ways to use the folder are compared
 # Of the largest logit. Another order of summation made 1e-7 to 2e-6 of it in float32, in ResNets, ConvNeXt and ViTs; a
 # wrong row, normalisation or resizing makes 1e-3 and more.
 TOLERANCE = 1e-4
-METRICS_READ = pa.schema(
-    [
-        ("classifier", pa.string()),
-        ("calibrator", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-        ("n", pa.int64()),
-    ]
-)
 CPU = torch.device("cpu")
 
 
@@ -134,13 +125,13 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, settings: Settings, 
         *(run.folder / file for file in (paths.MODEL, paths.HEAD, paths.METRICS)),
     ]
     record = provenance(Identities(plan).of_run("export", run, calibrator=name).record(), inputs=inputs)
-    columns = {**run.columns(), "calibrator": name}
-    write_table(folder / paths.CHECK, with_columns(pa.Table.from_pylist(rows), columns), provenance=record)
+    check = from_rows([{"calibrator": name, **row} for row in rows], schemas.own_columns(schemas.CHECK))
+    write_table(folder / paths.CHECK, with_columns(check, run.columns()), schemas.CHECK, provenance=record)
     source = plan.options("prepare", run.dataset)["source"]
     terms = {"licence": "LICENCE", "citation": "CITATION"}
     card = Card(
         run, name, reads, state, description, fine_tuning, folded, rows, record,
-        read_table(run.folder / paths.METRICS, METRICS_READ).to_pylist(),
+        read_table(run.folder / paths.METRICS, schemas.own_columns(schemas.METRICS)).to_pylist(),
         {word: str(registry.constant("dataset", source, key, "")) for word, key in terms.items()},
         (folder / export_folder.ONNX_FILE).is_file(),
     )  # fmt: skip
@@ -156,7 +147,7 @@ def fitted_state(calibration: Path, name: str, use: Mapping[str, Any]) -> Fitted
     UserError
         If it was not fitted yet, or with other options.
     """
-    states = read_states(read_table(calibration, CALIBRATION_SCHEMA))
+    states = read_states(read_table(calibration, schemas.own_columns(schemas.CALIBRATION)))
     uses = read_metadata(calibration).get("options", {})
     if uses.get(name) != json.loads(json.dumps(use)):
         raise UserError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.models.header import read_header
@@ -31,7 +31,8 @@ def extract(out: Path, settings: Settings) -> None:
     table, device = left or _compute(model_path, images_path, settings)
     made = Identity.of("extract", {"image_size": read_header(model_path)["architecture"]["image_size"]})
     record = provenance(made.record(), inputs=[model_path, images_path], **device)
-    write_table(out, with_columns(table, columns), provenance=record)
+    schema = schemas.LOGITS if "seed" in columns else schemas.PRETRAINED_LOGITS
+    write_table(out, with_columns(table, columns), schema, provenance=record)
     _handover.discard(out.parent)
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-import pyarrow as pa
 from torch import nn
 
-from finecal import paths, registry
+from finecal import paths, registry, schemas
 from finecal.calibration.inputs import read_split
 from finecal.config import Training, plugin_options
 from finecal.data.packed import check_training_samples
 from finecal.data.reader import PackedFile, Pixels
+from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.metrics.logit_anatomy import observe_run
@@ -100,8 +100,8 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
         )
         columns = run.columns()
-        table = with_columns(_table(history), columns)
-        write_table(run.folder / paths.HISTORY, table, provenance=record | earlier_tries())
+        table = with_columns(from_rows(history, schemas.own_columns(schemas.HISTORY)), columns)
+        write_table(run.folder / paths.HISTORY, table, schemas.HISTORY, provenance=record | earlier_tries())
         write_head(run.folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(run.folder / paths.MODEL, model, description, provenance=record)
         _handover.leave(
@@ -112,9 +112,3 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             device=describe(device),
             precision=resolved(settings.precision, device),
         )
-
-
-def _table(history: list[dict[str, float]]) -> pa.Table:
-    """History rows as a table: epoch and step are integers, the rest float64."""
-    columns = {name: np.array([row[name] for row in history]) for name in history[0]}
-    return pa.table({k: v.astype(np.int64 if k in ("epoch", "step") else np.float64) for k, v in columns.items()})

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.contract import AddGamma, Data, finite_gamma
 from finecal.calibration.inputs import Seen, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.calibration.parameters import calibrator
+from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.classification import SeenUnseenCurve, seen_unseen_curve
@@ -26,20 +26,6 @@ from finecal.seeds import generator
 # What is drawn from; a calibrator that reads anything else is left out.
 SAMPLED = frozenset({"train_fine_tuning", "pretrained", "pseudo_splits", "validation"})
 REPEATS = 20
-SCHEMA = pa.schema(
-    [
-        ("calibrator", pa.string()),
-        ("reads", pa.string()),
-        ("n_per_class", pa.int64()),
-        ("everything", pa.bool_()),
-        ("n_samples", pa.int64()),
-        ("repeat", pa.int64()),
-        ("gamma", pa.float64()),
-        ("acc_y_y", pa.float64()),
-        ("best_gamma", pa.float64()),
-        ("best_acc_y_y", pa.float64()),
-    ]
-)
 
 
 def gamma_data(plan: Plan, run: RunKey) -> None:
@@ -61,9 +47,9 @@ def gamma_data(plan: Plan, run: RunKey) -> None:
     test = data["test"]
     curve = seen_unseen_curve(test.logits, test.labels, fine_tuning)
     rows = fit_on_parts(uses, data, fine_tuning, curve, tuple(run.columns().values()))
-    table = with_columns(pa.Table.from_pylist(rows, schema=SCHEMA), run.columns())
+    table = with_columns(from_rows(rows, schemas.own_columns(schemas.GAMMA_DRAWS)), run.columns())
     record = provenance(Identities(plan).of_run("gamma_data", run).record(), inputs=inputs)
-    write_table(run.folder / paths.GAMMA_DRAWS, table, provenance=record)
+    write_table(run.folder / paths.GAMMA_DRAWS, table, schemas.GAMMA_DRAWS, provenance=record)
 
 
 def fit_on_parts(
@@ -73,7 +59,7 @@ def fit_on_parts(
     curve: SeenUnseenCurve,
     coordinates: tuple[str | int, ...],
 ) -> list[dict[str, Any]]:
-    """Rows of `SCHEMA` for every calibrator that is a γ and reads samples only; `curve` is that of the test samples.
+    """Rows of gamma_draws.parquet: every calibrator that is a γ and reads samples only; `curve` is of the test samples.
 
     Without a test sample of U there is a γ, and nothing that says how good it is: NaN.
     """

@@ -7,7 +7,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.data.reader import PackedFile
 from finecal.io.list_columns import list_array
 from finecal.io.parquet import with_columns, write_table
@@ -52,7 +52,8 @@ def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
         )
     made = Identities(plan).of_run("interpolate", run).record()
     record = provenance(made, inputs=inputs, **used(device, settings.precision))
-    write_table(run.path(paths.INTERPOLATED), with_columns(pa.concat_tables(parts), run.columns()), provenance=record)
+    table = with_columns(pa.concat_tables(parts), run.columns())
+    write_table(run.path(paths.INTERPOLATED), table, schemas.INTERPOLATED, provenance=record)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.data.reader import PackedFile
 from finecal.io.list_columns import list_array
 from finecal.io.parquet import with_columns, write_table
@@ -48,4 +48,4 @@ def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
     )
     made = Identity.of("means", {"image_size": description.image_size})
     record = provenance(made.record(), inputs=inputs, **used(device, settings.precision))
-    write_table(folder / paths.CLASS_MEANS, with_columns(table, columns), provenance=record)
+    write_table(folder / paths.CLASS_MEANS, with_columns(table, columns), schemas.CLASS_MEANS, provenance=record)

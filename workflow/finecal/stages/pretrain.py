@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import nn
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.config import Pretraining
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError
+from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.models.build import Architecture, architecture, build, head, head_classes
@@ -100,8 +100,9 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         record = provenance(
             identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
         )
-        table = pa.Table.from_pylist(history) if history else pa.table({"epoch": pa.array([], pa.int64())})
-        write_table(folder / paths.HISTORY, with_columns(table, columns), provenance=record | earlier_tries())
+        table = with_columns(from_rows(history, schemas.own_columns(schemas.PRETRAINED_HISTORY)), columns)
+        of_history = record | earlier_tries()
+        write_table(folder / paths.HISTORY, table, schemas.PRETRAINED_HISTORY, provenance=of_history)
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(folder / paths.MODEL, model, description, provenance=record)
 

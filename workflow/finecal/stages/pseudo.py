@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from finecal import paths, registry
+from finecal import paths, registry, schemas
 from finecal.calibration.inputs import group_names, read_split
 from finecal.config import PseudoSplits, Training, plugin_options
 from finecal.data.packed import Samples, stratified_test
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError
+from finecal.io.declared import from_rows
 from finecal.io.list_columns import list_array
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
@@ -53,7 +54,7 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
         "numerics": numerics(device, settings.precision, settings.compile),
     }
     data = TrainingData.of_file(images, images.train & fine_tuning[images.labels], device, Room(settings.data_memory))
-    logits_parts, history_parts = [], []
+    logits_parts, history_rows = [], []
 
     # Beside the run's own state, not in it: the two jobs run at the same time, and each removes its own at its end.
     state = paths.state_folder(run.folder)
@@ -80,14 +81,20 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
             _, logits = extract(model, description, data.some(validation).pixels, device, settings.precision)
             labels = images.labels[validation]
             logits_parts.append(_fold_table(fold, np.flatnonzero(validation), labels, s_prime, logits))
-            history_parts.append(pa.Table.from_pylist([{"fold": fold, **row} for row in history]))
+            history_rows += [{"fold": fold, **row} for row in history]
         record = provenance(
             identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
         )
         record |= earlier_tries()
-        for pattern, parts in ((paths.PSEUDO_HISTORY, history_parts), (paths.PSEUDO_LOGITS, logits_parts)):
-            table = with_columns(pa.concat_tables(parts), run.columns())
-            write_table(run.path(pattern), table, provenance=record)
+        for pattern, table, schema in (
+            (
+                paths.PSEUDO_HISTORY,
+                from_rows(history_rows, schemas.own_columns(schemas.PSEUDO_HISTORY)),
+                schemas.PSEUDO_HISTORY,
+            ),
+            (paths.PSEUDO_LOGITS, pa.concat_tables(logits_parts), schemas.PSEUDO_LOGITS),
+        ):
+            write_table(run.path(pattern), with_columns(table, run.columns()), schema, provenance=record)
 
 
 def divide(

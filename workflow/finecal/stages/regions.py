@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.inputs import group_names, read_split
 from finecal.data.packed import read_images
 from finecal.datasets import toy
@@ -22,7 +22,6 @@ from finecal.runtime.device import choose_device, used
 from finecal.stages import Settings
 
 LEVELS = np.arange(0, 256, 2)  # every second brightness: places that a picture shows exactly
-CALIBRATION = pa.schema([("calibrator", pa.string()), ("parameter", pa.string()), ("value", pa.float64())])
 
 
 def regions(run: RunKey, settings: Settings) -> None:
@@ -63,12 +62,13 @@ def regions(run: RunKey, settings: Settings) -> None:
     inputs = [split_path, images_path, calibration_path, *models.values()]
     record = provenance(Identity.of("regions", {}).record(), inputs=inputs, **used(device, settings.precision))
     table = with_columns(pa.concat_tables(tables), run.columns())
-    write_table(run.folder / paths.DECISION_REGIONS, table, provenance=record)
+    write_table(run.folder / paths.DECISION_REGIONS, table, schemas.DECISION_REGIONS, provenance=record)
 
 
 def _gammas(path: Path) -> dict[str, float]:
     """Calibrator → γ, of those that have no other parameter."""
     found: dict[str, dict[str, Any]] = {}
-    for row in read_table(path, CALIBRATION).to_pylist():
+    fitted = read_table(path, schemas.select(schemas.CALIBRATION, "calibrator", "parameter", "value"))
+    for row in fitted.to_pylist():
         found.setdefault(row["calibrator"], {})[row["parameter"]] = row["value"]
     return {name: state["gamma"] for name, state in found.items() if set(state) == {"gamma"}}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import yaml
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.inputs import read_split
 from finecal.io.atomic import write_text
 from finecal.io.parquet import read_table
@@ -28,16 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-SAMPLES_SCHEMA = pa.schema(
-    [
-        ("sample", pa.int32()),
-        ("label", pa.int32()),
-        ("before", pa.int32()),
-        ("best_s", pa.int32()),
-        ("best_u", pa.int32()),
-        ("margin", pa.float64()),
-    ]
-)
 PICTURED = 12  # runs that may have pictures: there is no room for more
 
 
@@ -73,7 +62,7 @@ def shown_runs(plan: Plan) -> list[RunKey]:
 
 def read_samples(path: str | Path, fine_tuning: np.ndarray) -> TestSamples:
     """What any γ makes of the test samples of a run, from a samples.parquet."""
-    return as_samples(read_table(path, SAMPLES_SCHEMA), fine_tuning)
+    return as_samples(read_table(path, schemas.own_columns(schemas.SAMPLES)), fine_tuning)
 
 
 def _views(runs: list[RunKey], metrics: pd.DataFrame, calibration: pd.DataFrame, room: int) -> list[RunView]:

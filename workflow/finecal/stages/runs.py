@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.inputs import read_split
+from finecal.io.declared import from_rows
 from finecal.io.parquet import write_table
 from finecal.io.provenance import provenance
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
 from finecal.plan.run_table import described
-
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("dataset", "task", "backbone", "recipe", "split")),
-        ("seed", pa.int64()),
-        ("built_in_recipe", pa.string()),
-        ("optimizer", pa.string()),
-        *((name, pa.float64()) for name in ("lr", "backbone_lr_scale", "weight_decay", "momentum", "label_smoothing")),
-        *((name, pa.int64()) for name in ("batch_size", "epochs")),
-        *((name, pa.string()) for name in ("model", "head", "split_kind")),
-        *((name, pa.int64()) for name in ("split_seed", "n_fine_tuning", "n_absent")),
-    ]
-)
 
 
 def runs(plan: Plan) -> None:
@@ -35,4 +21,5 @@ def runs(plan: Plan) -> None:
         mask = masks[run.path(paths.SPLIT)]
         rows.append({**described(plan, run), "n_fine_tuning": int(mask.sum()), "n_absent": int((~mask).sum())})
     record = provenance(Identities(plan).of("runs", {}).record(), inputs=list(files))
-    write_table(f"{paths.TABLE.format(table='runs')}.parquet", pa.Table.from_pylist(rows, SCHEMA), provenance=record)
+    table = from_rows(rows, schemas.RUNS)
+    write_table(f"{paths.TABLE.format(table='runs')}.parquet", table, schemas.RUNS, provenance=record)

@@ -7,18 +7,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.inputs import group_names, read_split
 from finecal.errors import UserError
+from finecal.io.declared import from_rows
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.update_similarity import mean_similarities, update_similarity
 from finecal.paths import RunKey
 from finecal.plan.code_digests import Identity
-
-WEIGHT = pa.schema([("weight", pa.null())])
-MEANS_SCHEMA = pa.schema([("pairs", pa.string()), ("cosine", pa.float64()), ("n", pa.int64())])
 
 
 def similarity(run: RunKey) -> None:
@@ -38,17 +36,19 @@ def similarity(run: RunKey) -> None:
             "class": pa.array(range(len(names)), pa.int32()),
             "name": pa.array(names),
             "group": pa.array(group_names(fine_tuning)),
-            # Lists without a fixed length: tables of data sets with different classes concatenate.
-            "cosine": pa.array(list(cosine.astype(np.float32)), pa.list_(pa.field("element", pa.float32()))),
+            "cosine": pa.array(list(cosine.astype(np.float32)), schemas.UPDATE_SIMILARITY.field("cosine").type),
         }
     )
     rows = [{"pairs": k, "cosine": mean, "n": n} for k, (mean, n) in mean_similarities(cosine, fine_tuning).items()]
-    means = pa.Table.from_pylist(rows, schema=MEANS_SCHEMA)
+    means = from_rows(rows, schemas.own_columns(schemas.UPDATE_SIMILARITY_MEANS))
     record = provenance(Identity.of("similarity", {}).record(), inputs=[split_path, pretrained_path, tuned_path])
-    for name, table in ((paths.UPDATE_SIMILARITY, classes), (paths.UPDATE_SIMILARITY_MEANS, means)):
-        write_table(run.folder / name, with_columns(table, run.columns()), provenance=record)
+    for name, table, schema in (
+        (paths.UPDATE_SIMILARITY, classes, schemas.UPDATE_SIMILARITY),
+        (paths.UPDATE_SIMILARITY_MEANS, means, schemas.UPDATE_SIMILARITY_MEANS),
+    ):
+        write_table(run.folder / name, with_columns(table, run.columns()), schema, provenance=record)
 
 
 def read_weights(path: Path) -> np.ndarray:
     """The (C, D) weights of a head.parquet."""
-    return matrix_column(read_table(path, WEIGHT), "weight", path)
+    return matrix_column(read_table(path, schemas.select(schemas.HEAD, "weight")), "weight", path)

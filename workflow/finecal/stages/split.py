@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.inputs import group_names
 from finecal.config import ClassesSplit, DrawnSplit, PresentSplit, Split
 from finecal.config.official_splits import official_classes
 from finecal.config.split_resolution import AnySplit, check_size, class_numbers, split_size
-from finecal.data.packed import IMAGES_SCHEMA, read_format
+from finecal.data.packed import read_format
 from finecal.download.fetch import check
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table, with_columns, write_table
@@ -45,7 +45,7 @@ def split(plan: Plan, dataset: str, name: str) -> None:
     columns = {"dataset": dataset, "split": name}
     path = paths.SPLIT.format(dataset=dataset, split=name)
     made = Identities(plan).of("split", columns).record()
-    write_table(path, with_columns(table, columns), provenance=provenance(made, inputs=inputs))
+    write_table(path, with_columns(table, columns), schemas.SPLIT, provenance=provenance(made, inputs=inputs))
 
 
 def _mask(
@@ -69,7 +69,7 @@ def _mask(
     elif isinstance(use, ClassesSplit):
         mask[class_numbers(use.fine_tuning, classes, where)] = True
     elif isinstance(use, PresentSplit):
-        table = read_table(images, pa.schema([IMAGES_SCHEMA.field("class"), IMAGES_SCHEMA.field("subset")]))
+        table = read_table(images, schemas.select(schemas.IMAGES, "class", "subset"))
         mask[table["class"].filter(pc.equal(table["subset"], "train")).unique().to_numpy()] = True
         check_size(int(mask.sum()), len(classes), where)
     else:

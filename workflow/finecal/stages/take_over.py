@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from math import nan
 
-import numpy as np
-import pyarrow as pa
 from torch import nn
 
-from finecal import paths
+from finecal import paths, schemas
 from finecal.calibration.inputs import read_split
 from finecal.data.reader import PackedFile
+from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.logit_anatomy import observe_run
@@ -53,8 +52,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
     made = Identities(plan).of_run("finetune", run).record()
     record = provenance(made, inputs=inputs, **used(device, settings.precision))
     columns = run.columns()
-    history = {name: np.array([row[name] for row in rows]) for name in before}
-    table = pa.table({k: v.astype(np.int64 if k in ("epoch", "step") else np.float64) for k, v in history.items()})
-    write_table(run.folder / paths.HISTORY, with_columns(table, columns), provenance=record)
+    table = with_columns(from_rows(rows, schemas.own_columns(schemas.HISTORY)), columns)
+    write_table(run.folder / paths.HISTORY, table, schemas.HISTORY, provenance=record)
     write_head(run.folder / paths.HEAD, tuned, images.classes, columns, provenance=record)
     save_model(run.folder / paths.MODEL, tuned, description, provenance=record)

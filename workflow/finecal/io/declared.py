@@ -1,0 +1,61 @@
+"""Tables that have exactly the columns and types that `finecal.schemas` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from finecal import schemas
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Check a table against its declared schema and attach the meanings of its columns; nothing is cast.
+
+    Raises
+    ------
+    TypeError
+        If a column is missing, not declared, in another place, or of another type.
+    """
+    lengths = {}
+    for field in schema:
+        if schemas.has_length(field) and field.name in table.column_names:
+            kind = table.schema.field(field.name).type
+            if pa.types.is_fixed_size_list(kind):
+                lengths[field.name] = kind.list_size
+            elif pa.types.is_fixed_size_binary(kind):
+                lengths[field.name] = kind.byte_width
+    expected = schemas.sized(schema, **lengths)
+    for field in expected:
+        if schemas.has_length(field) and field.name not in lengths and field.name in table.column_names:
+            raise TypeError(f"the column {field.name!r} is {table.schema.field(field.name).type}, without a length")
+    if problem := difference(table.schema, expected):
+        raise TypeError(f"this is not the declared table: {problem}")
+    return pa.Table.from_arrays(table.columns, schema=expected.with_metadata(table.schema.metadata))
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """A table of rows, each of which has a value, or None, for every column of the schema and nothing else.
+
+    Raises
+    ------
+    TypeError
+        If a row lacks a column or has another one.
+    """
+    names = set(schema.names)
+    for row in rows:
+        if row.keys() != names:
+            raise TypeError(f"a row has {sorted(row)}, the declared columns are {sorted(names)}")
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def difference(found: pa.Schema, expected: pa.Schema) -> str:
+    """What is first different in names, types and order of columns, in words; empty if nothing is."""
+    if found == expected:  # metadata is not compared
+        return ""
+    here, there = ({field.name: str(field.type) for field in schema} for schema in (found, expected))
+    for name in {**there, **here}:
+        if here.get(name) != there.get(name):
+            return f"{name!r} is {here.get(name, 'missing')} and must be {there.get(name, 'missing')}"
+    return f"the columns stand in the order {', '.join(found.names)}, not {', '.join(expected.names)}"
