@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from finecal import display
 from finecal.analysis.statistics import gains, intervals, of_setting
 from finecal.figures import _style
-from finecal.paths import SETTING_KEYS
+from finecal.paths import RUN_KEYS, SETTING_KEYS
 
 # Metric → title of its panel, label of its axis, scale, look.
 PANELS = {
@@ -54,7 +54,7 @@ def numbers(metrics: pd.DataFrame, varied: str) -> pd.DataFrame:
     others = [name for name in SETTING_KEYS if name != varied]
     variants = runs.groupby(others, sort=False)[varied].transform("nunique")
     runs = runs[variants > 1] if (variants > 1).any() else runs
-    runs = runs.melt([*SETTING_KEYS, "split", "seed", "metric"], list(STAGES), var_name="stage")
+    runs = runs.melt([*RUN_KEYS, "metric"], list(STAGES), var_name="stage")
     runs["value"] *= runs["metric"].map({metric: scale for metric, (_, _, scale, _) in PANELS.items()})
     return intervals(runs, [*SETTING_KEYS, "metric", "stage"], "value")
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from finecal import display
 from finecal.analysis.statistics import intervals, of_setting
 from finecal.figures import _labels, _style
-from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.paths import RUN_KEYS, SETTING_KEYS
 
 NEEDS = ("history",)
 ABSENT = True
@@ -78,7 +78,7 @@ def draw(history: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 def numbers(history: pd.DataFrame) -> pd.DataFrame:
     """What is drawn, tidy: coordinates, epoch, quantity (a column of the history), mean, low, high, n_runs."""
     quantities = [name for lines in PANELS.values() for name in lines]
-    long = history.melt([*SETTING_KEYS, *CELL_KEYS, "epoch"], quantities, var_name="quantity")
+    long = history.melt([*RUN_KEYS, "epoch"], quantities, var_name="quantity")
     return intervals(long, [*SETTING_KEYS, "quantity", "epoch"], "value")
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from finecal import display
 from finecal.analysis.statistics import intervals, of_setting
 from finecal.figures import _style
-from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.paths import RUN_KEYS, SETTING_KEYS
 
 AXIS = "class_size"
 NEEDS = ("metrics", "runs")
@@ -54,7 +54,7 @@ def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
     AUSUC lies in [0, 1], accuracies are in %. Settings with one size only are left out if others have more.
     """
-    keys = [*SETTING_KEYS, *CELL_KEYS]
+    keys = list(RUN_KEYS)
     what = ["split_kind", "n_fine_tuning", "n_absent"]
     tuned = metrics[metrics["classifier"] == "fine_tuned"].merge(runs[[*keys, *what]], on=keys, validate="many_to_one")
     gamma = next((name for name in GAMMA if (tuned["calibrator"] == name).any()), "none")

@@ -20,7 +20,7 @@ from matplotlib.patheffects import withStroke
 from finecal import display
 from finecal.analysis.statistics import of_setting
 from finecal.figures import _style
-from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.paths import RUN_KEYS
 
 NEEDS = ("decision_regions", "metrics")
 AXIS = "toy"
@@ -68,7 +68,7 @@ def numbers(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFra
     region: x, y, and the class predicted there with its name and group. sample: the same of a test point and its
     true class. accuracy: metric, value in %.
     """
-    of_run = [*SETTING_KEYS, *CELL_KEYS]
+    of_run = list(RUN_KEYS)
     methods = pd.DataFrame(list(COLUMNS), columns=METHOD)
     samples = decision_regions[decision_regions["element"] == "sample"]
     grid = decision_regions[decision_regions["element"] == "region"].merge(methods, on=METHOD)

@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 from finecal import display
 from finecal.analysis.statistics import of_setting
 from finecal.figures import _style
-from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.paths import RUN_KEYS
 
 NEEDS = ("feature_map",)
 
@@ -27,7 +27,7 @@ NAMED = 20  # more names would lie upon each other
 
 def draw(feature_map: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and the numbers that it draws, which are those of the table."""
-    columns = [*SETTING_KEYS, *CELL_KEYS, "stage", "sample", "label", "name", "group", "x", "y"]
+    columns = [*RUN_KEYS, "stage", "sample", "label", "name", "group", "x", "y"]
     data = feature_map[columns].reset_index(drop=True)
     settings = display.settings(data)
     figure = _style.new(_style.DOUBLE, 0.35 + 3.3 * len(settings))

@@ -18,28 +18,27 @@ from matplotlib.ticker import MaxNLocator
 from finecal import display
 from finecal.analysis.statistics import intervals
 from finecal.figures import _style
-from finecal.paths import SETTING_KEYS
 from finecal.tables import _gamma
+from finecal.tables._gamma import CALIBRATOR_KEYS
 
 NEEDS = ("curve", "calibration")
 ABSENT = True
 
 POINTS = 121  # of the grid of γ
 COLUMNS = 2
-WHO = [*SETTING_KEYS, "calibrator", "reads"]
 
 
 def draw(curve: pd.DataFrame, calibration: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(curve, calibration)
     settings = display.settings(data, ", ")
-    panels = list(data[WHO].drop_duplicates().itertuples(index=False, name=None))
+    panels = list(data[CALIBRATOR_KEYS].drop_duplicates().itertuples(index=False, name=None))
     rows = math.ceil(len(panels) / COLUMNS)
     lines = 2 if len(settings) > 1 else 1
     figure = _style.new(_style.SINGLE, 0.75 + rows * (1.05 + 0.14 * lines))
     axes = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, key in zip(axes, panels, strict=False):
-        part = data[(data[WHO] == list(key)).all(axis=1)]
+        part = data[(data[CALIBRATOR_KEYS] == list(key)).all(axis=1)]
         _draw_panel(ax, part)
         words = _style.CALIBRATED[key[4]].label if key[4] in _style.CALIBRATED else display.calibrator(key[4])
         title = f"{words}{' (upper bound)' if display.reads_test(key[5]) else ''}"
@@ -70,7 +69,7 @@ def numbers(curve: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
             "tolerated_high": high - gamma,
         }
         frames.append(pd.DataFrame({**names, "element": [*single], "offset": 0.0, "value": [*single.values()]}))
-    return intervals(pd.concat(frames, ignore_index=True), [*WHO, "element", "offset"], "value")
+    return intervals(pd.concat(frames, ignore_index=True), [*CALIBRATOR_KEYS, "element", "offset"], "value")
 
 
 def _draw_panel(ax: Any, part: pd.DataFrame) -> None:

@@ -35,16 +35,16 @@ def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     data[["mean", "low", "high"]] *= 100
     together = data["dataset"] == table.ALL
     alone = data[~together]
-    many = alone[table.SETTING].drop_duplicates().shape[0] > MOST_SETTINGS
+    many = alone[table.BOARD_KEYS].drop_duplicates().shape[0] > MOST_SETTINGS
     data = with_marks(data[together] if many and together.any() else alone)
-    settings = list(data[table.SETTING].drop_duplicates().itertuples(index=False, name=None))
+    settings = list(data[table.BOARD_KEYS].drop_duplicates().itertuples(index=False, name=None))
     marks = list(dict.fromkeys(data.loc[~data["upper_bound"] & (data["classifier"] == "fine_tuned"), "mark"]))
-    groups = [_groups(part) for _, part in data.groupby(table.SETTING, sort=False)]
+    groups = [_groups(part) for _, part in data.groupby(table.BOARD_KEYS, sort=False)]
     heights = [_height(part) for both in groups for part in both]
     figure = _style.new(_style.SINGLE, sum(heights) + 0.75 + 0.2 * len(settings) + 0.16 * ((len(marks) + 2) // 2))
     axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for number, (key, both) in enumerate(zip(settings, groups, strict=True)):
-        before = data[(data["classifier"] == "pretrained") & (data[table.SETTING] == list(key)).all(axis=1)]["mean"]
+        before = data[(data["classifier"] == "pretrained") & (data[table.BOARD_KEYS] == list(key)).all(axis=1)]["mean"]
         for ax, part, hollow in zip(axes[2 * number :], both, (False, True), strict=False):
             _draw_rows(ax, part, marks, hollow=hollow)
             for value in before:

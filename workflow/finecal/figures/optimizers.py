@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from finecal import display
 from finecal.analysis.statistics import intervals
 from finecal.figures import _style
-from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.paths import CELL_KEYS, RUN_KEYS
 
 AXIS = "training"
 NEEDS = ("metrics", "runs")
@@ -30,24 +30,25 @@ NAMES = {
     "adadelta": "Adadelta", "adagrad": "Adagrad", "rmsprop": "RMSprop",
 }  # fmt: skip
 COLORS = "YlGnBu"
-SETTING = ("dataset", "task", "backbone", "built_in_recipe")
+# As those of a setting, with the built-in recipe: each cell of a grid is a recipe of its own.
+GRID_KEYS = ("dataset", "task", "backbone", "built_in_recipe")
 COLUMNS = 3
 
 
 def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """The figure and its `numbers`."""
     data = numbers(metrics, runs)
-    panels = list(data.groupby([*SETTING, "optimizer"], sort=False))
+    panels = list(data.groupby([*GRID_KEYS, "optimizer"], sort=False))
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     tall = max(part["lr"].nunique() for _, part in panels)
     figure = _style.new(min(_style.DOUBLE, 1.6 + 1.9 * columns), max(2.0, 0.45 + rows * (0.75 + 0.24 * tall)))
     axes = figure.subplots(rows, columns, squeeze=False)
     scale = Normalize(data["mean"].min(), max(data["mean"].max(), data["mean"].min() + 0.01))
-    several = [name for name in SETTING if data[name].nunique() > 1]
+    several = [name for name in GRID_KEYS if data[name].nunique() > 1]
     image: Any = None
     for ax, (key, part) in zip(axes.flat, panels, strict=False):
-        names = dict(zip([*SETTING, "optimizer"], map(str, key), strict=True))
+        names = dict(zip([*GRID_KEYS, "optimizer"], map(str, key), strict=True))
         where = [display.task(names[name]) if name == "task" else names[name] for name in several]
         image = _draw_panel(ax, part, scale)
         ax.set_title("\n".join([*where, NAMES.get(names["optimizer"], names["optimizer"])]), pad=4)
@@ -68,16 +69,16 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFram
 def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """What is drawn, tidy: a row per cell with dataset, task, backbone, built_in_recipe, optimizer, lr, weight_decay,
     the recipe's name in the study, and AUSUC's mean, low, high over n_runs runs."""
-    keys = [*SETTING_KEYS, *CELL_KEYS]
+    keys = list(RUN_KEYS)
     what = ["built_in_recipe", "optimizer", "lr", "weight_decay"]
     plain = (metrics["classifier"] == "fine_tuned") & (metrics["calibrator"] == "none")
     area = metrics[plain & (metrics["metric"] == "ausuc")].merge(runs[[*keys, *what]], on=keys, validate="one_to_one")
-    cells = area.groupby(list(SETTING), sort=False)["recipe"].transform("nunique")
+    cells = area.groupby(list(GRID_KEYS), sort=False)["recipe"].transform("nunique")
     area = area[cells > 1] if (cells > 1).any() else area
     # Cells are compared, so they are means over the same splits and seeds: those that most recipes have.
-    recipes = area.groupby([*SETTING, *CELL_KEYS])["recipe"].transform("nunique")
-    area = area[recipes == recipes.groupby([area[name] for name in SETTING]).transform("max")]
-    return intervals(area, [*SETTING[:3], *what, "recipe"], "value")
+    recipes = area.groupby([*GRID_KEYS, *CELL_KEYS])["recipe"].transform("nunique")
+    area = area[recipes == recipes.groupby([area[name] for name in GRID_KEYS]).transform("max")]
+    return intervals(area, [*GRID_KEYS[:3], *what, "recipe"], "value")
 
 
 def _draw_panel(ax: Any, data: pd.DataFrame, scale: Normalize) -> Any:

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from finecal import display
 from finecal.analysis.statistics import gains, intervals, of_setting
 from finecal.figures import _style
-from finecal.paths import SETTING_KEYS
+from finecal.paths import RUN_KEYS, SETTING_KEYS
 
 NEEDS = ("metrics",)
 ABSENT = True
@@ -52,7 +52,7 @@ def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
     """What is drawn, tidy: element (mean or run), coordinates, stage (before, after, gain), value in %, low, high."""
     runs = gains(metrics, [METRIC])
-    runs = runs.melt([*SETTING_KEYS, "split", "seed"], list(STAGES), var_name="stage")
+    runs = runs.melt(list(RUN_KEYS), list(STAGES), var_name="stage")
     runs["value"] *= 100
     means = intervals(runs, [*SETTING_KEYS, "stage"], "value").rename(columns={"mean": "value"})
     data = pd.concat([means.assign(element="mean"), runs.assign(element="run")], ignore_index=True)

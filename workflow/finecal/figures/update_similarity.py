@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from finecal import display
 from finecal.analysis.statistics import intervals, of_setting
 from finecal.figures import _style
-from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.paths import RUN_KEYS, SETTING_KEYS
 
 NEEDS = ("update_similarity", "update_similarity_means")
 
@@ -59,8 +59,7 @@ def numbers(similarity: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     data[["seed", "class", "n_runs"]] = data[["seed", "class", "n_runs"]].astype("Int64")
     order = [
         "element",
-        *SETTING_KEYS,
-        *CELL_KEYS,
+        *RUN_KEYS,
         "class",
         "name",
         "group",

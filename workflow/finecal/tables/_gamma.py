@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.paths import RUN_KEYS, SETTING_KEYS
 
 WITHIN = 0.01  # one point of accuracy
-RUN = [*SETTING_KEYS, *CELL_KEYS]
+CALIBRATOR_KEYS = [*SETTING_KEYS, "calibrator", "reads"]
 Floats = npt.NDArray[np.float64]
 
 
@@ -62,12 +62,12 @@ def chosen(curve: pd.DataFrame, calibration: pd.DataFrame) -> Iterator[tuple[dic
     """Every calibrator of every run that is a γ: its coordinates and names, γ, and the run's step function."""
     tuned = curve[(curve["classifier"] == "fine_tuned") & np.isfinite(curve["gamma"])]
     steps = {}
-    for key, part in tuned.groupby(RUN, sort=False):
+    for key, part in tuned.groupby(list(RUN_KEYS), sort=False):
         ordered = part.sort_values("gamma", kind="stable")
         steps[key] = Steps(ordered["gamma"].to_numpy(np.float64), ordered["acc_y_y"].to_numpy(np.float64))
-    names = [*RUN, "calibrator", "reads"]
+    names = [*RUN_KEYS, "calibrator", "reads"]
     fitted = calibration[(calibration["parameter"] == "gamma") & calibration["value"].notna()]
     for *key, gamma in fitted[[*names, "value"]].itertuples(index=False, name=None):
-        one = steps.get(tuple(key[: len(RUN)]))
+        one = steps.get(tuple(key[: len(RUN_KEYS)]))
         if one is not None:
             yield dict(zip(names, key, strict=True)), float(gamma), one

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from finecal.paths import CELL_KEYS, SETTING_KEYS
+from finecal.paths import CELL_KEYS
+from finecal.tables._gamma import CALIBRATOR_KEYS
 
-WHO = [*SETTING_KEYS, "calibrator", "reads"]
 QUANTITIES = ("gamma", "acc_y_y", "best_gamma", "best_acc_y_y")
 
 
@@ -18,8 +18,8 @@ def build(gamma_draws: pd.DataFrame) -> pd.DataFrame:
     """
     frame = gamma_draws.assign(part=gamma_draws["n_per_class"].where(~gamma_draws["everything"], 0))
     rows = []
-    for key, group in frame.groupby([*WHO, "everything", "part"], sort=False):
-        row = dict(zip([*WHO, "everything"], key[:-1], strict=True))
+    for key, group in frame.groupby([*CALIBRATOR_KEYS, "everything", "part"], sort=False):
+        row = dict(zip([*CALIBRATOR_KEYS, "everything"], key[:-1], strict=True))
         row |= {name: float(group[name].mean()) for name in ("n_per_class", "n_samples")}
         row |= {"n_runs": len(group[list(CELL_KEYS)].drop_duplicates()), "n_draws": len(group)}
         for name in QUANTITIES:
@@ -28,4 +28,4 @@ def build(gamma_draws: pd.DataFrame) -> pd.DataFrame:
         rows.append(row)
     order = ["everything", "n_per_class", "n_samples", "n_runs", "n_draws"]
     order += [f"{name}{end}" for name in QUANTITIES for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=[*WHO, *order])
+    return pd.DataFrame(rows, columns=[*CALIBRATOR_KEYS, *order])

@@ -16,11 +16,13 @@ import pandas as pd
 
 from finecal import display
 from finecal.analysis.statistics import CONFIDENCE, NAN, RESAMPLES, weights
-from finecal.paths import CELL_KEYS
+from finecal.paths import CELL_KEYS, SETTING_KEYS
 from finecal.tables._methods import CLASSIFIERS
 
-SETTING = ["dataset", "task", "backbone"]
-ENTRY = ["recipe", "classifier", "calibrator", "reads"]
+# Methods of a board are compared with each other. Its keys are those of a setting without the recipe, which is a part
+# of a method: the columns that name an entry of the board.
+BOARD_KEYS = list(SETTING_KEYS[:3])
+ENTRY_KEYS = ["recipe", "classifier", "calibrator", "reads"]
 ALL = "all settings"
 RANKED_BY = "acc_y_y"
 DECIMALS = 12  # means that differ by rounding alone are equal
@@ -44,13 +46,13 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
     (empty for the pretrained model), classifier, calibrator, reads, upper_bound; rank, rank_low, rank_high by
     acc_y_y, NaN for what is not ranked or without runs in common; metric, mean, low, high, n_runs, n_samples.
     """
-    parts = [common_runs(part) for _, part in entries(metrics).groupby(SETTING, sort=False)]
-    boards = [board([part]).assign(**part[SETTING].iloc[0]) for part in parts]
+    parts = [common_runs(part) for _, part in entries(metrics).groupby(BOARD_KEYS, sort=False)]
+    boards = [board([part]).assign(**part[BOARD_KEYS].iloc[0]) for part in parts]
     if len(parts) > 1:
-        boards = [board(parts).assign(**dict.fromkeys(SETTING, ALL)), *boards]
+        boards = [board(parts).assign(**dict.fromkeys(BOARD_KEYS, ALL)), *boards]
     tidy = pd.concat(boards, ignore_index=True)
     order = ["rank", "rank_low", "rank_high", "metric", "mean", "low", "high", "n_runs", "n_samples"]
-    return tidy[[*SETTING, *ENTRY, "upper_bound", *order]]
+    return tidy[[*BOARD_KEYS, *ENTRY_KEYS, "upper_bound", *order]]
 
 
 def entries(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -58,13 +60,13 @@ def entries(metrics: pd.DataFrame) -> pd.DataFrame:
     chosen = metrics[metrics["metric"].isin(list(TITLES)) & metrics["classifier"].isin(CLASSIFIERS)].copy()
     before = chosen["classifier"] == "pretrained"
     chosen.loc[before, "recipe"] = ""
-    return chosen[~(before & chosen.duplicated([*SETTING, *ENTRY, *CELL_KEYS, "metric"]))]
+    return chosen[~(before & chosen.duplicated([*BOARD_KEYS, *ENTRY_KEYS, *CELL_KEYS, "metric"]))]
 
 
 def common_runs(part: pd.DataFrame) -> pd.DataFrame:
     """The rows of one setting in the runs that all its methods have; all rows if there is no such run."""
     runs = part[part["metric"] == RANKED_BY].pivot_table(
-        index=list(CELL_KEYS), columns=ENTRY, values="value", sort=False
+        index=list(CELL_KEYS), columns=ENTRY_KEYS, values="value", sort=False
     )
     shared = runs.index[runs.notna().all(axis=1)]
     in_shared = pd.MultiIndex.from_frame(part[list(CELL_KEYS)]).isin(shared)
@@ -72,9 +74,9 @@ def common_runs(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Ranks and means of the methods that all parts (settings) have; a row per method and metric, without SETTING."""
-    there = [set(part[ENTRY].itertuples(index=False, name=None)) for part in parts]
-    appear = dict.fromkeys(parts[0][ENTRY].itertuples(index=False, name=None))
+    """Ranks and means of the methods that all parts (settings) have; a row per method and metric, without BOARD_KEYS."""
+    there = [set(part[ENTRY_KEYS].itertuples(index=False, name=None)) for part in parts]
+    appear = dict.fromkeys(parts[0][ENTRY_KEYS].itertuples(index=False, name=None))
     methods = [method for method in appear if all(method in found for found in there)]
     bounds = [classifier == "oracle_fine_tuning" or display.reads_test(reads) for _, classifier, _, reads in methods]
     ranked = [m for m, bound in zip(methods, bounds, strict=True) if not bound and m[1] == "fine_tuned"]
@@ -82,25 +84,25 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for metric in TITLES:
         stacked = [values(part, metric, methods) for part in parts]
-        samples = [part[part["metric"] == metric].groupby(ENTRY)["n"].mean() for part in parts]
+        samples = [part[part["metric"] == metric].groupby(ENTRY_KEYS)["n"].mean() for part in parts]
         for position, (method, mean) in enumerate(zip(methods, means(stacked), strict=True)):
             place = ranks.get(method, (NAN,) * 3)
             n_runs = sum(int((~np.isnan(one[:, position])).sum()) for one in stacked)
             n = sum(float(found.get(method, 0)) for found in samples) / len(parts)
             rows.append(
                 {
-                    **dict(zip(ENTRY, method, strict=True)), "upper_bound": bounds[position],
+                    **dict(zip(ENTRY_KEYS, method, strict=True)), "upper_bound": bounds[position],
                     **dict(zip(("rank", "rank_low", "rank_high"), place, strict=True)),
                     "metric": metric, **dict(zip(("mean", "low", "high"), mean, strict=True)),
                     "n_runs": n_runs, "n_samples": round(n),
                 }
             )  # fmt: skip
     tidy = pd.DataFrame(rows)
-    score = tidy[tidy["metric"] == RANKED_BY].set_index(ENTRY)["mean"]
+    score = tidy[tidy["metric"] == RANKED_BY].set_index(ENTRY_KEYS)["mean"]
     order = tidy.assign(
         group=np.select([tidy["upper_bound"], tidy["classifier"] == "pretrained"], [2, 1], 0),
-        score=[-score[tuple(row)] for row in tidy[ENTRY].itertuples(index=False)],
-        method=[methods.index(tuple(row)) for row in tidy[ENTRY].itertuples(index=False)],
+        score=[-score[tuple(row)] for row in tidy[ENTRY_KEYS].itertuples(index=False)],
+        method=[methods.index(tuple(row)) for row in tidy[ENTRY_KEYS].itertuples(index=False)],
     )  # rows of a method keep the order of the metrics
     return tidy.loc[order.sort_values(["group", "rank", "score", "method"], kind="stable").index]
 
@@ -108,8 +110,8 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def values(part: pd.DataFrame, metric: str, methods: Sequence[tuple[str, ...]]) -> npt.NDArray[np.float64]:
     """(runs, methods) of a metric, NaN where a method has no such run; the runs sorted."""
     chosen = part[part["metric"] == metric]
-    table = chosen.pivot_table(index=list(CELL_KEYS), columns=ENTRY, values="value", dropna=False)
-    return table.reindex(columns=pd.MultiIndex.from_tuples(methods, names=ENTRY)).to_numpy(np.float64)
+    table = chosen.pivot_table(index=list(CELL_KEYS), columns=ENTRY_KEYS, values="value", dropna=False)
+    return table.reindex(columns=pd.MultiIndex.from_tuples(methods, names=ENTRY_KEYS)).to_numpy(np.float64)
 
 
 def means(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float, float]]:

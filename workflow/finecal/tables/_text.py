@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-SETTING = ("data set", "task", "backbone", "recipe")
+SETTING_TITLES = ("data set", "task", "backbone", "recipe")
 WORDS = ("method", "reads", "stage", "device")  # the other columns are numbers
 LONGEST = 25  # rows of a table that LaTeX keeps on one page
 _INTERVAL = re.compile(r"(?P<mean>[^\[]+) (?P<interval>\[.*\])")
@@ -21,7 +21,7 @@ _LATEX = {
 
 def condensed(shown: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Without the columns that say the same in every row about the setting, and these as a sentence."""
-    same = [name for name in SETTING if name in shown and shown[name].nunique() == 1]
+    same = [name for name in SETTING_TITLES if name in shown and shown[name].nunique() == 1]
     sentence = ", ".join(f"{name} {shown[name].iloc[0]}" for name in same)
     return shown.drop(columns=same), f"{sentence[:1].upper()}{sentence[1:]}." if same else ""
 
@@ -29,8 +29,8 @@ def condensed(shown: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 def grouped(shown: pd.DataFrame) -> tuple[list[str], dict[str, list[list[str]]], str]:
     """Column titles, heading of a setting → its rows of texts, and the sentence of what all rows share."""
     table, same = condensed(shown)
-    heads = [name for name in table.columns if name in SETTING]
-    columns = [name for name in table.columns if name not in SETTING]
+    heads = [name for name in table.columns if name in SETTING_TITLES]
+    columns = [name for name in table.columns if name not in SETTING_TITLES]
     groups: dict[str, list[list[str]]] = {}
     for record in table.astype(str).to_dict("records"):
         heading = ", ".join(record[name] for name in heads)

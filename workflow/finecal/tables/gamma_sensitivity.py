@@ -16,12 +16,12 @@ import pandas as pd
 
 from finecal import display
 from finecal.analysis.statistics import intervals
-from finecal.paths import SETTING_KEYS
+from finecal.paths import RUN_KEYS
 from finecal.tables import _gamma
+from finecal.tables._gamma import CALIBRATOR_KEYS
 
 NEEDS = ("curve", "calibration")
 
-WHO = [*SETTING_KEYS, "calibrator", "reads"]
 # Quantity → title, scale, digits, whether its sign is shown.
 QUANTITIES = {
     "gamma": ("γ", 1, 2, False),
@@ -45,17 +45,19 @@ def build(curve: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
             loss = float(steps.accuracy[best] - steps.at(gamma))
             found |= {"offset": gamma - float(steps.gamma[best]), "loss": loss, "width": high - low}
         rows += [{**names, "quantity": name, "value": value} for name, value in found.items()]
-    runs = pd.DataFrame(rows, columns=[*_gamma.RUN, "calibrator", "reads", "quantity", "value"])
-    tidy = intervals(runs, [*WHO, "quantity"], "value")
+    runs = pd.DataFrame(rows, columns=[*RUN_KEYS, "calibrator", "reads", "quantity", "value"])
+    tidy = intervals(runs, [*CALIBRATOR_KEYS, "quantity"], "value")
     losses = runs[runs["quantity"] == "loss"]
-    within = (losses["value"] <= _gamma.WITHIN + 1e-12).groupby([losses[name] for name in WHO], sort=False).sum()
-    return tidy.merge(within.rename("within").reset_index(), on=WHO)
+    within = (
+        (losses["value"] <= _gamma.WITHIN + 1e-12).groupby([losses[name] for name in CALIBRATOR_KEYS], sort=False).sum()
+    )
+    return tidy.merge(within.rename("within").reset_index(), on=CALIBRATOR_KEYS)
 
 
 def present(tidy: pd.DataFrame) -> pd.DataFrame:
     """One row per setting and calibrator, all texts."""
     rows = []
-    for key, group in tidy.groupby(WHO, sort=False):
+    for key, group in tidy.groupby(CALIBRATOR_KEYS, sort=False):
         dataset, task, backbone, recipe, calibrator, reads = map(str, key)
         row = {
             "data set": dataset, "task": display.task(task), "backbone": backbone, "recipe": recipe,

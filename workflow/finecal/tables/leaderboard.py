@@ -16,7 +16,7 @@ import pandas as pd
 
 from finecal import display
 from finecal.tables import _leaderboard
-from finecal.tables._leaderboard import ENTRY, SETTING, TITLES, method
+from finecal.tables._leaderboard import BOARD_KEYS, ENTRY_KEYS, TITLES, method
 
 NEEDS = ("metrics",)
 
@@ -30,7 +30,7 @@ def present(tidy: pd.DataFrame) -> pd.DataFrame:
     """One row per method, all texts."""
     with_recipe = tidy.loc[tidy["recipe"] != "", "recipe"].nunique() > 1
     rows = []
-    for key, group in tidy.groupby([*SETTING, *ENTRY], sort=False):
+    for key, group in tidy.groupby([*BOARD_KEYS, *ENTRY_KEYS], sort=False):
         dataset, task, backbone, recipe, classifier, calibrator, reads = map(str, key)
         first: Any = group.iloc[0]
         dagger = " †" if first["upper_bound"] else ""
