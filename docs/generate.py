@@ -1,6 +1,6 @@
-"""Make docs/reference.md, docs/study.schema.json and the table of docs/datasets.md that says what studies take.
+"""Generate docs/reference.md, docs/study.schema.json and the table of the cost of studies in docs/datasets.md.
 
-`--check` fails if they have drifted from the code.
+`--check` fails if they differ from what the code says.
 
 uv run python docs/generate.py
 """
@@ -25,7 +25,7 @@ from finecal.plan.estimate import IMAGES_PER_SECOND, estimated
 from finecal.plan.plan import Plan
 
 DOCS = Path(__file__).parent
-# What `finecal check` says is shown for these; the last is all that the paper measures.
+# Studies whose cost, as `finecal check` estimates it, is in the table; the last is all that the paper measures.
 ESTIMATED = ("office_home", "imagenet_r", "imagenet_s", "vtab", "iwildcam", PAPER)
 BEGIN, END = "<!-- begin: made by docs/generate.py -->\n", "<!-- end -->\n"
 MODELS = (
@@ -47,7 +47,7 @@ MODELS = (
 
 
 def main() -> None:
-    """Write the files, or compare them."""
+    """Write the files, or with `--check` compare them."""
     pages = {"reference.md": reference(), "study.schema.json": schema(), "datasets.md": datasets()}
     drifted = False
     for name, text in pages.items():
@@ -62,12 +62,12 @@ def main() -> None:
 
 
 def schema() -> str:
-    """The JSON schema of a study file, for editors."""
+    """Return the JSON schema of a study file, for editors."""
     return json.dumps(config.Study.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def datasets() -> str:
-    """The page on data sets as it is, with the table of what studies take as the code says."""
+    """Return the page on data sets with its table of the cost of studies renewed."""
     rows = []
     for name in ESTIMATED:
         plan = Plan([name])
@@ -83,13 +83,13 @@ def datasets() -> str:
             )
         )  # fmt: skip
     hours = f"GPU-hours at {IMAGES_PER_SECOND:,.0f} images/s"
-    table = _table(("study, and the command that says so", "jobs", hours, "disk", "downloads"), rows)
+    table = _table(("study, by the command that estimates it", "jobs", hours, "disk", "downloads"), rows)
     page = (DOCS / "datasets.md").read_text("utf-8")
     return re.sub(f"(?<={BEGIN}).*?(?={END})", lambda _: f"\n{table}\n\n", page, count=1, flags=re.DOTALL)
 
 
 def reference() -> str:
-    """The reference page as Markdown."""
+    """Return the reference page as Markdown."""
     parts = ["# Reference", "Made from the code by `uv run python docs/generate.py`; a test fails if it has drifted."]
     parts += ["## config.yaml", _fields(Settings)]
     for title, model in MODELS:
@@ -128,7 +128,7 @@ def _plain(value: Any) -> str:
 
 
 def _type(field: dict[str, Any]) -> str:
-    """A JSON schema's type in a few words."""
+    """Return the type of a JSON schema in a few words."""
     if "anyOf" in field:
         return " or ".join(_type(part) for part in field["anyOf"])
     if "const" in field:

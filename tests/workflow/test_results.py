@@ -21,7 +21,7 @@ from finecal.io.provenance import LIBRARIES
 from finecal.paths import AGGREGATED
 from finecal.report.render import vega
 
-PROVENANCE = {"version", "commit", "command", "options", "libraries", "device", "inputs"}
+PROVENANCE = {"version", "commit", "command", "stage", "code", "modules", "options", "libraries", "device", "inputs"}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,9 @@ def test_columns_are_the_declared(tables: dict[str, pa.Schema]) -> None:
             expected = conform(schema.empty_table(), declared).schema
             assert schema.equals(expected, check_metadata=True), file
             seen.add(entry)
-    # For clustered splits, for points in the plane, and on request.
+    # For clustered splits, for points in the plane, for figures of variants, and on request.
     optional = {
+        "tables/runs.parquet",
         "pretrained/…/class_means.parquet",
         "{run}/decision_regions.parquet",
         "{run}/export/{calibrator}/check.parquet",

@@ -1,4 +1,4 @@
-"""The words and numbers that people read: names of methods, settings and metrics, percent, intervals."""
+"""Names and numbers as people read them: methods, settings and metrics in words, percent, intervals."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ NOTHING = "–"
 
 
 def calibrator(name: str) -> str:
-    """`alg` → ALG, `source_gap` → source gap."""
+    """Return the name of a calibrator in words: `alg` → ALG, `source_gap` → source gap."""
     return CALIBRATORS.get(name, name.replace("_", " "))
 
 
 def recipe(name: str) -> str:
-    """The name of a recipe, a study's own too.
+    """Return the name of a recipe in words, also of a study's own recipe.
 
     >>> recipe("lp_ft"), recipe("linear_probe")
     ('LP-FT', 'linear probe')
@@ -72,32 +72,32 @@ def recipe(name: str) -> str:
 
 
 def method(classifier: str, calibrator_name: str) -> str:
-    """("fine_tuned", "alg") → fine-tuned + ALG."""
+    """Return a method in words: ("fine_tuned", "alg") → fine-tuned + ALG."""
     words = CLASSIFIERS.get(classifier, classifier.replace("_", " "))
     return words if calibrator_name == "none" else f"{words} + {calibrator(calibrator_name)}"
 
 
 def reads(text: str, *, long: bool = False) -> str:
-    """The `reads` column in words; nothing read is a dash."""
+    """Return the `reads` column in words, short or `long`; a calibrator that reads nothing has a dash, or `nothing`."""
     names = {name.strip() for name in text.split(",") if name.strip()}
     known = [words[long] for name, words in READS.items() if name in names]
     return (" and " if long else ", ").join([*known, *sorted(names - READS.keys())]) or ("nothing" if long else NOTHING)
 
 
 def reads_test(text: str) -> bool:
-    """Whether a `reads` entry holds test labels: such a method is an upper bound."""
+    """Return whether a `reads` entry includes the test labels: such a method is an upper bound."""
     return "test" in {name.strip() for name in text.split(",")}
 
 
 def task(name: str) -> str:
-    """`print-hand` → print → hand."""
+    """Return a task in words: `print-hand` → print → hand."""
     return name.replace("-", " → ", 1)
 
 
 def settings(frame: pd.DataFrame, separator: str = " · ") -> dict[tuple[str, ...], str]:
-    """Every (dataset, task, backbone, recipe) in order of appearance, with the shortest label that tells them apart.
+    """Return each (dataset, task, backbone, recipe), in order of appearance, with a label that tells them apart.
 
-    The task is always named, the others where there is more than one.
+    The label is as short as possible: it names the task, and the others only where there is more than one.
     """
     keys = [tuple(map(str, row)) for row in frame[list(SETTING_KEYS)].drop_duplicates().itertuples(index=False)]
     named = [i for i, name in enumerate(SETTING_KEYS) if name == "task" or len({key[i] for key in keys}) > 1]
@@ -106,13 +106,13 @@ def settings(frame: pd.DataFrame, separator: str = " · ") -> dict[tuple[str, ..
 
 
 def setting(key: tuple[str, ...]) -> str:
-    """One (dataset, task, backbone, recipe) in full."""
+    """Return one (dataset, task, backbone, recipe) in words, with all four names."""
     dataset, task_name, backbone, recipe_name = key
     return f"{dataset}, {task(task_name)} ({backbone}, {recipe(recipe_name)})"
 
 
 def count(n: int, thing: str) -> str:
-    """2, "run" → 2 runs.
+    """Return a number of things in words.
 
     >>> count(1, "run"), count(1234, "class")
     ('1 run', '1,234 classes')
@@ -122,7 +122,7 @@ def count(n: int, thing: str) -> str:
 
 
 def number(value: float, scale: float = 100, digits: int = 1, *, sign: bool = False) -> str:
-    """A number as text, by default a fraction in percent; a real minus sign, a dash for NaN.
+    """Return a number as text, by default a fraction in percent; with a real minus sign, and a dash for NaN.
 
     >>> number(0.625), number(-0.02, sign=True), number(0.0, sign=True), number(float("nan"))
     ('62.5', '−2.0', '0.0', '–')
@@ -136,7 +136,7 @@ def number(value: float, scale: float = 100, digits: int = 1, *, sign: bool = Fa
 
 
 def interval(mean: float, low: float, high: float, scale: float = 100, digits: int = 1, *, sign: bool = False) -> str:
-    """`mean [low, high]`; the mean alone where there is no interval.
+    """Return `mean [low, high]`; the mean alone where there is no interval.
 
     >>> interval(0.625, 0.6, 0.65), interval(0.625, float("nan"), float("nan"))
     ('62.5 [60.0, 65.0]', '62.5')
@@ -148,7 +148,7 @@ def interval(mean: float, low: float, high: float, scale: float = 100, digits: i
 
 
 def points(mean: float, low: float, high: float) -> str:
-    """A difference of accuracies with its interval, in percentage points.
+    """Return a difference of accuracies with its interval, in percentage points.
 
     >>> points(-0.02, -0.03, -0.01), points(0.01, float("nan"), float("nan"))
     ('−2.0 points [−3.0, −1.0]', '+1.0 point')
@@ -158,7 +158,7 @@ def points(mean: float, low: float, high: float) -> str:
 
 
 def over(runs: int, samples: int) -> str:
-    """What a number is the mean of.
+    """Return in words how many runs and samples a mean is over.
 
     >>> over(4, 898)
     '4 runs, 898 test samples each'

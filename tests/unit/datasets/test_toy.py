@@ -14,7 +14,7 @@ from finecal import paths
 from finecal.data.packed import write_images
 from finecal.datasets import toy
 from finecal.errors import UserError
-from finecal.figures.decision_regions import widest
+from finecal.figures.decision_regions import find_widest_place
 from finecal.io.parquet import read_table, write_table
 from finecal.models import timm_names
 from finecal.models.build import architecture, build, forward, head
@@ -141,7 +141,7 @@ def test_the_widest_place_of_a_region() -> None:
     mask = np.zeros((7, 9), dtype=bool)
     mask[1:6, 1:4] = True
     mask[2:5, 5:8] = True
-    row, column, room = widest(mask)
+    row, column, room = find_widest_place(mask)
     assert (column, room) == (2, 2)
     assert 2 <= row <= 4
-    assert widest(np.ones((3, 3), dtype=bool)) == (1, 1, 2)  # the edge of the picture is a border too
+    assert find_widest_place(np.ones((3, 3), dtype=bool)) == (1, 1, 2)  # the edge of the picture is a border too

@@ -14,7 +14,7 @@ from result_tables import RUNS, made_tables
 
 from finecal import figures, registry
 from finecal.figures import _style
-from finecal.figures._labels import spread
+from finecal.figures._labels import spread_out
 from finecal.figures.curve import mean_curve
 from finecal.io import parquet
 
@@ -240,11 +240,11 @@ def test_cost_without_any_measurement() -> None:
 
 def test_labels_are_spread_in_order() -> None:
     sizes = np.full(4, 0.1)
-    placed = spread([0.5, 0.52, 0.51, 0.0], sizes)
+    placed = spread_out([0.5, 0.52, 0.51, 0.0], sizes)
     assert np.diff(np.sort(placed)).min() >= 0.1 - 1e-12
     assert list(np.argsort(placed)) == [3, 0, 2, 1]
     assert placed.min() >= 0.05 - 1e-12
-    assert spread([0.2, 0.7], sizes[:2]) == pytest.approx([0.2, 0.7])
+    assert spread_out([0.2, 0.7], sizes[:2]) == pytest.approx([0.2, 0.7])
 
 
 def test_fine_tuning_that_has_lost_the_fine_tuning_classes() -> None:

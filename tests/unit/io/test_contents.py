@@ -249,8 +249,8 @@ def test_several_processes_at_once() -> None:
 
 
 def test_long_reading_is_announced(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(contents, "TOLD_FROM", 3)
+    monkeypatch.setattr(contents, "ANNOUNCE_FROM", 3)
     content_hashes(files("ab", "cd"), "data")
-    assert capsys.readouterr().err.startswith("Reading 2 files of data (0.0 GiB) that may have changed; once, ")
+    assert capsys.readouterr().err.startswith("Reading 2 files of data (0.0 GiB) that may have changed; their hashes ")
     content_hashes(files("ab"), "other")
     assert capsys.readouterr().err == ""

@@ -36,9 +36,9 @@ def made(shifts: dict[int, float], gammas: dict[str, float]) -> tuple[pd.DataFra
 
 def test_the_best_vertex_and_what_is_tolerated_around_it() -> None:
     assert STEPS.best() == 3  # of 3 and 5 the smaller |γ|
-    assert STEPS.tolerated() == (0.5, 3.5)  # not the equal maximum beyond the gap
-    assert STEPS.tolerated(0.001) == (2.5, 3.5)
-    assert STEPS.tolerated(1) == (0, 5)
+    assert STEPS.tolerated_interval() == (0.5, 3.5)  # not the equal maximum beyond the gap
+    assert STEPS.tolerated_interval(0.001) == (2.5, 3.5)
+    assert STEPS.tolerated_interval(1) == (0, 5)
     assert list(STEPS.at([-10, 0.49, 0.51, 10])) == [0.5, 0.5, 0.9, 0.91]
 
 

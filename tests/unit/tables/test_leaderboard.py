@@ -63,7 +63,7 @@ def test_ranks_by_hand() -> None:
 def test_equal_means_share_the_better_rank_whatever_the_rounding() -> None:
     runs = np.array([[0.1, 0.3, 0.0], [0.2, 0.1 + 0.2 - 0.3 + 0.0, 0.0], [0.3, 0.3, 0.0]])
     runs[:, 1] = runs[::-1, 0] + 1e-17
-    place = _leaderboard.positions(runs.mean(axis=0)[None])
+    place = _leaderboard.ranks_of(runs.mean(axis=0)[None])
     assert place.tolist() == [[1, 1, 3]]
 
 

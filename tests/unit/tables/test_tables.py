@@ -12,7 +12,7 @@ from finecal import display, registry, tables
 from finecal.errors import UserError
 from finecal.io import parquet
 from finecal.tables import ausuc, cost_by_stage, main
-from finecal.tables._text import condensed, csv, escape, grouped, latex, markdown
+from finecal.tables._text import condense, csv, escape, group_by_setting, latex, markdown
 
 
 def test_main_table_rows_order_and_upper_bounds() -> None:
@@ -123,10 +123,10 @@ def test_cost_by_stage_tells_recipes_and_devices_apart() -> None:
 
 def test_columns_that_say_the_same_everywhere_go_into_the_caption() -> None:
     shown = main.present(main.build(pd.concat([made_metrics(), made_metrics(recipe="linear_probe")])))
-    table, sentence = condensed(shown)
+    table, sentence = condense(shown)
     assert sentence == "Data set digits, task printed → handwritten, backbone resnet10t."
     assert table.columns[0] == "recipe"
-    assert list(grouped(shown)[1]) == ["full", "linear probe"]
+    assert list(group_by_setting(shown)[1]) == ["full", "linear probe"]
 
 
 def test_hostile_texts_are_escaped() -> None:

@@ -1,8 +1,8 @@
 """One file per figure: from aggregated tables to a figure and the tidy table that it draws.
 
-A module's docstring begins with the caption, `NEEDS` names the aggregated tables, `AXIS`, if it is there, what a study
-must vary for the figure to show something (see `finecal.plan.axes`), and `draw(*tables)` gives the
-matplotlib figure and the drawn numbers. With `ABSENT = True` it shows runs that have test samples of absent classes.
+A module's docstring begins with the caption, and `NEEDS` names the aggregated tables. `AXIS`, if there is one, says
+what a study must vary for the figure to show something (see `finecal.plan.axes`). With `ABSENT = True` the figure shows
+only runs that have test samples of absent classes. `draw(*tables)` returns the matplotlib figure and the numbers drawn.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ NO_ABSENT = "Nothing to show: no run has test samples of absent classes."
 
 
 def caption(name: str) -> str:
-    """What stands below the figure: the first paragraph of its module's docstring."""
+    """Return the caption of a figure: the first paragraph of its module's docstring."""
     return registry.description("figure", name)
 
 
 def needs(name: str) -> tuple[str, ...]:
-    """The aggregated tables that a figure draws, in the order of its arguments, read without importing it."""
+    """Return the aggregated tables that `draw` takes, in their order, without importing the figure's module."""
     tables: tuple[str, ...] = registry.constant("figure", name, "NEEDS")
     return tables
 
@@ -41,14 +41,14 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.Data
     import pandas as pd
 
     from finecal.analysis.statistics import with_absent
-    from finecal.figures._style import nothing, style
+    from finecal.figures._style import message_figure, style
 
     frames = [tables[needed] for needed in needs(name)]
     if registry.constant("figure", name, "ABSENT", False):
         measured = [with_absent(frame) for frame in frames]
         if any(left.empty and not frame.empty for left, frame in zip(measured, frames, strict=True)):
             with style():
-                return nothing(NO_ABSENT), pd.DataFrame({"note": [NO_ABSENT]})
+                return message_figure(NO_ABSENT), pd.DataFrame({"note": [NO_ABSENT]})
         frames = measured
     with style():
         figure, data = registry.load("figure", name).draw(*frames)
@@ -58,21 +58,21 @@ def draw(name: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, pd.Data
 def save(figure: Figure, data: pd.DataFrame, stem: str | Path, provenance: Mapping[str, Any]) -> None:
     """Write `stem` + .svg, .png and .parquet (the numbers drawn, with provenance), each whole or not at all.
 
-    The bytes depend on the figure alone: no date, and ids in the SVG from a fixed salt.
+    The bytes depend only on the figure: they contain no date, and the ids in the SVG come from a fixed salt.
     """
     from finecal.figures._style import style
 
     with style():
         for suffix in ("svg", "png"):
-            unsaid = {"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}
+            left_out = {"Date": None, "Creator": None} if suffix == "svg" else {"Software": None}
             with whole_file(f"{stem}.{suffix}") as temporary:
-                figure.savefig(temporary, format=suffix, dpi=DPI, metadata=unsaid)
+                figure.savefig(temporary, format=suffix, dpi=DPI, metadata=left_out)
     parquet.write_table(f"{stem}.parquet", as_arrow(data), provenance=provenance)
 
 
 def draw_and_save(
     name: str, tables: Mapping[str, pd.DataFrame], stem: str | Path, *, provenance: Mapping[str, Any]
 ) -> None:
-    """`draw`, then `save`."""
+    """Draw one figure and write its files, see `draw` and `save`."""
     figure, data = draw(name, tables)
     save(figure, data, stem, provenance)

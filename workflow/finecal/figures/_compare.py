@@ -1,4 +1,4 @@
-"""Rows of settings side by side, before and after fine-tuning: what the figures of variants share."""
+"""Compare settings row by row, before and after fine-tuning: shared by the figures of variants."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ STAGES = ("before", "after")
 
 
 def draw(data: pd.DataFrame) -> Figure:
-    """A row for each setting in the order of appearance, a panel for each metric, from `numbers`."""
-    settings = _labels(data)
+    """Draw a row for each setting in order of appearance and a panel for each metric, from `numbers`."""
+    settings = _setting_labels(data)
     counts = data.groupby(list(SETTING_KEYS))["n_runs"].max().astype(int).to_dict()
     labels, note = _style.row_labels(settings, counts)
-    figure = _style.new(_style.DOUBLE, 0.95 + _style.rows_height(labels, least=0.3))
+    figure = _style.new_figure(_style.DOUBLE, 0.95 + _style.rows_height(labels, least=0.3))
     axes = figure.subplots(1, len(PANELS), sharey=True)
     for ax, (metric, (title, unit, _, look)) in zip(axes, PANELS.items(), strict=True):
         for position, key in enumerate(settings):
@@ -40,15 +40,15 @@ def draw(data: pd.DataFrame) -> Figure:
         axes[0].plot([], [], "o", color=_style.BLACK, markerfacecolor=fill, label=label)[0]
         for label, fill in (("pretrained", "white"), ("fine-tuned", _style.BLACK))
     ]
-    figure.legend(handles=handles + _style.remark(axes[0], note), loc="outside upper center", ncols=3)
+    figure.legend(handles=handles + _style.legend_remark(axes[0], note), loc="outside upper center", ncols=3)
     return figure
 
 
 def numbers(metrics: pd.DataFrame, varied: str) -> pd.DataFrame:
-    """Tidy: coordinates, metric, stage (before or after fine-tuning), mean, low, high, n_runs.
+    """Return what is drawn, tidy: coordinates, metric, stage (before or after), mean, low, high, n_runs.
 
-    AUSUC lies in [0, 1], accuracies are in %. Settings to which there is no other that differs in the coordinate
-    `varied` alone are left out, if others have one.
+    AUSUC lies in [0, 1], accuracies are in %. If some settings differ only in the coordinate `varied`, settings without
+    such a counterpart are left out.
     """
     runs = gains(metrics, list(PANELS))
     others = [name for name in SETTING_KEYS if name != varied]
@@ -59,8 +59,8 @@ def numbers(metrics: pd.DataFrame, varied: str) -> pd.DataFrame:
     return intervals(runs, [*SETTING_KEYS, "metric", "stage"], "value")
 
 
-def _labels(data: pd.DataFrame) -> dict[tuple[str, ...], str]:
-    """Every setting with the names that tell it apart, at least one."""
+def _setting_labels(data: pd.DataFrame) -> dict[tuple[str, ...], str]:
+    """Return each setting with the names that tell it apart, at least one."""
     keys = [tuple(map(str, row)) for row in data[list(SETTING_KEYS)].drop_duplicates().itertuples(index=False)]
     named = [i for i in range(len(SETTING_KEYS)) if len({key[i] for key in keys}) > 1] or [len(SETTING_KEYS) - 1]
     return {
@@ -70,7 +70,7 @@ def _labels(data: pd.DataFrame) -> dict[tuple[str, ...], str]:
 
 
 def _draw_row(ax: Any, means: pd.DataFrame, position: int, look: _style.Look) -> None:
-    """Before a little above, after below."""
+    """Draw the means of a setting: before fine-tuning a little above, after it below."""
     if means.empty:  # a metric that this setting does not have
         return
     ys = [position - 0.12, position + 0.12]

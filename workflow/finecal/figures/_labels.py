@@ -1,4 +1,4 @@
-"""Words for points: to the right of a panel, each led to its point, or close by; none upon another."""
+"""Write labels of points without overlap: beside the panel with a line to the point, or close to the point."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ class Label(NamedTuple):
     color: str
 
 
-def beside(figure: Figure, panels: Iterable[tuple[Any, Sequence[Label]]]) -> None:
+def write_beside(figure: Figure, panels: Iterable[tuple[Any, Sequence[Label]]]) -> None:
     """Write the labels of each axes at its right side, as high as their points where there is room.
 
-    The order from top to bottom is that of the points, so that no leader crosses another. The layout of the
-    figure is made here and stays as it is.
+    Labels are in the order of their points from top to bottom, so that no lines cross. This lays the figure out and
+    fixes its layout.
     """
     placed = [(ax, [_write(ax, label) for label in labels], labels) for ax, labels in panels]
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax, written, labels in placed:
-        if not labels:  # all points have their words elsewhere; matplotlib transforms no empty list
+        if not labels:  # all labels are elsewhere; matplotlib cannot transform an empty list
             continue
         height = ax.get_window_extent().height / figure.dpi * 72  # points
         to_axes = ax.transLimits.transform([(label.x, label.y) for label in labels]).reshape(-1, 2)[:, 1]
         line = GAP * FONT_SIZE / height
         sizes = np.array([label.text.count("\n") + 1 for label in labels], float) * line
-        for text, y in zip(written, spread(to_axes, sizes), strict=True):
+        for text, y in zip(written, spread_out(to_axes, sizes), strict=True):
             text.xyann = (1, y)
 
 
-def near(ax: Any, labels: Sequence[Label], others: npt.NDArray[np.float64]) -> None:
-    """Write labels close to their points, where they cover least of `others`, (n, 2) data coordinates.
+def write_near(ax: Any, labels: Sequence[Label], others: npt.NDArray[np.float64]) -> None:
+    """Write labels close to their points, where they cover the fewest of `others`, (n, 2) data coordinates.
 
-    The axes must have its final place and limits.
+    The axes must have its final position and limits.
     """
     scale = 72 / ax.figure.dpi  # pixels to points
     low, high = np.array(ax.bbox.extents).reshape(2, 2) * scale
@@ -75,12 +75,14 @@ def near(ax: Any, labels: Sequence[Label], others: npt.NDArray[np.float64]) -> N
         taken.append((centre, half))
 
 
-def spread(positions: npt.ArrayLike, sizes: npt.ArrayLike, low: float = 0, high: float = 1) -> npt.NDArray[np.float64]:
-    """Centres nearest to `positions` (least squares) of intervals with these sizes that do not overlap.
+def spread_out(
+    positions: npt.ArrayLike, sizes: npt.ArrayLike, low: float = 0, high: float = 1
+) -> npt.NDArray[np.float64]:
+    """Return the centres nearest to `positions` (least squares) of intervals of these sizes that do not overlap.
 
-    They stay in [low, high] if there is room for all. Isotonic regression by pooling adjacent violators.
+    They stay in [low, high] if there is room for all. By isotonic regression with pooling of adjacent violators.
 
-    >>> spread([0.5, 0.5, 0.9], [0.2, 0.2, 0.1]).round(3)
+    >>> spread_out([0.5, 0.5, 0.9], [0.2, 0.2, 0.1]).round(3)
     array([0.4, 0.6, 0.9])
     """
     wanted, size = np.asarray(positions, np.float64), np.asarray(sizes, np.float64)

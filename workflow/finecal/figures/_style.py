@@ -1,4 +1,4 @@
-"""How all figures look: sizes for a paper, colours that colour-blind people and grey printers keep apart."""
+"""The look of all figures: sizes for a paper, colours that differ for colour-blind people and on grey printers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GREY = "#767676"
 
 @dataclass(frozen=True)
 class Look:
-    """Colour, line and marker that belong to one thing in every figure."""
+    """Colour, line and marker of one thing, the same in every figure."""
 
     label: str
     color: str
@@ -51,49 +51,49 @@ _OURS = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "axes.unicode_minus": True,
     "lines.linewidth": 1.3, "lines.markersize": 4.5, "legend.frameon": False, "legend.handlelength": 2.2,
     "figure.dpi": 100, "svg.fonttype": "path", "svg.hashsalt": "finecal",
-    "text.parse_math": False,  # names of people's own are no formulas
+    "text.parse_math": False,  # users' names may contain $
 }  # fmt: skip
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Seaborn's "ticks" for paper, with our sizes; the settings outside the block stay as they were."""
+    """Set seaborn's "ticks" for paper with our sizes; settings outside the block stay as they were."""
     with mpl.rc_context({**mpl.rcParamsDefault, **sns.axes_style("ticks"), **sns.plotting_context("paper"), **_OURS}):
         yield
 
 
-def new(width: float, height: float) -> Figure:
-    """An empty figure in inches with a layout that keeps everything inside; no window, no global state."""
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure (inches) with a layout that keeps everything inside; no window, no global state."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def nothing(words: str) -> Figure:
-    """A figure that says why there is none."""
-    figure = new(DOUBLE, 0.6)
+def message_figure(words: str) -> Figure:
+    """Return a figure that says why there is nothing to draw."""
+    figure = new_figure(DOUBLE, 0.6)
     figure.text(0.5, 0.5, words, ha="center", va="center")
     return figure
 
 
 def row_labels(settings: dict[tuple[str, ...], str], runs: Mapping[Any, int]) -> tuple[list[str], str]:
-    """A label for every setting, and what holds for all of them: n where it is the same everywhere."""
+    """Return a label for each setting, and a remark for all of them: n, if it is the same everywhere."""
     n = [runs.get(key, 0) for key in settings]
     if len(set(n)) == 1:
         return list(settings.values()), f"{runs_words(n[0])} each" if len(n) > 1 else runs_words(n[0])
     return [f"{label}\n{runs_words(k)}" for label, k in zip(settings.values(), n, strict=True)], ""
 
 
-def remark(ax: Any, text: str) -> list[Any]:
-    """Words as a further entry of a legend, without a mark."""
+def legend_remark(ax: Any, text: str) -> list[Any]:
+    """Return words as a further entry of a legend, without a mark; no entry for an empty text."""
     return [ax.plot([], [], " ", label=text)[0]] if text else []
 
 
 def runs_words(n: int) -> str:
-    """n as it stands in figures."""
+    """Return the number of runs as it is written in figures."""
     return f"n = {n} run{'s' * (n != 1)}"
 
 
 def mark_rows(ax: Any, labels: list[str]) -> None:
-    """One row per setting, the first on top, with faint rules between them."""
+    """Label one row per setting, the first on top, with faint lines between them."""
     ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.set_yticks(range(len(labels)), labels)
     ax.tick_params(axis="y", length=0)
@@ -103,5 +103,5 @@ def mark_rows(ax: Any, labels: list[str]) -> None:
 
 
 def rows_height(labels: list[str], *, least: float) -> float:
-    """Inches for the rows of a figure, so that no label touches its neighbour."""
+    """Return the height in inches of a figure's rows, so that no label touches the next one."""
     return len(labels) * max(least, 0.14 * (max(label.count("\n") for label in labels) + 1) + 0.12)

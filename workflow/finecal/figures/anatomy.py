@@ -50,10 +50,10 @@ PANELS = {
 
 
 def draw(history: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(history)
     settings = display.settings(history)
-    figure = _style.new(_style.DOUBLE, 0.3 + 1.85 * len(settings))
+    figure = _style.new_figure(_style.DOUBLE, 0.3 + 1.85 * len(settings))
     axes = figure.subplots(len(settings), len(PANELS), squeeze=False, sharex=True)
     labelled = []
     for row, (key, title) in zip(axes, settings.items(), strict=True):
@@ -71,12 +71,12 @@ def draw(history: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     for ax in axes[-1]:
         ax.set_xlabel("Epoch")
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    _labels.beside(figure, labelled)
+    _labels.write_beside(figure, labelled)
     return figure, data
 
 
 def numbers(history: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn, tidy: coordinates, epoch, quantity (a column of the history), mean, low, high, n_runs."""
+    """Return what is drawn, tidy: coordinates, epoch, quantity (a column of the history), mean, low, high, n_runs."""
     quantities = [name for lines in PANELS.values() for name in lines]
     long = history.melt([*RUN_KEYS, "epoch"], quantities, var_name="quantity")
     return intervals(long, [*SETTING_KEYS, "quantity", "epoch"], "value")

@@ -19,6 +19,6 @@ ABSENT = True
 
 
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its numbers, see `_compare.numbers`."""
+    """Draw the figure; return it with the numbers of `_compare.numbers`."""
     data = _compare.numbers(metrics, "backbone")
     return _compare.draw(data), data

@@ -22,17 +22,17 @@ AXIS = "class_size"
 NEEDS = ("metrics", "runs")
 ABSENT = True
 
-GAMMA = ("alg", "oracle")  # whose γ: the first that the study has
+GAMMA = ("alg", "oracle")  # the first that the study has gives γ
 LOOKS = {"ausuc": _style.FINE_TUNED, "acc_s_y": _style.S, "acc_u_y": _style.U}
-APART = 0.07  # of the kinds of split, in classes
+APART = 0.07  # distance between the kinds of split, in classes
 
 
 def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(metrics, runs)
     settings = display.settings(data)
     kinds = sorted(data["split_kind"].unique(), key=lambda kind: (kind != "random", kind))
-    figure = _style.new(_style.DOUBLE, 0.6 + 2.1 * len(settings))
+    figure = _style.new_figure(_style.DOUBLE, 0.6 + 2.1 * len(settings))
     rows = figure.subplots(len(settings), 2, squeeze=False)
     for axes, (key, title) in zip(rows, settings.items(), strict=True):
         part = of_setting(data, key)
@@ -43,16 +43,16 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFram
         axes[0].set_ylabel("AUSUC")
         axes[1].set_ylabel("Accuracy (%)")
         axes[0].set_title(title if len(settings) > 1 else "", pad=4)
-        axes[1].set_title(_with_gamma(part), pad=4)
+        axes[1].set_title(_gamma_title(part), pad=4)
     figure.legend(handles=_handles(rows[0, 0], data, kinds), loc="outside upper center", ncols=5)
     return figure, data
 
 
 def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn, tidy: coordinates, split_kind, n_fine_tuning, n_absent, metric, calibrator, mean, low, high,
-    n_runs.
+    """Return what is drawn, tidy.
 
-    AUSUC lies in [0, 1], accuracies are in %. Settings with one size only are left out if others have more.
+    Columns: coordinates, split_kind, n_fine_tuning, n_absent, metric, calibrator, mean, low, high, n_runs.
+    AUSUC lies in [0, 1], accuracies are in %. Settings with only one size are left out if others have more.
     """
     keys = list(RUN_KEYS)
     what = ["split_kind", "n_fine_tuning", "n_absent"]
@@ -74,16 +74,16 @@ def _draw_panel(ax: Any, data: pd.DataFrame, kinds: list[str]) -> None:
         look, place = LOOKS[str(metric)], kinds.index(str(kind))
         x = part["n_fine_tuning"] + APART * (place - (len(kinds) - 1) / 2)
         ax.vlines(x, part["low"], part["high"], color=look.color, linewidth=1.1, alpha=0.7)
-        ax.plot(x, part["mean"], look.marker, color=look.color, **_of_kind(place, look.color))
+        ax.plot(x, part["mean"], look.marker, color=look.color, **_kind_style(place, look.color))
 
 
-def _of_kind(place: int, color: str) -> dict[str, Any]:
-    """Line and filling that tell the kinds of split apart; colour and marker belong to what is measured."""
+def _kind_style(place: int, color: str) -> dict[str, Any]:
+    """Return line and filling of a kind of split; colour and marker belong to what is measured."""
     lines = ("-", (0, (3.5, 1.5)), (0, (1, 1)))
     return {"linestyle": lines[place % 3], "markerfacecolor": color if place == 0 else "white"}
 
 
-def _with_gamma(data: pd.DataFrame) -> str:
+def _gamma_title(data: pd.DataFrame) -> str:
     used = data.loc[data["metric"] != "ausuc", "calibrator"]
     name = str(used.iloc[0]) if len(used) else "none"
     return (
@@ -94,9 +94,9 @@ def _with_gamma(data: pd.DataFrame) -> str:
 def _handles(ax: Any, data: pd.DataFrame, kinds: list[str]) -> list[Any]:
     groups = [ax.plot([], [], look.marker, color=look.color, label=look.label)[0] for look in (_style.S, _style.U)]
     lines = [
-        ax.plot([], [], "o", color=_style.BLACK, label=f"{kind} S", **_of_kind(place, _style.BLACK))[0]
+        ax.plot([], [], "o", color=_style.BLACK, label=f"{kind} S", **_kind_style(place, _style.BLACK))[0]
         for place, kind in enumerate(kinds)
     ]
     fewest, most = int(data["n_runs"].min()), int(data["n_runs"].max())
     note = _style.runs_words(most) if fewest == most else f"n = {fewest} to {most} runs"
-    return [*groups, *lines, *_style.remark(ax, f"{note} each")]
+    return [*groups, *lines, *_style.legend_remark(ax, f"{note} each")]

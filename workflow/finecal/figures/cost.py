@@ -35,10 +35,10 @@ MIB = tuple(float(2**power) for power in range(26))
 
 
 def draw(cost: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(cost)
     rows = list(dict.fromkeys(data["row"]))
-    figure = _style.new(_style.DOUBLE, 0.85 + _style.rows_height(rows, least=0.34))
+    figure = _style.new_figure(_style.DOUBLE, 0.85 + _style.rows_height(rows, least=0.34))
     axes = figure.subplots(1, len(PANELS), sharey=True)
     scales = ((SECONDS, _cost.duration), (MIB, _cost.memory))
     for ax, (title, looks), (ticks, words) in zip(axes, PANELS.items(), scales, strict=True):
@@ -57,9 +57,10 @@ def draw(cost: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def numbers(cost: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn, tidy: element (median or job), coordinates, device, quantity, value (seconds or MiB), n_jobs.
+    """Return what is drawn, tidy.
 
-    `row` is the label at the left. The totals of wall time are elements too.
+    Columns: element (median or job), coordinates, device, quantity, value (seconds or MiB), n_jobs.
+    `row` is the label at the left. The totals of wall time are elements, too.
     """
     jobs = _cost.with_labels(cost)
     own = ["domain", "task", "split", "seed"]
@@ -75,7 +76,7 @@ def numbers(cost: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_marks(ax: Any, data: pd.DataFrame, rows: list[str], look: _style.Look, *, shift: float) -> bool:
-    """Whether there was something to draw: a value that is missing or zero has no place on the scale."""
+    """Draw the marks of a quantity; return whether there was any: a missing or zero value has no place on the scale."""
     found = data[data["value"] > 0]
     for element, faint in (("job", {"markersize": 2.8, "alpha": 0.4, "markeredgewidth": 0, "zorder": 2}),
                            ("median", {"markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 4})):  # fmt: skip
@@ -86,7 +87,7 @@ def _draw_marks(ax: Any, data: pd.DataFrame, rows: list[str], look: _style.Look,
 
 
 def _scale(ax: Any, values: Sequence[float], ticks: Sequence[float], words: Any) -> None:
-    """A logarithmic scale over the values and the next ticks around them, at most five of them."""
+    """Set a logarithmic scale over the values, with at most five ticks."""
     low, high = (min(values), max(values)) if values else (ticks[1], ticks[2])
     first = max(0, int(np.searchsorted(ticks, low * 1.05, side="right")) - 1)
     last = min(len(ticks) - 1, max(first + 1, int(np.searchsorted(ticks, high / 1.05))))

@@ -25,14 +25,14 @@ ABSENT = True
 
 CURVES = {"pretrained": _style.PRETRAINED, "fine_tuned": _style.FINE_TUNED}
 RAYS = np.linspace(0, np.pi / 2, 181)
-STEEP = 0.85  # labels of points left of this part of the largest acc_s_y would need long leaders
+STEEP = 0.85  # points left of this fraction of the largest acc_s_y would need long lines to their labels
 AXES = ["acc_s_y", "acc_u_y"]
-# Letters need more contrast with white than marks do.
+# Colour of marks → darker colour for letters, which need more contrast with white.
 LETTERS = {_style.ORANGE: "#8A5F00", _style.PURPLE: "#9C4A78", _style.GREEN: "#00704F"}
 
 
 def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its numbers.
+    """Draw the figure; return it with its numbers.
 
     Numbers: element (run, mean: vertices of curves; point: a method), coordinates, classifier, calibrator, split,
     seed, acc_s_y and acc_u_y in %.
@@ -47,12 +47,12 @@ def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFra
         panel = of_setting(data, key)
         _draw_panel(ax, panel, title, {name: area[*key, name] for name in CURVES if (*key, name) in area})
         panels.append((ax, _draw_points(ax, panel)))
-    _labels.beside(figure, panels)
+    _labels.write_beside(figure, panels)
     return figure, data
 
 
 def _grid(count: int, *, lines: int) -> tuple[Figure, list[Any]]:
-    """Square panels laid out in inches: above each its legend of lines + 2 lines, at the right its labels."""
+    """Lay out square panels in inches, with a legend of lines + 2 lines above and labels to the right of each."""
     columns = min(3, count)
     rows = math.ceil(count / columns)
     width = _style.SINGLE if columns == 1 else _style.DOUBLE
@@ -78,14 +78,14 @@ def _grid(count: int, *, lines: int) -> tuple[Figure, list[Any]]:
 
 
 def mean_curve(curves: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """Mean of (k, 2) curves along rays from the origin: it starts and ends on the axes as they do.
+    """Return the mean of (k, 2) curves along rays from the origin; like them, it starts and ends on the axes.
 
-    The mean over γ would mix unlike places, since each run has a logit scale of its own.
+    A mean over γ would mix unlike points, since each run has its own scale of logits.
     """
     radii = []
     for curve in curves:
         angle = np.arctan2(curve[:, 1], curve[:, 0])
-        if not curve.any(axis=1).all():  # through the origin: no angle there
+        if not curve.any(axis=1).all():  # through the origin, which has no angle
             curve, angle = curve[curve.any(axis=1)], angle[curve.any(axis=1)]
         radii.append(np.array([_radius(curve, angle, ray) if len(curve) else 0.0 for ray in RAYS]))
     mean: npt.NDArray[np.float64] = np.mean(radii, axis=0)[:, None] * np.column_stack([np.cos(RAYS), np.sin(RAYS)])
@@ -93,7 +93,7 @@ def mean_curve(curves: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]
 
 
 def _radius(curve: npt.NDArray[np.float64], angle: npt.NDArray[np.float64], ray: float) -> float:
-    """Where a ray meets a curve whose angle rises along it."""
+    """Return the distance from the origin at which a ray meets a curve whose angle increases along it."""
     after = min(int(np.searchsorted(angle, ray)), len(curve) - 1)
     before = max(after - 1, 0)
     normal = np.array([-np.sin(ray), np.cos(ray)])
@@ -104,6 +104,7 @@ def _radius(curve: npt.NDArray[np.float64], angle: npt.NDArray[np.float64], ray:
 
 
 def _curves(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves of the runs and their means, accuracies in %."""
     frames = []
     for key, runs in curve.groupby([*SETTING_KEYS, "classifier"], sort=False):
         lines = []
@@ -120,14 +121,14 @@ def _curves(curve: pd.DataFrame) -> pd.DataFrame:
 
 
 def _areas(metrics: pd.DataFrame) -> dict[tuple[str, ...], Interval]:
-    """(coordinates, classifier) → AUSUC in [0, 1]."""
+    """Return (coordinates, classifier) → AUSUC in [0, 1]."""
     plain = metrics[(metrics["metric"] == "ausuc") & (metrics["calibrator"] == "none")]
     table = intervals(plain, [*SETTING_KEYS, "classifier"], "value")
     return {tuple(row[:5]): Interval(*row[5:]) for row in table.itertuples(index=False, name=None)}
 
 
 def _points(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean accuracies of the marked methods over runs, %."""
+    """Return the mean accuracies (%) of the marked methods over runs."""
     tuned = (metrics["classifier"] == "fine_tuned") & metrics["calibrator"].isin([*_style.CALIBRATED])
     plain = metrics["classifier"].isin(list(CURVES)) & (metrics["calibrator"] == "none")
     marked = metrics[(tuned | plain) & metrics["metric"].isin(AXES)]
@@ -154,7 +155,7 @@ def _draw_panel(ax: Any, data: pd.DataFrame, title: str, area: dict[str, Interva
 
 
 def _draw_points(ax: Any, data: pd.DataFrame) -> list[_labels.Label]:
-    """The marks; gives the labels that go beside the panel, those of the fine-tuned model on the curve's steep side."""
+    """Draw the marks; return the labels for beside the panel: the fine-tuned model's on the steep side of the curve."""
     lines = [line[AXES].to_numpy() for _, line in data[data["element"] == "mean"].groupby("classifier")]
     points = data[data["element"] == "point"]
     avoided = np.concatenate([*lines, points[AXES].to_numpy()])
@@ -168,5 +169,5 @@ def _draw_points(ax: Any, data: pd.DataFrame) -> list[_labels.Label]:
         ax.plot(label.x, label.y, look.marker, color=look.color, zorder=5, **rim)
         steep = point.classifier == "fine_tuned" and label.x > STEEP * points["acc_s_y"].max()
         (beside if steep else near).append(label)
-    _labels.near(ax, near, avoided)
+    _labels.write_near(ax, near, avoided)
     return beside

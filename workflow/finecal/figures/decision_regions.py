@@ -38,11 +38,11 @@ OUTLINE = [withStroke(linewidth=2, foreground="white")]
 
 
 def draw(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(decision_regions, metrics)
     settings = display.settings(data)
     columns = [column for column in COLUMNS if (data[METHOD] == list(column)).all(axis=1).any()]
-    figure = _style.new(_style.DOUBLE, 0.35 + 2.2 * len(settings))
+    figure = _style.new_figure(_style.DOUBLE, 0.35 + 2.2 * len(settings))
     axes = figure.subplots(len(settings), len(columns), squeeze=False, sharex=True, sharey=True)
     for row, (key, title) in zip(axes, settings.items(), strict=True):
         of_run = of_setting(data, key)
@@ -63,7 +63,7 @@ def draw(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure,
 
 
 def numbers(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn: coordinates, split, seed, element, classifier, calibrator, then what belongs to the element.
+    """Return what is drawn: coordinates, split, seed, element, classifier, calibrator, and columns of single elements.
 
     region: x, y, and the class predicted there with its name and group. sample: the same of a test point and its
     true class. accuracy: metric, value in %.
@@ -102,15 +102,15 @@ def _draw_regions(ax: Any, grid: pd.DataFrame, samples: pd.DataFrame) -> None:
         np.searchsorted(y, samples["y"]).clip(max=len(y) - 1), np.searchsorted(x, samples["x"]).clip(max=len(x) - 1)
     ] = True
     for number in np.unique(predicted):
-        row, column, room = widest((predicted == number) & ~points)
-        if room * 2 * half > 0.1:  # else there is no place for a letter
+        row, column, room = find_widest_place((predicted == number) & ~points)
+        if room * 2 * half > 0.1:  # otherwise a letter does not fit
             ax.text(x[column], y[row], names[number], color="0.3", ha="center", va="center", fontsize=7.5, zorder=2)
     ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
     ax.tick_params(length=2, pad=2)
 
 
-def widest(mask: npt.NDArray[np.bool_]) -> tuple[int, int, float]:
-    """Row and column of the place furthest from anything outside a mask or the edge, and how far that is, in cells."""
+def find_widest_place(mask: npt.NDArray[np.bool_]) -> tuple[int, int, float]:
+    """Return row and column of the place in a mask that is furthest from its border, and the distance in cells."""
     from scipy.ndimage import distance_transform_edt
 
     distance = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
@@ -119,7 +119,7 @@ def widest(mask: npt.NDArray[np.bool_]) -> tuple[int, int, float]:
 
 
 def _mark(look: _style.Look, size: float) -> dict[str, Any]:
-    """S hollow circles, U filled diamonds: told apart without colours too."""
+    """Return the look of a mark: S hollow circles, U filled diamonds, to be told apart without colours too."""
     hollow = look is _style.S
     return {
         "s": size, "marker": look.marker, "facecolors": "none" if hollow else look.color,

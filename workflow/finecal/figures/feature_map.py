@@ -22,15 +22,15 @@ from finecal.paths import RUN_KEYS
 NEEDS = ("feature_map",)
 
 STAGES = {"before": "before fine-tuning", "after": "after fine-tuning"}
-NAMED = 20  # more names would lie upon each other
+NAMED = 20  # the names of more classes would overlap
 
 
 def draw(feature_map: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and the numbers that it draws, which are those of the table."""
+    """Draw the figure; return it with the numbers drawn, which are those of the table."""
     columns = [*RUN_KEYS, "stage", "sample", "label", "name", "group", "x", "y"]
     data = feature_map[columns].reset_index(drop=True)
     settings = display.settings(data)
-    figure = _style.new(_style.DOUBLE, 0.35 + 3.3 * len(settings))
+    figure = _style.new_figure(_style.DOUBLE, 0.35 + 3.3 * len(settings))
     axes = figure.subplots(len(settings), 2, squeeze=False, sharex="row", sharey="row")
     for row, (key, title) in zip(axes, settings.items(), strict=True):
         part = of_setting(data, key)
@@ -47,7 +47,7 @@ def draw(feature_map: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _mark(look: _style.Look, size: float) -> dict[str, Any]:
-    """S hollow circles, U filled diamonds: told apart without colours too."""
+    """Return the look of a mark: S hollow circles, U filled diamonds, to be told apart without colours too."""
     hollow = look is _style.S
     return {
         "s": size, "marker": look.marker, "facecolors": "none" if hollow else look.color,

@@ -31,12 +31,12 @@ OFFSET = {"fine_tuning": -0.19, "absent": 0.19}
 
 
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(metrics)
     settings = display.settings(data, "\n")
     means = data[data["element"] == "mean"]
     labels, note = _style.row_labels(settings, means.groupby(list(SETTING_KEYS))["n_runs"].max().astype(int).to_dict())
-    figure = _style.new(_style.DOUBLE, 0.85 + _style.rows_height(labels, least=0.5))
+    figure = _style.new_figure(_style.DOUBLE, 0.85 + _style.rows_height(labels, least=0.5))
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for ax, predictions in zip(axes, PANELS, strict=True):
         _draw_panel(ax, data[data["predictions"] == predictions], list(settings))
@@ -46,12 +46,12 @@ def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     axes[0].margins(x=0.22)  # room for the numbers beside the marks
     looks = _style.GROUPS.values()
     handles = [axes[0].plot([], [], look.marker, color=look.color, label=look.label)[0] for look in looks]
-    figure.legend(handles=handles + _style.remark(axes[0], note), loc="outside upper center", ncols=3)
+    figure.legend(handles=handles + _style.legend_remark(axes[0], note), loc="outside upper center", ncols=3)
     return figure, data
 
 
 def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn, tidy; gains in percentage points."""
+    """Return what is drawn, tidy; gains in percentage points."""
     runs = gains(metrics, list(BARS))
     runs["gain"] *= 100
     means = intervals(runs, [*SETTING_KEYS, "metric"], "gain").rename(columns={"mean": "gain"})

@@ -23,11 +23,11 @@ PANELS = (("gamma", "γ", 1), ("acc_y_y", "Accuracy on all classes (%)", 100))
 
 
 def draw(gamma_draws: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure, and the rows of the table `gamma_data`."""
+    """Draw the figure; return it with the rows of the table `gamma_data`."""
     data = table.build(gamma_draws)
     settings = display.settings(data, " · ")
     names = list(dict.fromkeys(data["calibrator"]))
-    figure = _style.new(_style.SINGLE, 0.55 + 0.16 * ((len(names) + 3) // 3) + 1.75 * len(settings))
+    figure = _style.new_figure(_style.SINGLE, 0.55 + 0.16 * ((len(names) + 3) // 3) + 1.75 * len(settings))
     axes = figure.subplots(len(settings), 2, sharex=True, squeeze=False)
     for row, (key, title) in zip(axes, settings.items(), strict=True):
         part = of_setting(data, key)

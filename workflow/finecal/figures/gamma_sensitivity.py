@@ -2,7 +2,7 @@
 bootstrap bands, the dot is the chosen γ. The dashed line is the highest accuracy of any γ, the grey area (mean of its
 ends over runs) the γ that stay within 1 point of it.
 
-All from the exact seen–unseen curve of the test samples. See the table `gamma_sensitivity`.
+All numbers are from the exact seen–unseen curve of the test samples. See the table `gamma_sensitivity`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ COLUMNS = 2
 
 
 def draw(curve: pd.DataFrame, calibration: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(curve, calibration)
     settings = display.settings(data, ", ")
     panels = list(data[CALIBRATOR_KEYS].drop_duplicates().itertuples(index=False, name=None))
     rows = math.ceil(len(panels) / COLUMNS)
     lines = 2 if len(settings) > 1 else 1
-    figure = _style.new(_style.SINGLE, 0.75 + rows * (1.05 + 0.14 * lines))
+    figure = _style.new_figure(_style.SINGLE, 0.75 + rows * (1.05 + 0.14 * lines))
     axes = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, key in zip(axes, panels, strict=False):
         part = data[(data[CALIBRATOR_KEYS] == list(key)).all(axis=1)]
@@ -52,11 +52,13 @@ def draw(curve: pd.DataFrame, calibration: pd.DataFrame) -> tuple[Figure, pd.Dat
 
 
 def numbers(curve: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn, tidy, all in %: element line (offset = γ − chosen γ; mean, low, high of acc_y_y over runs), best
-    (the highest acc_y_y), and the ends tolerated_low and tolerated_high, whose mean is a γ − chosen γ.
+    """Return what is drawn, tidy, accuracies in %.
+
+    Elements: line (offset = γ − chosen γ; mean, low, high of acc_y_y over runs), best (the highest acc_y_y), and the
+    ends tolerated_low and tolerated_high, whose mean is a γ − chosen γ.
     """
-    found = list(_gamma.chosen(curve, calibration))
-    ends = [(s.tolerated(), gamma) for _, gamma, s in found]
+    found = list(_gamma.chosen_gammas(curve, calibration))
+    ends = [(s.tolerated_interval(), gamma) for _, gamma, s in found]
     reach = max([1e-6, *(1.15 * max(abs(low - gamma), abs(high - gamma)) for (low, high), gamma in ends)])
     grid = np.linspace(-reach, reach, POINTS)
     frames = []

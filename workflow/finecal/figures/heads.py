@@ -20,14 +20,16 @@ ABSENT = True
 
 
 def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its numbers, see `_compare.numbers`."""
+    """Draw the figure; return it with the numbers of `_compare.numbers`."""
     data = numbers(metrics, runs)
     return _compare.draw(data), data
 
 
 def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """As `_compare.numbers`, with the kind of head and the model; models with one kind of head are left out if others
-    have both."""
+    """Return the numbers of `_compare.numbers` with the columns head and model.
+
+    Models with one kind of head are left out if others have both.
+    """
     keys = list(SETTING_KEYS)
     data = _compare.numbers(metrics, "backbone").merge(runs[[*keys, "model", "head"]].drop_duplicates(), on=keys)
     heads = data.groupby(["dataset", "task", "recipe", "model"], sort=False)["head"].transform("nunique")

@@ -2,7 +2,7 @@
 intervals, the best on top. Hollow marks in the lower part are upper bounds, which read test labels or train on all
 classes; the dashed line is the pretrained model.
 
-The numbers and the ranks are those of the table `leaderboard`.
+Numbers and ranks are those of the table `leaderboard`.
 """
 
 from __future__ import annotations
@@ -19,29 +19,31 @@ from finecal.tables import _leaderboard as table
 NEEDS = ("metrics",)
 ABSENT = True
 
-MOST_SETTINGS = 3  # with more, only all settings together are drawn
+MOST_BOARDS = 3  # of more, only the one of all settings together is drawn
 MOST_MARKS = 6  # different marks that a reader can still tell apart
 LOOKS = (
     (_style.BLACK, "o"), (_style.ORANGE, "D"), (_style.SKY, "v"), (_style.GREY, "X"), (_style.GREEN, "s"),
     (_style.PURPLE, "^"),
 )  # fmt: skip
-ROW, DODGE = 0.17, 0.06  # inches: a row with one mark, and what every further mark adds
+ROW, DODGE = 0.17, 0.06  # inches: a row with one mark, and what each further mark adds
 
 
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its numbers: the table's rows of acc_y_y in %, with `row` and `mark`, the words in it."""
+    """Draw the figure; return it with the table's rows of acc_y_y in % and the columns `row` and `mark`, its labels."""
     tidy = table.build(metrics)
     data = tidy[tidy["metric"] == table.RANKED_BY].copy()
     data[["mean", "low", "high"]] *= 100
     together = data["dataset"] == table.ALL
     alone = data[~together]
-    many = alone[table.BOARD_KEYS].drop_duplicates().shape[0] > MOST_SETTINGS
+    many = alone[table.BOARD_KEYS].drop_duplicates().shape[0] > MOST_BOARDS
     data = with_marks(data[together] if many and together.any() else alone)
     settings = list(data[table.BOARD_KEYS].drop_duplicates().itertuples(index=False, name=None))
     marks = list(dict.fromkeys(data.loc[~data["upper_bound"] & (data["classifier"] == "fine_tuned"), "mark"]))
     groups = [_groups(part) for _, part in data.groupby(table.BOARD_KEYS, sort=False)]
     heights = [_height(part) for both in groups for part in both]
-    figure = _style.new(_style.SINGLE, sum(heights) + 0.75 + 0.2 * len(settings) + 0.16 * ((len(marks) + 2) // 2))
+    figure = _style.new_figure(
+        _style.SINGLE, sum(heights) + 0.75 + 0.2 * len(settings) + 0.16 * ((len(marks) + 2) // 2)
+    )
     axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for number, (key, both) in enumerate(zip(settings, groups, strict=True)):
         before = data[(data["classifier"] == "pretrained") & (data[table.BOARD_KEYS] == list(key)).all(axis=1)]["mean"]
@@ -60,9 +62,9 @@ def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def with_marks(data: pd.DataFrame) -> pd.DataFrame:
-    """With the columns `row` and `mark`: of recipes and calibrators those that are more are rows, the others marks.
+    """Add the columns `row` and `mark`: of recipes and calibrators, the more numerous are rows, the others marks.
 
-    More than `MOST_MARKS` marks would look alike: then every method has a row of its own.
+    More than `MOST_MARKS` marks would look alike: then each method has its own row.
     """
     ranked = data[~data["upper_bound"] & (data["classifier"] == "fine_tuned")]
     recipes, calibrators = ranked["recipe"].nunique(), ranked["calibrator"].nunique()
@@ -87,18 +89,18 @@ def with_marks(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(part: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is ranked, and the upper bounds."""
+    """Divide the rows into ranked methods and upper bounds."""
     return part[~part["upper_bound"] & (part["classifier"] == "fine_tuned")], part[part["upper_bound"]]
 
 
 def _height(part: pd.DataFrame) -> float:
-    """Inches of the rows of one part: of upper bounds, all marks of a row stand on one line."""
+    """Return the height in inches of a part's rows; upper bounds have all marks of a row on one line."""
     most = 1 if part["upper_bound"].all() else part.groupby("row").size().max()
     return max(ROW, part["row"].nunique() * (ROW + DODGE * (most - 1))) if len(part) else 0.02
 
 
 def _draw_rows(ax: Any, part: pd.DataFrame, marks: list[str], *, hollow: bool) -> None:
-    rows = list(dict.fromkeys(part["row"]))  # as they are sorted: the best first
+    rows = list(dict.fromkeys(part["row"]))  # the best first, as the table is sorted
     used = [mark for mark in marks if mark in set(part["mark"])]
     one: Any
     for one in part.itertuples():
@@ -119,7 +121,7 @@ def _draw_rows(ax: Any, part: pd.DataFrame, marks: list[str], *, hollow: bool) -
 
 
 def _look(mark: str, marks: list[str]) -> tuple[str, str]:
-    """Colour and marker: ALG and PCV have theirs in every figure, the others take what is left."""
+    """Return colour and marker: those of ALG and PCV are the same in every figure, the others take what is left."""
     own = {look.label: (look.color, look.marker) for look in _style.CALIBRATED.values() if look.label in marks}
     left = [look for look in LOOKS if look not in own.values()]
     others = [name for name in marks if name not in own]

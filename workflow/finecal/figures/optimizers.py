@@ -36,13 +36,13 @@ COLUMNS = 3
 
 
 def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(metrics, runs)
     panels = list(data.groupby([*GRID_KEYS, "optimizer"], sort=False))
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     tall = max(part["lr"].nunique() for _, part in panels)
-    figure = _style.new(min(_style.DOUBLE, 1.6 + 1.9 * columns), max(2.0, 0.45 + rows * (0.75 + 0.24 * tall)))
+    figure = _style.new_figure(min(_style.DOUBLE, 1.6 + 1.9 * columns), max(2.0, 0.45 + rows * (0.75 + 0.24 * tall)))
     axes = figure.subplots(rows, columns, squeeze=False)
     scale = Normalize(data["mean"].min(), max(data["mean"].max(), data["mean"].min() + 0.01))
     several = [name for name in GRID_KEYS if data[name].nunique() > 1]
@@ -67,15 +67,18 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFram
 
 
 def numbers(metrics: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn, tidy: a row per cell with dataset, task, backbone, built_in_recipe, optimizer, lr, weight_decay,
-    the recipe's name in the study, and AUSUC's mean, low, high over n_runs runs."""
+    """Return what is drawn, tidy, with a row per cell.
+
+    Columns: dataset, task, backbone, built_in_recipe, optimizer, lr, weight_decay, the recipe's name in the study, and
+    mean, low, high of AUSUC over n_runs runs.
+    """
     keys = list(RUN_KEYS)
     what = ["built_in_recipe", "optimizer", "lr", "weight_decay"]
     plain = (metrics["classifier"] == "fine_tuned") & (metrics["calibrator"] == "none")
     area = metrics[plain & (metrics["metric"] == "ausuc")].merge(runs[[*keys, *what]], on=keys, validate="one_to_one")
     cells = area.groupby(list(GRID_KEYS), sort=False)["recipe"].transform("nunique")
     area = area[cells > 1] if (cells > 1).any() else area
-    # Cells are compared, so they are means over the same splits and seeds: those that most recipes have.
+    # Cells are compared, so all must be means over the same splits and seeds: those that most recipes have.
     recipes = area.groupby([*GRID_KEYS, *CELL_KEYS])["recipe"].transform("nunique")
     area = area[recipes == recipes.groupby([area[name] for name in GRID_KEYS]).transform("max")]
     return intervals(area, [*GRID_KEYS[:3], *what, "recipe"], "value")

@@ -25,12 +25,12 @@ STAGES = ("before", "after", "gain")
 
 
 def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(metrics)
     settings = display.settings(data, "\n")
     means = data[data["element"] == "mean"]
     labels, note = _style.row_labels(settings, means.groupby(list(SETTING_KEYS))["n_runs"].max().astype(int).to_dict())
-    figure = _style.new(5.0, 0.85 + _style.rows_height(labels, least=0.5))
+    figure = _style.new_figure(5.0, 0.85 + _style.rows_height(labels, least=0.5))
     ax = figure.subplots()
     for position, key in enumerate(settings):
         _draw_row(ax, of_setting(data, key), position)
@@ -45,12 +45,15 @@ def draw(metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         ax.plot([], [], look.marker, color=look.color, markerfacecolor="white", label="pretrained")[0],
         ax.plot([], [], look.marker, color=look.color, label="fine-tuned")[0],
     ]
-    figure.legend(handles=handles + _style.remark(ax, note), loc="outside upper center", ncols=3)
+    figure.legend(handles=handles + _style.legend_remark(ax, note), loc="outside upper center", ncols=3)
     return figure, data
 
 
 def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn, tidy: element (mean or run), coordinates, stage (before, after, gain), value in %, low, high."""
+    """Return what is drawn, tidy.
+
+    Columns: element (mean or run), coordinates, stage (before, after, gain), value in %, low, high.
+    """
     runs = gains(metrics, [METRIC])
     runs = runs.melt(list(RUN_KEYS), list(STAGES), var_name="stage")
     runs["value"] *= 100
@@ -61,7 +64,7 @@ def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_row(ax: Any, data: pd.DataFrame, position: int) -> None:
-    """Before above, after below; every run is a thin line from one to the other."""
+    """Draw a setting: before fine-tuning above, after it below; each run is a thin line between them."""
     look, ys = _style.U, [position - 0.2, position + 0.2]
     runs = data[data["element"] == "run"].pivot(index=["split", "seed"], columns="stage", values="value")
     means = data[data["element"] == "mean"].set_index("stage")

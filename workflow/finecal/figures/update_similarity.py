@@ -22,14 +22,14 @@ from finecal.paths import RUN_KEYS, SETTING_KEYS
 
 NEEDS = ("update_similarity", "update_similarity_means")
 
-NAMED = 30  # so many classes have room for their names
+NAMED = 30  # the names of more classes would overlap
 LONGEST = 12  # letters of a name
 PAIRS = {"fine_tuning": "within S", "absent": "within U", "between": "S with U"}
 COLORS = "PuOr_r"  # not red and blue, which are U and S
 
 
 def draw(similarity: pd.DataFrame, means: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
-    """The figure and its `numbers`."""
+    """Draw the figure; return it with its `numbers`."""
     data = numbers(similarity, means)
     settings = display.settings(similarity, "\n")
     longest = max(len(_short(name)) for name in similarity["name"])
@@ -48,12 +48,12 @@ def draw(similarity: pd.DataFrame, means: pd.DataFrame) -> tuple[Figure, pd.Data
 
 
 def numbers(similarity: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
-    """What is drawn.
+    """Return what is drawn.
 
     element is class or mean. class: coordinates, split, seed, class, name, group, and cosine, a list with an entry for
     each class of the setting in the order of the rows. mean: coordinates, pairs, mean, low, high, n_runs.
     """
-    classes = pd.concat([_ordered(part) for _, part in similarity.groupby(list(SETTING_KEYS), sort=False)])
+    classes = pd.concat([_sort_classes(part) for _, part in similarity.groupby(list(SETTING_KEYS), sort=False)])
     over_runs = intervals(means, [*SETTING_KEYS, "pairs"], "cosine")
     data = pd.concat([classes.assign(element="class"), over_runs.assign(element="mean")], ignore_index=True)
     data[["seed", "class", "n_runs"]] = data[["seed", "class", "n_runs"]].astype("Int64")
@@ -73,8 +73,8 @@ def numbers(similarity: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     return data[order]
 
 
-def _ordered(part: pd.DataFrame) -> pd.DataFrame:
-    """The classes of one run, S first; their lists in the same order."""
+def _sort_classes(part: pd.DataFrame) -> pd.DataFrame:
+    """Sort the classes of one run, S first, and their lists of cosines in the same order."""
     by_number = part.sort_values("class")
     order = np.argsort((by_number["group"] != "fine_tuning").to_numpy(), kind="stable")
     ordered = by_number.iloc[order]
@@ -82,7 +82,7 @@ def _ordered(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _grid(count: int, *, lines: int, names: float) -> tuple[Figure, list[Any]]:
-    """Square panels laid out in inches, each with `lines` + 3 lines of words above it and `names` inches beside it."""
+    """Lay out square panels in inches, each with `lines` + 3 lines of text above and `names` inches beside it."""
     columns = min(2, count)
     rows = math.ceil(count / columns)
     width = _style.SINGLE if columns == 1 else _style.DOUBLE
@@ -132,7 +132,7 @@ def _short(name: str) -> str:
 
 
 def _mark_group(ax: Any, look: _style.Look, words: str, low: float, high: float) -> None:
-    """A bar along the top and the left edge in the group's colour, with its letter above."""
+    """Draw a bar along the top and the left edge in the group's colour, with its letter above."""
     on_top, on_left = ax.get_xaxis_transform(), ax.get_yaxis_transform()
     style: Any = {"color": look.color, "linewidth": 2.2, "solid_capstyle": "butt", "clip_on": False}
     ax.plot([low, high], [1.025, 1.025], transform=on_top, **style)

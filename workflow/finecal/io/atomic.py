@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends their writer."""
+"""Write files whole or not at all, whatever ends the process that writes them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from finecal.errors import UserError
 from finecal.io.processes import is_alive
 
-# A writer on another host cannot be asked whether it lives; one that has written nothing for a day does not.
+# Whether a process on another host is alive cannot be known; its part is taken for left behind after a day unchanged.
 SECONDS_UNTIL_LEFT = 86_400
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; at the end of the block it becomes `path`, or vanishes.
+    """Yield a temporary path beside `path`; rename it to `path` at the end of the block, remove it after an error.
 
-    A job killed at any moment therefore never leaves a part of a file under the final name. The name starts
-    with a dot and holds host and process number, so that two processes do not write to the same one. What dead
-    processes have left of this very file is removed.
+    A job that is killed at any moment never leaves a part of a file under the final name. The temporary name starts
+    with a dot and contains host and process number, so that two processes never write to the same file. Parts of
+    `path` that dead processes have left are removed first.
 
     Raises
     ------
@@ -39,14 +39,14 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise _explained(error, path) from error
+        raise _as_user_error(error, path) from error
     finally:
-        with suppress(OSError):  # not there, or there cannot be one
+        with suppress(OSError):  # renamed already, or never made
             temporary.unlink()
 
 
 def _remove_left_parts(path: Path) -> None:
-    """Remove the parts of a file whose writers have died: on this host for certain, elsewhere a day ago."""
+    """Remove the parts of a file whose writers are dead on this host, or have written nothing elsewhere for a day."""
     start = f".{path.name}."
     for part in path.parent.iterdir():
         if not (part.name.startswith(start) and part.name.endswith(".part")):
@@ -54,7 +54,7 @@ def _remove_left_parts(path: Path) -> None:
         host, _, process = part.name.removeprefix(start).removesuffix(".part").rpartition(".")
         if not process.isdecimal():
             continue
-        with suppress(FileNotFoundError):  # its writer has just finished
+        with suppress(FileNotFoundError):  # its writer has just renamed it
             if host == os.uname().nodename:
                 left = not is_alive(int(process))
             else:
@@ -63,7 +63,8 @@ def _remove_left_parts(path: Path) -> None:
                 part.unlink()
 
 
-def _explained(error: OSError, path: Path) -> Exception:
+def _as_user_error(error: OSError, path: Path) -> Exception:
+    """Return a UserError for what the user can mend, any other error as it is."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             "no space left to write this file", where=str(path),
@@ -75,13 +76,13 @@ def _explained(error: OSError, path: Path) -> Exception:
 
 
 def remove_empty_parents(path: Path) -> None:
-    """Remove the folders above a relative path that hold nothing any more."""
+    """Remove the folders above a relative path that have become empty."""
     for parent in path.parents:
         try:
             if parent == Path() or next(parent.iterdir(), None) is not None:
                 return
             parent.rmdir()
-        except OSError:  # another job has just put something there, or removed it itself
+        except OSError:  # another job has just written into it or removed it
             return
 
 

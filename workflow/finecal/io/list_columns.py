@@ -1,4 +1,4 @@
-"""Matrices as columns of tables: one list of numbers in each row."""
+"""Convert between matrices and columns of lists of numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finecal.errors import UserError
 
 
 def is_matrix(kind: pa.DataType) -> bool:
-    """Lists of numbers with a fraction."""
+    """Return whether a type is lists of floating-point numbers."""
     return _is_list(kind) and bool(pa.types.is_floating(kind.value_type))
 
 
@@ -20,12 +20,12 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def matrix(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of equally long lists as an (N, width) array, without copying where Arrow allows.
+    """Return a column of equally long lists as an (N, width) array, without copying where Arrow allows.
 
     Raises
     ------
     UserError
-        If the lists are not equally long, one is missing, or they are no lists of numbers.
+        If the lists have different lengths, one is missing, or the column is not lists of numbers.
     """
     kind = column.type
     if not is_matrix(kind) and not (_is_list(kind) and pa.types.is_integer(kind.value_type)):
@@ -46,7 +46,7 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def matrix_column(table: pa.Table, name: str, path: str | Path) -> np.ndarray:
-    """As `matrix`, for a column of a table; errors name the column and the file it was read from."""
+    """Return a column of a table as `matrix` does; errors name the column and the file it was read from."""
     try:
         return matrix(table[name])
     except UserError as error:
@@ -54,7 +54,7 @@ def matrix_column(table: pa.Table, name: str, path: str | Path) -> np.ndarray:
 
 
 def list_array(values: np.ndarray) -> pa.FixedSizeListArray:
-    """An (N, width) array as a column of fixed-size lists.
+    """Return an (N, width) array as a column of fixed-size lists.
 
     The name inside the type is the one that Parquet gives it: a table read and written again has the same bytes.
     """

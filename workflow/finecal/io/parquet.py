@@ -1,4 +1,4 @@
-"""Parquet files: whole or not there at all, with a schema that is checked and with their provenance."""
+"""Write Parquet files whole or not at all, with their provenance; read them with a check of their columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from finecal.io.declared import conform
 from finecal.io.list_columns import is_matrix
 
 PROVENANCE = b"finecal"
-# Of a group of rows in a file that is written in parts: some 20 MiB of a table of curves.
+# Rows of a row group in a file that is written in parts: some 20 MiB of a table of curves.
 ROWS = 1 << 17
 
 
@@ -43,7 +43,7 @@ def write_table(
 
 @contextmanager
 def table_writer(path: str | Path, schema: pa.Schema, *, provenance: Mapping[str, Any]) -> Iterator[pq.ParquetWriter]:
-    """As `write_table`, for a table that is made part by part: each `write_table` of the writer is a row group."""
+    """Open a writer for a table that is made in parts: each call of its `write_table` is a row group."""
     schema = schema.with_metadata(_with_provenance(schema, provenance))
     with whole_file(path) as temporary, pq.ParquetWriter(temporary, schema, **_layout(schema)) as writer:
         yield writer
@@ -52,10 +52,10 @@ def table_writer(path: str | Path, schema: pa.Schema, *, provenance: Mapping[str
 def write_parts(
     path: str | Path, parts: Iterable[pa.Table], schema: pa.Schema, *, provenance: Mapping[str, Any], rows: int = ROWS
 ) -> None:
-    """As `write_table`, for many tables of one schema, one below the other.
+    """Write many tables of one schema below each other, as `write_table`.
 
-    They are taken one at a time and written in groups of `rows`, so that no more than a group and a table are in
-    memory. An error while the next one is made leaves nothing behind.
+    They are taken one at a time and written in groups of `rows`, so that at most one group and one table are in memory.
+    An error while the next one is made leaves no file behind.
     """
     with table_writer(path, schema, provenance=provenance) as writer:
         waiting = schema.empty_table()
@@ -69,9 +69,10 @@ def write_parts(
 
 
 def _layout(schema: pa.Schema) -> dict[str, Any]:
-    """How columns are stored: with dictionaries, where values repeat; logits by their bytes, which compress better so.
+    """Choose how columns are stored: dictionaries where values repeat, and BYTE_STREAM_SPLIT for logits.
 
-    A dictionary of pixels, or of logits, is as large as they are.
+    A dictionary of pixels or of logits would be as large as they are; logits compress better when the bytes of their
+    numbers are stored separately.
     """
     logits = [field.name for field in schema if is_matrix(field.type)]
     dictionary = [f.name for f in schema if f.name not in logits and not pa.types.is_fixed_size_binary(f.type)]
@@ -91,14 +92,14 @@ def _with_provenance(schema: pa.Schema, provenance: Mapping[str, Any]) -> dict[b
 def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any) -> pa.Table:
     """Read a Parquet file; with `schema`, only its columns, which must be there with these types.
 
-    A schema column of type null stands for any type.
+    A column of type null in `schema` may have any type.
 
     Raises
     ------
     UserError
-        If the file is missing, no Parquet, truncated, or lacks a column.
+        If the file is missing, truncated or not Parquet, or lacks a column.
     """
-    with _readable(path):
+    with _user_errors(path):
         present = pq.read_schema(path)
         if schema is None:
             return pq.read_table(path, page_checksum_verification=True, **options)
@@ -116,25 +117,25 @@ def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any
 
 
 def read_schema(path: str | Path) -> pa.Schema:
-    """Names and types of a Parquet file's columns."""
-    with _readable(path):
+    """Read names, types and meanings of a Parquet file's columns."""
+    with _user_errors(path):
         return pq.read_schema(path).remove_metadata()
 
 
 def read_row_groups(path: str | Path, columns: Sequence[str], wanted: np.ndarray) -> Iterator[tuple[int, pa.Table]]:
-    """Columns of a Parquet file, one row group after another: the number of its first row, and the table.
+    """Yield columns of a Parquet file by row group: the number of the group's first row, and the table.
 
     Parameters
     ----------
     wanted
-        (N,) bool: row groups without a wanted row are not read.
+        (N,) bool; row groups without a wanted row are not read.
 
     Raises
     ------
     UserError
         As `read_table`.
     """
-    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with _user_errors(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         first = 0
         for number in range(file.num_row_groups):
             rows = file.metadata.row_group(number).num_rows
@@ -144,15 +145,16 @@ def read_row_groups(path: str | Path, columns: Sequence[str], wanted: np.ndarray
 
 
 def read_metadata(path: str | Path, key: bytes = PROVENANCE) -> dict[str, Any]:
-    """A JSON entry of a Parquet file's metadata, by default the provenance; empty if there is none."""
-    with _readable(path):
+    """Read a JSON entry of a Parquet file's metadata, by default the provenance; empty if there is none."""
+    with _user_errors(path):
         found = pq.read_schema(path).metadata or {}
     entry: dict[str, Any] = json.loads(found.get(key, b"{}"))
     return entry
 
 
 @contextmanager
-def _readable(path: str | Path) -> Iterator[None]:
+def _user_errors(path: str | Path) -> Iterator[None]:
+    """Turn errors of reading a file into a UserError that names it."""
     try:
         yield
     except FileNotFoundError as error:
@@ -167,7 +169,7 @@ def _readable(path: str | Path) -> Iterator[None]:
 
 
 def with_columns(table: pa.Table, columns: Mapping[str, str | int]) -> pa.Table:
-    """Put constant columns in front: wildcards are columns, so any set of files concatenates."""
+    """Add constant columns in front: wildcards are columns, so that any set of files concatenates."""
     for position, (name, value) in enumerate(columns.items()):
         kind = pa.int64() if isinstance(value, int) else pa.string()
         column = pa.repeat(pa.scalar(value, kind), len(table))

@@ -1,4 +1,4 @@
-"""Which processes of this host are alive."""
+"""Find out which processes of this host are alive."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import psutil
 
 
 def is_alive(number: int, tick: int | None = None) -> bool:
-    """Whether a process is at work: a zombie, which has ended and was not waited for, is not.
+    """Return whether a process is alive; a zombie, which has ended but was not waited for, is not.
 
     Parameters
     ----------
     number
-        Of the process. The system gives it to another one some time after the process has ended.
+        Process number (PID). The system reuses it some time after the process has ended.
     tick
-        What `start_tick` said of the process, to tell it from a later one; None where that is not known.
+        What `start_tick` returned for the process, to tell it from a later one; None where that is not known.
     """
     try:
         ended = psutil.Process(number).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         ended = not _is_hidden(number)
-    except psutil.AccessDenied:  # somebody else's
+    except psutil.AccessDenied:  # of another user
         ended = False
     if ended:
         return False
@@ -31,20 +31,20 @@ def is_alive(number: int, tick: int | None = None) -> bool:
 
 
 def _is_hidden(number: int) -> bool:
-    """Whether there is a process of another user that /proc does not show (its option `hidepid`)."""
+    """Return whether there is a process that /proc does not show, as with its mount option `hidepid`."""
     try:
         os.kill(number, 0)
     except PermissionError:
         return True
     except (OSError, OverflowError):
         return False
-    return True  # it has just begun
+    return True  # it has just started
 
 
 def start_tick(number: int) -> int | None:
-    """When a process started, in the system's ticks since its boot; None where that is not to be known.
+    """Return when a process started, in clock ticks since boot; None where /proc does not say.
 
-    psutil only has it as a time of day, which changes when the clock is set.
+    psutil has it only as a time of day, which changes when the clock is set.
     """
     try:
         return int(Path(f"/proc/{number}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()[19])

@@ -1,4 +1,4 @@
-"""What a result was made from, by which version of finecal, with what."""
+"""Record what a result was made from, with which options, code, libraries and device."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIBRARIES = (
 
 @cache
 def sha256(path: str | Path) -> str:
-    """Hash of a file's bytes.
+    """Return the SHA-256 of a file's bytes; a file is read once per process.
 
     Raises
     ------
@@ -48,17 +48,9 @@ def sha256(path: str | Path) -> str:
 
 @cache
 def commit() -> str:
-    """The commit of finecal's checkout, with `+` where files differ from it; empty outside a checkout."""
-    command = [
-        "git",
-        "-C",
-        str(Path(finecal.__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty=+",
-        "--exclude=*",
-    ]
+    """Return the commit of finecal's checkout, with `+` if files differ from it; empty outside a checkout."""
+    folder = str(Path(finecal.__file__).parent)
+    command = ["git", "-C", folder, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -75,13 +67,21 @@ def provenance(
     compiled: bool | None = None,
     peak_gpu_memory_mib: float | None = None,
 ) -> dict[str, Any]:
-    """What made a file: version and commit, command, what decides it, libraries, device, inputs with hashes.
+    """Return the provenance of a file: version, commit, command, code and options, libraries, device, hashes of inputs.
 
-    `made` is what decides the file besides its inputs: the record of a stage's `finecal.plan.code_digests.Identity`, or
-    for files of no stage their `options`.
+    It contains no time, so that the same work done twice gives the same bytes.
 
-    There is no time in it: the same work twice gives the same bytes. Precision is there where a model ran, whether it
-    was compiled where it was trained, the memory where it ran on a GPU.
+    Parameters
+    ----------
+    made
+        What decides the file besides its inputs: the record of a stage's `finecal.plan.code_digests.Identity`, or
+        `{"options": …}` for a file that no stage makes.
+    precision
+        Of the model's computations, where a model ran.
+    compiled
+        Whether the model was compiled, where one was trained.
+    peak_gpu_memory_mib
+        Most memory of torch's tensors, where a model ran on a GPU.
     """
     of_models = {"precision": precision, "compiled": compiled, "peak_gpu_memory_mib": peak_gpu_memory_mib}
     return {

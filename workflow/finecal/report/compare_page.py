@@ -147,7 +147,7 @@ def _draw(comparison: Comparison) -> bytes:
                     words = "fine-tuned" if method == PLAIN else display.calibrator(method)
                     labels.append(_labels.Label(x, y, f"{words} {name}", color))
         ax.legend(loc="lower left")
-        _labels.near(ax, labels, np.concatenate([*lines, [label[:2] for label in labels]]))
+        _labels.write_near(ax, labels, np.concatenate([*lines, [label[:2] for label in labels]]))
         with io.BytesIO() as file:
             figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
             return file.getvalue()

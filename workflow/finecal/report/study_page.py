@@ -19,7 +19,7 @@ from finecal.report import thumbnails
 from finecal.report.explorer import Thumbnails, as_json, explorer
 from finecal.report.render import html
 from finecal.report.run_view import RunView
-from finecal.tables._text import WORDS, grouped
+from finecal.tables._text import WORDS, group_by_setting
 
 ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_map")  # the others follow by name
 ENLARGED = 1.25  # a screen is read from further away than paper
@@ -161,7 +161,7 @@ def _figure(name: str, svg: str) -> dict[str, Any]:
 
 
 def _table(name: str, aggregated: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
-    columns, groups, same = grouped(registry.load("table", name).present(tables.build(name, aggregated)))
+    columns, groups, same = group_by_setting(registry.load("table", name).present(tables.build(name, aggregated)))
     shown: dict[str, list[dict[str, Any]]] = {}
     room, left_out, filters = ROWS, 0, []
     for heading, rows in groups.items():

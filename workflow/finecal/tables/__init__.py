@@ -1,7 +1,7 @@
-"""One file per table: tidy numbers from an aggregated table, and how people see them.
+"""One file per table: tidy numbers from aggregated tables, and the same as people read them.
 
-A module's docstring begins with the caption, `NEEDS` names the aggregated tables; `build(*tables)` gives the tidy
-table, `present(tidy)` the same in words, percent and brackets.
+A module's docstring begins with the caption, and `NEEDS` names the aggregated tables. `build(*tables)` returns the tidy
+table, `present(tidy)` the same as text: words, percent, means with their intervals in brackets.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ SUFFIXES = (".parquet", ".csv", ".md", ".tex")
 
 
 def caption(name: str) -> str:
-    """What stands above the table: the first paragraph of its module's docstring."""
+    """Return the caption of a table: the first paragraph of its module's docstring."""
     return registry.description("table", name)
 
 
 def needs(name: str) -> tuple[str, ...]:
-    """The aggregated tables that a table is made from, in the order of its arguments, read without importing it."""
+    """Return the aggregated tables that `build` takes, in their order, without importing the table's module."""
     tables: tuple[str, ...] = registry.constant("table", name, "NEEDS")
     return tables
 
 
 def build(name: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The tidy table, from the aggregated tables that it needs."""
+    """Build the tidy table from the aggregated tables that it needs."""
     tidy: pd.DataFrame = registry.load("table", name).build(*(tables[needed] for needed in needs(name)))
     return tidy
 
 
 def write(name: str, tables: Mapping[str, pd.DataFrame], stem: str | Path, *, provenance: Mapping[str, Any]) -> None:
-    """Write one table as `stem` + .parquet (tidy, with provenance), .csv, .md and .tex (as people see it)."""
+    """Write one table as `stem` + .parquet (tidy, with provenance), .csv, .md and .tex (as people read it)."""
     from finecal.tables._text import csv, latex, markdown
 
     tidy = build(name, tables)
@@ -51,7 +51,7 @@ def write(name: str, tables: Mapping[str, pd.DataFrame], stem: str | Path, *, pr
 
 
 def as_arrow(frame: pd.DataFrame) -> pa.Table:
-    """A data frame as an Arrow table: text as string, no index, no pandas metadata."""
+    """Convert a data frame to an Arrow table: text as string, no index, no metadata of pandas."""
     import pyarrow as pa
 
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)

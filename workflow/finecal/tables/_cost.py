@@ -1,4 +1,4 @@
-"""What the table and the figure of the cost share: the jobs of a stage taken together."""
+"""Group the jobs of a stage: shared by the table and the figure of the cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from finecal import display
 
-# Tasks, splits and seeds differ little in cost: they are the jobs of one row.
+# Tasks, splits and seeds differ little in cost: their jobs are one row.
 KEYS = ["stage", "dataset", "backbone", "recipe", "device"]
 STAGES = {
     "prepare": "prepare images",
@@ -20,13 +20,13 @@ STAGES = {
 
 
 def with_labels(cost: pd.DataFrame) -> pd.DataFrame:
-    """The jobs with `row`, the words of their group: the stage, and what else is needed to tell the groups apart."""
+    """Add the column `row`, the label of a job's group: the stage, and what else is needed to tell the groups apart."""
     jobs = cost.copy()
     jobs[KEYS] = jobs[KEYS].fillna("").astype(str)
-    told = [name for name in ("dataset", "backbone", "recipe") if jobs[name].replace("", pd.NA).nunique() > 1]
+    named = [name for name in ("dataset", "backbone", "recipe") if jobs[name].replace("", pd.NA).nunique() > 1]
     if jobs.groupby(KEYS[:-1])["device"].nunique().gt(1).any():
-        told.append("device")
-    shown = jobs[told].assign(**{name: jobs[name].map(display.recipe) for name in told if name == "recipe"})
+        named.append("device")
+    shown = jobs[named].assign(**{name: jobs[name].map(display.recipe) for name in named if name == "recipe"})
     details = [" · ".join(filter(None, names)) for names in shown.itertuples(index=False, name=None)]
     stages = [STAGES.get(stage, stage) for stage in jobs["stage"]]
     jobs["row"] = [f"{stage}\n{words}".rstrip() for stage, words in zip(stages, details, strict=True)]
@@ -34,7 +34,7 @@ def with_labels(cost: pd.DataFrame) -> pd.DataFrame:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them, two digits or more.
+    """Return seconds as text in a suitable unit, with two digits or more.
 
     >>> duration(0.25), duration(45.2), duration(150), duration(5400), duration(200_000), duration(float("nan"))
     ('0.2 s', '45 s', '2.5 min', '1.5 h', '56 h', '–')
@@ -47,7 +47,7 @@ def duration(seconds: float) -> str:
 
 
 def memory(mib: float) -> str:
-    """MiB as people say them.
+    """Return MiB as text in a suitable unit.
 
     >>> memory(835.9), memory(12_345), memory(float("nan"))
     ('836 MiB', '12.1 GiB', '–')

@@ -1,7 +1,7 @@
-"""How acc_y_y of a run depends on γ, from the vertices of its curve.
+"""Compute how acc_y_y of a run depends on γ, from the vertices of its curve.
 
-Between two vertices accuracy changes once. Where exactly is not in the table: the step is put halfway between their
-γ, so accuracies are always values that the run reaches, and γ is known to half the distance of two vertices.
+Between two vertices accuracy changes once. The table does not say where exactly: the step is put halfway between their
+γ. Accuracies are thus always values that the run reaches, and γ is known to half the distance of two vertices.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Steps:
     accuracy: Floats
 
     def at(self, gamma: npt.ArrayLike) -> Floats:
-        """Accuracy at any γ; beyond the outermost finite vertices that of those.
+        """Return the accuracy at any γ; beyond the outermost finite vertices, the accuracy of these.
 
         >>> Steps(np.array([0.0, 1.0]), np.array([0.5, 0.75])).at([-9.0, 0.4, 0.6])
         array([0.5 , 0.5 , 0.75])
@@ -38,14 +38,14 @@ class Steps:
         return found
 
     def best(self) -> int:
-        """The vertex with the highest accuracy, among equals that with the smallest |γ|."""
+        """Return the index of the vertex with the highest accuracy, among equals of that with the smallest |γ|."""
         ties = np.flatnonzero(self.accuracy == self.accuracy.max())
         return int(ties[np.argmin(np.abs(self.gamma[ties]))])
 
-    def tolerated(self, within: float = WITHIN) -> tuple[float, float]:
-        """The ends of the interval of γ around the best one in which accuracy is at most `within` below the maximum.
+    def tolerated_interval(self, within: float = WITHIN) -> tuple[float, float]:
+        """Return the ends of the interval of γ around the best where accuracy is at most `within` below the maximum.
 
-        >>> Steps(np.arange(5.0), np.array([0.5, 0.75, 0.755, 0.6, 0.755])).tolerated()
+        >>> Steps(np.arange(5.0), np.array([0.5, 0.75, 0.755, 0.6, 0.755])).tolerated_interval()
         (0.5, 2.5)
         """
         good = self.accuracy >= self.accuracy.max() - within - 1e-12
@@ -58,8 +58,8 @@ class Steps:
         return float(low), float(high)
 
 
-def chosen(curve: pd.DataFrame, calibration: pd.DataFrame) -> Iterator[tuple[dict[str, object], float, Steps]]:
-    """Every calibrator of every run that is a γ: its coordinates and names, γ, and the run's step function."""
+def chosen_gammas(curve: pd.DataFrame, calibration: pd.DataFrame) -> Iterator[tuple[dict[str, object], float, Steps]]:
+    """Yield for each run and each calibrator that only adds a γ: its coordinates and names, γ, and the run's steps."""
     tuned = curve[(curve["classifier"] == "fine_tuned") & np.isfinite(curve["gamma"])]
     steps = {}
     for key, part in tuned.groupby(list(RUN_KEYS), sort=False):

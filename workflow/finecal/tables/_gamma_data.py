@@ -1,4 +1,4 @@
-"""γ and accuracy by the number of samples, over draws and runs: for the table and the figure."""
+"""Summarise γ and accuracy by the number of samples, over draws and runs: for the table and the figure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ QUANTITIES = ("gamma", "acc_y_y", "best_gamma", "best_acc_y_y")
 
 
 def build(gamma_draws: pd.DataFrame) -> pd.DataFrame:
-    """One row per setting, calibrator and number of samples per class; all samples of all runs are one number.
+    """Return one row per setting, calibrator and number of samples per class; "all samples" of all runs are one row.
 
-    Columns: everything; n_per_class and n_samples, means over runs; n_runs, n_draws; of gamma, acc_y_y, best_gamma
-    and best_acc_y_y the mean, and as …_low and …_high the ends of the middle 95 % of the draws.
+    Columns: everything; n_per_class and n_samples, means over runs; n_runs, n_draws; the means of gamma, acc_y_y,
+    best_gamma and best_acc_y_y, and as …_low and …_high the ends of the middle 95 % of the draws.
     """
     frame = gamma_draws.assign(part=gamma_draws["n_per_class"].where(~gamma_draws["everything"], 0))
     rows = []

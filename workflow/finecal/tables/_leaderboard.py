@@ -1,8 +1,8 @@
-"""Which methods are compared on which runs, and the ranks of their means: for the table and the figure.
+"""Rank methods by their means over the runs that all of them have: for the table and the figure.
 
-Methods of a setting (data set, task, backbone) are compared on the runs (split, seed) that all of them have. Methods
-with equal means share the better rank. Over all settings together a method's score is the mean of its means in the
-settings, and runs are drawn within each setting; only methods that are in every setting take part.
+A board ranks the methods of one data set, task and backbone on the runs (split, seed) that all of them have. Methods
+with equal means share the better rank. On the board of all settings together, a method's score is the mean of its means
+on the single boards, and runs are drawn within each board; only methods that are on every board take part.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BOARD_KEYS = list(SETTING_KEYS[:3])
 ENTRY_KEYS = ["recipe", "classifier", "calibrator", "reads"]
 ALL = "all settings"
 RANKED_BY = "acc_y_y"
-DECIMALS = 12  # means that differ by rounding alone are equal
+DECIMALS = 12  # means that differ only by rounding errors are equal
 
 # Metric → title, scale, digits.
 TITLES = {
@@ -40,7 +40,7 @@ TITLES = {
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """One row per setting, method and metric; in each setting by rank, then the pretrained model, then upper bounds.
+    """Return one row per board, method and metric; on each board by rank, then the pretrained model, then upper bounds.
 
     Columns: dataset, task, backbone ("all settings" for all together, which come first if there are several), recipe
     (empty for the pretrained model), classifier, calibrator, reads, upper_bound; rank, rank_low, rank_high by
@@ -56,7 +56,7 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def entries(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the leaderboard's metrics; the pretrained model once for all recipes, and without one."""
+    """Select the rows of the leaderboard's metrics; the pretrained model once for all recipes, with an empty recipe."""
     chosen = metrics[metrics["metric"].isin(list(TITLES)) & metrics["classifier"].isin(CLASSIFIERS)].copy()
     before = chosen["classifier"] == "pretrained"
     chosen.loc[before, "recipe"] = ""
@@ -64,7 +64,7 @@ def entries(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def common_runs(part: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one setting in the runs that all its methods have; all rows if there is no such run."""
+    """Select the rows of a board in the runs that all its methods have; all rows if there is no such run."""
     runs = part[part["metric"] == RANKED_BY].pivot_table(
         index=list(CELL_KEYS), columns=ENTRY_KEYS, values="value", sort=False
     )
@@ -74,7 +74,7 @@ def common_runs(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Ranks and means of the methods that all parts (settings) have; a row per method and metric, without BOARD_KEYS."""
+    """Rank the methods that all parts (boards) have; one row per method and metric, without `BOARD_KEYS`."""
     there = [set(part[ENTRY_KEYS].itertuples(index=False, name=None)) for part in parts]
     appear = dict.fromkeys(parts[0][ENTRY_KEYS].itertuples(index=False, name=None))
     methods = [method for method in appear if all(method in found for found in there)]
@@ -108,16 +108,16 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def values(part: pd.DataFrame, metric: str, methods: Sequence[tuple[str, ...]]) -> npt.NDArray[np.float64]:
-    """(runs, methods) of a metric, NaN where a method has no such run; the runs sorted."""
+    """Return the (runs, methods) values of a metric, runs sorted; NaN where a method does not have a run."""
     chosen = part[part["metric"] == metric]
     table = chosen.pivot_table(index=list(CELL_KEYS), columns=ENTRY_KEYS, values="value", dropna=False)
     return table.reindex(columns=pd.MultiIndex.from_tuples(methods, names=ENTRY_KEYS)).to_numpy(np.float64)
 
 
 def means(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float, float]]:
-    """Mean, low and high of every method from (runs, methods) per setting; no interval if a setting has one run."""
+    """Return mean, low and high of each method from (runs, methods) per board; no interval if a board has one run."""
     mean = np.mean([_present_mean(one) for one in stacked], axis=0)
-    drawn = redrawn(stacked)
+    drawn = redraw(stacked)
     if drawn is None:
         return [(float(value), NAN, NAN) for value in mean]
     tail = (1 - CONFIDENCE) / 2
@@ -126,7 +126,7 @@ def means(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float
 
 
 def _present_mean(one: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(runs, methods) → (methods,) means of what is not NaN; NaN where nothing is."""
+    """Return the (methods,) means of the values that are not NaN; NaN where there is none."""
     count = (~np.isnan(one)).sum(axis=0)
     found = np.full(one.shape[1], NAN)
     np.divide(np.nansum(one, axis=0), count, out=found, where=count > 0)
@@ -134,9 +134,9 @@ def _present_mean(one: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def rank(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float, float]]:
-    """Rank of every method's mean, 1 for the highest, with the middle 95 % of its ranks among the redrawn runs.
+    """Return the rank of each method's mean, 1 for the highest, and the middle 95 % of its ranks over redrawn runs.
 
-    NaN if the methods have no run in common, the last two also if a setting has one run only.
+    All NaN if the methods have no run in common; the interval is NaN if a board has only one run.
 
     >>> rank([np.array([[0.5, 0.75, 0.5], [0.5, 0.75, 1.0]])])
     [(3.0, 2.0, 3.0), (1.0, 1.0, 2.0), (1.0, 1.0, 2.0)]
@@ -144,19 +144,19 @@ def rank(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float,
     count = stacked[0].shape[1]
     if not count or any(np.isnan(one).any() for one in stacked):
         return [(NAN, NAN, NAN)] * count
-    place = positions(np.mean([one.mean(axis=0) for one in stacked], axis=0)[None])[0]
-    drawn = redrawn(stacked)
+    place = ranks_of(np.mean([one.mean(axis=0) for one in stacked], axis=0)[None])[0]
+    drawn = redraw(stacked)
     if drawn is None:
         return [(float(value), NAN, NAN) for value in place]
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(positions(drawn), [tail, 1 - tail], axis=0, method="inverted_cdf")
+    low, high = np.quantile(ranks_of(drawn), [tail, 1 - tail], axis=0, method="inverted_cdf")
     return [(float(m), float(a), float(b)) for m, a, b in zip(place, low, high, strict=True)]
 
 
-def positions(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """(K, methods) → 1 + the number of methods with a higher score, in each row.
+def ranks_of(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return the (K, methods) ranks in each row of scores: 1 + the number of methods with a higher score.
 
-    >>> positions(np.array([[0.5, 0.7, 0.5, 0.1]]))
+    >>> ranks_of(np.array([[0.5, 0.7, 0.5, 0.1]]))
     array([[2, 1, 2, 4]])
     """
     rounded = scores.round(DECIMALS)
@@ -165,8 +165,8 @@ def positions(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return found
 
 
-def redrawn(stacked: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64] | None:
-    """(resamples, methods) means of all methods over runs drawn with replacement, in every setting for itself."""
+def redraw(stacked: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64] | None:
+    """Return (resamples, methods) means over runs drawn with replacement within each board; None if one has one run."""
     if any(len(one) < 2 for one in stacked):
         return None
     strata = range(1, len(stacked) + 1) if len(stacked) > 1 else (None,)
@@ -179,7 +179,7 @@ def redrawn(stacked: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float6
 
 
 def method(recipe: str, classifier: str, calibrator: str, *, with_recipe: bool) -> str:
-    """A method in words, with its recipe where there are several."""
+    """Return a method in words, with its recipe where there are several."""
     words = display.method(classifier, calibrator)
     if not with_recipe or not recipe:
         return words

@@ -1,4 +1,4 @@
-"""What the tables share: which rows, in which order, and how a row begins and ends."""
+"""Select, order and present the rows of methods: shared by the tables."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CLASSIFIERS = ("pretrained", "fine_tuned", "oracle_fine_tuning")
 
 
 def summary_of(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The summary of some metrics, with the column upper_bound, in the order of a table.
+    """Summarise some metrics, with the column upper_bound, in the order of a table.
 
-    Settings as they appear; pretrained, fine-tuned, its calibrators as they appear with those that read test
-    labels last, oracle fine-tuning; metrics in the order of `names`.
+    Settings in order of appearance; in each the pretrained model, the fine-tuned one, its calibrators in order of
+    appearance with those that read test labels last, and oracle fine-tuning; metrics in the order of `names`.
     """
     summary = summarise(metrics[metrics["metric"].isin(list(names)) & metrics["classifier"].isin(CLASSIFIERS)])
     reads_test = summary["reads"].map(display.reads_test).astype(bool)
@@ -38,9 +38,9 @@ def summary_of(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def present(tidy: pd.DataFrame, titles: dict[str, str], *, scale: float = 100, digits: int = 1) -> pd.DataFrame:
-    """One row per method: setting, method, what it reads, per metric its mean and its difference, runs, samples.
+    """Return one row per method: setting, method, what it reads, mean and difference of each metric, runs, samples.
 
-    `titles` has the column title of every metric; samples are test samples per run.
+    `titles` maps metrics to column titles; samples are test samples per run.
     """
     rows = []
     for key, group in tidy.groupby([*SETTING_KEYS, *METHOD], sort=False):

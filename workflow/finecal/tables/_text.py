@@ -1,4 +1,4 @@
-"""A presented table, texts only, as CSV, Markdown and LaTeX."""
+"""Write a presented table, texts only, as CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 SETTING_TITLES = ("data set", "task", "backbone", "recipe")
 WORDS = ("method", "reads", "stage", "device")  # the other columns are numbers
-LONGEST = 25  # rows of a table that LaTeX keeps on one page
+LONGEST = 25  # rows of a table that fits on one page
 _INTERVAL = re.compile(r"(?P<mean>[^\[]+) (?P<interval>\[.*\])")
 
 _LATEX = {
@@ -19,16 +19,16 @@ _LATEX = {
 }  # fmt: skip
 
 
-def condensed(shown: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Without the columns that say the same in every row about the setting, and these as a sentence."""
+def condense(shown: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Drop the columns of the setting that are the same in every row, and return these as a sentence."""
     same = [name for name in SETTING_TITLES if name in shown and shown[name].nunique() == 1]
     sentence = ", ".join(f"{name} {shown[name].iloc[0]}" for name in same)
     return shown.drop(columns=same), f"{sentence[:1].upper()}{sentence[1:]}." if same else ""
 
 
-def grouped(shown: pd.DataFrame) -> tuple[list[str], dict[str, list[list[str]]], str]:
-    """Column titles, heading of a setting → its rows of texts, and the sentence of what all rows share."""
-    table, same = condensed(shown)
+def group_by_setting(shown: pd.DataFrame) -> tuple[list[str], dict[str, list[list[str]]], str]:
+    """Return column titles, heading of a setting → its rows of texts, and a sentence with what all rows share."""
+    table, same = condense(shown)
     heads = [name for name in table.columns if name in SETTING_TITLES]
     columns = [name for name in table.columns if name not in SETTING_TITLES]
     groups: dict[str, list[list[str]]] = {}
@@ -39,23 +39,23 @@ def grouped(shown: pd.DataFrame) -> tuple[list[str], dict[str, list[list[str]]],
 
 
 def csv(shown: pd.DataFrame) -> str:
-    """All columns, comma-separated."""
+    """Return the table with all columns as CSV."""
     return shown.to_csv(index=False, lineterminator="\n")
 
 
 def markdown(shown: pd.DataFrame, caption: str) -> str:
-    """The caption, then a table of pipes."""
-    table, setting = condensed(shown)
+    """Return the caption and the table in Markdown."""
+    table, setting = condense(shown)
     safe = table.map(lambda cell: str(cell).replace("|", "\\|").replace("\n", " "))
     return f"{caption} {setting}".rstrip() + f"\n\n{safe.to_markdown(index=False, disable_numparse=True)}\n"
 
 
 def latex(shown: pd.DataFrame, caption: str, *, label: str) -> str:
-    """A table for the package booktabs: a heading for every setting, intervals below their means.
+    """Return a LaTeX table for the package booktabs: a heading for each setting, intervals below their means.
 
     With more than `LONGEST` rows it is a longtable, which may break between pages, but not within a row.
     """
-    columns, groups, same = grouped(shown)
+    columns, groups, same = group_by_setting(shown)
     alignment = "".join("l" if name in WORDS else "r" for name in columns)
     titles = _row([escape(name) for name in columns])
     words = rf"\caption{{{escape(f'{caption} {same}'.strip())}}}", rf"\label{{{label}}}"
@@ -76,14 +76,14 @@ def latex(shown: pd.DataFrame, caption: str, *, label: str) -> str:
         end = [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
     for number, (heading, rows) in enumerate(groups.items()):
         lines += [r"\midrule"] if number else []
-        # The star: no page ends below a heading, nor between a mean and its interval.
+        # The star keeps a page from ending below a heading, or between a mean and its interval.
         lines += [rf"\multicolumn{{{len(columns)}}}{{l}}{{\itshape {escape(heading)}}} \\*"] if heading else []
         lines += [line for row in rows for line in _lines(row)]
     return "\n".join([*lines, *end]) + "\n"
 
 
 def escape(text: str) -> str:
-    r"""Plain text for LaTeX.
+    r"""Escape plain text for LaTeX.
 
     >>> escape("γ* of R&D_1: 50 %")
     '$\\gamma^*$ of R\\&D\\_1: 50 \\%'
@@ -93,7 +93,7 @@ def escape(text: str) -> str:
 
 
 def _lines(cells: list[str]) -> list[str]:
-    """One row of LaTeX, and a second one in tiny letters if there are intervals."""
+    """Return one row of LaTeX, and a second one in tiny letters if there are intervals."""
     found = [_INTERVAL.fullmatch(cell) for cell in cells]
     means = [escape(match["mean"] if match else cell) for cell, match in zip(cells, found, strict=True)]
     if not any(found):
@@ -103,5 +103,5 @@ def _lines(cells: list[str]) -> list[str]:
 
 
 def _row(cells: list[str], end: str = r"\\") -> str:
-    # "{}": LaTeX takes a bracket after the end of a row for its argument.
+    # LaTeX would take a bracket after the end of a row for an argument of `\\`; "{}" keeps them apart.
     return "{}" * cells[0].startswith("[") + " & ".join(cells) + f" {end}"

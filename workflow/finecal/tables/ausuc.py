@@ -16,10 +16,10 @@ TITLES = {"ausuc": "AUSUC"}
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `finecal.analysis.statistics.summarise` and upper_bound; AUSUC in [0, 1]."""
+    """Return the columns of `finecal.analysis.statistics.summarise` and upper_bound; AUSUC lies in [0, 1]."""
     return _methods.summary_of(metrics[metrics["calibrator"] == "none"], list(TITLES))
 
 
 def present(tidy: pd.DataFrame) -> pd.DataFrame:
-    """One row per classifier, all texts."""
+    """Return one row of texts per classifier."""
     return _methods.present(tidy, TITLES, scale=1, digits=3)

@@ -1,8 +1,7 @@
 """What the jobs took: wall and CPU time per job (mean) and in all, and the peaks of main memory and of GPU memory
 (largest of the jobs), as Snakemake and torch measured them. A dash is what was not measured.
 
-Only jobs that read images or run models are measured; the others take seconds. One machine's times: another has
-others.
+Only jobs that read images or run models are measured; the others take seconds. Times depend on the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ NEEDS = ("cost",)
 
 
 def build(cost: pd.DataFrame) -> pd.DataFrame:
-    """One row per stage, data set, backbone, recipe and device; empty text where a stage has no such coordinate.
+    """Return one row per stage, data set, backbone, recipe and device; empty text where a stage has no such coordinate.
 
     Columns: n_jobs, n_measured; wall_seconds and cpu_seconds, means over the measured jobs, and their sums
     wall_seconds_total and cpu_seconds_total; peak_memory_mib and peak_gpu_memory_mib, the largest of the jobs.
@@ -34,7 +33,7 @@ def build(cost: pd.DataFrame) -> pd.DataFrame:
 
 
 def present(tidy: pd.DataFrame) -> pd.DataFrame:
-    """One row per stage, all texts."""
+    """Return one row of texts per stage."""
     rows = []
     for row in tidy.to_dict("records"):
         partly = "" if row["n_measured"] == row["n_jobs"] else f" ({row['n_measured']} measured)"

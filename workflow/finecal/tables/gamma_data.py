@@ -14,12 +14,12 @@ NEEDS = ("gamma_draws",)
 
 
 def build(gamma_draws: pd.DataFrame) -> pd.DataFrame:
-    """See `finecal.tables._gamma_data.build`."""
+    """Build the table, see `finecal.tables._gamma_data.build`."""
     return _gamma_data.build(gamma_draws)
 
 
 def present(tidy: pd.DataFrame) -> pd.DataFrame:
-    """One row per calibrator and number of samples, all texts."""
+    """Return one row of texts per calibrator and number of samples."""
     rows = []
     for one in tidy.to_dict("records"):
         n = display.number(one["n_per_class"], 1, 0)

@@ -3,7 +3,7 @@ more than γ*), and what acc_y_y loses against its maximum over all γ, means ov
 tolerated width is that of the interval of γ around γ* in which acc_y_y stays within 1 point of the maximum. † Reads
 test labels.
 
-All from the exact seen–unseen curve of the test samples: this describes methods, none may choose γ so.
+All numbers are from the exact seen–unseen curve of the test samples: they describe methods, and may not choose γ.
 """
 
 from __future__ import annotations
@@ -32,15 +32,17 @@ QUANTITIES = {
 
 
 def build(curve: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
-    """One row per setting, calibrator and quantity: mean, low, high, n_runs, and within, the runs that lose ≤ 1 point.
+    """Return one row per setting, calibrator and quantity: mean, low, high, n_runs, and `within`.
+
+    `within` is the number of runs that lose ≤ 1 point.
 
     Quantities: gamma, offset (γ − γ*), loss (a fraction), width (of the tolerated interval of γ).
     """
     rows = []
-    for names, gamma, steps in _gamma.chosen(curve, calibration):
+    for names, gamma, steps in _gamma.chosen_gammas(curve, calibration):
         found = {"gamma": gamma, "offset": nan, "loss": nan, "width": nan}
         if not np.isnan(steps.accuracy).any():  # there are test samples of absent classes
-            low, high = steps.tolerated()
+            low, high = steps.tolerated_interval()
             best = steps.best()
             loss = float(steps.accuracy[best] - steps.at(gamma))
             found |= {"offset": gamma - float(steps.gamma[best]), "loss": loss, "width": high - low}
@@ -55,7 +57,7 @@ def build(curve: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
 
 
 def present(tidy: pd.DataFrame) -> pd.DataFrame:
-    """One row per setting and calibrator, all texts."""
+    """Return one row of texts per setting and calibrator."""
     rows = []
     for key, group in tidy.groupby(CALIBRATOR_KEYS, sort=False):
         dataset, task, backbone, recipe, calibrator, reads = map(str, key)

@@ -4,7 +4,7 @@ again for all methods at once]. Few runs make both intervals too narrow. Accurac
 in nats, AUSUC from 0 to 1, all of the calibrated scores. Not ranked: the pretrained model, and † upper bounds, which
 read test labels or train on all classes.
 
-Within a setting (data set, task, backbone), and over all of them together if there are several: see
+One board for each data set, task and backbone, and one over all of them if there are several: see
 `finecal.tables._leaderboard`.
 """
 
@@ -22,12 +22,12 @@ NEEDS = ("metrics",)
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """See `finecal.tables._leaderboard.build`."""
+    """Build the table, see `finecal.tables._leaderboard.build`."""
     return _leaderboard.build(metrics)
 
 
 def present(tidy: pd.DataFrame) -> pd.DataFrame:
-    """One row per method, all texts."""
+    """Return one row of texts per method."""
     with_recipe = tidy.loc[tidy["recipe"] != "", "recipe"].nunique() > 1
     rows = []
     for key, group in tidy.groupby([*BOARD_KEYS, *ENTRY_KEYS], sort=False):

@@ -16,10 +16,10 @@ TITLES = {"acc_y_y": "all classes", "acc_s_y": "S", "acc_u_y": "U"}
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `finecal.analysis.statistics.summarise` and upper_bound; accuracies as fractions in [0, 1]."""
+    """Return the columns of `finecal.analysis.statistics.summarise` and upper_bound; accuracies are fractions."""
     return _methods.summary_of(metrics, list(TITLES))
 
 
 def present(tidy: pd.DataFrame) -> pd.DataFrame:
-    """One row per method, all texts."""
+    """Return one row of texts per method."""
     return _methods.present(tidy, TITLES)
