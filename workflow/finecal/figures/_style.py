@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +90,17 @@ def legend_remark(ax: Any, text: str) -> list[Any]:
 def runs_words(n: int) -> str:
     """Return the number of runs as it is written in figures."""
     return f"n = {n} run{'s' * (n != 1)}"
+
+
+def runs_range(counts: Iterable[int]) -> str:
+    """Return the smallest and the largest of several numbers of runs as they are written in figures.
+
+    >>> runs_range([3, 3]), runs_range([3, 1])
+    ('n = 3 runs', 'n = 1 to 3 runs')
+    """
+    found = set(counts)
+    fewest, most = min(found), max(found)
+    return runs_words(most) if fewest == most else f"n = {fewest} to {most} runs"
 
 
 def mark_rows(ax: Any, labels: list[str]) -> None:

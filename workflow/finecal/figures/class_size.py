@@ -97,6 +97,4 @@ def _handles(ax: Any, data: pd.DataFrame, kinds: list[str]) -> list[Any]:
         ax.plot([], [], "o", color=_style.BLACK, label=f"{kind} S", **_kind_style(place, _style.BLACK))[0]
         for place, kind in enumerate(kinds)
     ]
-    fewest, most = int(data["n_runs"].min()), int(data["n_runs"].max())
-    note = _style.runs_words(most) if fewest == most else f"n = {fewest} to {most} runs"
-    return [*groups, *lines, *_style.legend_remark(ax, f"{note} each")]
+    return [*groups, *lines, *_style.legend_remark(ax, f"{_style.runs_range(data['n_runs'])} each")]

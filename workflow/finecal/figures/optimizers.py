@@ -59,9 +59,7 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame) -> tuple[Figure, pd.DataFram
     for number in range(columns):
         axes[(len(panels) - 1 - number) // columns, number].set_xlabel("Weight decay")
     bar = figure.colorbar(image, ax=axes, shrink=0.7, pad=0.02)
-    fewest, most = int(data["n_runs"].min()), int(data["n_runs"].max())
-    note = _style.runs_words(most) if fewest == most else f"n = {fewest} to {most} runs"
-    bar.set_label(f"AUSUC ({note} each)")
+    bar.set_label(f"AUSUC ({_style.runs_range(data['n_runs'])} each)")
     bar.outline.set_visible(False)
     return figure, data
 

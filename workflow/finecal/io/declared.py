@@ -1,4 +1,4 @@
-"""Tables that have exactly the columns and types that `finecal.schemas` declares."""
+"""Make sure that tables have exactly the columns and types that `finecal.schemas` declares."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
                 lengths[field.name] = kind.list_size
             elif pa.types.is_fixed_size_binary(kind):
                 lengths[field.name] = kind.byte_width
+            else:
+                raise TypeError(f"the column {field.name!r} is {kind}, without a length")
     expected = schemas.sized(schema, **lengths)
-    for field in expected:
-        if schemas.has_length(field) and field.name not in lengths and field.name in table.column_names:
-            raise TypeError(f"the column {field.name!r} is {table.schema.field(field.name).type}, without a length")
     if problem := difference(table.schema, expected):
         raise TypeError(f"this is not the declared table: {problem}")
     return pa.Table.from_arrays(table.columns, schema=expected.with_metadata(table.schema.metadata))
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """A table of rows, each of which has a value, or None, for every column of the schema and nothing else.
+    """Make a table of rows, each of which has a value or None for every column of the schema and nothing else.
 
     Raises
     ------
@@ -51,7 +50,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def difference(found: pa.Schema, expected: pa.Schema) -> str:
-    """What is first different in names, types and order of columns, in words; empty if nothing is."""
+    """Return the first difference in names, types or order of columns in words; empty if there is none."""
     if found == expected:  # metadata is not compared
         return ""
     here, there = ({field.name: str(field.type) for field in schema} for schema in (found, expected))

@@ -1,4 +1,4 @@
-"""Columns with their meaning as field metadata, those that many tables share, and parts of a table's schema."""
+"""Declare columns with their meanings as field metadata; take parts of a table's schema."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TEXT, INT32, INT64, FLOAT32, FLOAT64 = pa.string(), pa.int32(), pa.int64(), pa.f
 
 
 def column(name: str, kind: pa.DataType, description: str) -> pa.Field:
-    """A column with its meaning."""
+    """Return a column with its meaning."""
     return pa.field(name, kind, metadata={DESCRIPTION: description})
 
 
 def list_column(name: str, kind: pa.DataType, description: str, length: str = "") -> pa.Field:
-    """A column of lists of numbers.
+    """Return a column of lists of numbers.
 
     The name inside the type is the one that Parquet gives it: a table read and written again has the same bytes.
 
@@ -34,7 +34,7 @@ def list_column(name: str, kind: pa.DataType, description: str, length: str = ""
 
 
 def bytes_column(name: str, description: str, length: str) -> pa.Field:
-    """A column of byte strings, which all have the same length in a file; `length` says which, in symbols."""
+    """Return a column of byte strings, all of the same length in a file; `length` is its symbol."""
     return pa.field(name, pa.binary(), metadata={DESCRIPTION: description, LENGTH: length})
 
 
@@ -63,17 +63,17 @@ READS = column("reads", TEXT, "data the calibrator reads: see `finecal list cali
 
 
 def coordinate(name: str, kind: pa.DataType) -> pa.Field:
-    """The field of a constant column in front of a table; without a meaning if its name is no coordinate."""
+    """Return the field of a constant column in front of a table, with its meaning if it is a coordinate."""
     return _COORDINATES.get(name, pa.field(name, kind))
 
 
 def own_columns(schema: pa.Schema) -> pa.Schema:
-    """The columns of a table without the coordinates in front, which are the wildcards of its path."""
+    """Return the columns of a table without the coordinates in front, which are the wildcards of its path."""
     return pa.schema([field for field in schema if field.name not in _COORDINATES])
 
 
 def select(schema: pa.Schema, *names: str) -> pa.Schema:
-    """Some columns of a table, to read no others; those whose type depends on a length may have any type.
+    """Return some columns of a table, to read only these; any type stands for one that depends on a length.
 
     Raises
     ------
@@ -85,13 +85,13 @@ def select(schema: pa.Schema, *names: str) -> pa.Schema:
 
 
 def without(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
-    """A table's schema without some columns."""
+    """Return a table's schema without some columns."""
     left_out = set(names)
     return pa.schema([field for field in schema if field.name not in left_out])
 
 
 def sized(schema: pa.Schema, **lengths: int) -> pa.Schema:
-    """A table's schema as it is in a file, where columns whose type depends on a length have one."""
+    """Return a table's schema as it is in a file: with lengths, by column, where types depend on them."""
     fields = []
     for field in schema:
         if field.name in lengths:
@@ -103,17 +103,17 @@ def sized(schema: pa.Schema, **lengths: int) -> pa.Schema:
 
 
 def has_length(field: pa.Field) -> bool:
-    """Whether the type of a column in a file depends on a length."""
+    """Return whether the type of a column in a file depends on a length."""
     return LENGTH in (field.metadata or {})
 
 
 def description(field: pa.Field) -> str:
-    """What a column means."""
+    """Return what a column means."""
     return str((field.metadata or {})[DESCRIPTION].decode())
 
 
 def type_name(field: pa.Field) -> str:
-    """The type of a column in words, with the symbol of its length.
+    """Return the type of a column in words, with the symbol of its length.
 
     >>> type_name(list_column("logits", FLOAT32, "", "C")), type_name(CLASS), type_name(bytes_column("x", "", "H × W"))
     ('list of C float32', 'int32', 'H × W bytes')
