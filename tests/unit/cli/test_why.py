@@ -34,7 +34,7 @@ def of(plan: Plan, stage: str) -> Job:
 def finish(plan: Plan, job: Job, inputs: list[Path] | None = None, **changed: Any) -> None:
     """Write the outputs of a job, as made by the present identity but for what is given."""
     sha256.cache_clear()
-    made = Identities(plan).of(job.identity_stage, job.wildcards)._replace(**changed)
+    made = Identities(plan).of(job.stage, job.wildcards)._replace(**changed)
     record = {**made.record(), "inputs": {str(file): sha256(file) for file in inputs or []}}
     for output in job.outputs:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -76,7 +76,7 @@ def _restored(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
     if identity is None:
         return False
     for output in outputs:
-        notes._write_record(str(output), _note(identity, made["inputs"], output))
+        notes._write_record(str(output), _note(job.stage, identity, made["inputs"], output))
     return True
 
 
@@ -86,22 +86,26 @@ def _translated(job: Job, notes: PersistenceBase, identities: Identities) -> boo
         note = notes._read_record(str(output))
         if note is None or not is_earlier(note.params):
             continue
-        identity = translate(note.params, job.identity_stage, job.wildcards, identities)
+        identity = translate(note.params, job.stage, job.wildcards, identities)
         if identity is not None:
             note.params = [repr(str(identity))]
             # The user's own files are no inputs any more: their contents are a part of the options.
             note.input = [name for name in note.input or [] if name.startswith(INPUTS)]
+            note.rule = job.stage
+            # The text of the command has changed with the names of the verbs; what it does is in the parameters.
+            note.code = None
             notes._write_record(str(output), note)
             translated = True
     return translated
 
 
-def _note(identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
+def _note(rule: str, identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
     """The note that Snakemake would have written, as far as it compares it."""
     written = output.stat().st_mtime
     checksums = {name: f"sha256:{digest}" for name, digest in inputs.items()}
     return MetadataRecord(
         record_format_version=RECORD_FORMAT_VERSION,
+        rule=rule,
         incomplete=False,
         starttime=written,
         endtime=written,

@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
 )
 
 
-def runs(plan: Plan) -> None:
+def run_table(plan: Plan) -> None:
     """Write results/tables/runs.parquet, in the order of the plan."""
     files = dict.fromkeys(run.path(paths.SPLIT) for run in plan.runs)
     masks = {file: read_split(file)[0] for file in files}
@@ -34,5 +34,5 @@ def runs(plan: Plan) -> None:
     for run in plan.runs:
         mask = masks[run.path(paths.SPLIT)]
         rows.append({**described(plan, run), "n_fine_tuning": int(mask.sum()), "n_absent": int((~mask).sum())})
-    record = provenance(Identities(plan).of("runs", {}).record(), inputs=list(files))
+    record = provenance(Identities(plan).of("run_table", {}).record(), inputs=list(files))
     write_table(f"{paths.TABLE.format(table='runs')}.parquet", pa.Table.from_pylist(rows, SCHEMA), provenance=record)

@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
 )
 
 
-def gamma_data(plan: Plan, run: RunKey) -> None:
+def gamma_draws(plan: Plan, run: RunKey) -> None:
     """Write gamma_draws.parquet of a run: one row per calibrator, number of samples and repeat."""
     uses, reads = plan.calibrators(run), plan.reads(run)
     inputs = [run.path(paths.SPLIT), run.folder / paths.LOGITS]
@@ -62,7 +62,7 @@ def gamma_data(plan: Plan, run: RunKey) -> None:
     curve = seen_unseen_curve(test.logits, test.labels, fine_tuning)
     rows = fit_on_parts(uses, data, fine_tuning, curve, tuple(run.columns().values()))
     table = with_columns(pa.Table.from_pylist(rows, schema=SCHEMA), run.columns())
-    record = provenance(Identities(plan).of_run("gamma_data", run).record(), inputs=inputs)
+    record = provenance(Identities(plan).of_run("gamma_draws", run).record(), inputs=inputs)
     write_table(run.folder / paths.GAMMA_DRAWS, table, provenance=record)
 
 

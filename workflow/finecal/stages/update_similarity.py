@@ -13,7 +13,7 @@ from finecal.errors import UserError
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
-from finecal.metrics.update_similarity import mean_similarities, update_similarity
+from finecal.metrics import update_similarity as metric
 from finecal.paths import RunKey
 from finecal.plan.code_digests import Identity
 
@@ -21,7 +21,7 @@ WEIGHT = pa.schema([("weight", pa.null())])
 MEANS_SCHEMA = pa.schema([("pairs", pa.string()), ("cosine", pa.float64()), ("n", pa.int64())])
 
 
-def similarity(run: RunKey) -> None:
+def update_similarity(run: RunKey) -> None:
     """Write update_similarity.parquet, a row per class, and update_similarity_means.parquet, three rows, of a run."""
     split_path = run.path(paths.SPLIT)
     pretrained_path, tuned_path = run.pretrained_folder / paths.HEAD, run.folder / paths.HEAD
@@ -32,7 +32,7 @@ def similarity(run: RunKey) -> None:
             f"the head's weights have shape {tuned.shape}", where=str(tuned_path),
             why=f"Those of {pretrained_path} have {pretrained.shape}, and there are {len(fine_tuning)} classes",
         )  # fmt: skip
-    cosine = update_similarity(tuned, pretrained)
+    cosine = metric.update_similarity(tuned, pretrained)
     classes = pa.table(
         {
             "class": pa.array(range(len(names)), pa.int32()),
@@ -42,9 +42,11 @@ def similarity(run: RunKey) -> None:
             "cosine": pa.array(list(cosine.astype(np.float32)), pa.list_(pa.field("element", pa.float32()))),
         }
     )
-    rows = [{"pairs": k, "cosine": mean, "n": n} for k, (mean, n) in mean_similarities(cosine, fine_tuning).items()]
+    rows = [
+        {"pairs": k, "cosine": mean, "n": n} for k, (mean, n) in metric.mean_similarities(cosine, fine_tuning).items()
+    ]
     means = pa.Table.from_pylist(rows, schema=MEANS_SCHEMA)
-    record = provenance(Identity.of("similarity", {}).record(), inputs=[split_path, pretrained_path, tuned_path])
+    record = provenance(Identity.of("update_similarity", {}).record(), inputs=[split_path, pretrained_path, tuned_path])
     for name, table in ((paths.UPDATE_SIMILARITY, classes), (paths.UPDATE_SIMILARITY_MEANS, means)):
         write_table(run.folder / name, with_columns(table, run.columns()), provenance=record)
 

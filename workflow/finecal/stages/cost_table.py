@@ -31,12 +31,12 @@ SCHEMA = pa.schema(
 )
 
 
-def cost(plan: Plan) -> None:
+def cost_table(plan: Plan) -> None:
     """Write results/tables/cost.parquet: one row for each job of the selected studies that is measured."""
     jobs = measured_jobs(plan)
     table = pa.Table.from_pylist([row(job) for job in jobs], SCHEMA)
     there = [job.measurement for job in jobs if job.measurement and job.measurement.is_file()]
-    record = provenance(Identities(plan).of("cost", {}).record(), inputs=there)
+    record = provenance(Identities(plan).of("cost_table", {}).record(), inputs=there)
     write_table(f"{paths.TABLE.format(table='cost')}.parquet", table, provenance=record)
 
 
