@@ -97,8 +97,3 @@ class Stage:
     def benchmark(self) -> str | None:
         """The pattern of Snakemake's measurements."""
         return f"benchmarks/data/{self.name}/{self.place}.tsv" if self.measured else None
-
-    @property
-    def has_provenance(self) -> bool:
-        """Whether its first output is a table, whose metadata says what made it."""
-        return self.result.endswith(".parquet")
