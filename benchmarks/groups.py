@@ -2,7 +2,7 @@
 
     uv run python benchmarks/groups.py [--runs 10] [--repeats 3] [--partition NAME] [--quick]
 
-Scores runs of the smallest study (fit_calibrators and evaluate_run, two light jobs for each run) with
+Scores runs of the smallest study (calibrate and evaluate, two light jobs for each run) with
 `--profile profiles/slurm`, each time with another number of jobs of a rule in a SLURM job. Where this machine belongs
 to no cluster, it is the one of tests/slurm, on two nodes of this machine (needs SLURM, munge and root).
 
@@ -79,7 +79,7 @@ def main() -> None:
 def options(size: int, partition: str | None) -> tuple[str, ...]:
     """How Snakemake is told that so many light jobs may share a SLURM job; 0: submitted as Snakemake does."""
     place = in_partition(partition) if partition else ()
-    return (*place, "--set-resources", f"fit_calibrators:in_turn={size}", f"evaluate_run:in_turn={size}")
+    return (*place, "--set-resources", f"calibrate:in_turn={size}", f"evaluate:in_turn={size}")
 
 
 @contextmanager

@@ -46,11 +46,11 @@ def child() -> None:
     """All commands (a JSON list of lists, from standard input) in this process, in the current folder."""
     from functools import cache
 
-    from finecal.cli import job_commands, parser
+    from finecal.cli import parser, stage_commands
     from finecal.plan.plan import Plan
 
     plan = cache(lambda *names: Plan(names))
-    job_commands.plan_of = lambda given: plan(*given.study)
+    stage_commands.selected_plan = lambda given: plan(*given.study)
     for command in json.loads(Path("commands.json").read_text()):
         parser.main(command)
 

@@ -13,7 +13,7 @@ class Resources(dict[str, Any]):
     __setattr__ = dict.__setitem__
 
 
-def job(name: str = "finetune_model", backbone: str = "a", **resources: Any) -> SimpleNamespace:
+def job(name: str = "finetune", backbone: str = "a", **resources: Any) -> SimpleNamespace:
     resources = {"gpu": 1, "mem_mb": 100, **resources}
     wildcards = {"backbone": backbone}
     return SimpleNamespace(

@@ -16,7 +16,7 @@ PLACE = in_partition("quiet")
 # A minute, of which SLURM warns. More for `--set-resources` may follow.
 MINUTE = (
     *PLACE, "slurm_extra=--signal=URG@1", "--retries", "12",
-    "--set-resources", "finetune_model:runtime=1", "finetune_model:mem_mb=4000",
+    "--set-resources", "finetune:runtime=1", "finetune:mem_mb=4000",
 )  # fmt: skip
 
 
@@ -37,9 +37,7 @@ def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
     sharing = ["--config", "runs_per_gpu=4"]
     running = project.start(*models, *MINUTE, GPU, *sharing, environment={"PACE": "2,0"})
     said = project.finish(running, seconds=800)
-    assert re.findall(r"^SLURM job \d+ takes (\d+) of finetune_model", said, re.MULTILINE)[:2] == ["2", "2"], said[
-        -3000:
-    ]
+    assert re.findall(r"^SLURM job \d+ takes (\d+) of finetune", said, re.MULTILINE)[:2] == ["2", "2"], said[-3000:]
     for file in models:
         log = project.path(file.replace("results", "logs/finetune").replace("/model.safetensors", ".log"))
         assert re.search(RESUMED, log.read_text())
@@ -51,15 +49,15 @@ def stages_and_batches(project: Project, _: Cluster) -> None:
     study = {**TINY, "recipes": {"short": TINY["recipes"]["short"]}, "seeds": [0, 1]}
     project.path(STUDY).write_text(yaml.safe_dump(study, sort_keys=False))
     said = project.run("finetuned", *PLACE)
-    assert len(re.findall(r"^\s*rule finetune_model:$", said, re.MULTILINE)) == 2
-    assert not re.search(r"rule (extract_logits|fit_calibrators):", said)
+    assert len(re.findall(r"^\s*rule finetune:$", said, re.MULTILINE)) == 2
+    assert not re.search(r"rule (extract|calibrate):", said)
     assert len(list(project.path("results").rglob("short/half/seed*/model.safetensors"))) == 2
 
-    project.run("table1", "--batch", "aggregate_runs=1/2", *PLACE)
+    project.run("table1", "--batch", "aggregate=1/2", *PLACE)
     metrics = [project.path(f"{run_folder('short')[:-1]}{seed}/metrics.parquet") for seed in (0, 1)]
     assert sum(file.is_file() for file in metrics) == 1
     assert not project.path("results/tables").exists()
-    project.run("table1", "--batch", "aggregate_runs=2/2", *PLACE)
+    project.run("table1", "--batch", "aggregate=2/2", *PLACE)
     assert all(file.is_file() for file in metrics)
     assert project.path("results/tables/main.md").is_file()
 

@@ -42,7 +42,7 @@ SETTINGS = {"studies": [STUDY], "device": "cpu", "state_interval": 1}
 # The profile as it is, but for the seconds until the first question about a job. The nodes' GPUs are pretended, so
 # trainings run on the CPU, but they ask for one all the same.
 SLURM = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")
-GPU = "finetune_model:gpu=1"
+GPU = "finetune:gpu=1"
 UNTIL_INTERRUPTED = {"PACE": "1,0"}  # a training that goes on for more than a minute, unless it was interrupted before
 TASK = "results/digits/printed-handwritten/test_resnet"
 
@@ -130,7 +130,7 @@ class Project:
     def path(self, *parts: str) -> Path:
         return self.folder.joinpath(*parts)
 
-    def job(self, rule: str = "finetune_model") -> str:
+    def job(self, rule: str = "finetune") -> str:
         """The number of this project's running job of a rule."""
         return str(wait_until(lambda: self.jobs(rule, "-t", "RUNNING"), 120, f"a running job of {rule}")[0])
 

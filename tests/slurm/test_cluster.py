@@ -38,22 +38,22 @@ def test_named_targets_and_partial_reruns(project: Project, undisturbed: Callabl
     project.path(METRICS).unlink()
 
     said = project.run("table1", "figure2")
-    assert re.search(r"^SLURM job \d+ takes 1 of evaluate_run: ", said, re.MULTILINE)
+    assert re.search(r"^SLURM job \d+ takes 1 of evaluate: ", said, re.MULTILINE)
     assert project.path("results/tables/main.md").is_file()
     assert project.path("results/figures/curve.svg").is_file()
     assert pq.read_table(project.path(METRICS)).equals(pq.read_table(undisturbed("short").path(METRICS)))
-    assert not re.search(r"rule (finetune_model|extract_logits):", said)
+    assert not re.search(r"rule (finetune|extract):", said)
 
     again = project.run("table1", "figure2")[len(said) :]
     assert "Nothing to be done" in again
     so_far = project.log.read_text()
     alone = project.run("--force", METRICS)[len(so_far) :]
-    assert set(re.findall(r"^\s*rule (\w+):$", alone, re.MULTILINE)) == {"evaluate_run"}
+    assert set(re.findall(r"^\s*rule (\w+):$", alone, re.MULTILINE)) == {"evaluate"}
 
 
 def test_the_jobs_of_the_paper_are_told_of_its_studies(project: Project) -> None:
     """Whatever config.yaml selects. Of the jobs, those that need no network."""
-    project.run("reproduce_paper", "--omit-from", "download_file", "pretrain_model")
+    project.run("reproduce_paper", "--omit-from", "download", "pretrain")
     assert project.path("results/toy/images/similar.parquet").is_file()
     assert project.path("results/toy/splits/ab.parquet").is_file()
 
@@ -134,13 +134,13 @@ SHORT_PARTITION = ("--default-resources", "slurm_partition=short", "mem_mb=4000"
 
 def test_more_time_than_the_partition_grants(project: Project) -> None:
     """The partition `short` grants 30 minutes: known before the first job. A training, which asks for 120, resumes."""
-    hour = ("--set-resources", "extract_logits:runtime=60")
+    hour = ("--set-resources", "extract:runtime=60")
     said = project.run(METRICS, *SHORT_PARTITION, *hour, status=2)
     assert "Traceback" not in said
     notice, error = (line for line in said.splitlines() if line.startswith("finecal: "))
-    assert "finetune_model asks for 120 minutes, its partition grants 30: a training" in notice
-    assert "jobs ask for more minutes than their partition grants, 30: extract_logits for 60." in error
-    assert "`--set-resources extract_logits:runtime=30`" in error
+    assert "finetune asks for 120 minutes, its partition grants 30: a training" in notice
+    assert "jobs ask for more minutes than their partition grants, 30: extract for 60." in error
+    assert "`--set-resources extract:runtime=30`" in error
     assert not project.jobs()
 
 
@@ -150,7 +150,7 @@ def test_a_gpu_that_the_cluster_does_not_have(project: Project) -> None:
     first = project.run(METRICS, *wrong, "--set-resources", GPU, status=2)
     said = message(first)
     assert "profiles/slurm: gpu_model" in said
-    assert "SLURM takes no job like those of finetune_model" in said
+    assert "SLURM takes no job like those of finetune" in said
     assert "gpu_model=h100" in said
     second = project.run(METRICS, "--default-resources", "constraint=fast", "mem_mb=4000", status=2)
     assert "default-resources: constraint" in message(second[len(first) :])
@@ -163,7 +163,7 @@ def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) 
     cluster.set_nodes("state=drain", "reason=maintenance")
     try:
         running = project.start(model, "--set-resources", GPU)
-        wait_until(lambda: project.jobs("finetune_model", "--state", "PENDING"), 120, "a waiting job")
+        wait_until(lambda: project.jobs("finetune", "--state", "PENDING"), 120, "a waiting job")
         wrong = ("--default-resources", "gpu_type=h100", "mem_mb=4000", "--set-resources", GPU)
         other = Project(project.folder.with_name("other"), project.source)
         shutil.copytree(project.folder, other.folder, ignore=shutil.ignore_patterns(".snakemake", "*.log"))
@@ -178,10 +178,10 @@ def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) 
 def test_time_that_grows_stays_within_the_partition(project: Project) -> None:
     """The second try would ask for 40 minutes."""
     model = f"{run_folder('short')}/model.safetensors"
-    options = ["--set-resources", "finetune_model:runtime=20 * attempt", "finetune_model:mem_mb=150 * attempt ** 4"]
+    options = ["--set-resources", "finetune:runtime=20 * attempt", "finetune:mem_mb=150 * attempt ** 4"]
     said = project.run(model, *SHORT_PARTITION, *options, "--slurm-keep-successful-logs")
     assert said.count("Trying to restart job") == 1
-    assert "finetune_model: 40 minutes are more than the partition grants; asking for 30." in said
+    assert "finetune: 40 minutes are more than the partition grants; asking for 30." in said
     first, second = re.findall(r"has been submitted with SLURM jobid (\d+)", said)
     limits = [slurm("squeue", "-h", "--states=all", "-j", job, "-o", "%l") for job in (first, second)]
     assert limits == ["20:00", "30:00"]

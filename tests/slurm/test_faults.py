@@ -80,7 +80,7 @@ def main_process_killed(project: Project, _: Cluster) -> None:
 
 def out_of_memory(project: Project, _: Cluster) -> None:
     """SLURM itself kills what takes more than its --mem; the second try has twice as much."""
-    said = project.run(MODEL, "--set-resources", "finetune_model:mem_mb=700 * attempt")
+    said = project.run(MODEL, "--set-resources", "finetune:mem_mb=700 * attempt")
     assert said.count("Trying to restart job") >= 1
     assert "memory limit" in "".join(log.read_text() for log in project.path(".snakemake/slurm_logs").rglob("*.log"))
 

@@ -34,7 +34,7 @@ def models(*recipes: str) -> list[str]:
     return [f"{run}/model.safetensors" for recipe in recipes for run in runs(recipe)]
 
 
-def shared_jobs(said: str, rule: str = "finetune_model") -> list[int]:
+def shared_jobs(said: str, rule: str = "finetune") -> list[int]:
     """The number of members of each SLURM job that took jobs of a rule, in the order of submission."""
     return [int(found[1]) for found in re.finditer(rf"^SLURM job \d+ takes (\d+) of {rule}:", said, re.MULTILINE)]
 
@@ -66,15 +66,15 @@ def one_fails(project: Project, _: Cluster) -> None:
     metrics = [f"{run}/metrics.parquet" for run in runs("short")]
     failed = [f"{run}/metrics.parquet" for run in runs("breaking")]
     wanted = [*metrics, *failed, "--set-resources", GPU, *SHARING, "--retries", "1"]
-    with watched(project, "finetune_model") as seen:
+    with watched(project, "finetune") as seen:
         said = project.run(*wanted, status=1)
 
     # Two short and two breaking ones, then the breaking ones again.
     assert shared_jobs(said) == [4, 2]
     assert any("NumCPUs=4" in job and "gpu:1" in job for job in seen), seen[:1]
     assert "broken: something is broken." in said  # the log of the member, on the screen
-    assert shared_jobs(said, "extract_logits") == [2]  # one after the other
-    assert sum(shared_jobs(said, "evaluate_run")) == 2  # together if their extractions were seen to end together
+    assert shared_jobs(said, "extract") == [2]  # one after the other
+    assert sum(shared_jobs(said, "evaluate")) == 2  # together if their extractions were seen to end together
     assert all(project.path(file).is_file() for file in metrics)
     assert not any(project.path(file).exists() for file in [*models("breaking"), *failed])
 
@@ -83,7 +83,7 @@ def one_fails(project: Project, _: Cluster) -> None:
     assert shared_jobs(again) == [2]
     assert all(project.path(file).is_file() for file in failed)
     rules = Counter(re.findall(r"^\s*rule (\w+):$", again, re.MULTILINE))
-    assert rules == dict.fromkeys(("finetune_model", "extract_logits", "fit_calibrators", "evaluate_run"), 2)
+    assert rules == dict.fromkeys(("finetune", "extract", "calibrate", "evaluate"), 2)
 
 
 def warning(project: Project, _: Cluster) -> None:
@@ -106,7 +106,7 @@ def interrupted(project: Project, *command: str, restarts: int = 1) -> None:
     running = project.start(*models("short"), "--set-resources", GPU, *SHARING, environment=UNTIL_INTERRUPTED)
     states = [project.path(run.replace("results", "state", 1)) / "state.pt" for run in runs("short")]
     wait_until(lambda: all(state.exists() for state in states), 120, "both to have saved their state")
-    (job,) = project.jobs("finetune_model")
+    (job,) = project.jobs("finetune")
     slurm(*command, job)
     said = project.finish(running)
     assert shared_jobs(said) == [2] * (1 + restarts)
@@ -122,8 +122,8 @@ def parts_of_a_gpu(project: Project, _: Cluster) -> None:
     """Where the site divides its GPUs, each run is a job with a part, and they run at the same time on one."""
     project.path(STUDY).write_text(yaml.safe_dump(study(short=TINY["recipes"]["short"])))
     parts = ["--default-resources", "gpu_share=shard:1", "slurm_partition=gpu", "gpu_partition=short", "mem_mb=4000"]
-    options = ["--set-resources", GPU, "finetune_model:runtime=20", *SHARING, *parts]
-    with watched(project, "finetune_model") as seen:
+    options = ["--set-resources", GPU, "finetune:runtime=20", *SHARING, *parts]
+    with watched(project, "finetune") as seen:
         said = project.run(*models("short"), *options)
     assert shared_jobs(said) == [1, 1]
     numbers = {found[1] for job in seen if (found := re.search(r"JobId=(\d+)", job))}

@@ -53,28 +53,28 @@ SETTINGS = {"studies": [STUDY], "device": "cpu", "state_interval": 60}
 
 RUNS = "results/digits/printed-handwritten/test_resnet/full"
 OUTPUTS = {
-    "prepare_domain": ["results/digits/images/{}.parquet"],
-    "split_classes": ["results/digits/splits/{}.parquet"],
-    "pretrain_model": [
+    "prepare": ["results/digits/images/{}.parquet"],
+    "split": ["results/digits/splits/{}.parquet"],
+    "pretrain": [
         f"results/digits/pretrained/{{}}/{file}" for file in ("model.safetensors", "head.parquet", "history.parquet")
     ],
-    "extract_class_means": ["results/digits/pretrained/{}/class_means.parquet"],
-    "extract_pretrained_logits": ["results/digits/{}/pretrained/logits.parquet"],
-    "finetune_model": [f"{RUNS}/{{}}/{file}" for file in ("model.safetensors", "head.parquet", "history.parquet")],
-    "finetune_pseudo_splits": [f"{RUNS}/{{}}/pcv/{file}" for file in ("logits.parquet", "history.parquet")],
-    "extract_logits": [f"{RUNS}/{{}}/logits.parquet"],
-    "extract_interpolated_logits": [f"{RUNS}/{{}}/interpolated/logits.parquet"],
-    "fit_calibrators": [f"{RUNS}/{{}}/calibration.parquet"],
-    "evaluate_run": [f"{RUNS}/{{}}/{file}.parquet" for file in ("metrics", "curve", "samples")],
-    "fit_gamma_on_parts": [f"{RUNS}/{{}}/gamma_draws.parquet"],
-    "compare_updates": [f"{RUNS}/{{}}/update_similarity.parquet", f"{RUNS}/{{}}/update_similarity_means.parquet"],
-    "map_features": [f"{RUNS}/{{}}/feature_map.parquet"],
-    "aggregate_runs": ["results/tables/{}.parquet"],
-    "aggregate_cost": ["results/tables/{}.parquet"],
-    "list_runs": ["results/tables/{}.parquet"],
-    "make_table": [f"results/tables/{{}}.{suffix}" for suffix in ("csv", "parquet", "md", "tex")],
-    "draw_figure": [f"results/figures/{{}}.{suffix}" for suffix in ("svg", "png", "parquet")],
-    "write_report": ["results/{}.html", "results/studies.yaml"],
+    "class_means": ["results/digits/pretrained/{}/class_means.parquet"],
+    "extract_pretrained": ["results/digits/{}/pretrained/logits.parquet"],
+    "finetune": [f"{RUNS}/{{}}/{file}" for file in ("model.safetensors", "head.parquet", "history.parquet")],
+    "pseudo_splits": [f"{RUNS}/{{}}/pcv/{file}" for file in ("logits.parquet", "history.parquet")],
+    "extract": [f"{RUNS}/{{}}/logits.parquet"],
+    "interpolate": [f"{RUNS}/{{}}/interpolated/logits.parquet"],
+    "calibrate": [f"{RUNS}/{{}}/calibration.parquet"],
+    "evaluate": [f"{RUNS}/{{}}/{file}.parquet" for file in ("metrics", "curve", "samples")],
+    "gamma_draws": [f"{RUNS}/{{}}/gamma_draws.parquet"],
+    "update_similarity": [f"{RUNS}/{{}}/update_similarity.parquet", f"{RUNS}/{{}}/update_similarity_means.parquet"],
+    "feature_map": [f"{RUNS}/{{}}/feature_map.parquet"],
+    "aggregate": ["results/tables/{}.parquet"],
+    "cost_table": ["results/tables/{}.parquet"],
+    "run_table": ["results/tables/{}.parquet"],
+    "table": [f"results/tables/{{}}.{suffix}" for suffix in ("csv", "parquet", "md", "tex")],
+    "figure": [f"results/figures/{{}}.{suffix}" for suffix in ("svg", "png", "parquet")],
+    "report": ["results/{}.html", "results/studies.yaml"],
 }
 PRETRAINED = "printed/test_resnet"
 TASK = "printed-handwritten/test_resnet"

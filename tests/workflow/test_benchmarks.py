@@ -21,7 +21,7 @@ ROWS = {
     "aggregate.py": ["all in memory", "finecal aggregate"],
     "curve.py": ["curve", "scikit-learn"],
     "dag.py": ["nothing built", "all built"],
-    "memory.py": ["finetune_model", "fit_calibrators", "evaluate_run"],
+    "memory.py": ["finetune", "calibrate", "evaluate"],
     "study.py": ["Snakemake, 2 cores", "one process"],
     "opening.py": ["open", "load half", "in batches"],
     "tables.py": ["np.save", "np.load", "logits.parquet"],
@@ -67,7 +67,7 @@ def test_a_built_sweep_is_as_after_a_real_run(tmp_path: Path, monkeypatch: pytes
     assert sweep.build() > 14
     study = sweep.folder / "sweep.yaml"
     study.write_text(re.sub(r"^( *epochs: ).*$", r"\g<1>77", study.read_text(), flags=re.MULTILINE))
-    assert re.search(r"params have changed.*:\n +pretrain_model$", sweep.plan().output, re.MULTILINE)
+    assert re.search(r"params have changed.*:\n +pretrain$", sweep.plan().output, re.MULTILINE)
 
 
 def test_files_of_a_run(complete: Project) -> None:

@@ -57,7 +57,7 @@ def test_from_names_to_the_exported_classifier(given: tuple[Project, nn.Module])
     write_clip(project.path("other"), seed=1)
     assert project.planned(f"{RUN}/logits.parquet") == {}
     project.path("other/open_clip_model.safetensors").replace(project.path("clip/open_clip_model.safetensors"))
-    assert {"pretrain_model", "finetune_model"} <= set(project.planned(f"{RUN}/logits.parquet"))
+    assert {"pretrain", "finetune"} <= set(project.planned(f"{RUN}/logits.parquet"))
 
 
 def test_what_is_missing_is_said_before_any_job(given: tuple[Project, nn.Module]) -> None:

@@ -7,53 +7,36 @@ import re
 import pytest
 from conftest import PRETRAINED, RUNS, TASK, Jobs, Project, jobs, one_paragraph
 
+from finecal.plan.stages import STAGES
+
 HALVES = ["half0/seed0", "half1/seed0"]
 ALL = [*HALVES, "all/seed0"]
 
-# The stages of `finecal check`, and the rules that do them.
-STAGES = {
-    "prepare": ["prepare_domain"],
-    "split": ["split_classes"],
-    "pretrain": ["pretrain_model"],
-    "class means": ["extract_class_means"],
-    "finetune": ["finetune_model"],
-    "extract pretrained": ["extract_pretrained_logits"],
-    "pcv": ["finetune_pseudo_splits"],
-    "extract": ["extract_logits"],
-    "interpolate": ["extract_interpolated_logits"],
-    "calibrate": ["fit_calibrators"],
-    "evaluate": ["evaluate_run"],
-    "similarity": ["compare_updates"],
-    "gamma data": ["fit_gamma_on_parts"],
-    "embed": ["map_features"],
-    "aggregate": ["aggregate_runs", "aggregate_cost", "list_runs"],
-    "table": ["make_table"],
-    "figure": ["draw_figure"],
-    "report": ["write_report"],
-}
+# The stages whose jobs a study has that neither fetches anything nor is of points in the plane.
+RULES = [name for name in STAGES if name not in ("download", "decision_regions", "export")]
 
-TO_PRETRAINED = jobs(prepare_domain=["printed"], pretrain_model=[PRETRAINED])
+TO_PRETRAINED = jobs(prepare=["printed"], pretrain=[PRETRAINED])
 TO_FINETUNED = jobs(
-    prepare_domain=["printed", "handwritten"],
-    split_classes=["half0", "half1", "all"],
-    pretrain_model=[PRETRAINED],
-    finetune_model=ALL,
+    prepare=["printed", "handwritten"],
+    split=["half0", "half1", "all"],
+    pretrain=[PRETRAINED],
+    finetune=ALL,
 )
-TO_EXTRACTED = TO_FINETUNED | jobs(extract_logits=ALL)
+TO_EXTRACTED = TO_FINETUNED | jobs(extract=ALL)
 TO_CALIBRATED = TO_FINETUNED | jobs(
-    split_classes=["half0", "half1"],
-    finetune_model=HALVES,
-    finetune_pseudo_splits=HALVES,
-    extract_pretrained_logits=[TASK],
-    extract_logits=HALVES,
-    fit_calibrators=HALVES,
+    split=["half0", "half1"],
+    finetune=HALVES,
+    pseudo_splits=HALVES,
+    extract_pretrained=[TASK],
+    extract=HALVES,
+    calibrate=HALVES,
 )
 TO_EVALUATED = TO_EXTRACTED | jobs(
-    finetune_pseudo_splits=HALVES,
-    extract_pretrained_logits=[TASK],
-    extract_interpolated_logits=HALVES,
-    fit_calibrators=HALVES,
-    evaluate_run=HALVES,
+    pseudo_splits=HALVES,
+    extract_pretrained=[TASK],
+    interpolate=HALVES,
+    calibrate=HALVES,
+    evaluate=HALVES,
 )
 
 
@@ -63,8 +46,8 @@ def test_counts_are_those_of_finecal_check(empty: Project, study: str) -> None:
     blocks = empty.blocks("--config", f"studies={study}")
     said = dict(re.findall(r"^  ([a-z ]+?) +([\d,]+)$", empty.finecal("check", study), re.MULTILINE))
     total = int(said.pop("total"))
-    counts = {stage: sum(len(blocks.get(rule, [])) for rule in rules) for stage, rules in STAGES.items()}
-    assert {stage: n for stage, n in counts.items() if n} == {stage: int(n) for stage, n in said.items()}
+    counts = {STAGES[rule].title: len(found) for rule, found in blocks.items()}
+    assert counts == {stage: int(n) for stage, n in said.items()}
     assert sum(map(len, blocks.values())) == total
     assert not empty.path("results").exists()
 
@@ -72,14 +55,13 @@ def test_counts_are_those_of_finecal_check(empty: Project, study: str) -> None:
 def test_every_job_has_a_log_of_its_own(empty: Project) -> None:
     means = f"results/digits/pretrained/{PRETRAINED}/class_means.parquet"
     blocks = empty.blocks("all", "results/tables/runs.parquet", means)
-    rules = {rule for rules in STAGES.values() for rule in rules}
-    assert set(blocks) == rules
+    assert set(blocks) == set(RULES)
     logs = [log for found in blocks.values() for job in found for log in job.get("log", ["none"])]
     assert len(set(logs)) == len(logs) == sum(map(len, blocks.values()))
     assert all(log.startswith("logs/") for log in logs)
-    # No rule is left out of `all`: the others are targets.
+    # Each stage has a rule of its name.
     listed = set(empty.snakemake("--list-rules", "--quiet").split())
-    assert rules <= listed
+    assert STAGES.keys() <= listed
 
 
 def test_every_target_says_what_it_is(empty: Project) -> None:
@@ -107,52 +89,52 @@ def test_lint(empty: Project) -> None:
             "cost",
             TO_EXTRACTED
             | jobs(
-                extract_pretrained_logits=[TASK],
-                finetune_pseudo_splits=HALVES,
-                extract_interpolated_logits=HALVES,
-                aggregate_cost=["cost"],
-                make_table=["cost_by_stage"],
-                draw_figure=["cost"],
+                extract_pretrained=[TASK],
+                pseudo_splits=HALVES,
+                interpolate=HALVES,
+                cost_table=["cost"],
+                table=["cost_by_stage"],
+                figure=["cost"],
             ),
         ),
-        ("table1", TO_EVALUATED | jobs(aggregate_runs=["metrics"], make_table=["main"])),
-        ("table2", TO_EVALUATED | jobs(aggregate_runs=["metrics"], make_table=["ausuc"])),
-        ("figure1", TO_EVALUATED | jobs(aggregate_runs=["metrics"], draw_figure=["gain"])),
-        ("figure2", TO_EVALUATED | jobs(aggregate_runs=["metrics", "curve"], draw_figure=["curve"])),
-        ("figure3", TO_EVALUATED | jobs(aggregate_runs=["metrics"], draw_figure=["relations"])),
+        ("table1", TO_EVALUATED | jobs(aggregate=["metrics"], table=["main"])),
+        ("table2", TO_EVALUATED | jobs(aggregate=["metrics"], table=["ausuc"])),
+        ("figure1", TO_EVALUATED | jobs(aggregate=["metrics"], figure=["gain"])),
+        ("figure2", TO_EVALUATED | jobs(aggregate=["metrics", "curve"], figure=["curve"])),
+        ("figure3", TO_EVALUATED | jobs(aggregate=["metrics"], figure=["relations"])),
         (
             "figure6",
             TO_FINETUNED
             | jobs(
-                split_classes=["half0", "half1"],
-                finetune_model=HALVES,
-                compare_updates=HALVES,
-                aggregate_runs=["update_similarity", "update_similarity_means"],
-                draw_figure=["update_similarity"],
+                split=["half0", "half1"],
+                finetune=HALVES,
+                update_similarity=HALVES,
+                aggregate=["update_similarity", "update_similarity_means"],
+                figure=["update_similarity"],
             ),
         ),
         (
             "figure8",
             jobs(
-                prepare_domain=["printed", "handwritten"],
-                split_classes=["half0"],
-                pretrain_model=[PRETRAINED],
-                extract_pretrained_logits=[TASK],
-                finetune_model=["half0/seed0"],
-                extract_logits=["half0/seed0"],
-                map_features=["half0/seed0"],
-                aggregate_runs=["feature_map"],
-                draw_figure=["feature_map"],
+                prepare=["printed", "handwritten"],
+                split=["half0"],
+                pretrain=[PRETRAINED],
+                extract_pretrained=[TASK],
+                finetune=["half0/seed0"],
+                extract=["half0/seed0"],
+                feature_map=["half0/seed0"],
+                aggregate=["feature_map"],
+                figure=["feature_map"],
             ),
         ),
         (
             "figure7",
             TO_FINETUNED
             | jobs(
-                split_classes=["half0", "half1"],
-                finetune_model=HALVES,
-                aggregate_runs=["history"],
-                draw_figure=["anatomy"],
+                split=["half0", "half1"],
+                finetune=HALVES,
+                aggregate=["history"],
+                figure=["anatomy"],
             ),
         ),
     ],
@@ -163,11 +145,11 @@ def test_target_needs_only_its_ancestors(empty: Project, target: str, needed: Jo
 
 def test_one_file_needs_only_its_ancestors(empty: Project) -> None:
     assert empty.planned(f"{RUNS}/half0/seed0/logits.parquet") == jobs(
-        prepare_domain=["printed", "handwritten"],
-        split_classes=["half0"],
-        pretrain_model=[PRETRAINED],
-        finetune_model=["half0/seed0"],
-        extract_logits=["half0/seed0"],
+        prepare=["printed", "handwritten"],
+        split=["half0"],
+        pretrain=[PRETRAINED],
+        finetune=["half0/seed0"],
+        extract=["half0/seed0"],
     )
 
 

@@ -189,7 +189,7 @@ def test_living_snakemake_keeps_its_lock(unfinished: Project) -> None:
     log = unfinished.path("first.log")
     process = unfinished.start(*unfinished.snakemake_command("--cores", "2", target), log=log)
     try:
-        wait_until(lambda: "rule finetune_model" in log.read_text(), process, log)
+        wait_until(lambda: "rule finetune" in log.read_text(), process, log)
         psutil.Process(process.pid).suspend()  # or it may be done before the second has begun
         assert "cannot be locked" in unfinished.snakemake("--cores", "1", target, status=None)
     finally:

@@ -48,9 +48,9 @@ def test_which_jobs_a_changed_image_makes_necessary(own: Project) -> None:
     assert own.planned(*images) == {}
     changed = own.path("handwritten/3/0.png")
     changed.write_bytes(own.path("handwritten/3/1.png").read_bytes())
-    assert own.planned(*images) == {"prepare_domain": {images[1]}}
+    assert own.planned(*images) == {"prepare": {images[1]}}
     own.path("printed/9/0.png").unlink()
-    assert own.planned(*images) == {"prepare_domain": set(images)}
+    assert own.planned(*images) == {"prepare": set(images)}
 
 
 def test_a_bad_file_is_named_and_nothing_is_written(own: Project) -> None:

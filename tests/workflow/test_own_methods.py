@@ -45,7 +45,7 @@ def test_it_is_run_and_an_edit_reruns_its_runs_alone(own: Project) -> None:
     assert own.planned(file) == {}
     with own.path("elsewhere/half_gap.py").open("a") as text:
         text.write("\nCHANGED = True\n")  # a comment would change nothing
-    assert own.planned(file) == jobs(fit_calibrators=["half0/seed0"], evaluate_run=["half0/seed0"])
+    assert own.planned(file) == jobs(calibrate=["half0/seed0"], evaluate=["half0/seed0"])
 
 
 def test_it_is_listed(own: Project) -> None:
@@ -75,9 +75,9 @@ def test_a_recipe_of_ones_own_is_tracked(project: Project) -> None:
     with project.study() as study:
         study["recipes"] = {"full": {"recipe": "mine.py"}}
     target = "results/digits/printed-handwritten/test_resnet/full/half0/seed0/model.safetensors"
-    assert project.planned(target) == jobs(finetune_model=["half0/seed0"])
+    assert project.planned(target) == jobs(finetune=["half0/seed0"])
     project.forked(*project.snakemake_command("--cores", "1", target))
     assert project.planned(target) == {}
     with project.path("mine.py").open("a") as text:
         text.write("\nCHANGED = True\n")  # a comment would change nothing
-    assert project.planned(target) == jobs(finetune_model=["half0/seed0"])
+    assert project.planned(target) == jobs(finetune=["half0/seed0"])

@@ -19,8 +19,8 @@ from finecal.paths import AGGREGATED, OF_FIRST_RUNS
 from finecal.plan import axes
 
 HALVES = ["half0/seed0", "half1/seed0"]
-REPORT = jobs(write_report=["report"])
-CALIBRATED = jobs(fit_calibrators=HALVES, evaluate_run=HALVES, fit_gamma_on_parts=HALVES)
+REPORT = jobs(report=["report"])
+CALIBRATED = jobs(calibrate=HALVES, evaluate=HALVES, gamma_draws=HALVES)
 
 
 def presented(*changed: str) -> Jobs:
@@ -32,7 +32,7 @@ def presented(*changed: str) -> Jobs:
 
     runs = [table for table in changed if table in AGGREGATED]
     cost = [table for table in changed if table not in AGGREGATED]
-    made = jobs(aggregate_runs=runs, aggregate_cost=cost, make_table=in_need("table"), draw_figure=in_need("figure"))
+    made = jobs(aggregate=runs, cost_table=cost, table=in_need("table"), figure=in_need("figure"))
     return made | REPORT
 
 
@@ -49,18 +49,18 @@ def trained(splits: list[str], seeds: list[int]) -> Jobs:
     every = [f"{split}/seed{seed}" for split in splits for seed in seeds]
     calibrated = [run for run in every if not run.startswith("all/")]
     return jobs(
-        finetune_model=every,
-        extract_logits=every,
-        extract_interpolated_logits=calibrated,
-        finetune_pseudo_splits=calibrated,
-        fit_calibrators=calibrated,
-        evaluate_run=calibrated,
-        fit_gamma_on_parts=calibrated,
-        compare_updates=calibrated,
+        finetune=every,
+        extract=every,
+        interpolate=calibrated,
+        pseudo_splits=calibrated,
+        calibrate=calibrated,
+        evaluate=calibrated,
+        gamma_draws=calibrated,
+        update_similarity=calibrated,
     )
 
 
-FROM_FINETUNING = trained(["half0", "half1", "all"], [0]) | jobs(map_features=["half0/seed0"]) | ALL_TABLES
+FROM_FINETUNING = trained(["half0", "half1", "all"], [0]) | jobs(feature_map=["half0/seed0"]) | ALL_TABLES
 
 
 class TestNothingChanged:
@@ -116,7 +116,7 @@ class TestStudyChanged:
             study["seeds"] = [1]
         assert (
             project.planned()
-            == trained(["half0", "half1", "all"], [1]) | jobs(map_features=["half0/seed1"]) | ALL_TABLES
+            == trained(["half0", "half1", "all"], [1]) | jobs(feature_map=["half0/seed1"]) | ALL_TABLES
         )
 
     def test_further_seed(self, project: Project) -> None:
@@ -139,7 +139,7 @@ class TestStudyChanged:
     def test_pretraining(self, project: Project) -> None:
         with project.study() as study:
             study["pretraining"]["training"]["lr"] = 0.2
-        before = jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK])
+        before = jobs(pretrain=[PRETRAINED], extract_pretrained=[TASK])
         assert project.planned() == before | FROM_FINETUNING
 
     def test_calibrator_left_out(self, project: Project) -> None:
@@ -156,20 +156,20 @@ class TestStudyChanged:
     def test_pseudo_splits(self, project: Project) -> None:
         with project.study() as study:
             study["pseudo_splits"]["folds"] = 3
-        calibrated = jobs(finetune_pseudo_splits=HALVES) | CALIBRATED
+        calibrated = jobs(pseudo_splits=HALVES) | CALIBRATED
         assert project.planned() == calibrated | presented("metrics", "calibration", "curve", "gamma_draws", "cost")
 
     def test_definition_of_a_split(self, project: Project) -> None:
         with project.study() as study:
             study["splits"]["half1"]["seed"] = 2
-        assert project.planned() == jobs(split_classes=["half1"]) | trained(["half1"], [0]) | FURTHER_TABLES
+        assert project.planned() == jobs(split=["half1"]) | trained(["half1"], [0]) | FURTHER_TABLES
 
     def test_one_result_only(self, project: Project) -> None:
         """Asked for one file, what else has changed is left alone."""
         with project.study() as study:
             study["recipes"] = {"full": {"training": {"epochs": 3}}}
         file = "results/digits/printed-handwritten/test_resnet/full/half0/seed0/logits.parquet"
-        assert project.planned(file) == jobs(finetune_model=["half0/seed0"], extract_logits=["half0/seed0"])
+        assert project.planned(file) == jobs(finetune=["half0/seed0"], extract=["half0/seed0"])
 
 
 class TestNotesMissing:
@@ -186,7 +186,7 @@ class TestNotesMissing:
             for file in project.path("results/digits/printed-handwritten/test_resnet/full").rglob("history.parquet"):
                 os.utime(file, (time.time(), time.time()))
         planned = project.planned()
-        for rule in ("finetune_model", "finetune_pseudo_splits"):
+        for rule in ("finetune", "pseudo_splits"):
             assert planned[rule] == FROM_FINETUNING[rule]
 
     @staticmethod
@@ -213,7 +213,7 @@ for run in plan.trainings:
         project.snakemake("--persistence-backend", "db", "-n")
         with project.study() as study:
             study["training"]["lr"] = 0.02
-        assert project.planned("--persistence-backend", "db")["finetune_model"] == FROM_FINETUNING["finetune_model"]
+        assert project.planned("--persistence-backend", "db")["finetune"] == FROM_FINETUNING["finetune"]
 
 
 class TestCodeChanged:
@@ -231,19 +231,19 @@ class TestCodeChanged:
             ("calibrators/temperature.py", CALIBRATED | SCORED),
             (
                 "metrics/update_similarity.py",
-                jobs(compare_updates=HALVES) | presented("update_similarity", "update_similarity_means"),
+                jobs(update_similarity=HALVES) | presented("update_similarity", "update_similarity_means"),
             ),
-            ("figures/curve.py", jobs(draw_figure=["curve"]) | REPORT),
-            ("tables/main.py", jobs(make_table=["main"]) | REPORT),
+            ("figures/curve.py", jobs(figure=["curve"]) | REPORT),
+            ("tables/main.py", jobs(table=["main"]) | REPORT),
             ("stages/aggregate.py", presented(*MADE)),
             (
                 "training/loop.py",
-                jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING,
+                jobs(pretrain=[PRETRAINED], extract_pretrained=[TASK]) | FROM_FINETUNING,
             ),
-            ("recipes/full.py", jobs(pretrain_model=[PRETRAINED], extract_pretrained_logits=[TASK]) | FROM_FINETUNING),
+            ("recipes/full.py", jobs(pretrain=[PRETRAINED], extract_pretrained=[TASK]) | FROM_FINETUNING),
             (
                 "stages/finetune.py",  # the pseudo-splits have a stage of their own
-                {rule: outputs for rule, outputs in FROM_FINETUNING.items() if rule != "finetune_pseudo_splits"},
+                {rule: outputs for rule, outputs in FROM_FINETUNING.items() if rule != "pseudo_splits"},
             ),
             ("cli/parser.py", {}),
             ("plan/plan.py", {}),

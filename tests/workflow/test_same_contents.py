@@ -63,9 +63,9 @@ def test_changed_bytes_are_noticed(finished: Project) -> None:
     changed.write_bytes(content[: before.st_size].ljust(before.st_size, b"\0"))
     os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
     planned = finished.planned()
-    assert planned["prepare_domain"] == {IMAGES.format("target")}
-    assert {"finetune_model", "extract_logits", "evaluate_run"} <= planned.keys()
-    assert "pretrain_model" not in planned
+    assert planned["prepare"] == {IMAGES.format("target")}
+    assert {"finetune", "extract", "evaluate"} <= planned.keys()
+    assert "pretrain" not in planned
 
 
 @pytest.fixture
@@ -103,13 +103,11 @@ def test_checkpoints_are_their_bytes(taken_over: Project) -> None:
     size = run.stat().st_size
     _change_last_number(run)
     assert run.stat().st_size == size
-    finetune = {
-        "finetune_model": {f"{RUN}/{name}" for name in ("model.safetensors", "head.parquet", "history.parquet")}
-    }
+    finetune = {"finetune": {f"{RUN}/{name}" for name in ("model.safetensors", "head.parquet", "history.parquet")}}
     assert taken_over.planned(target) == finetune
     _change_last_number(pretrained)
-    assert set(taken_over.planned(target)) == {"pretrain_model", "finetune_model"}
-    assert taken_over.planned(PRETRAINED).keys() == {"pretrain_model"}
+    assert set(taken_over.planned(target)) == {"pretrain", "finetune"}
+    assert taken_over.planned(PRETRAINED).keys() == {"pretrain"}
 
 
 def _change_last_number(file: Path) -> None:

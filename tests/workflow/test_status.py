@@ -15,7 +15,7 @@ import psutil
 import pytest
 from conftest import RUNS, TINY, Project
 
-from finecal.plan.jobs import FILES
+from finecal.plan.stages import STAGES
 
 pytestmark = pytest.mark.slow
 
@@ -129,5 +129,5 @@ def test_files_of_jobs_are_those_of_the_rules(empty: Project) -> None:
     lines = [line.split() for line in empty.run("python", "-c", script).splitlines()]
     assert {(result, log) for _, result, log in lines} <= planned
     assert len(lines) == sum(map(len, blocks.values()))
-    others = {"download", "class_means", "regions"}  # of other data sets and splits
-    assert {stage for stage, *_ in lines} == FILES.keys() - others
+    others = {"download", "class_means", "decision_regions", "run_table", "export"}  # of other studies, or asked for
+    assert {stage for stage, *_ in lines} == STAGES.keys() - others

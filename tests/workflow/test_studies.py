@@ -44,14 +44,14 @@ def test_the_small_study_shows_what_the_large_one_does(study: str) -> None:
 def test_a_figure_without_its_axis_names_the_study(folder: Project, figure: str, study: str) -> None:
     said = folder.dry_run(f"results/figures/{figure}.svg", "--config", "studies=digits", status=None)
     one_paragraph(said, f"the figure '{figure}' compares {axes.MEANING[axes.axis('figure', figure) or '']}", study)
-    drawn = folder.planned("--config", f"studies=small/{study}")["draw_figure"]
+    drawn = folder.planned("--config", f"studies=small/{study}")["figure"]
     assert f"results/figures/{figure}.svg" in drawn
 
 
 def test_the_paper_whatever_is_selected(folder: Project) -> None:
     planned = folder.planned("reproduce_paper", "--config", "studies=digits")
-    assert "resources/office_home/Art.tgz" in planned["download_file"]
-    assert {"results/toy/images/source.parquet", "results/imagenet_r/images/r.parquet"} <= planned["prepare_domain"]
+    assert "resources/office_home/Art.tgz" in planned["download"]
+    assert {"results/toy/images/source.parquet", "results/imagenet_r/images/r.parquet"} <= planned["prepare"]
     assert not any("/digits/" in file for files in planned.values() for file in files)
 
 

@@ -19,7 +19,7 @@ RUN = f"{RUNS}/half0/seed0"
 @pytest.mark.slow
 def test_the_exported_model_is_the_calibrated_one(project: Project) -> None:
     card = f"{RUN}/export/alg/README.md"
-    assert set(project.planned(card)) == {"export_model"}
+    assert set(project.planned(card)) == {"export"}
     project.snakemake("--cores", "1", card)
     assert project.planned(card) == {}
     folder = project.path(RUN, "export/alg")
@@ -58,7 +58,7 @@ def test_the_exported_model_is_the_calibrated_one(project: Project) -> None:
 
 def test_what_can_be_asked_for(project: Project) -> None:
     planned = project.planned("exported")
-    assert f"{RUN}/export/alg/README.md" in planned["export_model"]
+    assert f"{RUN}/export/alg/README.md" in planned["export"]
     one_paragraph(project.dry_run(f"{RUN}/export/algg/README.md", status=None), "unknown calibrator 'algg'")
 
 

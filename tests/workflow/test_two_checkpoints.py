@@ -52,11 +52,11 @@ def test_the_diagnosis_is_that_of_the_trained_run(given: Project) -> None:
     state = torch.load(given.path("models/after.pth"), weights_only=True)["state_dict"]
     torch.save({key: value * 1.01 for key, value in state.items()}, given.path("models/after.pth"))
     planned = given.planned(f"{RUN}/logits.parquet")
-    assert set(planned) == {"finetune_model", "extract_logits"}
+    assert set(planned) == {"finetune", "extract"}
     state = torch.load(given.path("models/before.pth"), weights_only=True)["state_dict"]
     torch.save({key: value * 1.01 for key, value in state.items()}, given.path("models/before.pth"))
     pretrained = "results/digits/pretrained/printed/mine/model.safetensors"
-    assert set(given.planned(pretrained)) == {"pretrain_model"}
+    assert set(given.planned(pretrained)) == {"pretrain"}
 
 
 def test_what_is_missing_is_said_before_any_job(given: Project) -> None:
@@ -70,5 +70,5 @@ def test_a_checkpoint_of_another_model_leaves_nothing(given: Project) -> None:
     folder = "results/digits/pretrained/printed/mine"
     one_paragraph(given.finecal("pretrain", folder, status=2), "models/before.pth: it has no head (fc.weight)")
     assert not given.path(folder).exists()
-    assert jobs(pretrain_model=["printed/mine"]).items() <= given.planned(f"{folder}/model.safetensors").items()
+    assert jobs(pretrain=["printed/mine"]).items() <= given.planned(f"{folder}/model.safetensors").items()
     assert yaml.safe_load(given.path("tiny.yaml").read_text())["recipes"]

@@ -75,17 +75,6 @@ AGGREGATED = {
 # Those too large to hold all runs: of each setting its first run is in them, which the figures draw.
 OF_FIRST_RUNS = frozenset({"update_similarity", "feature_map", "decision_regions"})
 
-# What a job took, as Snakemake measured it: stage → the file of a job.
-MEASURED = {
-    "prepare": "benchmarks/data/prepare/{dataset}/{domain}.tsv",
-    "pretrain": "benchmarks/data/pretrain/{dataset}/{source}/{backbone}.tsv",
-    "extract_pretrained": "benchmarks/data/extract/{dataset}/{source}-{target}/{backbone}/pretrained.tsv",
-    "finetune": "benchmarks/data/finetune/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
-    "pcv": "benchmarks/data/pcv/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
-    "extract": "benchmarks/data/extract/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
-    "interpolate": "benchmarks/data/interpolate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.tsv",
-}
-
 # What Snakemake may match for each wildcard: one folder name; a task's is those of two domains.
 WILDCARDS = {
     "module": r"[^/]+",
@@ -189,7 +178,11 @@ def parse(pattern: str, path: str) -> dict[str, str] | None:
 def state_folder(result: str | Path) -> Path:
     """Where an unfinished training keeps its state.
 
-    It lies outside the results on purpose: Snakemake deletes the declared outputs of a failed job, and
-    would delete the state with them.
+    It lies outside the results, since Snakemake deletes the outputs of a failed job, and would delete the state with
+    them. That of pseudo-splits lies beside that of their run, not in it: the two jobs run at the same time, and each
+    removes its own at its end.
     """
-    return Path("state") / Path(result).relative_to("results")
+    place = Path("state") / Path(result).relative_to("results")
+    if parse(PSEUDO, str(result)):
+        return place.parent.with_name(f"{place.parent.name}.{place.name}")
+    return place

@@ -1,16 +1,16 @@
 """All runs together: one long table of each kind, then the tables and figures of the paper."""
 
 
-rule aggregate_runs:
+rule aggregate:
     input:
         lambda w: [
             f"{run.folder}/{paths.AGGREGATED[w.table]}"
             for run in PLAN.runs_in(w.table)
         ],
     output:
-        f"{paths.TABLE}.parquet",
+        **STAGES["aggregate"].outputs,
     log:
-        "logs/aggregate/{table}.log",
+        STAGES["aggregate"].log,
     wildcard_constraints:
         table="|".join(paths.AGGREGATED),
     conda:
@@ -25,59 +25,61 @@ rule aggregate_runs:
         "exec finecal aggregate {wildcards.table} {params.study} > {log} 2>&1"
 
 
-rule aggregate_cost:
+rule cost_table:
     """What every job took."""
     input:
         lambda w: INPUTS.measured(),
     output:
-        paths.TABLE.format(table="cost") + ".parquet",
+        **STAGES["cost_table"].outputs,
     log:
-        "logs/aggregate/cost.log",
+        STAGES["cost_table"].log,
     conda:
         CONDA
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 20 * attempt,
     params:
-        stage=WORKFLOW.stage("cost"),
+        stage=WORKFLOW.stage("cost_table"),
         study=STUDY,
     shell:
-        "exec finecal aggregate cost {params.study} > {log} 2>&1"
+        "exec finecal cost-table {params.study} > {log} 2>&1"
 
 
-rule list_runs:
+rule run_table:
     """What every run is."""
     input:
         lambda w: sorted({str(run.path(paths.SPLIT)) for run in PLAN.runs}),
     output:
-        paths.TABLE.format(table="runs") + ".parquet",
+        **STAGES["run_table"].outputs,
     log:
-        "logs/aggregate/runs.log",
+        STAGES["run_table"].log,
     conda:
         CONDA
     resources:
         mem_mb=lambda w, attempt: 2000 * attempt,
         runtime=lambda w, attempt: 10 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("runs"),
+        stage=lambda w: WORKFLOW.stage("run_table"),
         study=STUDY,
     shell:
-        "exec finecal aggregate runs {params.study} > {log} 2>&1"
+        "exec finecal run-table {params.study} > {log} 2>&1"
 
 
-rule make_table:
+rule table:
     input:
         lambda w: WORKFLOW.needs("table", w.table),
     output:
         report(
-            f"{paths.TABLE}.csv",
+            STAGES["table"].outputs["csv"],
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
-        multiext(paths.TABLE, ".parquet", ".md", ".tex"),
+        STAGES["table"].outputs["parquet"],
+        STAGES["table"].outputs["md"],
+        STAGES["table"].outputs["tex"],
     log:
-        "logs/table/{table}.log",
+        STAGES["table"].log,
     wildcard_constraints:
         table="|".join(registry.names("table")),
     conda:
@@ -94,19 +96,20 @@ rule make_table:
         "exec finecal table {wildcards.table} {params.study} > {log} 2>&1"
 
 
-rule draw_figure:
+rule figure:
     input:
         lambda w: WORKFLOW.needs("figure", w.figure),
     output:
         report(
-            f"{paths.FIGURE}.svg",
+            STAGES["figure"].outputs["svg"],
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
-        multiext(paths.FIGURE, ".png", ".parquet"),
+        STAGES["figure"].outputs["png"],
+        STAGES["figure"].outputs["parquet"],
     log:
-        "logs/figure/{figure}.log",
+        STAGES["figure"].log,
     wildcard_constraints:
         figure="|".join(registry.names("figure")),
     conda:

@@ -1,17 +1,16 @@
 """What the figures show of single runs: how the head's rows moved, where the features lie."""
 
 
-rule compare_updates:
+rule update_similarity:
     """Which classes' rows of the head moved alike."""
     input:
-        split=rules.split_classes.output[0],
-        pretrained=rules.pretrain_model.output.head,
-        head=rules.finetune_model.output.head,
+        split=rules.split.output[0],
+        pretrained=rules.pretrain.output.head,
+        head=rules.finetune.output.head,
     output:
-        similarity=f"{paths.RUN}/{paths.UPDATE_SIMILARITY}",
-        means=f"{paths.RUN}/{paths.UPDATE_SIMILARITY_MEANS}",
+        **STAGES["update_similarity"].outputs,
     log:
-        "logs/similarity/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["update_similarity"].log,
     conda:
         CONDA
     resources:
@@ -19,44 +18,44 @@ rule compare_updates:
         mem_mb=lambda w, attempt: 2000 * attempt,
         runtime=lambda w, attempt: 5 * attempt,
     params:
-        stage=WORKFLOW.stage("similarity"),
+        stage=WORKFLOW.stage("update_similarity"),
     shell:
-        "exec finecal similarity {output.similarity} > {log} 2>&1"
+        "exec finecal update-similarity {output.similarity} > {log} 2>&1"
 
 
-rule map_features:
+rule feature_map:
     """Where the features of the test samples lie before and after."""
     input:
-        split=rules.split_classes.output[0],
-        pretrained=rules.extract_pretrained_logits.output[0],
-        logits=rules.extract_logits.output[0],
+        split=rules.split.output[0],
+        pretrained=rules.extract_pretrained.output[0],
+        logits=rules.extract.output[0],
     output:
-        f"{paths.RUN}/{paths.FEATURE_MAP}",
+        **STAGES["feature_map"].outputs,
     log:
-        "logs/embed/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["feature_map"].log,
     conda:
         CONDA
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 20 * attempt,
     params:
-        stage=WORKFLOW.stage("embed"),
+        stage=WORKFLOW.stage("feature_map"),
     shell:
-        "exec finecal embed {output} > {log} 2>&1"
+        "exec finecal feature-map {output} > {log} 2>&1"
 
 
-rule map_regions:
+rule decision_regions:
     """What the classifiers of a run predict in the plane; of the data set toy."""
     input:
-        split=rules.split_classes.output[0],
+        split=rules.split.output[0],
         images=paths.IMAGES_OF_TARGET,
-        pretrained=rules.pretrain_model.output.model,
-        model=rules.finetune_model.output.model,
-        calibration=rules.fit_calibrators.output[0],
+        pretrained=rules.pretrain.output.model,
+        model=rules.finetune.output.model,
+        calibration=rules.calibrate.output[0],
     output:
-        f"{paths.RUN}/{paths.DECISION_REGIONS}",
+        **STAGES["decision_regions"].outputs,
     log:
-        "logs/regions/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["decision_regions"].log,
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -66,22 +65,22 @@ rule map_regions:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 20 * attempt,
     params:
-        stage=WORKFLOW.stage("regions"),
+        stage=WORKFLOW.stage("decision_regions"),
         torch=TORCH,
     shell:
-        "exec finecal regions {output} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal decision-regions {output} {params.torch} --threads {threads} > {log} 2>&1"
 
 
-rule fit_gamma_on_parts:
+rule gamma_draws:
     """How much data the calibrators of a run need."""
     input:
         **READ_BY_CALIBRATORS,
-        split=rules.split_classes.output[0],
-        logits=rules.extract_logits.output[0],
+        split=rules.split.output[0],
+        logits=rules.extract.output[0],
     output:
-        f"{paths.RUN}/{paths.GAMMA_DRAWS}",
+        **STAGES["gamma_draws"].outputs,
     log:
-        "logs/gamma_data/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["gamma_draws"].log,
     conda:
         CONDA
     resources:
@@ -89,7 +88,7 @@ rule fit_gamma_on_parts:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 5 * attempt,
     params:
-        stage=WORKFLOW.stage_of_runs("gamma_data"),
+        stage=WORKFLOW.stage_of_runs("gamma_draws"),
         study=STUDY,
     shell:
-        "exec finecal gamma-data {output} {params.study} > {log} 2>&1"
+        "exec finecal gamma-draws {output} {params.study} > {log} 2>&1"

@@ -2,26 +2,26 @@
 
 # Those that only some calibrators need.
 READ_BY_CALIBRATORS = INPUTS.of_calibration(
-    pretrained=rules.extract_pretrained_logits.output[0],
-    pseudo_splits=rules.finetune_pseudo_splits.output.logits,
-    weights=rules.finetune_model.output.head,
+    pretrained=rules.extract_pretrained.output[0],
+    pseudo_splits=rules.pseudo_splits.output.logits,
+    weights=rules.finetune.output.head,
 )
 READ_BY_SCORES = INPUTS.of_evaluation(
     oracle=paths.ORACLE_LOGITS,
-    interpolated=rules.extract_interpolated_logits.output[0],
-    weights=rules.finetune_model.output.head,
+    interpolated=rules.interpolate.output[0],
+    weights=rules.finetune.output.head,
 )
 
 
-rule fit_calibrators:
+rule calibrate:
     input:
         **READ_BY_CALIBRATORS,
-        split=rules.split_classes.output[0],
-        logits=rules.extract_logits.output[0],
+        split=rules.split.output[0],
+        logits=rules.extract.output[0],
     output:
-        f"{paths.RUN}/{paths.CALIBRATION}",
+        **STAGES["calibrate"].outputs,
     log:
-        "logs/calibrate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["calibrate"].log,
     conda:
         CONDA
     resources:
@@ -35,19 +35,17 @@ rule fit_calibrators:
         "exec finecal calibrate {output} {params.study} > {log} 2>&1"
 
 
-rule evaluate_run:
+rule evaluate:
     input:
         **READ_BY_SCORES,
-        split=rules.split_classes.output[0],
-        calibration=rules.fit_calibrators.output[0],
-        pretrained=rules.extract_pretrained_logits.output[0],
-        logits=rules.extract_logits.output[0],
+        split=rules.split.output[0],
+        calibration=rules.calibrate.output[0],
+        pretrained=rules.extract_pretrained.output[0],
+        logits=rules.extract.output[0],
     output:
-        metrics=f"{paths.RUN}/{paths.METRICS}",
-        curve=f"{paths.RUN}/{paths.CURVE}",
-        samples=f"{paths.RUN}/{paths.SAMPLES}",
+        **STAGES["evaluate"].outputs,
     log:
-        "logs/evaluate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["evaluate"].log,
     conda:
         CONDA
     resources:

@@ -14,6 +14,7 @@ from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.rules import Told, Workflow, keep_signatures
 from finecal.orchestration.slurm import cluster
 from finecal.plan.jobs import jobs
+from finecal.plan.stages import STAGES
 
 # `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and every job is told so.
 # (Snakemake itself knows its targets only after this file is read.)

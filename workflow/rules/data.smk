@@ -1,11 +1,11 @@
 """Downloads; images, decoded once and packed; and the division of the classes into S and U."""
 
 
-rule download_file:
+rule download:
     output:
-        paths.DOWNLOAD,
+        **STAGES["download"].outputs,
     log:
-        "logs/download/{module}/{file}.log",
+        STAGES["download"].log,
     localrule: True  # compute nodes often have no network
     conda:
         CONDA
@@ -16,15 +16,15 @@ rule download_file:
         "exec finecal download {output} {params.study} {params.mirror} > {log} 2>&1"
 
 
-rule prepare_domain:
+rule prepare:
     input:
         INPUTS.downloads,
     output:
-        paths.IMAGES,
+        **STAGES["prepare"].outputs,
     log:
-        "logs/prepare/{dataset}/{domain}.log",
+        STAGES["prepare"].log,
     benchmark:
-        paths.MEASURED["prepare"]
+        STAGES["prepare"].benchmark
     conda:
         CONDA
     threads: lambda w: WORKFLOW.decoding_threads(w.dataset)
@@ -38,13 +38,13 @@ rule prepare_domain:
         "exec finecal prepare {output} {params.study} --threads {threads} > {log} 2>&1"
 
 
-rule split_classes:
+rule split:
     input:
         INPUTS.of_split,
     output:
-        paths.SPLIT,
+        **STAGES["split"].outputs,
     log:
-        "logs/split/{dataset}/{split}.log",
+        STAGES["split"].log,
     conda:
         CONDA
     resources:

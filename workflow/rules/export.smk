@@ -1,23 +1,19 @@
 """The calibrated classifier of a run, for timm and ONNX Runtime."""
 
 
-rule export_model:
+rule export:
     input:
-        split=rules.split_classes.output[0],
+        split=rules.split.output[0],
         images=paths.IMAGES_OF_TARGET,
-        pretrained=rules.pretrain_model.output.model,
-        model=rules.finetune_model.output.model,
-        head=rules.finetune_model.output.head,
-        calibration=rules.fit_calibrators.output[0],
-        metrics=rules.evaluate_run.output.metrics,
+        pretrained=rules.pretrain.output.model,
+        model=rules.finetune.output.model,
+        head=rules.finetune.output.head,
+        calibration=rules.calibrate.output[0],
+        metrics=rules.evaluate.output.metrics,
     output:
-        config=f"{paths.EXPORT}/config.json",
-        model=f"{paths.EXPORT}/{paths.MODEL}",
-        calibration=f"{paths.EXPORT}/calibration.json",
-        card=f"{paths.EXPORT}/README.md",
-        check=f"{paths.EXPORT}/{paths.CHECK}",
+        **STAGES["export"].outputs,
     log:
-        "logs/export/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}/{calibrator}.log",
+        STAGES["export"].log,
     conda:
         CONDA
     threads: WORKFLOW.threads

@@ -1,14 +1,14 @@
 """Logits and features of the target domain's samples; class means of the source domain."""
 
 
-rule extract_class_means:
+rule class_means:
     input:
-        model=rules.pretrain_model.output.model,
+        model=rules.pretrain.output.model,
         images=paths.IMAGES.replace("{domain}", "{source}"),
     output:
-        f"{paths.PRETRAINED}/{paths.CLASS_MEANS}",
+        **STAGES["class_means"].outputs,
     log:
-        "logs/extract/{dataset}/{source}/{backbone}/class_means.log",
+        STAGES["class_means"].log,
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -18,22 +18,22 @@ rule extract_class_means:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("means", w),
+        stage=lambda w: WORKFLOW.stage("class_means", w),
         torch=TORCH,
     shell:
-        "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal class-means {output} {params.torch} --threads {threads} > {log} 2>&1"
 
 
-rule extract_pretrained_logits:
+rule extract_pretrained:
     input:
-        model=rules.pretrain_model.output.model,
+        model=rules.pretrain.output.model,
         images=paths.IMAGES_OF_TARGET,
     output:
-        paths.PRETRAINED_LOGITS,
+        **STAGES["extract_pretrained"].outputs,
     log:
-        "logs/extract/{dataset}/{source}-{target}/{backbone}/pretrained.log",
+        STAGES["extract_pretrained"].log,
     benchmark:
-        paths.MEASURED["extract_pretrained"]
+        STAGES["extract_pretrained"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -43,22 +43,22 @@ rule extract_pretrained_logits:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
-        stage=WORKFLOW.stage_of_runs("extract"),
+        stage=WORKFLOW.stage_of_runs("extract_pretrained"),
         torch=TORCH,
     shell:
-        "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal extract-pretrained {output} {params.torch} --threads {threads} > {log} 2>&1"
 
 
-rule extract_logits:
+rule extract:
     input:
-        model=rules.finetune_model.output.model,
+        model=rules.finetune.output.model,
         images=paths.IMAGES_OF_TARGET,
     output:
-        f"{paths.RUN}/{paths.LOGITS}",
+        **STAGES["extract"].outputs,
     log:
-        "logs/extract/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["extract"].log,
     benchmark:
-        paths.MEASURED["extract"]
+        STAGES["extract"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -76,17 +76,17 @@ rule extract_logits:
         "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
 
 
-rule extract_interpolated_logits:
+rule interpolate:
     input:
-        pretrained=rules.pretrain_model.output.model,
-        model=rules.finetune_model.output.model,
+        pretrained=rules.pretrain.output.model,
+        model=rules.finetune.output.model,
         images=paths.IMAGES_OF_TARGET,
     output:
-        paths.INTERPOLATED,
+        **STAGES["interpolate"].outputs,
     log:
-        "logs/interpolate/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["interpolate"].log,
     benchmark:
-        paths.MEASURED["interpolate"]
+        STAGES["interpolate"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -100,4 +100,4 @@ rule extract_interpolated_logits:
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal extract {output} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal interpolate {output} {params.study} {params.torch} --threads {threads} > {log} 2>&1"

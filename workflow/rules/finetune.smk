@@ -4,19 +4,17 @@ On the split `all`, S is all of Y: the same rule makes the upper bound.
 """
 
 
-rule finetune_model:
+rule finetune:
     input:
-        model=rules.pretrain_model.output.model,
+        model=rules.pretrain.output.model,
         images=paths.IMAGES_OF_TARGET,
-        split=rules.split_classes.output[0],
+        split=rules.split.output[0],
     output:
-        model=f"{paths.RUN}/{paths.MODEL}",
-        head=f"{paths.RUN}/{paths.HEAD}",
-        history=f"{paths.RUN}/{paths.HISTORY}",
+        **STAGES["finetune"].outputs,
     log:
-        "logs/finetune/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["finetune"].log,
     benchmark:
-        paths.MEASURED["finetune"]
+        STAGES["finetune"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -33,18 +31,17 @@ rule finetune_model:
         "exec finecal finetune {output.model} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
 
 
-rule finetune_pseudo_splits:
+rule pseudo_splits:
     input:
-        model=rules.pretrain_model.output.model,
+        model=rules.pretrain.output.model,
         images=paths.IMAGES_OF_TARGET,
-        split=rules.split_classes.output[0],
+        split=rules.split.output[0],
     output:
-        logits=paths.PSEUDO_LOGITS,
-        history=paths.PSEUDO_HISTORY,
+        **STAGES["pseudo_splits"].outputs,
     log:
-        "logs/pcv/{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}.log",
+        STAGES["pseudo_splits"].log,
     benchmark:
-        paths.MEASURED["pcv"]
+        STAGES["pseudo_splits"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -54,8 +51,8 @@ rule finetune_pseudo_splits:
         mem_mb=lambda w, attempt: 8000 * attempt,
         runtime=lambda w, attempt: 360 * attempt,
     params:
-        stage=lambda w: WORKFLOW.stage("pseudo", w),
+        stage=lambda w: WORKFLOW.stage("pseudo_splits", w),
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal finetune {output.logits} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        "exec finecal pseudo-splits {output.logits} {params.study} {params.torch} --threads {threads} > {log} 2>&1"

@@ -1,17 +1,15 @@
 """The pretrained model of a source domain; the tasks with this source share it."""
 
 
-rule pretrain_model:
+rule pretrain:
     input:
         images=INPUTS.of_pretraining,
     output:
-        model=f"{paths.PRETRAINED}/{paths.MODEL}",
-        head=f"{paths.PRETRAINED}/{paths.HEAD}",
-        history=f"{paths.PRETRAINED}/{paths.HISTORY}",
+        **STAGES["pretrain"].outputs,
     log:
-        "logs/pretrain/{dataset}/{source}/{backbone}.log",
+        STAGES["pretrain"].log,
     benchmark:
-        paths.MEASURED["pretrain"]
+        STAGES["pretrain"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads

@@ -1,7 +1,7 @@
 """The page with the answer."""
 
 
-rule write_report:
+rule report:
     """The page with the answer."""
     input:
         expand(
@@ -10,10 +10,14 @@ rule write_report:
         expand(f"{paths.FIGURE}.svg", figure=WORKFLOW.figures),
         lambda w: INPUTS.explored(),
     output:
-        report(paths.REPORT, caption="../report/report.rst", category="Answer"),
-        paths.RESOLVED,
+        report(
+            STAGES["report"].outputs["page"],
+            caption="../report/report.rst",
+            category="Answer",
+        ),
+        STAGES["report"].outputs["studies"],
     log:
-        "logs/report.log",
+        STAGES["report"].log,
     conda:
         CONDA
     resources:

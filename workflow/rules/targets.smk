@@ -1,6 +1,6 @@
 """Targets by name: stages to stop at, and results by their number in the paper. None of them runs a command."""
 
-STAGES = {
+STOPS = {
     "pretrained": (
         "The pretrained models",
         lambda w: [run.pretrained_folder / paths.MODEL for run in PLAN.trainings],
@@ -52,7 +52,7 @@ RESULTS = {
 }
 
 
-for target, (text, files) in STAGES.items():
+for target, (text, files) in STOPS.items():
 
     rule:
         name:

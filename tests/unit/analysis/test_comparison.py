@@ -25,7 +25,7 @@ from finecal.io.provenance import provenance
 from finecal.metrics.classification import seen_unseen_curve
 from finecal.paths import RunKey
 from finecal.report import compare_page as page_of_comparison
-from finecal.stages.compare import write_comparison
+from finecal.stages.compare_runs import compare_runs
 from finecal.stages.evaluate import curve_table, sample_table
 
 HOSTILE = '"><script>window.broken=1</script>'
@@ -152,7 +152,7 @@ def test_another_s_leaves_intervals_of_all_classes_only() -> None:
 def test_what_cannot_be_compared(other: dict[str, Any], message: str) -> None:
     write_run(key(0))
     with pytest.raises(UserError, match=message):
-        write_comparison(key(0), key(**other))
+        compare_runs(key(0), key(**other))
     assert not list(Path().rglob("*.html"))
 
 
@@ -192,7 +192,7 @@ def browser() -> Iterator[Browser]:
 def test_page_in_a_browser(browser: Browser) -> None:
     names = (HOSTILE, "b" * 60, *CLASSES[2:])
     a, b = write_run(key(0), names=names), write_run(key(1), names=names)
-    place = write_comparison(a, b)
+    place = compare_runs(a, b)
     found = compare(a, b)
     with opened(browser, place) as page:
         assert page.locator("#table-methods tbody tr").count() == 4  # as fine-tuned, ALG, PCV, cosine

@@ -55,15 +55,14 @@ ERRORS = {
     ("calibrate", RUN): "results/digits/splits/half0.parquet: this file is missing.",
     ("evaluate", RUN): "results/digits/splits/half0.parquet: this file is missing.",
     ("prepare", "images/printed.parquet"): (
-        "'images/printed.parquet' is no such path. It must follow results/{dataset}/images/{domain}.parquet."
+        "'images/printed.parquet' does not match results/{dataset}/images/{domain}.parquet."
     ),
     ("prepare", "results/digits/images/painted.parquet"): (
         "the data set 'digits': unknown domain 'painted'. Known, closest first: printed, handwritten."
     ),
     ("split", "results/digits/splits/half0.parquet"): "results/digits/images/printed.parquet: this file is missing.",
     ("aggregate", "metric"): (
-        "unknown aggregated table 'metric'. Known, closest first: "
-        f"{', '.join(closest('metric', [*AGGREGATED, 'cost', 'runs']))}."
+        f"unknown aggregated table 'metric'. Known, closest first: {', '.join(closest('metric', AGGREGATED))}."
     ),
     ("diagnose", "none.npz", "--fine-tuning", "0", "--out", "out"): "none.npz: this file is missing.",
 }
@@ -131,7 +130,7 @@ def test_check_prints_runs_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
         "split": "3",
         "pretrain": "1",
         "finetune": "6",
-        "pcv": "4",
+        "pseudo splits": "4",
         "extract pretrained": "1",
         "extract": "6",
         "calibrate": "4",
@@ -158,7 +157,7 @@ def test_report_is_opened(browser: bool, capsys: pytest.CaptureFixture[str], mon
     page.write_text("as it is")
     said = output_of(capsys, "report", "--open")
     assert asked == [page.as_uri()]
-    assert said == ("" if browser else f"there is no browser here; the page is {page}\n")
+    assert said == ("" if browser else f"no browser was found; the page is {page}\n")
     assert page.read_text() == "as it is"
 
 
@@ -195,14 +194,14 @@ def test_nothing_heavy_is_imported(code: str, allowed: set[str]) -> None:
     [
         "aggregate",
         "calibrate",
-        "cost",
-        "embed",
+        "cost_table",
+        "feature_map",
         "evaluate",
-        "gamma_data",
-        "present",
+        "gamma_draws",
         "report",
-        "runs",
-        "similarity",
+        "run_table",
+        "tables_and_figures",
+        "update_similarity",
         "split",
     ],
 )

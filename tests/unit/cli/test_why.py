@@ -15,6 +15,8 @@ from finecal.io.provenance import sha256
 from finecal.plan.identities import Identities
 from finecal.plan.jobs import Job, jobs
 from finecal.plan.plan import Plan
+from finecal.plan.records import read_record
+from finecal.report.render import PARTS, filled
 
 
 @pytest.fixture
@@ -34,12 +36,28 @@ def of(plan: Plan, stage: str) -> Job:
 def finish(plan: Plan, job: Job, inputs: list[Path] | None = None, **changed: Any) -> None:
     """Write the outputs of a job, as made by the present identity but for what is given."""
     sha256.cache_clear()
-    made = Identities(plan).of(job.identity_stage, job.wildcards)._replace(**changed)
+    made = Identities(plan).of(job.stage, job.wildcards)._replace(**changed)
     record = {**made.record(), "inputs": {str(file): sha256(file) for file in inputs or []}}
     for output in job.outputs:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.touch()
     write_table(job.result, pa.table({"x": [1]}), provenance=record)
+
+
+def test_the_page_says_what_made_it(plan: Plan) -> None:
+    """As tables do: here with the template alone."""
+    job = next(job for job in jobs(plan) if job.stage == "report")
+    made = Identities(plan).of("report", {})
+    for output in job.outputs:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.touch()
+    for options, differs in ((made.options, False), ({"studies": ["</script>"]}, True)):
+        record = {**made._replace(options=options).record(), "inputs": {}}
+        job.result.write_text(filled("report.html.jinja", **{**PARTS, "provenance": record}), "utf-8")
+        assert read_record(job.result) == record
+        assert ("\n  option studies: " in explain(plan, job.result)) == differs
+    job.result.write_text("<html></html>")  # of 0.1.0
+    assert "made by an earlier finecal" in explain(plan, job.result)
 
 
 def test_nothing_differs(plan: Plan) -> None:

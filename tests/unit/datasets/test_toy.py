@@ -23,7 +23,7 @@ from finecal.paths import RunKey
 from finecal.plan.plan import Plan
 from finecal.stages import Settings
 from finecal.stages.aggregate import aggregate
-from finecal.stages.regions import regions
+from finecal.stages.decision_regions import decision_regions
 
 MLP = {"model": "finecal_mlp", "options": {}, "image_size": 8}
 
@@ -113,7 +113,7 @@ def test_regions_of_a_model_whose_logits_are_known(tmp_path: Path, monkeypatch: 
             head(model).bias.copy_(torch.tensor([shift, 0.0, -9.0, -9.0]))
         save_model(folder / paths.MODEL, model, description, provenance={})
 
-    regions(run, Settings(device="cpu"))
+    decision_regions(run, Settings(device="cpu"))
     table = read_table(run.folder / paths.DECISION_REGIONS).to_pandas()
     samples = table[table["element"] == "sample"]
     assert samples[["x", "y"]].to_numpy() == pytest.approx(toy.places(images.pixels[images.test]))

@@ -15,7 +15,7 @@ from finecal.io.list_columns import list_array, matrix_column
 from finecal.io.parquet import read_table, write_table
 from finecal.metrics.update_similarity import mean_similarities, update_similarity
 from finecal.paths import RunKey
-from finecal.stages.similarity import similarity
+from finecal.stages import update_similarity as stage
 
 W0 = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 5.0], [1.0, 1.0], [7.0, 7.0]])
 MOVED = np.array([[3.0, 0.0], [1.0, 1.0], [0.0, 2.0], [-2.0, 0.0], [0.0, 0.0]])
@@ -71,7 +71,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunKey:
 
 
 def test_tables_of_a_run(run: RunKey) -> None:
-    similarity(run)
+    stage.update_similarity(run)
     path = run.folder / paths.UPDATE_SIMILARITY
     table = read_table(path)
     assert table["name"].to_pylist() == list("vwxyz")
@@ -86,7 +86,7 @@ def test_tables_of_a_run(run: RunKey) -> None:
 
 
 def test_tables_of_unlike_data_sets_concatenate(run: RunKey) -> None:
-    similarity(run)
+    stage.update_similarity(run)
     table = read_table(run.folder / paths.UPDATE_SIMILARITY)
     one = pa.array([[0.5]], table.field("cosine").type)
     other = table.slice(0, 1).set_column(table.schema.get_field_index("cosine"), table.field("cosine"), one)
@@ -97,5 +97,5 @@ def test_tables_of_unlike_data_sets_concatenate(run: RunKey) -> None:
 def test_heads_of_unlike_shape(run: RunKey) -> None:
     write_table(run.folder / paths.HEAD, pa.table({"weight": list_array(np.zeros((5, 3), np.float32))}), provenance={})
     with pytest.raises(UserError, match=r"the head's weights have shape \(5, 3\)") as error:
-        similarity(run)
+        stage.update_similarity(run)
     assert "(5, 2)" in error.value.why

@@ -12,7 +12,11 @@ import pytest
 
 from finecal import registry
 from finecal.plan import code_digests
-from finecal.plan.code_digests import PACKAGE, STAGE_FILES, Identity, plugin_files
+from finecal.plan.code_digests import PACKAGE, Identity, plugin_files
+from finecal.plan.stages import STAGES
+
+# Those with code: the result of a download is checked by its hash.
+WITH_CODE = [stage for stage in STAGES if stage != "download"]
 
 # Imported, but of no influence on the content of a result; everything else that a stage imports must be listed.
 INFRASTRUCTURE = {
@@ -33,7 +37,12 @@ INFRASTRUCTURE = {
     "calibrators/__init__.py": "refuses a calibrator of the user's own, or lets it be",
     "calibration/__init__.py": "hands on names of calibration/contract.py",
     "models/timm_names.py": "which names are allowed",
-    **dict.fromkeys(["plan/code_digests.py", "plan/code_meaning.py"], "this list, and what it is worth"),
+    **dict.fromkeys(
+        ["plan/stages.py", "plan/stages_of_models.py", "plan/stages_of_results.py", "plan/shared_code.py"],
+        "the names of stages, files and options, which are compared as values",
+    ),
+    "plan/stage.py": "the same",
+    **dict.fromkeys(["plan/code_digests.py", "plan/code_meaning.py"], "the digests themselves"),
     "io/contents.py": "tells whether files are the same; its answer is compared",
     "plan/decisive_options.py": "resolved options, which are compared as values",
     "plan/identities.py": "resolved options beside that list",
@@ -76,34 +85,22 @@ EXCEPT = {
     ("split", "config/official_splits.py"): "compared where a split is official, as the data set's own file is",
     ("pretrain", "data/packed.py"): "reads the pixels; a change in how they are packed changes the input file",
     ("finetune", "data/packed.py"): "as for pretrain",
-    ("means", "data/packed.py"): "as for pretrain",
+    ("finetune", "stages/take_over.py"): "for checkpoints alone, whose jobs compare it as a further file",
+    ("class_means", "data/packed.py"): "as for pretrain",
     ("extract", "data/packed.py"): "as for pretrain",
+    ("extract_pretrained", "data/packed.py"): "as for pretrain",
     ("interpolate", "data/packed.py"): "as for pretrain",
     ("finetune", "calibration/inputs.py"): "reads the split",
-    ("pseudo", "calibration/inputs.py"): "reads the split, and the words fine_tuning and absent",
-    ("runs", "calibration/inputs.py"): "reads the split",
-    ("similarity", "calibration/inputs.py"): "reads the split",
-    ("embed", "calibration/inputs.py"): "reads the split and logits.parquet",
-    ("regions", "data/packed.py"): "as for pretrain",
-    ("regions", "calibration/inputs.py"): "reads the split",
+    ("pseudo_splits", "calibration/inputs.py"): "reads the split, and the words fine_tuning and absent",
+    ("run_table", "calibration/inputs.py"): "reads the split",
+    ("update_similarity", "calibration/inputs.py"): "reads the split",
+    ("feature_map", "calibration/inputs.py"): "reads the split and logits.parquet",
+    ("decision_regions", "data/packed.py"): "as for pretrain",
+    ("decision_regions", "calibration/inputs.py"): "reads the split",
     ("figure", "tables/_text.py"): "writes tables as text",
     ("report", "data/packed.py"): "reads the shape of the images",
     ("report", "calibration/inputs.py"): "reads the split",
 }  # fmt: skip
-
-# A stage's own module, if it is not called like the stage; and the plugins that its options choose among.
-MODULES = {"table": "stages/present.py", "figure": "stages/present.py"}
-PLUGINS = {
-    "prepare": "dataset",
-    "finetune": "recipe",
-    "pseudo": "recipe",
-    "calibrate": "calibrator",
-    "evaluate": "calibrator",
-    "gamma_data": "calibrator",
-    "export": "calibrator",
-    "table": "table",
-    "figure": "figure",
-}
 
 
 @cache
@@ -119,7 +116,7 @@ def imports_of(file: Path, stage: str) -> Iterator[str]:
     pending: list[ast.AST] = [
         node
         for node in tree(file).body
-        if not (isinstance(node, ast.FunctionDef) and node.name in STAGE_FILES and node.name != stage)
+        if not (isinstance(node, ast.FunctionDef) and node.name in STAGES and node.name != stage)
     ]
     while pending:
         node = pending.pop()
@@ -157,8 +154,9 @@ def has_code(file: Path) -> bool:
 @cache
 def closure(stage: str) -> set[str]:
     """All files that decide a stage's result, as far as imports tell."""
-    entry = MODULES.get(stage, f"stages/{stage}.py")
-    of_plugins = plugin_files(PLUGINS[stage], registry.names(PLUGINS[stage])) if stage in PLUGINS else []
+    entry = f"stages/{STAGES[stage].module or stage}.py"
+    kind = "" if stage == "report" else STAGES[stage].plugins  # whose tables are plugins of another stage
+    of_plugins = plugin_files(kind, registry.names(kind)) if kind else []
     own = {file.relative_to(PACKAGE).as_posix() for file in of_plugins}
     pending, found = {entry, *own}, set()
     while pending:
@@ -178,23 +176,23 @@ def plugin_of(file: str) -> str:
     return kinds.get(folder, "") if not name.startswith("_") else ""
 
 
-@pytest.mark.parametrize("stage", STAGE_FILES)
+@pytest.mark.parametrize("stage", WITH_CODE)
 def test_a_stage_names_all_files_that_decide_its_result(stage: str) -> None:
-    named = {name for name in STAGE_FILES[stage] if not plugin_of(name) and name.endswith(".py")}
+    named = {name for name in STAGES[stage].code if not plugin_of(name) and name.endswith(".py")}
     assert closure(stage) - named == set(), (
-        f"{stage}: list it in finecal.plan.code_digests, or give a reason here why it decides nothing"
+        f"{stage}: list it in its record (finecal.plan.stages), or give a reason here why it decides nothing"
     )
 
 
-@pytest.mark.parametrize("stage", STAGE_FILES)
+@pytest.mark.parametrize("stage", WITH_CODE)
 def test_a_stage_names_no_file_in_vain(stage: str) -> None:
-    named = {name for name in STAGE_FILES[stage] if not plugin_of(name) and name.endswith(".py")}
+    named = {name for name in STAGES[stage].code if not plugin_of(name) and name.endswith(".py")}
     assert named - closure(stage) == set(), f"{stage} does not import it: a change there would rerun for nothing"
 
 
-@pytest.mark.parametrize("stage", STAGE_FILES)
+@pytest.mark.parametrize("stage", WITH_CODE)
 def test_the_files_exist_and_are_named_once(stage: str) -> None:
-    files = STAGE_FILES[stage]
+    files = STAGES[stage].code
     assert len(set(files)) == len(files)
     assert [name for name in files if not (PACKAGE / name).is_file()] == []
 
@@ -202,16 +200,16 @@ def test_the_files_exist_and_are_named_once(stage: str) -> None:
 def test_every_reason_is_still_needed() -> None:
     assert [name for name in INFRASTRUCTURE if not (PACKAGE / name).is_file()] == []
     for stage, name in EXCEPT:
-        entry = PACKAGE / MODULES.get(stage, f"stages/{stage}.py")
+        entry = PACKAGE / f"stages/{STAGES[stage].module or stage}.py"
         direct = set(imports_of(entry, stage)).union(*(imports_of(PACKAGE / f, stage) for f in closure(stage)))
         assert name in direct, f"{stage} does not import {name}"
 
 
-def test_every_rule_has_a_stage_of_its_own() -> None:
-    without = {"compare", "diagnose", "prefetch", "download"}  # for people; or its result is checked by hash
+def test_every_module_is_of_a_stage() -> None:
+    for_people = {"compare_runs", "diagnose", "prefetch"}
     beside = {"take_over"}  # in place of finetune, whose jobs then compare it as a further file
-    verbs = {p.stem for p in (PACKAGE / "stages").glob("[!_]*.py")} - {"present"} - without - beside
-    assert verbs <= set(STAGE_FILES)
+    modules = {file.stem for file in (PACKAGE / "stages").glob("[!_]*.py")}
+    assert modules == {stage.module or stage.name for stage in STAGES.values()} | for_people | beside
 
 
 def test_the_identity_follows_code_and_options(tmp_path: Path) -> None:
@@ -225,7 +223,7 @@ def test_the_identity_follows_code_and_options(tmp_path: Path) -> None:
     assert str(first) != str(Identity.of("split", {"b": 1, "a": {"d": (2,), "c": 4}}, [one]))
     assert len(str(first)) < 80
     assert list(first.modules) == [
-        *(name.removesuffix(".py").replace("/", ".") for name in STAGE_FILES["split"]),
+        *(name.removesuffix(".py").replace("/", ".") for name in STAGES["split"].code),
         "one.py",
     ]
     assert Identity.recorded(json.loads(json.dumps({"version": "1", **first.record()}))) == first

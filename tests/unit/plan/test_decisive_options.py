@@ -43,14 +43,14 @@ def folder(name: str, config: str = CONFIG, weights: bytes = b"weights") -> Path
     return Path(name)
 
 
-@pytest.mark.parametrize("stage", ["prepare", "pretrain", "finetune", "pseudo", "means", "split"])
+@pytest.mark.parametrize("stage", ["prepare", "pretrain", "finetune", "pseudo_splits", "class_means", "split"])
 def test_what_names_no_file_is_as_it_was(stage: str) -> None:
     """The notes of results that are there stay valid."""
     coordinates = {"prepare": ("digits", "printed"), "pretrain": ("digits", "test_resnet")}
     of_runs = ("digits", "test_resnet", "full")
     known = Plan(["digits"])
     split = next(run.split for run in known.runs)
-    key = coordinates.get(stage) or {"means": of_runs[:2], "split": ("digits", split)}.get(stage, of_runs)
+    key = coordinates.get(stage) or {"class_means": of_runs[:2], "split": ("digits", split)}.get(stage, of_runs)
     wanted = known.options(stage, *(key[:1] if stage == "prepare" else key))
     assert decisive_options(known, stage, key) == wanted
 

@@ -54,7 +54,7 @@ def test_resolved_options_are_plain_and_complete(plan: Plan) -> None:
         "image_size": 32,
     }
     assert pretrain["pretraining"]["weights"] == "random"
-    assert plan.options("pseudo", "digits", "test_resnet", "full")["pseudo_splits"]["folds"] == 3
+    assert plan.options("pseudo_splits", "digits", "test_resnet", "full")["pseudo_splits"]["folds"] == 3
     plain(finetune)
 
 

@@ -12,7 +12,7 @@ from finecal import paths, schemas
 from finecal.plan.plan import Plan
 from finecal.plan.run_table import digest
 from finecal.stages.prepare import prepare
-from finecal.stages.runs import runs
+from finecal.stages.run_table import run_table
 from finecal.stages.split import split
 
 STUDY = {
@@ -31,7 +31,7 @@ def test_rows_say_what_runs_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     prepare(plan, "digits", "printed")
     for name in ("three", "two"):
         split(plan, "digits", name)
-    runs(plan)
+    run_table(plan)
     table = pq.read_table("results/tables/runs.parquet")
     assert table.schema == schemas.RUNS
     rows = {(row["recipe"], row["split"]): row for row in table.to_pylist()}

@@ -218,7 +218,7 @@ def test_hostile_names_stay_text() -> None:
     html = page(made, studies=f"</pre>{evil}", provenance=given, views=views, runs=1)
     found = Page(html)
     kinds = [attributes.get("type") for tag, attributes in found.tags if tag == "script"]
-    assert kinds == ["application/json", "module", "module"]
+    assert kinds == ["application/json", "application/json", "module", "module"]
     assert sum(tag == "img" for tag, _ in found.tags) == 2
     assert evil in found.text
     assert "{{ 7 * 7 }}" in found.text

@@ -55,7 +55,7 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
         lines.append(f"  {run.folder}{'  (upper bound: all classes)' if run.split == ALL_CLASSES else ''}")
     varied = [meaning for name, meaning in axes.MEANING.items() if name in plan.axes()]
     lines += ["", f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
-    drawn = [*axes.applicable("table", plan.axes()), *axes.applicable("figure", plan.axes())]
+    drawn = [*plan.applicable("table"), *plan.applicable("figure")]
     lines += [f"Tables and figures: {', '.join(drawn)}."]
     lines += ["", "Jobs at most (what is there already is not made again):"]
     lines += [f"  {stage:<22} {count:>7,}" for stage, count in job_counts(plan).items()]
@@ -71,4 +71,4 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
 
 def job_counts(plan: Plan) -> dict[str, int]:
     """Stage → number of jobs if nothing is there yet, in the order of the pipeline."""
-    return dict(Counter(job.stage.replace("_", " ") for job in jobs(plan)))
+    return dict(Counter(job.record.title for job in jobs(plan)))

@@ -20,8 +20,9 @@ from finecal import paths
 from finecal.cli.time_left import time_left
 from finecal.orchestration.lock import STATE as SNAKEMAKE
 from finecal.orchestration.lock import at_work
-from finecal.plan.jobs import FILES, Job, jobs
+from finecal.plan.jobs import Job, jobs
 from finecal.plan.plan import Plan
+from finecal.plan.stages import STAGES
 from finecal.training.progress import progress, tail
 
 LINES = 4  # of a stopped job's log that are shown
@@ -105,13 +106,11 @@ def _begun_outputs() -> dict[str, float]:
 
 def _held_by_hand(job: Job) -> bool:
     """Whether a process holds the lock on the training's state, without a Snakemake."""
-    if job.stage not in ("pretrain", "finetune", "pcv"):
+    if not job.record.resumable:
         return False
-    folder = job.result.parent
-    state = paths.state_folder(folder.parent if job.stage == "pcv" else folder)
-    suffix = ".pcv.lock" if job.stage == "pcv" else ".lock"
+    state = paths.state_folder(job.result.parent)
     try:
-        with state.with_name(state.name + suffix).open() as file:
+        with state.with_name(f"{state.name}.lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -142,7 +141,7 @@ def _modified(file: Path) -> float:
 
 def _table(found: dict[State, list[Job]]) -> list[str]:
     """One line for each stage, one column for each state that occurs."""
-    counts: dict[str, Counter[State]] = {stage: Counter() for stage in FILES}
+    counts: dict[str, Counter[State]] = {stage: Counter() for stage in STAGES}
     for state, some in found.items():
         for job in some:
             counts[job.stage][state] += 1
@@ -151,7 +150,7 @@ def _table(found: dict[State, list[Job]]) -> list[str]:
     for stage, count in counts.items():
         if count:
             cells = [f"{count[state]:,}" if count[state] else "" for state in columns[1:]]
-            rows.append([stage.replace("_", " "), f"{count[State.DONE]:,}/{count.total():,}", *cells])
+            rows.append([STAGES[stage].title, f"{count[State.DONE]:,}/{count.total():,}", *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -167,7 +166,7 @@ def _listed(some: list[Job], describe_one: Callable[[Job], Iterable[str]]) -> li
 
 
 def _name(job: Job) -> str:
-    return f"  {job.stage.replace('_', ' ')}  {job.result}"
+    return f"  {job.record.title}  {job.result}"
 
 
 def _of_running(job: Job) -> Iterable[str]:

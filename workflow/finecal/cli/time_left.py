@@ -36,7 +36,7 @@ def time_left(done: Iterable[Job], left: Iterable[Job], running: Sequence[Job]) 
         said = progress(job.log) if (job.stage, job.result) in at_work else None
         expected = said.seconds_left if said and said.seconds_left is not None else known.seconds(job)
         if expected is None:
-            unknown[job.stage.replace("_", " ")] += 1
+            unknown[job.record.title] += 1
         else:
             seconds += expected
     if unknown.total() == len(left):
@@ -76,7 +76,7 @@ def _kinds(job: Job) -> tuple[Kind, Kind]:
 
 
 def _mean_seconds(done: Iterable[Job]) -> float | None:
-    from finecal.stages.cost import read_measurement
+    from finecal.stages.cost_table import read_measurement
 
     found = (read_measurement(job.measurement)["wall_seconds"] for job in done if job.measurement is not None)
     seconds = [value for value in islice(found, MEASURED_AT_MOST) if value == value]  # NaN: not measured

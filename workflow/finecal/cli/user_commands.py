@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from finecal.cli.job_commands import mirror_of, open_page, plan_of
+from finecal.cli.stage_commands import mirror, open_page, selected_plan
 from finecal.runtime.imports import large_imports
 
 
 def do_compare(given: argparse.Namespace) -> None:
     from finecal.paths import RunKey
-    from finecal.stages.compare import write_comparison
+    from finecal.stages.compare_runs import compare_runs
 
-    page = write_comparison(RunKey.of(given.target), RunKey.of(given.other), given.out)
+    page = compare_runs(RunKey.of(given.target), RunKey.of(given.other), given.out)
     print(page)
     if given.open:
         open_page(page)
@@ -23,7 +23,7 @@ def do_check(given: argparse.Namespace) -> None:
     from finecal.cli.overview import describe_plan
     from finecal.plan.estimate import IMAGES_PER_SECOND
 
-    plan = plan_of(given)
+    plan = selected_plan(given)
     if plan.needs_network:
         with large_imports():
             import timm  # noqa: F401
@@ -33,23 +33,23 @@ def do_check(given: argparse.Namespace) -> None:
 def do_status(given: argparse.Namespace) -> None:
     from finecal.cli.status import describe
 
-    print(describe(plan_of(given)))
+    print(describe(selected_plan(given)))
 
 
 def do_why(given: argparse.Namespace) -> None:
     from finecal.cli.why import explain
 
-    print(explain(plan_of(given), given.target))
+    print(explain(selected_plan(given), given.target))
 
 
 def do_prefetch(given: argparse.Namespace) -> None:
-    plan = plan_of(given)
+    plan = selected_plan(given)
     if plan.hub_models() or plan.clips():
         with large_imports():
             import timm  # noqa: F401
     from finecal.stages.prefetch import prefetch
 
-    print(prefetch(plan, mirror_of(given)))
+    print(prefetch(plan, mirror(given)))
 
 
 def do_list(given: argparse.Namespace) -> None:

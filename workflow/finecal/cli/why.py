@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from finecal.errors import UserError
-from finecal.io.parquet import read_metadata
 from finecal.io.provenance import sha256
 from finecal.plan.code_digests import Identity
 from finecal.plan.identities import Identities, changed_modules
 from finecal.plan.jobs import Job, job_of, jobs
 from finecal.plan.options import changed_options
 from finecal.plan.plan import Plan
+from finecal.plan.records import read_record
 
 
 def explain(plan: Plan, path: str | Path) -> str:
@@ -48,10 +48,10 @@ def _own_differences(plan: Plan, job: Job) -> Iterator[str]:
     missing = [str(output) for output in job.outputs if not output.exists()]
     if missing:
         yield f"missing: {', '.join(missing)}"
-    if not job.has_provenance or not job.result.exists():
+    if not job.record.code or not job.result.exists():
         return
-    record = read_metadata(job.result)
-    made, now = Identity.recorded(record), Identities(plan).of(job.identity_stage, job.wildcards)
+    record = read_record(job.result)
+    made, now = Identity.recorded(record), Identities(plan).of(job.stage, job.wildcards)
     if made is None:
         yield "made by an earlier finecal, which did not note its code"
         yield from (f"option {line}" for line in changed_options(record.get("options", now.options), now.options))
@@ -80,8 +80,8 @@ def _made_before(plan: Plan, job: Job) -> list[Job]:
 
 
 def _sources(job: Job, every: Iterable[Job], makers: Mapping[Path, Job]) -> Iterator[Job]:
-    if not job.has_provenance:  # the page, which is made from all tables and figures
-        yield from (one for one in every if one.stage in ("aggregate", "table", "figure"))
-    elif job.result.exists():
-        inputs = map(Path, read_metadata(job.result).get("inputs", {}))
+    if job.stage == "report":  # made from all tables and figures
+        yield from (one for one in every if one.record.options == "studies" and one is not job)
+    elif job.record.code and job.result.exists():
+        inputs = map(Path, read_record(job.result).get("inputs", {}))
         yield from (makers[file] for file in inputs if file in makers)

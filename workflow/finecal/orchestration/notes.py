@@ -24,11 +24,11 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import PersistenceBackend
 
 from finecal.errors import UserError
-from finecal.io.parquet import read_metadata
 from finecal.plan.code_digests import Identity
 from finecal.plan.earlier_notes import is_earlier, translate
 from finecal.plan.identities import Identities
 from finecal.plan.jobs import Job
+from finecal.plan.records import read_record
 
 # What jobs read beside their rule's inputs: where it is missing, nothing is to be computed again.
 NOT_INPUTS = "benchmarks/"
@@ -69,14 +69,14 @@ def _restored(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
     if not all(output.exists() for output in outputs) or notes._filter_incomplete_keys(map(str, outputs)):
         return False
     try:
-        made = read_metadata(job.result)
+        made = read_record(job.result)
     except UserError:  # no table, or a damaged one, which the job that reads it will name
         return False
     identity = Identity.recorded(made)
     if identity is None:
         return False
     for output in outputs:
-        notes._write_record(str(output), _note(identity, made["inputs"], output))
+        notes._write_record(str(output), _note(job, identity, made["inputs"], output))
     return True
 
 
@@ -86,26 +86,32 @@ def _translated(job: Job, notes: PersistenceBase, identities: Identities) -> boo
         note = notes._read_record(str(output))
         if note is None or not is_earlier(note.params):
             continue
-        identity = translate(note.params, job.identity_stage, job.wildcards, identities)
+        identity = translate(note.params, job.stage, job.wildcards, identities)
         if identity is not None:
             note.params = [repr(str(identity))]
             # The user's own files are no inputs any more: their contents are a part of the options.
             note.input = [name for name in note.input or [] if name.startswith(INPUTS)]
+            note.rule = job.stage
+            # The text of the command has changed with the names of the verbs; what it does is in the parameters.
+            note.code = None
             notes._write_record(str(output), note)
             translated = True
     return translated
 
 
-def _note(identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
+def _note(job: Job, identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
     """The note that Snakemake would have written, as far as it compares it."""
     written = output.stat().st_mtime
+    # The report does not list the samples of each run, the table of costs reads measurements, which are no inputs.
+    complete = job.stage != "report" and not any(name.startswith(NOT_INPUTS) for name in inputs)
     checksums = {name: f"sha256:{digest}" for name, digest in inputs.items()}
     return MetadataRecord(
         record_format_version=RECORD_FORMAT_VERSION,
+        rule=job.stage,
         incomplete=False,
         starttime=written,
         endtime=written,
         params=[repr(str(identity))],
-        input=None if any(name.startswith(NOT_INPUTS) for name in inputs) else sorted(inputs),
+        input=sorted(inputs) if complete else None,
         input_checksums=checksums,
     )

@@ -81,8 +81,8 @@ class Workflow:
         # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
         self.threads = 1
         # Those that show something of the selected studies; the others say so when they are asked for.
-        self.tables = axes.applicable("table", self.plan.axes())
-        self.figures = axes.applicable("figure", self.plan.axes())
+        self.tables = self.plan.applicable("table")
+        self.figures = self.plan.applicable("figure")
         self.report_reads = axes.read_by_report(self.plan.axes())
         self.identities = Identities(self.plan)
 

@@ -21,117 +21,12 @@ from typing import Any, NamedTuple
 
 from finecal import registry
 from finecal.plan.code_meaning import definitions
+from finecal.plan.stages import STAGES
 
 PACKAGE = Path(__file__).parents[1]
 
 # Raised by hand when a stage's output changes for a reason that no listed file shows.
 STAGE_VERSION = 1
-
-# What runs a model over images.
-_MODELS = (
-    "runtime/lookahead.py",
-    "data/augmentation.py",
-    "data/colors.py",
-    "data/crops.py",
-    "runtime/device.py",
-    "models/extraction.py",
-    "models/heads.py",
-    "models/files.py",
-    "models/build.py",
-    "data/reader.py",
-    "models/toy.py",
-)
-_TRAINING = (*_MODELS, "training/batches.py", "recipes/__init__.py", "seeds.py", "training/loop.py")
-# What fits calibrators to logits, or applies them.
-_FITTED = (
-    "calibration/contract.py",
-    "metrics/validation.py",
-    "metrics/curve.py",
-    "calibration/parameters.py",
-    "calibration/inputs.py",
-    "metrics/classification.py",
-    "metrics/softmax.py",
-)
-_RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
-_PRESENTED = ("seeds.py", "stages/present.py", "analysis/statistics.py", "display.py")
-STAGE_FILES: dict[str, tuple[str, ...]] = {
-    "prepare": ("data/decoding.py", "data/packed.py", "data/image_files.py", "seeds.py", "stages/prepare.py"),
-    "split": ("metrics/class_clustering.py", "seeds.py", "config/split_resolution.py", "stages/split.py"),
-    "pretrain": (*_TRAINING, "recipes/full.py", "stages/pretrain.py"),
-    "finetune": (*_TRAINING, *_RECIPES, "metrics/logit_anatomy.py", "stages/finetune.py"),
-    "pseudo": (*_TRAINING, *_RECIPES, "data/packed.py", "stages/pseudo.py"),
-    "means": (*_MODELS, "metrics/validation.py", "metrics/curve.py", "metrics/classification.py", "stages/means.py"),
-    "extract": (*_MODELS, "stages/extract.py"),
-    "interpolate": (*_MODELS, "stages/interpolate.py"),
-    "calibrate": (*_FITTED, "stages/calibrate.py"),
-    "evaluate": (*_FITTED, "metrics/scores.py", "stages/evaluate.py"),
-    "gamma_data": (*_FITTED, "seeds.py", "stages/gamma_data.py"),
-    "similarity": ("metrics/update_similarity.py", "stages/similarity.py"),
-    "embed": ("metrics/feature_map.py", "data/packed.py", "seeds.py", "stages/embed.py"),
-    "regions": (*_MODELS, "datasets/toy.py", "stages/regions.py"),
-    "export": (
-        *_MODELS,
-        *_FITTED,
-        "export/model_card.py",
-        "calibration/deployment.py",
-        "export/folder.py",
-        "stages/export.py",
-        "stages/interpolate.py",
-        "display.py",
-    ),
-    "aggregate": ("stages/aggregate.py",),
-    "cost": ("plan/jobs.py", "stages/cost.py"),
-    "runs": ("plan/run_table.py", "stages/runs.py"),
-    "table": (
-        *_PRESENTED,
-        "tables/__init__.py",
-        "tables/_cost.py",
-        "tables/_gamma.py",
-        "tables/_gamma_data.py",
-        "tables/_leaderboard.py",
-        "tables/_methods.py",
-        "tables/_text.py",
-    ),
-    "figure": (
-        *_PRESENTED,
-        "figures/__init__.py",
-        "figures/_compare.py",
-        "figures/_labels.py",
-        "figures/_style.py",
-        "tables/__init__.py",
-        "tables/_cost.py",
-        "tables/_gamma.py",
-        "tables/_gamma_data.py",
-        "tables/_leaderboard.py",
-        "tables/_methods.py",
-    ),
-    "report": (
-        *_PRESENTED,
-        "analysis/advice.py",
-        "metrics/validation.py",
-        "metrics/curve.py",
-        "analysis/diagnosis.py",
-        "figures/__init__.py",
-        "figures/_style.py",
-        "analysis/findings.py",
-        "metrics/classification.py",
-        "report/charts.py",
-        "report/thumbnails.py",
-        "report/explore.js",
-        "report/explorer.html.jinja",
-        "report/explorer.py",
-        "report/render.py",
-        "report/report.html.jinja",
-        "report/run_view.py",
-        "report/slider_stops.py",
-        "report/style.css",
-        "report/study_page.py",
-        "stages/report.py",
-        "tables/__init__.py",
-        "tables/_text.py",
-    ),
-}
-
 
 # Code that is known to compute what earlier code computed, by digests: present → earlier (see
 # `finecal.plan.same_results`).
@@ -144,7 +39,7 @@ class Identity(NamedTuple):
     Attributes
     ----------
     stage
-        Key of `STAGE_FILES`.
+        Key of `finecal.plan.stages.STAGES`.
     code
         Digest of all code of the stage. Equal for code that is known to compute the same.
     modules
@@ -161,7 +56,7 @@ class Identity(NamedTuple):
     @classmethod
     def of(cls, stage: str, options: Mapping[str, Any], extra: Iterable[str | Path] = ()) -> Identity:
         """The identity of a stage with these options, whose code also consists of some further files."""
-        files = [*(PACKAGE / name for name in STAGE_FILES[stage]), *map(Path, extra)]
+        files = [*(PACKAGE / name for name in STAGES[stage].code), *map(Path, extra)]
         return cls(
             stage,
             code_digest(stage, extra),
@@ -204,7 +99,7 @@ def stage_digest(stage: str) -> str:
     It is a digest of all their definitions together, wherever they stand, so that it stays the same where a definition
     moves from one module of the stage to another.
     """
-    files = [PACKAGE / name for name in STAGE_FILES[stage]]
+    files = [PACKAGE / name for name in STAGES[stage].code]
     return _hashed([str(STAGE_VERSION), *sorted({one for file in files for one in _definitions(file)})])
 
 
@@ -239,10 +134,10 @@ def sorted_options(value: Any) -> Any:
 
 
 def plugin_files(kind: str, names: Iterable[str]) -> list[Path]:
-    """The files that define data sets, recipes or calibrators; of data sets also the shared ones that they import.
+    """Return the files that define plugins of one kind.
 
-    Those of recipes are in `STAGE_FILES`. Data sets have little in common, and a change in what one of them shares with
-    another must not decode all the others anew.
+    Of data sets also the files that they share and import. Data sets have little in common, and a change in what one of
+    them shares with another must not decode all the others anew. What recipes share is in the records of the stages.
     """
     names = list(names)
     files = [registry.source_file(kind, name) for name in names]

@@ -43,7 +43,7 @@ def decisive_options(plan: Plan, stage: str, coordinates: Sequence[str], run: Ru
     options = plan.options(stage, *coordinates)
     if stage == "pretrain":
         return {**options, "backbone": _backbone(options, f"backbones.{coordinates[-1]}")}
-    if stage in ("finetune", "pseudo"):
+    if stage in ("finetune", "pseudo_splits"):
         return _recipe(plan, options, run)
     return options
 

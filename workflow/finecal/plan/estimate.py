@@ -123,7 +123,7 @@ def _add_run(work: Work, plan: Plan, run: RunKey) -> None:
     times = _cycles(spec)
     _add_training(work, spec["training"], sizes, area, times)
     if run.split != ALL_CLASSES and "pseudo_splits" in plan.reads(run):
-        pseudo = plan.options("pseudo", run.dataset, run.backbone, run.recipe)["pseudo_splits"]
+        pseudo = plan.options("pseudo_splits", run.dataset, run.backbone, run.recipe)["pseudo_splits"]
         held_out = round(pseudo["validation_fraction"] * train)
         for _ in range(pseudo["folds"]):
             _add_training(work, spec["training"], (train - held_out, held_out, classes), area, times)

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from finecal import paths
 from finecal.errors import UserError, unknown
 from finecal.paths import RunKey
-from finecal.plan import axes, run_table
+from finecal.plan import run_table
 from finecal.plan.code_digests import PACKAGE, Identity, plugin_files
 from finecal.plan.decisive_options import decisive_options, without_path
 from finecal.plan.options import IMPORTED, Options, changed_options, own_weights
 from finecal.plan.plan import Plan
-
-# The coordinates on which a stage's options depend.
-STAGE_KEYS: dict[str, tuple[str, ...]] = {
-    "prepare": ("dataset", "domain"),
-    "split": ("dataset", "split"),
-    "pretrain": ("dataset", "backbone"),
-    "means": ("dataset", "backbone"),
-    "extract": ("dataset", "backbone"),
-    "finetune": ("dataset", "backbone", "recipe"),
-    "pseudo": ("dataset", "backbone", "recipe"),
-    "similarity": (),
-    "embed": (),
-    "regions": (),
-    "aggregate": (),
-    "cost": (),
-    "runs": (),
-    "table": ("table",),
-    "figure": ("figure",),
-    "report": (),
-}
-
-# Stages whose options are those of the calibrators of all studies that contain a run.
-OF_STUDIES = ("interpolate", "calibrate", "evaluate", "gamma_data")
-# Stages of all runs together.
-OF_ALL_RUNS = ("aggregate", "cost", "runs", "table", "figure", "report")
+from finecal.plan.stage import Stage
+from finecal.plan.stages import STAGES
 
 # What decides the result of some jobs of a stage only, beside the files of the stage.
 FURTHER_FILES = {
@@ -60,12 +37,12 @@ class Identities:
         self._found: dict[tuple[str, ...], Identity] = {}
 
     def of(self, stage: str, coordinates: Mapping[str, Any]) -> Identity:
-        """The identity of a job.
+        """Return the identity of a job.
 
         Parameters
         ----------
         stage
-            Key of `finecal.plan.code_digests.STAGE_FILES`.
+            Key of `finecal.plan.stages.STAGES`.
         coordinates
             The wildcards of its rule by name; more than the stage needs may be there.
 
@@ -74,101 +51,105 @@ class Identities:
         UserError
             If no selected study contains it.
         """
-        return self._of_key(stage, self._key(stage, coordinates))
+        record = STAGES[stage]
+        return self._of_key(record, self._key(record, coordinates))
 
     def of_run(self, stage: str, run: RunKey, **further: str) -> Identity:
-        """The identity of a job of a run, with further wildcards."""
+        """Return the identity of a job of a run, with further wildcards."""
         return self.of(stage, {**run.columns(), "source": run.source, "target": run.target, **further})
 
     def of_all(self, stage: str) -> Identity | None:
-        """The identity that all jobs of a stage of runs share; None if they differ."""
-        if stage in OF_STUDIES:
+        """Return the identity that all jobs of a stage of runs share; None if they differ."""
+        record = STAGES[stage]
+        if record.options == "calibrators":
             keys = self.plan.combinations()
         else:
-            keys = {tuple(getattr(run, name) for name in STAGE_KEYS[stage]) for run in self.plan.trainings}
-        return self._of_key(stage, keys.pop()) if len(keys) == 1 else None
+            keys = {tuple(getattr(run, name) for name in record.keys) for run in self.plan.trainings}
+        return self._of_key(record, keys.pop()) if len(keys) == 1 else None
 
     def with_places(self, stage: str, coordinates: Mapping[str, Any]) -> Options:
-        """The options of a job of a training or of calibrators with the paths that the study gives, not contents."""
-        key = self._key(stage, coordinates)
-        if stage in OF_STUDIES or stage == "export":
-            uses = self.plan.asked(tuple(key[stage == "export" :])).calibrators
-            return uses[key[0]] if stage == "export" else uses
-        names = {"prepare": ("dataset",)}.get(stage, STAGE_KEYS[stage])
-        return self.plan.options(stage, *(str(coordinates[name]) for name in names)) if names else {}
+        """Return the options of a job with the paths that the study gives, in place of the files' contents."""
+        record = STAGES[stage]
+        if record.options == "calibrators":
+            uses = self.plan.calibrators(_run(coordinates))
+            return uses[str(coordinates["calibrator"])] if record.keys else uses
+        if record.options == "study":
+            return self.plan.options(stage, *_shared_key(record, [str(coordinates[name]) for name in record.keys]))
+        return {}
 
-    def _key(self, stage: str, coordinates: Mapping[str, Any]) -> tuple[str, ...]:
-        """The coordinates on which a stage's options depend; for calibrators, the studies that contain the run."""
-        if stage in OF_STUDIES:
-            return self.plan.studies_of(_run(coordinates))
-        if stage == "export":
-            return (str(coordinates["calibrator"]), *self.plan.studies_of(_run(coordinates)))
-        if stage in ("finetune", "pseudo"):
+    def _key(self, record: Stage, coordinates: Mapping[str, Any]) -> tuple[str, ...]:
+        """The coordinates on which a stage's options depend; for calibrators also the studies that contain the run."""
+        if "recipe" in record.keys:
             run = self.plan.known(_run(coordinates))
             if self.plan.imported(run):  # each run has its own checkpoint
                 return tuple(map(str, run.columns().values()))
-        return tuple(str(coordinates[name]) for name in STAGE_KEYS[stage])
+        own = tuple(str(coordinates[name]) for name in record.keys)
+        return (*own, *self.plan.studies_of(_run(coordinates))) if record.options == "calibrators" else own
 
-    def _of_key(self, stage: str, key: tuple[str, ...]) -> Identity:
-        if (stage, *key) not in self._found:
-            options, extra = self._resolve(stage, key)
-            self._found[(stage, *key)] = Identity.of(stage, options, extra)
-        return self._found[(stage, *key)]
+    def _of_key(self, record: Stage, key: tuple[str, ...]) -> Identity:
+        if (record.name, *key) not in self._found:
+            options, extra = self._resolve(record, key)
+            self._found[(record.name, *key)] = Identity.of(record.name, options, extra)
+        return self._found[(record.name, *key)]
 
-    def _resolve(self, stage: str, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
+    def _resolve(self, record: Stage, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
         """Options of a stage, and further files that its code consists of."""
-        if stage in ("similarity", "embed", "regions"):
-            return {}, []
-        if stage in OF_ALL_RUNS:
-            return self._of_all_runs(stage, key)
-        if stage in (*OF_STUDIES, "export"):
-            return self._of_calibrators(stage, key)
-        return self._of_training(stage, key)
+        if record.options == "studies":
+            return self._of_all_runs(record, key)
+        if record.options == "calibrators":
+            return self._of_calibrators(record, key)
+        return self._of_study(record, key) if record.options == "study" else ({}, [])
 
-    def _of_all_runs(self, stage: str, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
-        used: dict[str, Callable[[], tuple[str, Iterable[str]]]] = {
-            "table": lambda: ("table", key),
-            "figure": lambda: ("figure", key),
-            "report": lambda: ("table", axes.applicable("table", self.plan.axes())),
-        }
+    def _of_all_runs(self, record: Stage, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
         options: Options = {"studies": [Path(name).name for name in self.plan.names]}
-        if stage == "runs":
+        if record.name == "run_table":
             options["runs"] = run_table.digest(self.plan)
-        return options, plugin_files(*used[stage]()) if stage in used else []
+        # The report shows all tables.
+        shown = key or (self.plan.applicable(record.plugins) if record.plugins else ())
+        return options, plugin_files(record.plugins, shown) if shown else []
 
-    def _of_calibrators(self, stage: str, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
-        if stage == "interpolate":
-            return {"alphas": self.plan.asked(key).alphas}, []
-        if stage != "export":
-            uses = self.plan.asked(key).calibrators
+    def _of_calibrators(self, record: Stage, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
+        names, studies = key[: len(record.keys)], key[len(record.keys) :]
+        request = self.plan.asked(studies)
+        if record.name == "interpolate":
+            return {"alphas": request.alphas}, []
+        if not names:
+            uses = request.calibrators
             decisive = {name: without_path("calibrator", use) for name, use in uses.items()}
             return decisive, plugin_files("calibrator", {use["calibrator"] for use in uses.values()})
-        name, *studies = key
-        uses = self.plan.asked(tuple(studies)).calibrators
-        if name not in uses:
-            raise unknown("calibrator", name, uses, where="export")
-        files = [*_further("calibrated"), *plugin_files("calibrator", [uses[name]["calibrator"]])]
-        return without_path("calibrator", uses[name]), files
+        (name,) = names
+        if name not in request.calibrators:
+            raise unknown("calibrator", name, request.calibrators, where=record.name)
+        use = request.calibrators[name]
+        return without_path("calibrator", use), [
+            *_further("calibrated"),
+            *plugin_files("calibrator", [use["calibrator"]]),
+        ]
 
-    def _of_training(self, stage: str, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
+    def _of_study(self, record: Stage, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
         run = None
-        if stage == "finetune" and len(key) == len(paths.RUN_KEYS):
+        if "recipe" in record.keys and len(key) == len(paths.RUN_KEYS):  # a checkpoint of its own
             *names, seed = key
             run = RunKey(**dict(zip(paths.RUN_KEYS, names, strict=False)), seed=int(seed))
             key = (run.dataset, run.backbone, run.recipe)
-        options = self.plan.options(stage, *(key[:1] if stage == "prepare" else key))
-        return decisive_options(self.plan, stage, key, run), self._further_files(stage, key, options)
+        options = self.plan.options(record.name, *_shared_key(record, key))
+        return decisive_options(self.plan, record.name, key, run), self._further_files(record, key, options)
 
-    def _further_files(self, stage: str, key: tuple[str, ...], options: Options) -> Iterable[Path]:
-        if stage == "split" and options["kind"] == "official":
+    def _further_files(self, record: Stage, key: tuple[str, ...], options: Options) -> Iterable[Path]:
+        if options.get("kind") == "official":
             source, _ = self.plan.dataset_options(key[0])
             return [*_further("official"), *plugin_files("dataset", [source])]
-        if options.get("recipe") == IMPORTED or (stage == "pretrain" and own_weights(options)):
+        if options.get("recipe") == IMPORTED or (record.name == "pretrain" and own_weights(options)):
             return _further(*OF_CHECKPOINTS)
-        if stage == "pretrain" and "zero_shot" in options["backbone"]:
+        if record.name == "pretrain" and "zero_shot" in options["backbone"]:
             return _further("zero_shot")
-        plugin = {"prepare": ("dataset", "source"), "finetune": ("recipe",) * 2, "pseudo": ("recipe",) * 2}.get(stage)
-        return plugin_files(plugin[0], [options[plugin[1]]]) if plugin else []
+        named = {"dataset": "source", "recipe": "recipe"}  # kind of plugin → the option that names it
+        return plugin_files(record.plugins, [options[named[record.plugins]]]) if record.plugins else []
+
+
+def _shared_key(record: Stage, key: Sequence[str]) -> Sequence[str]:
+    """The coordinates that `Plan.options` takes: the domains of a data set share their options."""
+    return key[:1] if record.name == "prepare" else key
 
 
 def _further(*names: str) -> list[Path]:

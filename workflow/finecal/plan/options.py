@@ -49,8 +49,8 @@ def _of_backbone(name: str, study: Study, dataset: str, backbone: str) -> Iterat
     model = _with_names(model, f"{name}: backbones.{backbone}")
     pretraining = resolved_options(study.pretraining)
     yield ("pretrain", dataset, backbone), {"backbone": model, "pretraining": pretraining}
-    yield ("means", dataset, backbone), {"image_size": study.image_size}
-    yield ("extract", dataset, backbone), {"image_size": study.image_size}
+    for stage in ("class_means", "extract_pretrained", "extract"):
+        yield (stage, dataset, backbone), {"image_size": study.image_size}
     for recipe, recipe_use in study.recipes.items():
         if recipe_use.weights:
             imported: Options = {
@@ -70,7 +70,7 @@ def _of_backbone(name: str, study: Study, dataset: str, backbone: str) -> Iterat
         }
         yield ("finetune", dataset, backbone, recipe), options
         pseudo_splits = resolved_options(study.pseudo_splits)
-        yield ("pseudo", dataset, backbone, recipe), {**options, "pseudo_splits": pseudo_splits}
+        yield ("pseudo_splits", dataset, backbone, recipe), {**options, "pseudo_splits": pseudo_splits}
 
 
 def changed_options(earlier: Mapping[str, Any], later: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

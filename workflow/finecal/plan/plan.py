@@ -16,7 +16,7 @@ from finecal.download.spec import Download
 from finecal.errors import UserError, unknown
 from finecal.models import locations
 from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
-from finecal.plan.axes import axes_of
+from finecal.plan import axes
 from finecal.plan.options import Options, different_options, own_weights, resolved
 from finecal.plan.requests import RunRequest
 
@@ -111,8 +111,16 @@ class Plan:
     def axes(self) -> frozenset[str]:
         """What the selected studies vary: keys of `finecal.plan.axes.MEANING`."""
         if self._axes is None:
-            self._axes = axes_of({key: options for key, (options, _) in self._options.items()})
+            self._axes = axes.axes_of({key: options for key, (options, _) in self._options.items()})
         return self._axes
+
+    def applicable(self, kind: str) -> tuple[str, ...]:
+        """The names of the figures or tables that show something of the selected studies."""
+        return axes.applicable(kind, self.axes())
+
+    def aggregated(self) -> tuple[str, ...]:
+        """The names of the tables of all runs that figures, tables and the report are made from."""
+        return axes.aggregated(self.axes())
 
     def hub_models(self) -> list[str]:
         """timm's names of the models whose weights the jobs fetch from the hub."""
@@ -149,8 +157,7 @@ class Plan:
     def options(self, stage: str, *coordinates: str) -> Options:
         """Resolved options of a stage, plain types only.
 
-        `coordinates` are, for the stages prepare: data set; split: data set, split; pretrain, means, extract: data
-        set, backbone; finetune, pseudo: data set, backbone, recipe.
+        `coordinates` are the `keys` of its record in `finecal.plan.stages`, for prepare the data set only.
         """
         try:
             return self._options[(stage, *coordinates)][0]

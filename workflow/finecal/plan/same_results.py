@@ -20,13 +20,14 @@ from finecal import registry
 from finecal.errors import UserError
 from finecal.plan import code_digests, earlier_notes
 from finecal.plan.identities import FURTHER_FILES
+from finecal.plan.stages import STAGES
 
 _SHOW = "import json; from finecal.plan.same_results import present; print(json.dumps(present()))"
 
 
 def present() -> dict[str, str]:
     """Name of each stage, of each plugin and of the modules that some jobs use besides → digest of what it means."""
-    stages = {f"stage {stage}": code_digests.stage_digest(stage) for stage in code_digests.STAGE_FILES}
+    stages = {f"stage {stage}": code_digests.stage_digest(stage) for stage, one in STAGES.items() if one.code}
     files = {
         f"{kind} {name}": registry.source_file(kind, name) for kind in registry.KINDS for name in registry.names(kind)
     }

@@ -16,22 +16,11 @@ from finecal.io.provenance import provenance
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities, check_made_as_planned
 from finecal.plan.plan import Plan
+from finecal.plan.stages import STAGES
 
 # Fitted arrays can be as large as the model's head: numbers alone are brought together.
 LEFT_OUT = "values"
 SCHEMAS = {name: schemas.TABLES[f"{{run}}/{file}"] for name, file in paths.AGGREGATED.items()}
-# The stage that makes the file of a run: key of `finecal.plan.code_digests.STAGE_FILES`.
-STAGE_OF = {
-    "metrics": "evaluate",
-    "calibration": "calibrate",
-    "curve": "evaluate",
-    "history": "finetune",
-    "update_similarity": "similarity",
-    "update_similarity_means": "similarity",
-    "feature_map": "embed",
-    "decision_regions": "regions",
-    "gamma_draws": "gamma_data",
-}
 
 
 def aggregate(plan: Plan, name: str) -> None:
@@ -45,7 +34,7 @@ def aggregate(plan: Plan, name: str) -> None:
         If no run has such a table, or one has other columns than are declared.
     """
     if name not in paths.AGGREGATED:
-        raise unknown("aggregated table", name, [*paths.AGGREGATED, "cost", "runs"])
+        raise unknown("aggregated table", name, paths.AGGREGATED)
     if not plan.runs_in(name):
         raise UserError(f"no selected study has a run for the table {name!r}", where="studies")
     files = [run.folder / paths.AGGREGATED[name] for run in plan.runs_in(name)]
@@ -67,8 +56,10 @@ def _parts(plan: Plan, name: str, schema: pa.Schema, kept: pa.Schema) -> Iterato
 
 def _check_made_as_planned(identities: Identities, name: str, run: RunKey) -> None:
     """No table holds a run under options that it was not made with: neither the run's file nor its training."""
-    for stage, file in {STAGE_OF[name]: paths.AGGREGATED[name], "finetune": paths.HISTORY}.items():
-        path = run.folder / file
+    file = paths.AGGREGATED[name]
+    maker = next(stage.name for stage in STAGES.values() if f"{paths.RUN}/{file}" in stage.outputs.values())
+    for stage, name_ in {maker: file, "finetune": paths.HISTORY}.items():
+        path = run.folder / name_
         if path.exists():  # results may be kept without their training
             check_made_as_planned(identities, stage, run, read_metadata(path), path)
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from finecal import paths, schemas
 from finecal.calibration.contract import Data
-from finecal.calibration.inputs import Seen, read_head, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.calibration.parameters import calibrator, state_rows
 from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
@@ -16,29 +15,16 @@ from finecal.io.provenance import provenance
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
+from finecal.stages._inputs import read_run_inputs
 
 
 def calibrate(plan: Plan, run: RunKey) -> None:
     """Write calibration.parquet of a run: one row per calibrator and parameter."""
-    uses, reads, takes = plan.calibrators(run), plan.reads(run), plan.takes(run)
-    split_path, logits_path = run.path(paths.SPLIT), run.folder / paths.LOGITS
-    fine_tuning, _ = read_split(split_path)
-    tuned = read_predictions(logits_path, num_classes=len(fine_tuning), features="features" in takes)
-    inputs = [split_path, logits_path]
-    pretrained, folds, head = None, None, None
-    if "pretrained" in reads:
-        inputs.append(run.path(paths.PRETRAINED_LOGITS))
-        pretrained = read_pretrained(inputs[-1], tuned)
-    if "pseudo_splits" in reads:
-        inputs.append(run.path(paths.PSEUDO_LOGITS))
-        folds = read_pseudo_folds(inputs[-1], fine_tuning)
-    if "weights" in reads:
-        inputs.append(run.folder / paths.HEAD)
-        head = read_head(inputs[-1], len(fine_tuning))
-    seen = Seen(tuned, pretrained, head=head)
-    rows = fit_all(uses, seen.available(fine_tuning, folds), fine_tuning)
+    given = read_run_inputs(run, plan.reads(run), features="features" in plan.takes(run))
+    available = given.seen.available(given.fine_tuning, given.folds)
+    rows = fit_all(plan.calibrators(run), available, given.fine_tuning)
     table = with_columns(from_rows(rows, schemas.own_columns(schemas.CALIBRATION)), run.columns())
-    record = provenance(Identities(plan).of_run("calibrate", run).record(), inputs=inputs)
+    record = provenance(Identities(plan).of_run("calibrate", run).record(), inputs=given.files)
     write_table(run.folder / paths.CALIBRATION, table, schemas.CALIBRATION, provenance=record)
 
 

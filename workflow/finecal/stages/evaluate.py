@@ -10,15 +10,7 @@ import pyarrow as pa
 
 from finecal import paths, schemas
 from finecal.calibration.contract import Calibrator, Labelled, State, Unlabelled, granted, moves_gamma_only
-from finecal.calibration.inputs import (
-    Predictions,
-    Seen,
-    read_head,
-    read_interpolated,
-    read_predictions,
-    read_pretrained,
-    read_split,
-)
+from finecal.calibration.inputs import Predictions, read_predictions
 from finecal.calibration.parameters import calibrator, read_states
 from finecal.io.declared import from_rows
 from finecal.io.parquet import read_table, with_columns, write_table
@@ -28,29 +20,19 @@ from finecal.metrics.scores import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, row
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
+from finecal.stages._inputs import read_run_inputs
 
 
 def evaluate(plan: Plan, run: RunKey) -> None:
     """Write metrics.parquet, curve.parquet and samples.parquet of a run."""
-    uses, takes = plan.calibrators(run), plan.takes(run)
-    split_path, calibration_path = run.path(paths.SPLIT), run.folder / paths.CALIBRATION
-    pretrained_path, tuned_path = run.path(paths.PRETRAINED_LOGITS), run.folder / paths.LOGITS
-    fine_tuning, _ = read_split(split_path)
-    tuned = read_predictions(tuned_path, num_classes=len(fine_tuning), features=True)
-    before = read_pretrained(pretrained_path, tuned, features=True)
-    inputs = [split_path, calibration_path, pretrained_path, tuned_path]
-    interpolated, head = None, None
-    if "interpolated" in takes:
-        inputs.append(run.path(paths.INTERPOLATED))
-        interpolated = read_interpolated(inputs[-1], tuned)
-    if "weights" in takes:
-        inputs.append(run.folder / paths.HEAD)
-        head = read_head(inputs[-1], len(fine_tuning))
-
+    calibration = run.folder / paths.CALIBRATION
+    given = read_run_inputs(run, {"pretrained", *plan.takes(run)}, features=True, pretrained_features=True)
+    fine_tuning, tuned, before = given.fine_tuning, given.seen.tuned, given.seen.pretrained
+    assert before is not None
+    inputs = [*given.files, calibration]
     found, curves = score_classifiers({PRETRAINED: before, FINE_TUNED: tuned}, fine_tuning)
-    states = read_states(read_table(calibration_path, schemas.own_columns(schemas.CALIBRATION)))
-    seen = Seen(tuned, before, interpolated, head)
-    found += score_calibrated(uses, states, seen.chosen(tuned.test), fine_tuning)
+    states = read_states(read_table(calibration, schemas.own_columns(schemas.CALIBRATION)))
+    found += score_calibrated(plan.calibrators(run), states, given.seen.chosen(tuned.test), fine_tuning)
     if plan.has_oracle(run):
         inputs.append(run.oracle().folder / paths.LOGITS)
         test = _test_of(read_predictions(inputs[-1], num_classes=len(fine_tuning)))

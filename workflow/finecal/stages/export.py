@@ -36,7 +36,6 @@ from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
 from finecal.runtime.device import choose_device
 from finecal.runtime.memory import Room
-from finecal.stages import Settings
 from finecal.stages.interpolate import set_between
 
 CHECKED = 256  # test images on which the ways to use the folder are compared
@@ -46,7 +45,16 @@ TOLERANCE = 1e-4
 CPU = torch.device("cpu")
 
 
-def export(plan: Plan, run: RunKey, name: str, settings: Settings, *, out: Path | None, force: bool, onnx: bool) -> str:
+def export(
+    plan: Plan,
+    run: RunKey,
+    *,
+    name: str,
+    threads: int = 1,
+    out: Path | None = None,
+    force: bool = False,
+    onnx: bool = True,
+) -> str:
     """Write the folder, by default RUN/export/NAME, whole or not at all; say how well it agrees.
 
     Raises
@@ -68,11 +76,11 @@ def export(plan: Plan, run: RunKey, name: str, settings: Settings, *, out: Path 
     if out is not None and out.exists() and not _may_replace(out):
         raise UserError("there is something else under this name", where=str(out), hint="Give --out a new folder")
     place = out or run.path(paths.EXPORT, calibrator=name)
-    choose_device("cpu", settings.threads)
+    choose_device("cpu", threads)
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         part.mkdir(parents=True)
-        said = _fill(part, plan, run, name, settings, onnx=onnx)
+        said = _fill(part, plan, run, name, onnx=onnx)
         if place.exists():
             shutil.rmtree(place)
         part.rename(place)
@@ -88,7 +96,7 @@ def _may_replace(folder: Path) -> bool:
     return folder.is_dir() and ((folder / "calibration.json").is_file() or not any(folder.iterdir()))
 
 
-def _fill(folder: Path, plan: Plan, run: RunKey, name: str, settings: Settings, *, onnx: bool) -> str:
+def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> str:
     use = plan.calibrators(run)[name]
     method, reads, takes = calibrator(use)
     calibration = run.folder / paths.CALIBRATION
@@ -98,7 +106,7 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, settings: Settings, 
     model, description = load_model(run.folder / paths.MODEL)
     pretrained, _ = load_model(run.pretrained_folder / paths.MODEL)
     form = deployed(method, takes, state, fine_tuning, head)
-    pixels = _test_images(run, settings)
+    pixels = _test_images(run)
 
     features, logits = extract(model, description, pixels, CPU, "float32")
     more: dict[str, Any] = {"features": features, "weights": head}
@@ -165,13 +173,13 @@ def _said(row: Mapping[str, Any]) -> str:
     )
 
 
-def _test_images(run: RunKey, settings: Settings) -> np.ndarray:
+def _test_images(run: RunKey) -> np.ndarray:
     """(N, H, W, channels) uint8: up to CHECKED test images, spread over all of them."""
     images = PackedFile.open(run.path(paths.IMAGES))
     tests = np.flatnonzero(images.test)
     chosen = np.zeros(len(images.labels), dtype=bool)
     chosen[tests[np.linspace(0, len(tests) - 1, min(CHECKED, len(tests))).astype(int)]] = True
-    loaded = images.load(chosen, CPU, Room(settings.data_memory))
+    loaded = images.load(chosen, CPU, Room(None))
     parts = [part.numpy() for part in loaded.batches(CHECKED, CPU)]
     return np.ascontiguousarray(np.concatenate(parts).transpose(0, 2, 3, 1))
 

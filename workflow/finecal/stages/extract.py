@@ -16,22 +16,36 @@ from finecal.plan.code_digests import Identity
 from finecal.stages import Settings, _handover
 
 
-def extract(out: Path, settings: Settings) -> None:
-    """Write a logits.parquet, of a run or of a task's pretrained model, as its path says.
+def extract(run: RunKey, settings: Settings) -> None:
+    """Write logits.parquet of a run.
 
     Its columns are the coordinates, sample, label, subset, logits (float32 × C) and features (float32 × D).
-
-    Raises
-    ------
-    UserError
-        If the path is neither.
     """
-    model_path, images_path, columns = sources(out)
-    left = _handover.take(out.parent, model=model_path, images=images_path)
-    table, device = left or _compute(model_path, images_path, settings)
-    made = Identity.of("extract", {"image_size": read_header(model_path)["architecture"]["image_size"]})
-    record = provenance(made.record(), inputs=[model_path, images_path], **device)
-    schema = schemas.LOGITS if "seed" in columns else schemas.PRETRAINED_LOGITS
+    out = run.folder / paths.LOGITS
+    _extract("extract", out, run.folder / paths.MODEL, run.path(paths.IMAGES), run.columns(), settings)
+
+
+def extract_pretrained(dataset: str, source: str, target: str, backbone: str, settings: Settings) -> None:
+    """Write logits.parquet of the pretrained model of a task, with the same columns as that of a run."""
+    where = {"dataset": dataset, "source": source, "target": target, "backbone": backbone}
+    model, images, out = (
+        Path(pattern.format(**where))
+        for pattern in (f"{paths.PRETRAINED}/{paths.MODEL}", paths.IMAGES_OF_TARGET, paths.PRETRAINED_LOGITS)
+    )
+    columns: dict[str, str | int] = {
+        "dataset": dataset, "task": f"{source}-{target}", "backbone": backbone, "recipe": "pretrained",
+    }  # fmt: skip
+    _extract("extract_pretrained", out, model, images, columns, settings)
+
+
+def _extract(
+    stage: str, out: Path, model: Path, images: Path, columns: dict[str, str | int], settings: Settings
+) -> None:
+    left = _handover.take(out.parent, model=model, images=images)
+    table, device = left or _compute(model, images, settings)
+    made = Identity.of(stage, {"image_size": read_header(model)["architecture"]["image_size"]})
+    record = provenance(made.record(), inputs=[model, images], **device)
+    schema = schemas.LOGITS if stage == "extract" else schemas.PRETRAINED_LOGITS
     write_table(out, with_columns(table, columns), schema, provenance=record)
     _handover.discard(out.parent)
 
@@ -47,16 +61,3 @@ def _compute(model_path: Path, images_path: Path, settings: Settings) -> tuple[p
     model, description = load_model(model_path, device)
     table = extract_table(model, description, images, device, settings.precision)
     return table, used(device, settings.precision)
-
-
-def sources(out: Path) -> tuple[Path, Path, dict[str, str | int]]:
-    """The model and the images that a logits.parquet is made from, and its coordinate columns."""
-    of_pretrained = paths.parse(paths.PRETRAINED_LOGITS, str(out))
-    if of_pretrained is None:
-        run = RunKey.of(out)
-        return run.folder / paths.MODEL, run.path(paths.IMAGES), run.columns()
-    model = Path(paths.PRETRAINED.format(**of_pretrained), paths.MODEL)
-    images = Path(paths.IMAGES_OF_TARGET.format(**of_pretrained))
-    task = "{source}-{target}".format(**of_pretrained)
-    names = {"dataset": of_pretrained["dataset"], "task": task, "backbone": of_pretrained["backbone"]}
-    return model, images, {**names, "recipe": "pretrained"}

@@ -34,7 +34,13 @@ from finecal.training.state import StateFile, earlier_tries, state_of_one_proces
 
 
 def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
-    """Write model.safetensors, head.parquet and history.parquet of a run."""
+    """Write model.safetensors, head.parquet and history.parquet of a run; one that is a checkpoint is taken over."""
+    checkpoint = plan.imported(run)
+    if checkpoint is not None:
+        from finecal.stages.take_over import take_over
+
+        take_over(plan, run, checkpoint, settings)
+        return
     spec = plan.options("finetune", run.dataset, run.backbone, run.recipe)
     device = choose_device(settings.device, settings.threads)
     pretrained = run.pretrained_folder / paths.MODEL

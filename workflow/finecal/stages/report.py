@@ -21,7 +21,7 @@ from finecal.report.run_view import RunView, run_view
 from finecal.report.slider_stops import TestSamples, as_samples
 from finecal.report.study_page import render
 from finecal.report.thumbnails import needed, read_thumbnails
-from finecal.stages.present import aggregated, table_path
+from finecal.stages.tables_and_figures import aggregated, table_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ PICTURED = 12  # runs that may have pictures: there is no room for more
 
 def report(plan: Plan) -> None:
     """Write results/report.html, and results/studies.yaml with every option resolved."""
-    figures, tables = (axes.applicable(kind, plan.axes()) for kind in ("figure", "table"))
+    figures, tables = plan.applicable("figure"), plan.applicable("table")
     svgs = {name: Path(f"{paths.FIGURE.format(figure=name)}.svg") for name in figures}
     read = axes.read_by_report(plan.axes())
     resolved = {name: study.model_dump(mode="json") for name, study in plan.studies.items()}

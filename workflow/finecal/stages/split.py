@@ -23,9 +23,9 @@ from finecal.plan.plan import Plan
 from finecal.seeds import generator
 
 
-def split(plan: Plan, dataset: str, name: str) -> None:
-    """Write results/{dataset}/splits/{name}.parquet: class, name, group (fine_tuning or absent)."""
-    spec = plan.options("split", dataset, name)
+def split(plan: Plan, dataset: str, split: str) -> None:
+    """Write results/{dataset}/splits/{split}.parquet: class, name, group (fine_tuning or absent)."""
+    spec = plan.options("split", dataset, split)
     inputs = [paths.IMAGES.format(dataset=dataset, domain=spec.get("target", plan.first_domain(dataset)))]
     classes = tuple(read_format(inputs[0])["classes"])
     means = None
@@ -39,11 +39,11 @@ def split(plan: Plan, dataset: str, name: str) -> None:
         {
             "class": pa.array(range(len(classes)), pa.int32()),
             "name": pa.array(classes),
-            "group": pa.array(group_names(_mask(plan, spec, classes, dataset, f"splits.{name}", inputs[0], means))),
+            "group": pa.array(group_names(_mask(plan, spec, classes, dataset, f"splits.{split}", inputs[0], means))),
         }
     )
-    columns = {"dataset": dataset, "split": name}
-    path = paths.SPLIT.format(dataset=dataset, split=name)
+    columns = {"dataset": dataset, "split": split}
+    path = paths.SPLIT.format(**columns)
     made = Identities(plan).of("split", columns).record()
     write_table(path, with_columns(table, columns), schemas.SPLIT, provenance=provenance(made, inputs=inputs))
 

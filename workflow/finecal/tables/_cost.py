@@ -13,7 +13,8 @@ STAGES = {
     "pretrain": "pretrain",
     "extract_pretrained": "logits, pretrained",
     "finetune": "fine-tune",
-    "pcv": "fine-tune for PCV",
+    "pseudo_splits": "fine-tune for PCV",
+    "pcv": "fine-tune for PCV",  # its name in finecal 0.1.0
     "extract": "logits, fine-tuned",
     "interpolate": "logits, interpolated",
 }

@@ -133,12 +133,12 @@ def test_jobs_that_ask_for_more_time_than_there_is() -> None:
 
 @pytest.mark.usefixtures("limits")
 def test_trainings_take_the_time_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    cluster.check_time([cluster.Asked("finetune_pseudo_splits", "short", 360)])
+    cluster.check_time([cluster.Asked("pseudo_splits", "short", 360)])
     said = capsys.readouterr().err
-    assert "finetune_pseudo_splits asks for 360 minutes, its partition grants 30" in said
+    assert "pseudo_splits asks for 360 minutes, its partition grants 30" in said
     assert "goes on from its state" in said
     with pytest.raises(UserError) as error:
-        cluster.check_time([cluster.Asked("finetune_model", "short", 120), cluster.Asked("d", "short", 31)])
-    assert "finetune_model" not in str(error.value)
+        cluster.check_time([cluster.Asked("finetune", "short", 120), cluster.Asked("d", "short", 31)])
+    assert "finetune" not in str(error.value)
     rules = {name for file in RULES.glob("*.smk") for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
     assert rules.issuperset(cluster.RESUMABLE)

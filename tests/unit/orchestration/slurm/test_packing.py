@@ -131,7 +131,7 @@ def test_who_is_ended_leaves_no_status(tmp_path: Path) -> None:
 
 
 def light(**resources: Any) -> SimpleNamespace:
-    return job("evaluate_run", gpu=0, in_turn=10, **resources)
+    return job("evaluate", gpu=0, in_turn=10, **resources)
 
 
 def test_how_many_a_slurm_job_takes() -> None:
@@ -140,7 +140,7 @@ def test_how_many_a_slurm_job_takes() -> None:
     assert room(job(gpu_share="shard:1"), 1) == 0
     assert room(job(gpu=0), 4) == 0
     assert room(light(), 1) == room(light(gpu_share="shard:1"), 4) == 10
-    assert room(job("evaluate_run", gpu=0, in_turn=0), 4) == 0
+    assert room(job("evaluate", gpu=0, in_turn=0), 4) == 0
     assert room(SimpleNamespace(is_group=lambda: True), 4) == 0
 
 
@@ -165,26 +165,26 @@ def test_jobs_in_turn_fit_into_what_the_partition_grants() -> None:
 
 def test_extractions_take_turns_on_a_gpu() -> None:
     """Most copy what their training has left."""
-    extractions = [job("extract_logits", in_turn=10, runtime=20) for _ in range(3)]
+    extractions = [job("extract", in_turn=10, runtime=20) for _ in range(3)]
     assert [len(pack) for pack in packs(extractions, 4)] == [3]
     together = combined(extractions)
     assert (together.threads, together.resources["gpu"], together.resources["runtime"]) == (2, 1, 60)
-    part = [job("extract_logits", in_turn=10, gpu_share="shard:1")]
+    part = [job("extract", in_turn=10, gpu_share="shard:1")]
     assert combined(part).resources["gres"] == "shard:1"
     assert combined(part, divided=False).resources["gpu"] == 1  # runs_per_gpu is 1
 
 
 @pytest.mark.parametrize("value", [-1, "many", 2.5])
 def test_in_turn_is_a_number_of_jobs(value: object) -> None:
-    with pytest.raises(UserError, match=r"--set-resources evaluate_run:in_turn: in_turn is .*0 submits each by itself"):
-        check_in_turn("evaluate_run", value)
+    with pytest.raises(UserError, match=r"--set-resources evaluate:in_turn: in_turn is .*0 submits each by itself"):
+        check_in_turn("evaluate", value)
     for fine in (None, 0, 10):
-        check_in_turn("evaluate_run", fine)
+        check_in_turn("evaluate", fine)
 
 
 def test_only_alike_jobs_share_and_evenly() -> None:
     assert [len(pack) for pack in packs([job() for _ in range(9)], 4)] == [3, 3, 3]
-    mixed = [job(), job(backbone="b"), job("extract_logits"), job(slurm_partition="other"), job()]
+    mixed = [job(), job(backbone="b"), job("extract"), job(slurm_partition="other"), job()]
     assert sorted(map(len, packs(mixed, 4))) == [1, 1, 1, 2]
     assert [len(pack) for pack in packs([job(gpu_share="shard:1") for _ in range(3)], 4)] == [1, 1, 1]
     lights = [light() for _ in range(11)]
@@ -240,8 +240,8 @@ def test_where_members_were_sent_is_asked_for() -> None:
 
 def test_what_is_not_known_yet_is_no_number_of_jobs() -> None:
     """`in_turn` may depend on inputs; until they exist, such a job counts as one that does not share."""
-    check_in_turn("evaluate_run", TBDString())
-    assert room(job("evaluate_run", gpu=0, in_turn=TBDString()), 4) == 0
+    check_in_turn("evaluate", TBDString())
+    assert room(job("evaluate", gpu=0, in_turn=TBDString()), 4) == 0
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "many"])

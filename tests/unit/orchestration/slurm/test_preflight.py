@@ -40,7 +40,7 @@ def ask(
 
 def test_each_place_is_asked_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the most that is asked for there, and no more time than the partition grants."""
-    jobs = [job(), job(mem_mb=300), job("evaluate_run", gpu=0, qos="night", slurm_account="me"), job(mem_mb=200)]
+    jobs = [job(), job(mem_mb=300), job("evaluate", gpu=0, qos="night", slurm_account="me"), job(mem_mb=200)]
     gpu, cpu = ask(tmp_path, monkeypatch, *jobs)
     assert "--test-only" in gpu
     assert "--mem 300 " in gpu
@@ -67,9 +67,9 @@ def test_members_are_asked_about_together(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_what_slurm_never_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: str, key: str) -> None:
     with pytest.raises(UserError) as error:
-        ask(tmp_path, monkeypatch, job("evaluate_run", gpu=0), job(gpu_model="h100"), refusal=refusal)
+        ask(tmp_path, monkeypatch, job("evaluate", gpu=0), job(gpu_model="h100"), refusal=refusal)
     assert f"profiles/slurm: {key}" in str(error.value)
-    assert f"those of finetune_model: {refusal}." in str(error.value)
+    assert f"those of finetune: {refusal}." in str(error.value)
     assert "gpu_model=h100" in str(error.value)
 
 

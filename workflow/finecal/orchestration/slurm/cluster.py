@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from finecal.errors import UserError, unknown
 from finecal.orchestration.lock import others_at_work
+from finecal.plan.stages import STAGES
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 
 SNAKEMAKE = Path(".snakemake")
@@ -24,7 +25,7 @@ _logs_of_failed: list[Path] = []
 
 
 # What does not end in its time goes on from its state at the next try.
-RESUMABLE = ("finetune_model", "finetune_pseudo_splits", "pretrain_model")
+RESUMABLE = tuple(stage.name for stage in STAGES.values() if stage.resumable)
 
 
 class Asked(NamedTuple):

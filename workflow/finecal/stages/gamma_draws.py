@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from finecal import paths, schemas
 from finecal.calibration.contract import AddGamma, Data, finite_gamma
-from finecal.calibration.inputs import Seen, read_predictions, read_pretrained, read_pseudo_folds, read_split
 from finecal.calibration.parameters import calibrator
 from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
@@ -22,33 +21,23 @@ from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
 from finecal.seeds import generator
+from finecal.stages._inputs import read_run_inputs
 
 # What is drawn from; a calibrator that reads anything else is left out.
 SAMPLED = frozenset({"train_fine_tuning", "pretrained", "pseudo_splits", "validation"})
 REPEATS = 20
 
 
-def gamma_data(plan: Plan, run: RunKey) -> None:
+def gamma_draws(plan: Plan, run: RunKey) -> None:
     """Write gamma_draws.parquet of a run: one row per calibrator, number of samples and repeat."""
-    uses, reads = plan.calibrators(run), plan.reads(run)
-    inputs = [run.path(paths.SPLIT), run.folder / paths.LOGITS]
-    fine_tuning, _ = read_split(inputs[0])
-    tuned = read_predictions(inputs[1], num_classes=len(fine_tuning))
-    pretrained, folds = None, None
-    if "pretrained" in reads:
-        inputs.append(run.path(paths.PRETRAINED_LOGITS))
-        pretrained = read_pretrained(inputs[-1], tuned)
-    if "pseudo_splits" in reads:
-        inputs.append(run.path(paths.PSEUDO_LOGITS))
-        folds = read_pseudo_folds(inputs[-1], fine_tuning)
-    if "weights" in reads:  # those who read it do not count here, but their job is given it
-        inputs.append(run.folder / paths.HEAD)
-    data = Seen(tuned, pretrained).available(fine_tuning, folds)
+    # The weights are read by none of the calibrators that count here, but their file is an input of the job.
+    given = read_run_inputs(run, plan.reads(run))
+    fine_tuning, data = given.fine_tuning, given.seen.available(given.fine_tuning, given.folds)
     test = data["test"]
     curve = seen_unseen_curve(test.logits, test.labels, fine_tuning)
-    rows = fit_on_parts(uses, data, fine_tuning, curve, tuple(run.columns().values()))
+    rows = fit_on_parts(plan.calibrators(run), data, fine_tuning, curve, tuple(run.columns().values()))
     table = with_columns(from_rows(rows, schemas.own_columns(schemas.GAMMA_DRAWS)), run.columns())
-    record = provenance(Identities(plan).of_run("gamma_data", run).record(), inputs=inputs)
+    record = provenance(Identities(plan).of_run("gamma_draws", run).record(), inputs=given.files)
     write_table(run.folder / paths.GAMMA_DRAWS, table, schemas.GAMMA_DRAWS, provenance=record)
 
 

@@ -12,7 +12,7 @@ from finecal.plan.plan import Plan
 from finecal.plan.run_table import described
 
 
-def runs(plan: Plan) -> None:
+def run_table(plan: Plan) -> None:
     """Write results/tables/runs.parquet, in the order of the plan."""
     files = dict.fromkeys(run.path(paths.SPLIT) for run in plan.runs)
     masks = {file: read_split(file)[0] for file in files}
@@ -20,6 +20,6 @@ def runs(plan: Plan) -> None:
     for run in plan.runs:
         mask = masks[run.path(paths.SPLIT)]
         rows.append({**described(plan, run), "n_fine_tuning": int(mask.sum()), "n_absent": int((~mask).sum())})
-    record = provenance(Identities(plan).of("runs", {}).record(), inputs=list(files))
+    record = provenance(Identities(plan).of("run_table", {}).record(), inputs=list(files))
     table = from_rows(rows, schemas.RUNS)
     write_table(f"{paths.TABLE.format(table='runs')}.parquet", table, schemas.RUNS, provenance=record)

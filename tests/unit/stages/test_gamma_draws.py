@@ -12,7 +12,7 @@ from result_tables import made_gamma_draws
 from finecal import schemas
 from finecal.calibration.contract import Labelled, PseudoFold
 from finecal.metrics.classification import seen_unseen_curve
-from finecal.stages.gamma_data import drawn, fit_on_parts, plan_of_parts
+from finecal.stages.gamma_draws import drawn, fit_on_parts, plan_of_parts
 from finecal.tables import gamma_data
 
 MASK = np.array([True, True, False, False])

@@ -21,12 +21,12 @@ SECONDS = ("wall_seconds", "cpu_seconds")  # of several tries they are added up,
 NAN = float("nan")
 
 
-def cost(plan: Plan) -> None:
+def cost_table(plan: Plan) -> None:
     """Write results/tables/cost.parquet: one row for each job of the selected studies that is measured."""
     jobs = measured_jobs(plan)
     table = from_rows([row(job) for job in jobs], schemas.COST)
     there = [job.measurement for job in jobs if job.measurement and job.measurement.is_file()]
-    record = provenance(Identities(plan).of("cost", {}).record(), inputs=there)
+    record = provenance(Identities(plan).of("cost_table", {}).record(), inputs=there)
     write_table(f"{paths.TABLE.format(table='cost')}.parquet", table, schemas.COST, provenance=record)
 
 

@@ -36,9 +36,9 @@ from finecal.training.loop import train
 from finecal.training.state import StateFile, earlier_tries, state_of_one_process
 
 
-def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
+def pseudo_splits(plan: Plan, run: RunKey, settings: Settings) -> None:
     """Write pcv/logits.parquet (fold, sample, label, group, logits) and pcv/history.parquet of a run."""
-    spec = plan.options("pseudo", run.dataset, run.backbone, run.recipe)
+    spec = plan.options("pseudo_splits", run.dataset, run.backbone, run.recipe)
     options = PseudoSplits.model_validate(spec["pseudo_splits"])
     device = choose_device(settings.device, settings.threads)
     pretrained = run.pretrained_folder / paths.MODEL
@@ -46,7 +46,7 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
     images = PackedFile.open(inputs[1])
     fine_tuning, _ = read_split(inputs[2])
     recipe = registry.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))
-    identity = Identities(plan).of_run("pseudo", run)
+    identity = Identities(plan).of_run("pseudo_splits", run)
     computed = {
         "code": identity.code,
         "options": identity.options,
@@ -56,9 +56,7 @@ def pseudo(plan: Plan, run: RunKey, settings: Settings) -> None:
     data = TrainingData.of_file(images, images.train & fine_tuning[images.labels], device, Room(settings.data_memory))
     logits_parts, history_rows = [], []
 
-    # Beside the run's own state, not in it: the two jobs run at the same time, and each removes its own at its end.
-    state = paths.state_folder(run.folder)
-    with state_of_one_process(state.with_name(f"{state.name}.pcv")) as state_folder:
+    with state_of_one_process(paths.state_folder(run.path(paths.PSEUDO))) as state_folder:
         for fold in range(options.folds):
             print(f"pseudo-split {fold + 1} of {options.folds}", file=sys.stderr, flush=True)
             coordinates = (*run.columns().values(), "pcv", fold)

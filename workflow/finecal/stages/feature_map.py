@@ -19,7 +19,7 @@ from finecal.seeds import generator, seed_of
 AT_MOST = 1000  # samples, each shown twice: more neither fit into a panel nor change the picture
 
 
-def embed(run: RunKey) -> None:
+def feature_map(run: RunKey) -> None:
     """Write feature_map.parquet of a run: where each of its samples lies before and after.
 
     Of more than `AT_MOST` test samples about so many are drawn at random, of every class the same part.
@@ -56,7 +56,6 @@ def embed(run: RunKey) -> None:
         )
         for stage, place in zip(("before", "after"), places, strict=True)
     )
-    record = provenance(Identity.of("embed", {}).record(), inputs=[split_path, before_path, after_path])
-    write_table(
-        run.folder / paths.FEATURE_MAP, with_columns(table, run.columns()), schemas.FEATURE_MAP, provenance=record
-    )
+    record = provenance(Identity.of("feature_map", {}).record(), inputs=[split_path, before_path, after_path])
+    table = with_columns(table, run.columns())
+    write_table(run.folder / paths.FEATURE_MAP, table, schemas.FEATURE_MAP, provenance=record)

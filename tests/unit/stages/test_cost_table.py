@@ -11,19 +11,22 @@ import pytest
 import torch
 import yaml
 
-from finecal import paths, schemas
+from finecal import schemas
 from finecal.config.extends import STUDIES
 from finecal.errors import UserError
 from finecal.io import parquet
 from finecal.io.provenance import provenance
 from finecal.plan.jobs import measured_jobs
 from finecal.plan.plan import Plan
+from finecal.plan.stages import STAGES
 from finecal.runtime import device
-from finecal.stages.cost import cost, read_measurement, row
+from finecal.stages.cost_table import cost_table, read_measurement, row
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 LINE = "11.96\t0:00:11\t835.89\t4834.64\t782.80\t805.45\t0.50\t0.65\t89.06\t11.13\n"
 MEASURED = {"wall_seconds": 11.96, "cpu_seconds": 11.13, "peak_memory_mib": 835.89}
+
+MEASURED_STAGES = [stage.name for stage in STAGES.values() if stage.measured]
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +62,36 @@ def test_another_file_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_each_job_is_measured_once(plan: Plan) -> None:
     jobs = measured_jobs(plan)
-    counts = {stage: sum(job.stage == stage for job in jobs) for stage in paths.MEASURED}
+    counts = {stage: sum(job.stage == stage for job in jobs) for stage in MEASURED_STAGES}
     # 2 domains, 1 source; 2 splits × 2 seeds, and 2 runs on all classes, which need no pseudo-splits
-    expected = {"prepare": 2, "pretrain": 1, "extract_pretrained": 1, "finetune": 6, "pcv": 4, "extract": 6}
+    expected = {"prepare": 2, "pretrain": 1, "extract_pretrained": 1, "finetune": 6, "pseudo_splits": 4, "extract": 6}
     assert counts == {**expected, "interpolate": 0}  # no calibrator of this study reads it
     assert len({job.measurement for job in jobs}) == len({job.result for job in jobs}) == len(jobs)
-    assert [job.stage for job in jobs] == sorted((j.stage for j in jobs), key=list(paths.MEASURED).index)
+    assert [job.stage for job in jobs] == sorted((j.stage for j in jobs), key=MEASURED_STAGES.index)
+
+
+def test_measurements_of_an_earlier_finecal_are_found(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the names that two stages had in 0.1.0, until the job runs again."""
+    monkeypatch.chdir(tmp_path)
+    for stage, folder in (("pseudo_splits", "pcv"), ("extract_pretrained", "extract")):
+        job = next(job for job in measured_jobs(plan) if job.stage == stage)
+        now = job.measurement
+        assert now is not None
+        assert now.is_relative_to(f"benchmarks/data/{stage}")
+        pattern = str(now).replace(stage, folder)
+        earlier = Path(pattern if stage == "pseudo_splits" else pattern.replace(".tsv", "/pretrained.tsv"))
+        write(earlier, HEAD + LINE)
+        assert job.measurement == earlier
+        write(now, HEAD + LINE)
+        assert job.measurement == now
 
 
 def test_no_pseudo_splits_without_a_calibrator_that_reads_them(tmp_path: Path) -> None:
     study = yaml.safe_load((STUDIES / "digits.yaml").read_text("utf-8")) | {"calibrators": ["none", "alg"]}
     file = write(tmp_path / "study.yaml", yaml.safe_dump(study))
-    assert "pcv" not in {job.stage for job in measured_jobs(Plan([str(file)]))}
+    assert "pseudo_splits" not in {job.stage for job in measured_jobs(Plan([str(file)]))}
 
 
 def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,10 +103,10 @@ def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             noted = {"device": "GPU 1", "peak_gpu_memory_mib": 512.5}
         record = provenance({"options": {}}, **noted)
         parquet.write_table(job.result, pa.table({"a": [1]}), provenance=record)
-    written = [job for job in jobs if job.stage != "pcv"]  # these were copied without their measurements
+    written = [job for job in jobs if job.stage != "pseudo_splits"]  # these were copied without their measurements
     for job in written:
         write(job.measurement, HEAD + LINE)
-    cost(plan)
+    cost_table(plan)
     file = "results/tables/cost.parquet"
     table = parquet.read_table(file)
     assert table.schema == schemas.COST
@@ -101,7 +122,7 @@ def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     pretrain = next(row for row in rows if row["stage"] == "pretrain")
     assert (pretrain["domain"], pretrain["backbone"], pretrain["recipe"]) == ("printed", "test_resnet", None)
     assert math.isnan(pretrain["peak_gpu_memory_mib"])
-    assert all(math.isnan(row["wall_seconds"]) == (row["stage"] == "pcv") for row in rows)
+    assert all(math.isnan(row["wall_seconds"]) == (row["stage"] == "pseudo_splits") for row in rows)
 
 
 def test_the_tries_of_a_training_are_added_up(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

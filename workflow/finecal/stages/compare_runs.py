@@ -12,7 +12,7 @@ from finecal.paths import RunKey
 from finecal.report.compare_page import page
 
 
-def write_comparison(first: RunKey, second: RunKey, place: Path | None = None) -> Path:
+def compare_runs(first: RunKey, second: RunKey, place: Path | None = None) -> Path:
     """Compare two runs and write the page, by default beside the report; its place.
 
     Raises

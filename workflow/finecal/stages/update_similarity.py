@@ -14,12 +14,12 @@ from finecal.io.declared import from_rows
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
-from finecal.metrics.update_similarity import mean_similarities, update_similarity
+from finecal.metrics import update_similarity as metric
 from finecal.paths import RunKey
 from finecal.plan.code_digests import Identity
 
 
-def similarity(run: RunKey) -> None:
+def update_similarity(run: RunKey) -> None:
     """Write update_similarity.parquet, a row per class, and update_similarity_means.parquet, three rows, of a run."""
     split_path = run.path(paths.SPLIT)
     pretrained_path, tuned_path = run.pretrained_folder / paths.HEAD, run.folder / paths.HEAD
@@ -30,7 +30,7 @@ def similarity(run: RunKey) -> None:
             f"the head's weights have shape {tuned.shape}", where=str(tuned_path),
             why=f"Those of {pretrained_path} have {pretrained.shape}, and there are {len(fine_tuning)} classes",
         )  # fmt: skip
-    cosine = update_similarity(tuned, pretrained)
+    cosine = metric.update_similarity(tuned, pretrained)
     classes = pa.table(
         {
             "class": pa.array(range(len(names)), pa.int32()),
@@ -39,9 +39,11 @@ def similarity(run: RunKey) -> None:
             "cosine": pa.array(list(cosine.astype(np.float32)), schemas.UPDATE_SIMILARITY.field("cosine").type),
         }
     )
-    rows = [{"pairs": k, "cosine": mean, "n": n} for k, (mean, n) in mean_similarities(cosine, fine_tuning).items()]
+    rows = [
+        {"pairs": k, "cosine": mean, "n": n} for k, (mean, n) in metric.mean_similarities(cosine, fine_tuning).items()
+    ]
     means = from_rows(rows, schemas.own_columns(schemas.UPDATE_SIMILARITY_MEANS))
-    record = provenance(Identity.of("similarity", {}).record(), inputs=[split_path, pretrained_path, tuned_path])
+    record = provenance(Identity.of("update_similarity", {}).record(), inputs=[split_path, pretrained_path, tuned_path])
     for name, table, schema in (
         (paths.UPDATE_SIMILARITY, classes, schemas.UPDATE_SIMILARITY),
         (paths.UPDATE_SIMILARITY_MEANS, means, schemas.UPDATE_SIMILARITY_MEANS),

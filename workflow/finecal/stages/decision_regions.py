@@ -24,7 +24,7 @@ from finecal.stages import Settings
 LEVELS = np.arange(0, 256, 2)  # every second brightness: places that a picture shows exactly
 
 
-def regions(run: RunKey, settings: Settings) -> None:
+def decision_regions(run: RunKey, settings: Settings) -> None:
     """Write decision_regions.parquet: the test samples, and per classifier its prediction at each place of a grid.
 
     The classifiers are the pretrained and the fine-tuned model, and the latter with each calibrator that is a γ.
@@ -60,7 +60,7 @@ def regions(run: RunKey, settings: Settings) -> None:
             shifted = np.where(fine_tuning, logits, logits.astype(np.float64) + gamma)
             tables.append(rows("region", classifier, calibrator, grid, shifted.argmax(axis=1)))
     inputs = [split_path, images_path, calibration_path, *models.values()]
-    record = provenance(Identity.of("regions", {}).record(), inputs=inputs, **used(device, settings.precision))
+    record = provenance(Identity.of("decision_regions", {}).record(), inputs=inputs, **used(device, settings.precision))
     table = with_columns(pa.concat_tables(tables), run.columns())
     write_table(run.folder / paths.DECISION_REGIONS, table, schemas.DECISION_REGIONS, provenance=record)
 

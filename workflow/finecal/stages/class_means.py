@@ -15,7 +15,7 @@ from finecal.data.reader import PackedFile
 from finecal.io.list_columns import list_array
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
-from finecal.metrics.classification import class_means
+from finecal.metrics import classification
 from finecal.models.extraction import extract
 from finecal.models.files import load_model
 from finecal.plan.code_digests import Identity
@@ -24,7 +24,7 @@ from finecal.runtime.memory import Room
 from finecal.stages import Settings
 
 
-def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
+def class_means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
     """Write results/{dataset}/pretrained/{source}/{backbone}/class_means.parquet: class, name, mean.
 
     A mean is that of the L2-normalised features of the class's training samples, float32 × D; NaN for a class that has
@@ -38,7 +38,7 @@ def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
     images = PackedFile.open(inputs[1])
     pixels = images.load(images.train, device, Room(settings.data_memory))
     features, _ = extract(model, description, pixels, device, settings.precision)
-    found = class_means(features, images.labels[images.train], len(images.classes))
+    found = classification.class_means(features, images.labels[images.train], len(images.classes))
     table = pa.table(
         {
             "class": pa.array(range(len(found)), pa.int32()),
@@ -46,6 +46,6 @@ def means(dataset: str, source: str, backbone: str, settings: Settings) -> None:
             "mean": list_array(found.astype(np.float32)),
         }
     )
-    made = Identity.of("means", {"image_size": description.image_size})
+    made = Identity.of("class_means", {"image_size": description.image_size})
     record = provenance(made.record(), inputs=inputs, **used(device, settings.precision))
     write_table(folder / paths.CLASS_MEANS, with_columns(table, columns), schemas.CLASS_MEANS, provenance=record)

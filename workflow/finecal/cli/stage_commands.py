@@ -1,0 +1,124 @@
+"""The verbs of the stages: what each is given is in its record, what it does in `finecal.stages`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finecal import paths
+from finecal.errors import UserError
+from finecal.paths import REPORT, RUN, RunKey
+from finecal.plan.stage import Stage
+from finecal.plan.stages import STAGES
+from finecal.runtime.imports import large_imports
+
+if TYPE_CHECKING:
+    from finecal.plan.plan import Plan
+
+Given = argparse.Namespace
+
+
+def selected_plan(given: Given) -> Plan:
+    """The plan of the studies of --study, or of config.yaml."""
+    from finecal.config.settings import read_settings
+    from finecal.plan.plan import Plan
+
+    return Plan(given.study or read_settings().studies)
+
+
+def mirror(given: Given) -> str | None:
+    """The folder or address of --mirror, or of config.yaml."""
+    from finecal.config.settings import read_settings
+
+    found: str | None = given.mirror
+    return found or read_settings().mirror
+
+
+# Stage → what its function takes besides the arguments that its record tells of.
+FURTHER: dict[str, Callable[[Given], dict[str, Any]]] = {
+    "download": lambda given: {"mirror": mirror(given)},
+    "prepare": lambda given: {"threads": given.threads},
+    "export": lambda given: {name: getattr(given, name) for name in ("name", "threads", "out", "force", "onnx")},
+}
+
+
+def run_stage(stage: Stage, given: Given) -> None:
+    """Import a stage's function and call it with the plan, what its target names, and the settings of the machine."""
+    plan = [selected_plan(given)] if stage.study else []
+    arguments = target_arguments(stage, given, *plan)
+    if stage.name in FURTHER:
+        arguments |= FURTHER[stage.name](given)
+    with large_imports():
+        work = getattr(import_module(f"finecal.stages.{stage.module or stage.name}"), stage.name)
+    if stage.torch:
+        from finecal.stages import Settings
+
+        arguments["settings"] = Settings(**{name: getattr(given, name) for name in Settings.__dataclass_fields__})
+    said = _interruptible(lambda: work(*plan, **arguments)) if stage.resumable else work(*plan, **arguments)
+    if said:
+        print(said)
+
+
+def target_arguments(stage: Stage, given: Given, plan: Plan | None = None) -> dict[str, Any]:
+    """What the target of a verb stands for, as arguments of the stage's function.
+
+    Raises
+    ------
+    UserError
+        If it does not match the pattern that the stage has, or no selected study contains it.
+    """
+    if stage.target == "RUN":
+        _check_not_of_another(stage, given.target)
+        run = RunKey.of(given.target)
+        return {"run": plan.known(run) if plan else run}
+    if stage.target in ("FILE", "FOLDER"):
+        pattern = stage.result if stage.target == "FILE" else str(Path(stage.result).parent)
+        found = paths.parse(pattern, given.target)
+        if found is None:
+            raise UserError(f"{given.target!r} does not match {pattern}")
+        return dict(found)
+    if stage.target == "NAME":
+        return {"name": given.target}
+    return {"target": given.target} if stage.target else {}
+
+
+def _check_not_of_another(stage: Stage, target: str) -> None:
+    """Refuse what another stage makes of the run: the file, or a folder of its own in that of the run."""
+    for other in STAGES.values():
+        for pattern in other.outputs.values():
+            folder = str(Path(pattern).parent)
+            places = [pattern] if folder == RUN else [pattern, folder]
+            if other is not stage and pattern.startswith(RUN) and any(paths.parse(one, target) for one in places):
+                raise UserError(f"{target!r} is not made by this verb", hint=f"Use `finecal {other.verb}`")
+
+
+def _interruptible(work: Callable[[], Any]) -> Any:
+    """Call a function; an interruption ends with 128 + signal."""
+    from finecal.training.state import Interrupted
+
+    try:
+        return work()
+    except Interrupted as signal:
+        print(f"finecal: {signal}", file=sys.stderr)
+        sys.exit(128 + signal.number)
+
+
+def write_report(given: Given) -> None:
+    """Write the report; with --open show it, and write it only if it is missing."""
+    page = Path(REPORT)
+    if not (given.open and page.is_file()):
+        run_stage(STAGES["report"], given)
+    if given.open:
+        open_page(page)
+
+
+def open_page(page: Path) -> None:
+    """Open a page in the browser; where there is none, as on a login node, say where the page is."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        print(f"no browser was found; the page is {page.resolve()}")

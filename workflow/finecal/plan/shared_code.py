@@ -1,0 +1,62 @@
+"""Files of code that decide the results of several stages (`finecal.plan.stages`); relative to the package."""
+
+# Running a model over images.
+MODELS = (
+    "runtime/lookahead.py",
+    "data/augmentation.py",
+    "data/colors.py",
+    "data/crops.py",
+    "runtime/device.py",
+    "models/extraction.py",
+    "models/heads.py",
+    "models/files.py",
+    "models/build.py",
+    "data/reader.py",
+    "models/toy.py",
+)
+TRAINING = (*MODELS, "training/batches.py", "recipes/__init__.py", "seeds.py", "training/loop.py")
+RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
+# Fitting calibrators to logits, and applying them.
+CALIBRATORS = (
+    "calibration/contract.py",
+    "metrics/validation.py",
+    "metrics/curve.py",
+    "calibration/parameters.py",
+    "calibration/inputs.py",
+    "metrics/classification.py",
+    "metrics/softmax.py",
+)
+# Showing results.
+PRESENTED = ("seeds.py", "stages/tables_and_figures.py", "analysis/statistics.py", "display.py")
+TABLES = (
+    "tables/__init__.py",
+    "tables/_cost.py",
+    "tables/_gamma.py",
+    "tables/_gamma_data.py",
+    "tables/_leaderboard.py",
+    "tables/_methods.py",
+)
+FIGURES = ("figures/__init__.py", "figures/_compare.py", "figures/_labels.py", "figures/_style.py")
+PAGE = (
+    "analysis/advice.py",
+    "metrics/validation.py",
+    "metrics/curve.py",
+    "analysis/diagnosis.py",
+    "figures/__init__.py",
+    "figures/_style.py",
+    "analysis/findings.py",
+    "metrics/classification.py",
+    "report/charts.py",
+    "report/thumbnails.py",
+    "report/explore.js",
+    "report/explorer.html.jinja",
+    "report/explorer.py",
+    "report/render.py",
+    "report/report.html.jinja",
+    "report/run_view.py",
+    "report/slider_stops.py",
+    "report/style.css",
+    "report/study_page.py",
+    "tables/__init__.py",
+    "tables/_text.py",
+)

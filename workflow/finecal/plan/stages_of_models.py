@@ -1,0 +1,157 @@
+"""The stages from downloads to the logits of the models, in the order of the pipeline."""
+
+from __future__ import annotations
+
+from finecal import paths
+from finecal.paths import RUN
+from finecal.plan import job_sets
+from finecal.plan.shared_code import MODELS, RECIPES, TRAINING
+from finecal.plan.stage import Stage
+
+_OF_RUN = "{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}"
+_OF_TASK = "{dataset}/{source}-{target}/{backbone}"
+_OF_SOURCE = "{dataset}/{source}/{backbone}"
+
+STAGES_OF_MODELS = (
+    Stage(
+        name="download",
+        help="Fetch a data set's files, or one of them, and check them.",
+        target="DATASET | FILE",
+        outputs={"file": paths.DOWNLOAD},
+        place="{module}/{file}",
+        jobs=job_sets.downloads,
+        local=True,  # compute nodes often have no network
+    ),
+    Stage(
+        name="prepare",
+        help="Decode or render a domain and pack it.",
+        target="FILE",
+        outputs={"images": paths.IMAGES},
+        place="{dataset}/{domain}",
+        jobs=job_sets.domains,
+        code=("data/decoding.py", "data/packed.py", "data/image_files.py", "seeds.py", "stages/prepare.py"),
+        options="study",
+        keys=("dataset", "domain"),
+        plugins="dataset",
+        measured=True,
+    ),
+    Stage(
+        name="split",
+        help="Divide the classes into S and U.",
+        target="FILE",
+        outputs={"split": paths.SPLIT},
+        place="{dataset}/{split}",
+        jobs=job_sets.splits,
+        code=("metrics/class_clustering.py", "seeds.py", "config/split_resolution.py", "stages/split.py"),
+        options="study",
+        keys=("dataset", "split"),
+    ),
+    Stage(
+        name="pretrain",
+        help="Make the pretrained model of a source domain.",
+        target="FOLDER",
+        outputs={
+            "history": f"{paths.PRETRAINED}/{paths.HISTORY}",
+            "model": f"{paths.PRETRAINED}/{paths.MODEL}",
+            "head": f"{paths.PRETRAINED}/{paths.HEAD}",
+        },
+        place=_OF_SOURCE,
+        jobs=job_sets.pretrained,
+        code=(*TRAINING, "recipes/full.py", "stages/pretrain.py"),
+        options="study",
+        keys=("dataset", "backbone"),
+        torch=True,
+        resumable=True,
+        measured=True,
+    ),
+    Stage(
+        name="class_means",
+        help="Compute the class means of a source domain, by which splits are clustered.",
+        target="FILE",
+        outputs={"means": f"{paths.PRETRAINED}/{paths.CLASS_MEANS}"},
+        place=_OF_SOURCE,
+        jobs=job_sets.clustering_models,
+        code=(
+            *MODELS,
+            "metrics/validation.py",
+            "metrics/curve.py",
+            "metrics/classification.py",
+            "stages/class_means.py",
+        ),
+        options="study",
+        keys=("dataset", "backbone"),
+        study=False,
+        torch=True,
+    ),
+    Stage(
+        name="extract_pretrained",
+        help="Compute the pretrained model's logits and features of a target domain.",
+        target="FILE",
+        outputs={"logits": paths.PRETRAINED_LOGITS},
+        place=_OF_TASK,
+        jobs=job_sets.tasks,
+        code=(*MODELS, "stages/extract.py"),
+        options="study",
+        keys=("dataset", "backbone"),
+        module="extract",
+        study=False,
+        torch=True,
+        measured=True,
+    ),
+    Stage(
+        name="finetune",
+        help="Fine-tune a run, or take over its checkpoint.",
+        outputs={
+            "history": f"{RUN}/{paths.HISTORY}",
+            "model": f"{RUN}/{paths.MODEL}",
+            "head": f"{RUN}/{paths.HEAD}",
+        },
+        place=_OF_RUN,
+        jobs=job_sets.trainings,
+        code=(*TRAINING, *RECIPES, "metrics/logit_anatomy.py", "stages/finetune.py"),
+        options="study",
+        keys=("dataset", "backbone", "recipe"),
+        plugins="recipe",
+        torch=True,
+        resumable=True,
+        measured=True,
+    ),
+    Stage(
+        name="pseudo_splits",
+        help="Fine-tune a run's pseudo-splits, for pseudo cross-validation.",
+        outputs={"history": paths.PSEUDO_HISTORY, "logits": paths.PSEUDO_LOGITS},
+        place=_OF_RUN,
+        jobs=job_sets.runs_that_read("pseudo_splits"),
+        code=(*TRAINING, *RECIPES, "data/packed.py", "stages/pseudo_splits.py"),
+        options="study",
+        keys=("dataset", "backbone", "recipe"),
+        plugins="recipe",
+        torch=True,
+        resumable=True,
+        measured=True,
+    ),
+    Stage(
+        name="extract",
+        help="Compute a run's logits and features of its target domain.",
+        outputs={"logits": f"{RUN}/{paths.LOGITS}"},
+        place=_OF_RUN,
+        jobs=job_sets.trainings,
+        code=(*MODELS, "stages/extract.py"),
+        options="study",
+        keys=("dataset", "backbone"),
+        study=False,
+        torch=True,
+        measured=True,
+    ),
+    Stage(
+        name="interpolate",
+        help="Compute the logits of the models between a run's pretrained and its fine-tuned model.",
+        outputs={"logits": paths.INTERPOLATED},
+        place=_OF_RUN,
+        jobs=job_sets.runs_that_take("interpolated"),
+        code=(*MODELS, "stages/interpolate.py"),
+        options="calibrators",
+        torch=True,
+        measured=True,
+    ),
+)
