@@ -96,7 +96,7 @@ def reference() -> str:
         parts += [f"## {title}", model.__doc__ or "", _fields(model)]
     for kind, title in (("dataset", "Data sets"), ("recipe", "Recipes"), ("calibrator", "Calibrators")):
         parts.append(f"## {title}")
-        for name in registry.names(kind):
+        for name in registry.built_in_names(kind):
             module = registry.load(kind, name)
             parts += [f"### {name}", registry.description(kind, name)]
             if kind == "calibrator":

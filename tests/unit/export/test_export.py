@@ -75,7 +75,7 @@ def fitted(name: str, described: Architecture) -> tuple[nn.Module, nn.Module, di
         "train_fine_tuning": Labelled(logits[of_s], LABELS[of_s], more=seen),
         "target_unlabelled": Unlabelled(logits, more=more), "validation": every, "test": every, "weights": rows,
     }  # fmt: skip
-    module, takes = registry.load("calibrator", name), registry.takes(name)
+    module, takes = registry.load("calibrator", name), registry.calibrator_record(name).takes
     method = module.Calibrator(plugin_options("calibrator", name, {}))
     state = method.fit(Data(FINE_TUNING, available, module.READS, takes))
     state = {key: np.ravel(value) if isinstance(value, np.ndarray) else value for key, value in state.items()}

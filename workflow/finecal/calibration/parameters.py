@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from finecal import registry
 from finecal.calibration.contract import Fitted, State
-from finecal.config import plugin_options
 
 CALIBRATION_SCHEMA = pa.schema(
     [
@@ -25,9 +24,8 @@ CALIBRATION_SCHEMA = pa.schema(
 
 def calibrator(use: Mapping[str, Any]) -> tuple[Any, frozenset[str], frozenset[str]]:
     """The calibrator of a use {calibrator, options}, what it reads and what it takes of each sample."""
-    module = registry.load("calibrator", use["calibrator"])
-    options = plugin_options("calibrator", use["calibrator"], use["options"])
-    return module.Calibrator(options), module.READS, registry.takes(use["calibrator"])
+    record = registry.calibrator_record(use["calibrator"])
+    return record.make(record.options.model_validate(use["options"])), record.reads, record.takes
 
 
 def state_rows(name: str, reads: Iterable[str], state: State) -> list[dict[str, Any]]:

@@ -112,7 +112,7 @@ def _check_target(
         reading = [
             name
             for name, use in study.calibrators.items()
-            if kind in registry.load("calibrator", use.calibrator or name).READS
+            if kind in registry.calibrator_record(use.calibrator or name).reads
         ]
         if reading and not absent & present:
             raise UserError(

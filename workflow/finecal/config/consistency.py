@@ -94,7 +94,7 @@ def _check_imported(study: Study, name: str, where: Origin) -> None:
     """A recipe that is a checkpoint: what cannot be had from one."""
     locations.class_names(study.recipes[name].class_names, where.at("recipes", name, "class_names"))
     for calibrator, use in study.calibrators.items():
-        if "pseudo_splits" in registry.load("calibrator", use.calibrator or calibrator).READS:
+        if "pseudo_splits" in registry.calibrator_record(use.calibrator or calibrator).reads:
             raise UserError(
                 f"{calibrator} needs further trainings, the recipe {name!r} is a checkpoint and is not trained",
                 where=where.at("calibrators", calibrator), hint="Leave it out, or give the trained recipes a study of "
@@ -116,7 +116,7 @@ def _check_validation(study: Study, where: Origin) -> None:
     reading = [
         name
         for name, use in study.calibrators.items()
-        if "validation" in registry.load("calibrator", use.calibrator or name).READS
+        if "validation" in registry.calibrator_record(use.calibrator or name).reads
     ]
     for dataset, use in study.datasets.items():
         if reading and not use.validation_fraction:
@@ -132,8 +132,7 @@ def _check_heads(study: Study, where: Origin) -> None:
     """Whether every calibrator works with every head."""
     cosine = [name for name, backbone in study.backbones.items() if backbone.head == "cosine"]
     for name, use in study.calibrators.items():
-        module = registry.load("calibrator", use.calibrator or name)
-        if cosine and getattr(module, "LINEAR_HEAD_ONLY", False):
+        if cosine and registry.calibrator_record(use.calibrator or name).linear_head_only:
             raise UserError(
                 f"{use.calibrator or name} works with linear heads only", where=where.at("calibrators", name),
                 why=f"The head of {cosine[0]!r} is cosine: its logits do not depend on the lengths of its rows",
@@ -186,7 +185,7 @@ def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
     if classes is None:
         return
     size = check_presence(study, dataset, name, classes, where) or split_size(split, classes, location)
-    reads = {n: registry.load("calibrator", u.calibrator or n).READS for n, u in study.calibrators.items()}
+    reads = {n: registry.calibrator_record(u.calibrator or n).reads for n, u in study.calibrators.items()}
     for calibrator, read in reads.items():
         if "pseudo_splits" in read and size < 2:
             raise UserError(
