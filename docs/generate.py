@@ -102,6 +102,8 @@ def reference() -> str:
             if kind == "calibrator":
                 reads = ", ".join(f"{data} ({READABLE[data]})" for data in sorted(module.READS)) or "nothing"
                 parts += [(module.Calibrator.__doc__ or "").replace("\n    ", "\n"), f"Reads: {reads}."]
+            if paper := registry.record(kind, name).paper:
+                parts.append(f"From: {paper}.")
             if module.Options.model_fields:
                 parts.append(_fields(module.Options))
     parts += ["## Columns", "Wildcards are columns, so any set of files of one kind concatenates."]

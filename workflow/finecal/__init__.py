@@ -73,7 +73,7 @@ _PUBLIC = {
 }  # fmt: skip
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
-__all__ = ["__version__", *_MODULES]  # noqa: PLE0604 - all are texts
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

@@ -148,7 +148,9 @@ class Watched(Data):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_calibrator_needs_only_what_it_declares(name: str) -> None:
-    data = Watched(MASK, {key: ALL[key] for key in ALL if key in reads(name)}, reads(name), registry.calibrator_record(name).takes)
+    data = Watched(
+        MASK, {key: ALL[key] for key in ALL if key in reads(name)}, reads(name), registry.calibrator_record(name).takes
+    )
     make(name).fit(data)
     assert data.read <= reads(name)
 
@@ -216,4 +218,6 @@ def test_the_features_decide_where_they_are_taken() -> None:
     other = replace(ALL["test"], more={**ALL["test"].more, "features": -samples(random_logits(3))["features"]})
     states = {name: fit(name, ALL) for name in NAMES}
     changed = [n for n, s in states.items() if not np.array_equal(apply(n, other, s), apply(n, ALL["test"], s))]
-    assert changed == [name for name in NAMES if "features" in registry.calibrator_record(name).takes] == ["cosine", "ncm"]
+    assert (
+        changed == [name for name in NAMES if "features" in registry.calibrator_record(name).takes] == ["cosine", "ncm"]
+    )

@@ -68,7 +68,12 @@ def test_it_is_found_described_and_loaded(install: Install) -> None:
     assert registry.names("calibrator") == (*registry.built_in_names("calibrator"), "half_gap")
     file = folder / "finecal_extra" / "half_gap.py"
     assert registry.record("calibrator", "half_gap") == registry.Record(
-        "calibrator", "half_gap", file, "Half of the average logit gap. With more words.", "finecal-extra", "Nobody 2026"
+        "calibrator",
+        "half_gap",
+        file,
+        "Half of the average logit gap. With more words.",
+        "finecal-extra",
+        "Nobody 2026",
     )
     assert "finecal_extra" not in sys.modules  # nothing of it was imported to know this
     found = registry.calibrator_record("half_gap")

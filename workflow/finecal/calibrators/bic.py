@@ -10,6 +10,7 @@ from finecal.config import Model, Range
 from finecal.config import Positive as PositiveNumber
 from finecal.metrics.softmax import log_sum_exp
 
+PAPER = "Wu et al. 2019, Large scale incremental learning (arXiv 1905.13260)"
 READS = frozenset({"validation"})
 
 
@@ -20,7 +21,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """α z_c + β for c ∈ S, with the α > 0 and β of smallest negative log-likelihood. Wu et al. 2019 (1905.13260).
+    """α z_c + β for c ∈ S, with the α > 0 and β of smallest negative log-likelihood.
 
     β has a closed condition, the mean probability of S equals the part of the samples that are of S, and is found
     by bisection for each α of a bounded search; without samples of S or of U it is the end of its range, where the

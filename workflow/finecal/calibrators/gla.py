@@ -11,6 +11,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Count, Model, Positive
 from finecal.metrics.softmax import log_softmax
 
+PAPER = "Zhu et al. 2023, Generalized logit adjustment (arXiv 2310.08106)"
 READS = frozenset({"train_fine_tuning", "pretrained"})
 TAKES = frozenset({"pretrained"})
 
@@ -25,7 +26,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """(z − log π_s) + (z⁰ − log π_p). Zhu et al. 2023 (arXiv 2310.08106).
+    """(z − log π_s) + (z⁰ − log π_p).
 
     π_s are the smoothed frequencies trained on. π_p, those of pretraining, are not known: as in the paper they
     are the frequencies that make z⁰ − log π_p fit the training data of S best (smallest cross-entropy over the

@@ -9,6 +9,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Model, Positive
 from finecal.metrics.classification import negative_log_likelihood
 
+PAPER = "Guo et al. 2017, On calibration of modern neural networks (arXiv 1706.04599)"
 READS = frozenset({"train_fine_tuning"})
 
 
@@ -26,7 +27,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """z / T with the T that minimises the negative log-likelihood of the training data of S. Guo et al. 2017."""
+    """z / T with the T that minimises the negative log-likelihood of the training data of S."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

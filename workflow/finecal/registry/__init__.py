@@ -20,8 +20,8 @@ from finecal.registry.loading import load
 from finecal.registry.records import (
     CalibratorRecord,
     DatasetRecord,
-    Record,
     RecipeRecord,
+    Record,
     calibrator_record,
     dataset_record,
     recipe_record,
