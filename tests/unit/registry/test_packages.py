@@ -190,8 +190,8 @@ def test_a_broken_package_hides_no_other_calibrator(install: Install) -> None:
     assert lines[-2].endswith("  Half of the average logit gap. With more words. (package finecal-extra)")
     assert lines[-1].split(maxsplit=1) == [
         "lost",
-        "Cannot be used: the entry point lost = 'broken_extra.nowhere' of the package 'broken-extra' leads to no Python "
-        "file. It must name a module, such as 'my_package.my_module'.",
+        "Cannot be used: the entry point lost = 'broken_extra.nowhere' of the package 'broken-extra' leads to no "
+        "Python file. It must name a module, such as 'my_package.my_module'.",
     ]
     assert len(lines) == len(registry.built_in_names("calibrator")) + 2
 

@@ -15,7 +15,7 @@ READS = frozenset({"validation"})
 
 
 class Options(Model):
-    """What γ is to make large."""
+    """What γ maximises."""
 
     criterion: Literal["all_classes", "balanced"] = Field(
         "all_classes",

@@ -17,7 +17,7 @@ TAKES = frozenset({"pretrained"})
 
 
 class Options(Model):
-    """The frequencies of both models."""
+    """How the class frequencies of both models are estimated."""
 
     smoothing: Positive = Field(
         1.0, description="Samples added to each class's count, so that the classes of U have a frequency."
@@ -48,7 +48,7 @@ class Calibrator:
         return both
 
     def _pretrained_bias(self, logits: np.ndarray, labels: np.ndarray, fine_tuning: Mask) -> Floats:
-        """(C,) −log π_p, up to a constant, of the classes with samples; their mean for all others."""
+        """Return (C,) −log π_p up to a constant for classes with samples, and the mean of these for all others."""
         counts = np.bincount(labels, minlength=len(fine_tuning))
         there = fine_tuning & (counts > 0)
         z, wanted = logits[:, there].astype(np.float64), np.log(counts[there] / counts[there].sum())

@@ -49,7 +49,7 @@ class Calibrator:
 
 
 def _means(logits: Floats, labels: np.ndarray, num_classes: int) -> tuple[Floats, float]:
-    """(C,) log of each class's mean probability on its own samples, 0 without any; log of the mean confidence."""
+    """Return (C,) log of each class's mean probability on its own samples, 0 without any; log of mean confidence."""
     p = np.exp(log_softmax(logits))
     counts = np.bincount(labels, minlength=num_classes)
     own = np.bincount(labels, weights=p[np.arange(len(p)), labels], minlength=num_classes)

@@ -17,7 +17,7 @@ SMALLEST = 1e-12  # of an estimated frequency: no class is ruled out
 
 
 class Options(Model):
-    """The frequencies trained on, and when EM ends."""
+    """The smoothing of the frequencies trained on, and when EM ends."""
 
     smoothing: Positive = Field(
         1.0, description="Samples added to each class's count, so that the classes of U have a frequency."

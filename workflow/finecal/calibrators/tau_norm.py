@@ -22,8 +22,8 @@ class Options(Model):
 class Calibrator:
     """w_c · (mean‖w‖ / ‖w_c‖)^τ, the biases as they are.
 
-    In the paper the rows are w_c / ‖w_c‖^τ and the biases are left out. The mean length keeps the logits in proportion to
-    the biases, and leaves the arg-max alone where these are zero. For linear heads, as `weight_align`.
+    In the paper the rows are w_c / ‖w_c‖^τ and the biases are left out. The mean length keeps the logits in proportion
+    to the biases, and leaves the arg-max alone where these are zero. For linear heads, as `weight_align`.
     """
 
     def __init__(self, options: Options) -> None:

@@ -14,7 +14,7 @@ READS = frozenset({"train_fine_tuning"})
 
 
 class Options(Model):
-    """Where the temperature is looked for."""
+    """The range of the temperature."""
 
     smallest: Positive = Field(0.01, description="Smallest temperature.")
     largest: Positive = Field(100.0, description="Largest temperature.")
