@@ -171,7 +171,7 @@ def test_reading_undeclared_data_is_an_error() -> None:
     assert data["train_fine_tuning"].logits is ALL["train_fine_tuning"].logits
     with pytest.raises(UndeclaredRead) as caught:
         data["test"]
-    assert str(caught.value) == "'test' is read but not declared; declared and there: ['train_fine_tuning']"
+    assert str(caught.value) == "'test' is read but not declared; declared and available: ['train_fine_tuning']"
 
 
 @pytest.mark.parametrize("name", TAKEABLE)

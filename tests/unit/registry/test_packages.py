@@ -87,6 +87,18 @@ def test_a_recipe_is_found(install: Install) -> None:
     assert registry.package_of("recipe", "full") == ""
 
 
+def test_a_data_set_is_found_and_used_in_a_study(install: Install) -> None:
+    from finecal.config.load import parse_study
+    from finecal.plan.code_digests import plugin_files
+
+    text = registry.source_file("dataset", "digits").read_text("utf-8")
+    folder = install("finecal-extra", {"datasets": {"numbers": "finecal_extra.numbers"}}, numbers=text)
+    study = parse_study("{extends: digits, datasets: {digits: {source: numbers}}}", where="my.yaml")
+    assert study.datasets["digits"].source == "numbers"
+    assert registry.dataset_record("numbers").options(per_class=3).per_class == 3
+    assert plugin_files("dataset", ["numbers"])[0] == folder / "finecal_extra" / "numbers.py"
+
+
 def test_its_file_takes_part_in_the_identity_of_code(install: Install) -> None:
     from finecal.plan.code_digests import code_digest, file_digest, plugin_files
 

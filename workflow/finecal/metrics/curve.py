@@ -5,8 +5,7 @@ classes, U the absent ones, Y both; γ is added to every logit of U before the a
 b_i = max_{c∈U} z_ic, whatever depends on γ depends on d_i = a_i − b_i only, so one pass over the logits
 (`group_maxima`) is enough for the curve and for the accuracies at any γ.
 
-Shapes: logits (N, C) float32 or float64, labels (N,) integer; `fine_tuning` is a boolean mask (C,) or the
-class indices of S. All accuracies are fractions in [0, 1], NaN where there is no sample.
+Shapes and units as in `finecal.metrics.classification`.
 """
 
 from __future__ import annotations
@@ -54,8 +53,8 @@ class SeenUnseenCurve:
     """Every pair (acc_s_y, acc_u_y) that a γ can reach: K + 1 vertices for K different values of d.
 
     Vertex 0 is γ = −∞ (every prediction in S), vertex K is γ = +∞ (every one in U); vertex k between them
-    is the state for all γ in (threshold[k−1], threshold[k]]. The counts are kept, not the fractions, so
-    that equal accuracies compare equal and the area is summed without rounding.
+    is the state for all γ in (threshold[k−1], threshold[k]]. Counts are kept instead of fractions, so that equal
+    accuracies compare equal and the area is summed without rounding.
     """
 
     gamma: Floats  # (K+1,) ascending; one representative of each vertex's interval
@@ -218,9 +217,9 @@ def seen_unseen_curve(logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning:
     """Return the exact seen–unseen curve in O(N·C + N log N): one pass, one sort, two cumulative sums.
 
     A sample is predicted in S while γ ≤ d_i and in U once γ > d_i; it is right if its label is the arg-max
-    of its own group and the prediction is in that group. So acc_s_y(γ) loses the samples of S with d_i < γ
-    and acc_u_y(γ) gains those of U. d is computed in float64. A sample with d = +∞ moves only at γ = +∞,
-    one with d = −∞ is in U at every finite γ.
+    of its own group and the prediction is in that group. So acc_s_y(γ) loses the samples of S with d_i < γ and
+    acc_u_y(γ) gains those of U. d is float64. A sample with d = +∞ moves at γ = +∞ only, one with d = −∞ is in U at
+    every finite γ.
 
     >>> z = np.array([[3.0, 0.0], [0.0, 1.0], [2.0, 1.0]])  # S = {0}, U = {1}; d = 3, −1, 1
     >>> c = seen_unseen_curve(z, np.array([0, 1, 1]), [0])
