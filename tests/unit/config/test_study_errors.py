@@ -222,12 +222,14 @@ EDITS: dict[str, tuple[str, Any, str]] = {
     "unknown domain": (
         "tasks/digits",
         ["printed-handwriting"],
-        f"tasks.digits: 'printed-handwriting' is no task of 'digits'. {TASK_FORM} Hint: The closest is 'printed-handwritten'.",
+        f"tasks.digits: 'printed-handwriting' is no task of 'digits'. {TASK_FORM} "
+        "Hint: The closest is 'printed-handwritten'.",
     ),
     "source is target": (
         "tasks/digits",
         ["handwritten-handwritten"],
-        f"tasks.digits: 'handwritten-handwritten' is no task of 'digits'. {TASK_FORM} Hint: The closest is 'handwritten-printed'.",
+        f"tasks.digits: 'handwritten-handwritten' is no task of 'digits'. {TASK_FORM} "
+        "Hint: The closest is 'handwritten-printed'.",
     ),
     "task of one domain": (
         "tasks/digits",

@@ -52,9 +52,9 @@ class CurvePoint(NamedTuple):
 class SeenUnseenCurve:
     """Every pair (acc_s_y, acc_u_y) that a γ can reach: K + 1 vertices for K different values of d.
 
-    Vertex 0 is γ = −∞ (every prediction in S), vertex K is γ = +∞ (every one in U); vertex k between them
-    is the state for all γ in (threshold[k−1], threshold[k]]. Counts are kept instead of fractions, so that equal
-    accuracies compare equal and the area is summed without rounding.
+    Vertex 0 is γ = −∞ (every prediction in S), vertex K is γ = +∞ (every one in U); vertex k between them is the state
+    for all γ in (threshold[k−1], threshold[k]]. Counts are kept instead of fractions, so that equal accuracies compare
+    equal and the area is summed without rounding.
     """
 
     gamma: Floats  # (K+1,) ascending; one representative of each vertex's interval
@@ -181,9 +181,8 @@ class GroupMaxima:
 def group_maxima(logits: npt.ArrayLike, fine_tuning: npt.ArrayLike) -> GroupMaxima:
     """Find the best fine-tuning class and the best absent class of every sample in one pass over the logits.
 
-    min(z, +∞) = z and min(z, −∞) = −∞: the minimum with a row of ±∞ hides one group from a contiguous arg-max. On
-    blocks that stay in the cache this is faster than gathering columns (NumPy vectorises both steps), exact for
-    infinite logits, and it keeps NaN, which is then reported.
+    min(z, +∞) = z and min(z, −∞) = −∞: the minimum with a row of ±∞ hides one group from a contiguous arg-max. For
+    blocks in the cache this is faster than gathering columns, exact for infinite logits, and keeps NaN to be reported.
 
     >>> m = group_maxima(np.array([[1.0, 5.0, 3.0], [4.0, 0.0, 9.0]]), fine_tuning=[0, 1])
     >>> m.class_s, m.value_u, m.difference
@@ -216,10 +215,9 @@ def group_maxima(logits: npt.ArrayLike, fine_tuning: npt.ArrayLike) -> GroupMaxi
 def seen_unseen_curve(logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning: npt.ArrayLike) -> SeenUnseenCurve:
     """Return the exact seen–unseen curve in O(N·C + N log N): one pass, one sort, two cumulative sums.
 
-    A sample is predicted in S while γ ≤ d_i and in U once γ > d_i; it is right if its label is the arg-max
-    of its own group and the prediction is in that group. So acc_s_y(γ) loses the samples of S with d_i < γ and
-    acc_u_y(γ) gains those of U. d is float64. A sample with d = +∞ moves at γ = +∞ only, one with d = −∞ is in U at
-    every finite γ.
+    A sample is predicted in S while γ ≤ d_i and in U once γ > d_i; it is right if its label is the arg-max of its own
+    group and the prediction is in that group. So acc_s_y(γ) loses the samples of S with d_i < γ, and acc_u_y(γ) gains
+    those of U. A sample with d = +∞ moves only at γ = +∞, one with d = −∞ is in U at every finite γ. d is float64.
 
     >>> z = np.array([[3.0, 0.0], [0.0, 1.0], [2.0, 1.0]])  # S = {0}, U = {1}; d = 3, −1, 1
     >>> c = seen_unseen_curve(z, np.array([0, 1, 1]), [0])
