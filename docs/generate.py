@@ -96,12 +96,14 @@ def reference() -> str:
         parts += [f"## {title}", model.__doc__ or "", _fields(model)]
     for kind, title in (("dataset", "Data sets"), ("recipe", "Recipes"), ("calibrator", "Calibrators")):
         parts.append(f"## {title}")
-        for name in registry.names(kind):
+        for name in registry.built_in_names(kind):
             module = registry.load(kind, name)
             parts += [f"### {name}", registry.description(kind, name)]
             if kind == "calibrator":
                 reads = ", ".join(f"{data} ({READABLE[data]})" for data in sorted(module.READS)) or "nothing"
                 parts += [(module.Calibrator.__doc__ or "").replace("\n    ", "\n"), f"Reads: {reads}."]
+            if paper := registry.record(kind, name).paper:
+                parts.append(f"From: {paper}.")
             if module.Options.model_fields:
                 parts.append(_fields(module.Options))
     parts += ["## Columns", "Wildcards are columns, so any set of files of one kind concatenates."]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from finecal import registry
-from finecal.calibration.contract import Data, Fitted, Head, Labelled, PseudoFold, Unlabelled, granted
+from finecal.calibration.contract import Data, Fitted, Head, Labelled, PseudoFold, Unlabelled, restrict
 
 # S = {0, 1, 2}, U = {3, 4}
 MASK = np.array([True, True, True, False, False])
@@ -31,13 +31,17 @@ def reads(name: str) -> frozenset[str]:
 
 def fit(name: str, available: dict[str, Any], mask: np.ndarray = MASK, **options: Any) -> Fitted:
     """Fit a calibrator on the part of the data that it declares."""
-    state: Fitted = make(name, **options).fit(Data(mask, available, reads(name), registry.takes(name)))
+    state: Fitted = make(name, **options).fit(
+        Data(mask, available, reads(name), registry.calibrator_record(name).takes)
+    )
     return state
 
 
 def apply(name: str, samples: Unlabelled, state: Any, mask: np.ndarray = MASK, **options: Any) -> np.ndarray:
     """Apply a calibrator to what it declares of some samples."""
-    inputs = granted(Unlabelled(samples.logits.astype(np.float64), more=samples.more), registry.takes(name))
+    inputs = restrict(
+        Unlabelled(samples.logits.astype(np.float64), more=samples.more), registry.calibrator_record(name).takes
+    )
     calibrated: np.ndarray = make(name, **options).apply(inputs, state, mask)
     return calibrated
 

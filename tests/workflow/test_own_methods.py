@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Project, jobs, one_paragraph
+from conftest import REPOSITORY, Project, copy_sources, jobs, one_paragraph
+from plugin_packages import write_package
 from test_reruns import CALIBRATED, SCORED
 
 from finecal import registry
@@ -81,3 +83,24 @@ def test_a_recipe_of_ones_own_is_tracked(project: Project) -> None:
     with project.path("mine.py").open("a") as text:
         text.write("\nCHANGED = True\n")  # a comment would change nothing
     assert project.planned(target) == jobs(finetune=["half0/seed0"])
+
+
+def test_a_calibrator_of_an_installed_package(project: Project, tmp_path: Path) -> None:
+    """Found by its entry point, run, and tracked by its file; its folder is on the path of all jobs."""
+    project = Project(project.folder, copy_sources(tmp_path / "sources", project.source))
+    folder = project.source / "workflow"
+    points = {"calibrators": {"half_gap": "finecal_extra.half_gap"}}
+    write_package(folder, "finecal-extra", points, half_gap=example())
+    *_, line = project.run("finecal", "list", "calibrators").splitlines()
+    assert line.split(maxsplit=1) == ["half_gap", "Half of the average logit gap. (package finecal-extra)"]
+    with project.study() as study:
+        study["calibrators"] = [*study["calibrators"], "half_gap"]
+    assert project.planned() == CALIBRATED | SCORED
+    file = "results/digits/printed-handwritten/test_resnet/full/half0/seed0/metrics.parquet"
+    project.run(*project.snakemake_command("--cores", "1", file))
+    assert project.planned(file) == {}
+    with (folder / "finecal_extra" / "half_gap.py").open("a") as text:
+        text.write("\nCHANGED = True\n")
+    assert project.planned(file) == jobs(calibrate=["half0/seed0"], evaluate=["half0/seed0"])
+    (folder / "finecal_extra" / "half_gap.py").unlink()
+    one_paragraph(project.dry_run(status=2), "of the package 'finecal-extra' leads to no Python file", "half_gap")

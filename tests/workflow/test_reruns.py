@@ -267,6 +267,28 @@ class TestCodeChanged:
         place.write_text(f'"""Other words."""\n# and a comment\n{body}\nimport os  # noqa\n')
         assert edited.planned() == {}
 
+    @pytest.fixture
+    def extended(self, edited: Project) -> Project:
+        """The project with sources that have an option more, which declares its neutral value."""
+        place = edited.source / "workflow/finecal/config/training.py"
+        text, field = place.read_text(), "    batch_size: Count = Field("
+        assert text.count(field) == 1
+        new = '    ema: NonNegative = Field(0.0, json_schema_extra={"neutral": 0.0}, description="A new option.")\n'
+        place.write_text(text.replace(field, new + field))
+        return edited
+
+    def test_new_option_at_its_neutral_value(self, extended: Project) -> None:
+        assert extended.planned() == {}
+        with extended.study() as study:
+            study["training"]["ema"] = 0.0
+            study["pretraining"]["training"]["ema"] = 0
+        assert extended.planned() == {}
+
+    def test_new_option_at_another_value(self, extended: Project) -> None:
+        with extended.study() as study:
+            study["training"]["ema"] = 0.5
+        assert extended.planned() == FROM_FINETUNING
+
 
 @pytest.mark.slow
 def test_what_is_planned_is_run(project: Project) -> None:

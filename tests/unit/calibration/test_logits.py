@@ -49,7 +49,7 @@ def test_a_good_file(write: Callable[..., Path]) -> None:
     assert found.logits.dtype == np.float32
     assert found.features is not None
     assert found.features.shape == (4, 2)
-    chosen = found.chosen(found.test)
+    chosen = found.select(found.test)
     assert np.array_equal(chosen.logits, LOGITS[[1, 3]])
     assert chosen.labels.tolist() == [1, 1]
 

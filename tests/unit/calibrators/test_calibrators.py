@@ -125,8 +125,8 @@ def test_a_calibrator_declares_itself(name: str) -> None:
     module = registry.load("calibrator", name)
     assert isinstance(module.READS, frozenset)
     assert module.READS.issubset(READABLE)
-    assert registry.takes(name).issubset(TAKEABLE)
-    assert all(TAKEABLE[taken] in (None, *module.READS) for taken in registry.takes(name))
+    assert registry.calibrator_record(name).takes.issubset(TAKEABLE)
+    assert all(TAKEABLE[taken] in (None, *module.READS) for taken in registry.calibrator_record(name).takes)
     description = registry.description("calibrator", name)
     assert description.endswith(".")
     assert len(description) <= 120
@@ -148,7 +148,9 @@ class Watched(Data):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_calibrator_needs_only_what_it_declares(name: str) -> None:
-    data = Watched(MASK, {key: ALL[key] for key in ALL if key in reads(name)}, reads(name), registry.takes(name))
+    data = Watched(
+        MASK, {key: ALL[key] for key in ALL if key in reads(name)}, reads(name), registry.calibrator_record(name).takes
+    )
     make(name).fit(data)
     assert data.read <= reads(name)
 
@@ -169,7 +171,7 @@ def test_reading_undeclared_data_is_an_error() -> None:
     assert data["train_fine_tuning"].logits is ALL["train_fine_tuning"].logits
     with pytest.raises(UndeclaredRead) as caught:
         data["test"]
-    assert str(caught.value) == "'test' is read but not declared; declared and there: ['train_fine_tuning']"
+    assert str(caught.value) == "'test' is read but not declared; declared and available: ['train_fine_tuning']"
 
 
 @pytest.mark.parametrize("name", TAKEABLE)
@@ -216,4 +218,6 @@ def test_the_features_decide_where_they_are_taken() -> None:
     other = replace(ALL["test"], more={**ALL["test"].more, "features": -samples(random_logits(3))["features"]})
     states = {name: fit(name, ALL) for name in NAMES}
     changed = [n for n, s in states.items() if not np.array_equal(apply(n, other, s), apply(n, ALL["test"], s))]
-    assert changed == [name for name in NAMES if "features" in registry.takes(name)] == ["cosine", "ncm"]
+    assert (
+        changed == [name for name in NAMES if "features" in registry.calibrator_record(name).takes] == ["cosine", "ncm"]
+    )

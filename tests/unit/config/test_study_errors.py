@@ -212,27 +212,29 @@ EDITS: dict[str, tuple[str, Any, str]] = {
     "reserved name of a split": (
         "splits/all",
         {"kind": "random", "count": 5},
-        "splits.all: 'all' is not allowed. The name is kept for the split in which S is all of Y.",
+        "splits.all: 'all' is not allowed. The name is reserved for the split in which S is all of Y.",
     ),
     "reserved name of a recipe": (
         "recipes",
         {"pretrained": {"recipe": "full"}},
-        "recipes.pretrained: 'pretrained' is not allowed. The name is kept for the pretrained model.",
+        "recipes.pretrained: 'pretrained' is not allowed. The name is reserved for the pretrained model.",
     ),
     "unknown domain": (
         "tasks/digits",
         ["printed-handwriting"],
-        f"tasks.digits: 'printed-handwriting' is no task. {TASK_FORM} Hint: The closest is 'printed-handwritten'.",
+        f"tasks.digits: 'printed-handwriting' is no task of 'digits'. {TASK_FORM} "
+        "Hint: The closest is 'printed-handwritten'.",
     ),
     "source is target": (
         "tasks/digits",
         ["handwritten-handwritten"],
-        f"tasks.digits: 'handwritten-handwritten' is no task. {TASK_FORM} Hint: The closest is 'handwritten-printed'.",
+        f"tasks.digits: 'handwritten-handwritten' is no task of 'digits'. {TASK_FORM} "
+        "Hint: The closest is 'handwritten-printed'.",
     ),
     "task of one domain": (
         "tasks/digits",
         ["printed"],
-        f"tasks.digits: 'printed' is no task. {TASK_FORM} Hint: The closest is 'handwritten-printed'.",
+        f"tasks.digits: 'printed' is no task of 'digits'. {TASK_FORM} Hint: The closest is 'handwritten-printed'.",
     ),
     "no task": ("tasks/digits", [], f"tasks: no task for the data set 'digits'. {TASK_FORM}"),
     "tasks of another data set": (
@@ -443,11 +445,11 @@ def test_the_built_in_study_is_right() -> None:
 TEXTS = {
     "duplicate key": (
         f"{BUILT_IN}seeds: [3]\n",
-        "my.yaml, line LAST: not readable as YAML: the key 'seeds' is there twice.",
+        "my.yaml, line LAST: not readable as YAML: the key 'seeds' is given twice.",
     ),
     "duplicate key inside": (
         BUILT_IN.replace("fraction: 0.5, seed: 0", "fraction: 0.5, seed: 0, seed: 1"),
-        "my.yaml, line SPLIT: not readable as YAML: the key 'seed' is there twice.",
+        "my.yaml, line SPLIT: not readable as YAML: the key 'seed' is given twice.",
     ),
     "bracket left open": ("a: [1\nb: 2", "my.yaml, line 2: not readable as YAML: expected ',' or ']', but got ':'."),
     "tab": (
@@ -634,7 +636,7 @@ def test_a_single_study_needs_no_list() -> None:
             "device: [",
             "config.yaml, line 1: not readable as YAML: expected the node content, but found '<stream end>'.",
         ),
-        ("device: cpu\ndevice: cuda", "config.yaml, line 2: not readable as YAML: the key 'device' is there twice."),
+        ("device: cpu\ndevice: cuda", "config.yaml, line 2: not readable as YAML: the key 'device' is given twice."),
     ],
 )
 def test_config_file(text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

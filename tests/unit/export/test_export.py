@@ -16,7 +16,7 @@ from torch import nn
 
 from finecal import registry, schemas
 from finecal.calibration.contract import AddGamma, Data, Head, Labelled, Unlabelled
-from finecal.calibration.deployment import affine, deployed
+from finecal.calibration.deployment import affine, export_form
 from finecal.calibration.parameters import state_rows
 from finecal.config import plugin_options
 from finecal.errors import UserError
@@ -75,11 +75,11 @@ def fitted(name: str, described: Architecture) -> tuple[nn.Module, nn.Module, di
         "train_fine_tuning": Labelled(logits[of_s], LABELS[of_s], more=seen),
         "target_unlabelled": Unlabelled(logits, more=more), "validation": every, "test": every, "weights": rows,
     }  # fmt: skip
-    module, takes = registry.load("calibrator", name), registry.takes(name)
+    module, takes = registry.load("calibrator", name), registry.calibrator_record(name).takes
     method = module.Calibrator(plugin_options("calibrator", name, {}))
     state = method.fit(Data(FINE_TUNING, available, module.READS, takes))
     state = {key: np.ravel(value) if isinstance(value, np.ndarray) else value for key, value in state.items()}
-    form = deployed(method, takes, state, FINE_TUNING, rows)
+    form = export_form(method, takes, state, FINE_TUNING, rows)
     features, logits = extract(model, described, PIXELS, cpu)
     more |= {"features": features, "pretrained": extract(pretrained, described, PIXELS, cpu)[1]}
     wanted = logits if name == "wise_ft" else method.apply(
@@ -222,7 +222,7 @@ def test_a_method_is_tried_before_it_is_folded() -> None:
     np.testing.assert_array_equal(found[1], [0, 2.5, 0, 0, 2.5])
     assert affine(Sometimes(), {"gamma": 2.5}, FINE_TUNING, {}) is None
     with pytest.raises(UserError) as caught:
-        deployed(Sometimes(), frozenset(), {"gamma": 2.5}, FINE_TUNING, Head(np.ones((5, 2)), np.zeros(5)))
+        export_form(Sometimes(), frozenset(), {"gamma": 2.5}, FINE_TUNING, Head(np.ones((5, 2)), np.zeros(5)))
     assert str(caught.value).startswith("this calibrator cannot be exported.")
 
 

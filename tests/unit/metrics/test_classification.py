@@ -495,7 +495,7 @@ NAN_ROW = np.array([[0.0, 1.0], [2.0, np.nan], [np.nan, 0.0]])
         ),
         (
             lambda: seen_unseen_curve(Z[:0], Y[:0], [0]).best(),
-            "there is no best γ on a curve without samples.",
+            "a curve without samples has no best γ.",
         ),
         (lambda: class_means(NAN_ROW, Y, 1), "the features of row 1 are not finite."),
         (lambda: ncm_scores(Z, [[0.0, INF, 0.0, 0.0]]), "the class means of row 0 are not finite."),

@@ -64,7 +64,10 @@ INFRASTRUCTURE = {
     "paths.py": "where files are",
     "plan/plan.py": "resolved options, which are compared as values",
     "plan/options.py": "the same",
-    "registry.py": "finds the file of a name; that file is compared",
+    **dict.fromkeys(
+        [f"registry/{name}.py" for name in ("__init__", "files", "loading", "packages", "records")],
+        "finds the file of a name; that file is compared",
+    ),
     "training/progress.py": "what a training says meanwhile",
     "config/yaml_loader.py": "reads YAML",
     "models/locations.py": "where a checkpoint is; jobs that take one over compare it as a further file",

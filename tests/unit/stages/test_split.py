@@ -15,7 +15,7 @@ from finecal.calibration.inputs import read_split
 from finecal.errors import UserError
 from finecal.io.list_columns import list_array
 from finecal.io.parquet import write_table
-from finecal.metrics.class_clustering import by_similarity
+from finecal.metrics.class_clustering import order_by_similarity
 from finecal.plan.plan import Plan
 from finecal.stages.prepare import prepare
 from finecal.stages.split import split
@@ -30,24 +30,24 @@ def at_angles(*degrees: float) -> np.ndarray:
 def test_the_own_cluster_comes_first() -> None:
     """Clusters {0, 2, 4} around 5° and {1, 3} around 95°: by hand."""
     means = at_angles(0, 90, 3, 100, 12)
-    assert by_similarity(means, 0) == [0, 2, 4, 1, 3]
-    assert by_similarity(means, 4) == [4, 2, 0, 1, 3]  # 0 and 2 join 4 at once: 2 is nearer
-    assert by_similarity(means, 1) == [1, 3, 4, 2, 0]
-    assert by_similarity(5 * means, 3) == [3, 1, 4, 2, 0]  # lengths do not matter
+    assert order_by_similarity(means, 0) == [0, 2, 4, 1, 3]
+    assert order_by_similarity(means, 4) == [4, 2, 0, 1, 3]  # 0 and 2 join 4 at once: 2 is nearer
+    assert order_by_similarity(means, 1) == [1, 3, 4, 2, 0]
+    assert order_by_similarity(5 * means, 3) == [3, 1, 4, 2, 0]  # lengths do not matter
 
 
 def test_a_class_may_be_nearer_outside_its_cluster() -> None:
     """20 and 31 join first (11°); 0 is nearer to 20 than 45 is to 20, but 45 joins {20, 31} on average before."""
     means = at_angles(0, 20, 31, 45)
-    assert by_similarity(means, 1) == [1, 2, 3, 0]
+    assert order_by_similarity(means, 1) == [1, 2, 3, 0]
 
 
 def test_two_classes_and_a_class_without_samples() -> None:
-    assert by_similarity(at_angles(0, 50), 1) == [1, 0]
+    assert order_by_similarity(at_angles(0, 50), 1) == [1, 0]
     means = at_angles(0, 20, 30)
     means[1] = np.nan
     with pytest.raises(UserError, match="class number 1 has no sample"):
-        by_similarity(means, 0)
+        order_by_similarity(means, 0)
 
 
 STUDY = {

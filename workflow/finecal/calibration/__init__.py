@@ -1,6 +1,6 @@
 """The framework of the calibrators: what they may read, their inputs and parameters, their form outside finecal.
 
-The names of `contract.py` may be imported from here, as a calibrator of the user's own does.
+The names of `contract.py` can be imported from here; calibrators of the user's own may.
 """
 
 from finecal.calibration.contract import (

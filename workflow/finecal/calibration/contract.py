@@ -1,4 +1,4 @@
-"""What a calibrator may see: exactly the data it declares, and nothing else."""
+"""The contract of calibrators: a calibrator is handed the data that it declares, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 State = Mapping[str, float | Floats]
 Fitted = dict[str, float | Floats]
 
-# The data there is to read (`READS` of a calibrator), and the letter that stands for it in tables.
+# What `READS` of a calibrator may hold, with the letter that stands for it in tables.
 READABLE = {
     "weights": "W",
     "train_fine_tuning": "S",
@@ -26,7 +26,7 @@ READABLE = {
     "validation": "V",
     "test": "O",
 }
-# What there is of a sample besides its logits (`TAKES` of a calibrator), and what READS must hold for it.
+# What `TAKES` of a calibrator may hold, and what `READS` must hold with it (None: nothing).
 TAKEABLE = {
     "features": None,  # (N, D), what the last layer reads
     "pretrained": "pretrained",  # (N, C), the pretrained model's logits
@@ -36,7 +36,7 @@ TAKEABLE = {
 
 
 class UndeclaredRead(Exception):  # noqa: N818 - it names what happened
-    """A calibrator asked for data that it declares neither in READS nor in TAKES: a mistake in its code."""
+    """A calibrator asks for data that it declares neither in READS nor in TAKES: a mistake in its code."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Unlabelled:
     more: Mapping[str, Any] = field(default_factory=dict, kw_only=True, repr=False)
 
     def __getitem__(self, name: str) -> Any:
-        return _granted(self.more, name)
+        return _look_up(self.more, name)
 
     def __len__(self) -> int:
         return len(self.logits)
@@ -81,8 +81,8 @@ class Labelled(Unlabelled):
 Samples = TypeVar("Samples", bound=Unlabelled)
 
 
-def granted(samples: Samples, declared: frozenset[str]) -> Samples:
-    """The same samples with no more known about them than is declared."""
+def restrict(samples: Samples, declared: frozenset[str]) -> Samples:
+    """Return the same samples with only the declared part of what is known about them."""
     return replace(samples, more={name: value for name, value in samples.more.items() if name in declared})
 
 
@@ -109,9 +109,9 @@ class Data:
     """The data handed to one calibrator to be fitted on.
 
     `data["train_fine_tuning"]`, `data["validation"]` and `data["test"]` are `Labelled`, `data["target_unlabelled"]`
-    is `Unlabelled`, `data["weights"]` is a `Head`, `data["pseudo_splits"]` is a list of `PseudoFold`. What is
-    declared besides is known of every sample: with "pretrained" in `reads`, `data["train_fine_tuning"]["pretrained"]`
-    has the pretrained model's logits. `fine_tuning` is the (C,) bool mask of S, which every method knows.
+    is `Unlabelled`, `data["weights"]` is a `Head`, `data["pseudo_splits"]` is a list of `PseudoFold`. The samples also
+    carry what else is declared: with "pretrained" in `reads`, `data["train_fine_tuning"]["pretrained"]` has the
+    pretrained model's logits. `fine_tuning` is the (C,) bool mask of S, which every method knows.
     """
 
     def __init__(
@@ -122,19 +122,19 @@ class Data:
         takes: frozenset[str] = frozenset(),
     ) -> None:
         self.fine_tuning = fine_tuning
-        self._granted = {
-            name: granted(value, reads | takes) if isinstance(value, Unlabelled) else value
+        self._data = {
+            name: restrict(value, reads | takes) if isinstance(value, Unlabelled) else value
             for name, value in available.items()
             if name in reads
         }
 
     def __getitem__(self, name: str) -> Any:
-        return _granted(self._granted, name)
+        return _look_up(self._data, name)
 
 
-def _granted(there: Mapping[str, Any], name: str) -> Any:
+def _look_up(there: Mapping[str, Any], name: str) -> Any:
     if name not in there:
-        raise UndeclaredRead(f"{name!r} is read but not declared; declared and there: {sorted(there)}")
+        raise UndeclaredRead(f"{name!r} is read but not declared; declared and available: {sorted(there)}")
     return there[name]
 
 
@@ -142,32 +142,32 @@ class Calibrator(Protocol):
     """A post-hoc method: small state from the declared data, then logits in, logits out."""
 
     def fit(self, data: Data) -> Fitted:
-        """The method's parameters, such as {"gamma": 2.3}; arrays are float64."""
+        """Return the method's parameters, such as {"gamma": 2.3}; arrays are float64."""
         ...
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> npt.NDArray[Any]:
-        """Calibrated logits (N, C) of samples that the method has not seen, of which it knows what TAKES declares.
+        """Return calibrated logits (N, C) of samples that the method was not fitted on.
 
-        Arrays in `state` come back flat. Where a method gives no logits, it returns scores whose softmax is its
-        idea of the probabilities, since negative log-likelihood and calibration error are computed from them.
+        `inputs` has what TAKES declares. Arrays in `state` arrive flat. A method without logits returns scores whose
+        softmax is its estimate of the probabilities: negative log-likelihood and calibration error use them.
         """
         ...
 
 
 class AddGamma:
-    """What all methods share whose only parameter is γ: it is added to every logit of U."""
+    """Base of the methods whose only parameter is γ: add it to every logit of U."""
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         return inputs.logits + np.where(fine_tuning, 0.0, state["gamma"])
 
 
 def moves_gamma_only(method: Calibrator) -> bool:
-    """Whether what a calibrator does is to add `state["gamma"]` to the logits of U, as `AddGamma` does it."""
+    """Return whether a calibrator only adds `state["gamma"]` to the logits of U, as `AddGamma` does."""
     return getattr(type(method), "apply", None) is AddGamma.apply
 
 
 def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
-    """A finite γ that reaches a vertex: at the ends of the curve any γ beyond the last threshold does."""
+    """Return a finite γ that reaches a vertex of the curve; at its ends any γ beyond the last threshold does."""
     gamma = float(curve.gamma[vertex])
     if np.isfinite(gamma):
         return gamma
@@ -180,14 +180,14 @@ def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
 
 
 def log_prior(labels: npt.NDArray[Any], num_classes: int, smoothing: float) -> Floats:
-    """(C,) log π with π_c = (n_c + smoothing) / (N + C · smoothing): classes without a sample keep a finite one."""
+    """Return (C,) log π with π_c = (n_c + smoothing) / (N + C · smoothing), finite also without samples of c."""
     counts = np.bincount(labels, minlength=num_classes) + smoothing
     prior: Floats = np.log(counts) - np.log(counts.sum())
     return prior
 
 
 def tau_normalised(logits: Floats, head: Head, tau: float) -> Floats:
-    """(N, C) logits with the head's rows w_c · (mean‖w‖ / ‖w_c‖)^τ; a row of zeros stays one."""
+    """Return (N, C) logits of a head with the rows w_c · (mean‖w‖ / ‖w_c‖)^τ; a row of zeros stays one."""
     norms = np.linalg.norm(head.weight, axis=1)
     mean = norms.mean()
     if not mean > 0:

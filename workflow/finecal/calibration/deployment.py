@@ -1,8 +1,8 @@
-"""What a fitted calibrator is outside finecal: scale and shift of each class's logit, or one of a few other kinds.
+"""Write a fitted calibrator as data for use outside finecal: scale and shift of each class's logit, or another kind.
 
-Most methods are z′_c = a_c z_c + b_c. Whether one is, is found by trying: `apply` is asked for logits of all sizes, on
-which S wins and on which U does. So a method of the user's own needs to declare nothing. A method that is not says what
-it is instead, by `deployed(state)`: a dict with its `kind`, one of those in `finecal.export.standalone`.
+Most methods are z′_c = a_c z_c + b_c. `apply` is tried on logits of all sizes, some of which S wins and some U, to find
+out whether a method is one of them, so that a method of the user's own need not declare it. Any other method has
+`deployed(state)`, which returns a dict with its `kind`, one of those in `finecal.export.standalone`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from finecal.errors import UserError
 AFFINE = "affine"
 
 
-def deployed(calibrator: Any, takes: frozenset[str], state: State, fine_tuning: Mask, head: Head) -> dict[str, Any]:
-    """The kind of a fitted calibrator with its numbers; for "affine" `scale` and `shift`, both (C,).
+def export_form(calibrator: Any, takes: frozenset[str], state: State, fine_tuning: Mask, head: Head) -> dict[str, Any]:
+    """Return the kind of a fitted calibrator with its numbers; for "affine" `scale` and `shift`, both (C,).
 
     Raises
     ------
     UserError
-        If it is neither affine nor says what it is.
+        If it is not affine and has no method `deployed`.
     """
     if hasattr(calibrator, "deployed"):
         found: dict[str, Any] = calibrator.deployed(state)
@@ -40,7 +40,7 @@ def deployed(calibrator: Any, takes: frozenset[str], state: State, fine_tuning: 
 
 
 def affine(calibrator: Any, state: State, fine_tuning: Mask, more: Mapping[str, Any]) -> tuple[Floats, Floats] | None:
-    """a and b, both (C,), if `apply` gives a · z + b for every z; else None."""
+    """Return a and b, both (C,), if `apply` gives a · z + b for every z; else None."""
     classes = len(fine_tuning)
 
     def apply(z: Floats) -> Floats:
@@ -56,7 +56,7 @@ def affine(calibrator: Any, state: State, fine_tuning: Mask, more: Mapping[str, 
 
 
 def trial_logits(fine_tuning: Mask) -> Floats:
-    """(N, C) logits small and large, of which S wins in a third, U in another."""
+    """Return small and large (N, C) logits; S wins in a third of the rows, U in another third."""
     random = np.random.default_rng(0)
     rows = [
         size * random.standard_normal((64, len(fine_tuning))) + 3 * size * favoured * np.where(fine_tuning, 1.0, -1.0)

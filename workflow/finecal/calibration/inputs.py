@@ -1,4 +1,4 @@
-"""What calibrators get, read and checked: logits, weights, the split; which rows, which labels."""
+"""Read and check the inputs of calibrators: logits, weights, the split, pseudo-splits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FINE_TUNING, ABSENT = "fine_tuning", "absent"
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says about the samples of a domain.
+    """A model's logits, and features if asked for, of the samples of a domain.
 
     Attributes
     ----------
@@ -61,19 +61,19 @@ class Predictions:
         members: npt.NDArray[np.bool_] = self.subset == subset
         return members
 
-    def chosen(self, rows: npt.NDArray[np.bool_]) -> Labelled:
-        """The logits and labels of some rows (bool mask)."""
+    def select(self, rows: npt.NDArray[np.bool_]) -> Labelled:
+        """Return the logits and labels of some rows (bool mask)."""
         return Labelled(self.logits[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)
 class Seen:
-    """All that calibrators may learn of a run's samples: each is granted its part.
+    """All that is known of a run's samples; each calibrator is handed the part that it declares.
 
     Attributes
     ----------
     tuned, pretrained
-        What the fine-tuned and the pretrained model say about the same samples.
+        The predictions of the fine-tuned and of the pretrained model for the same samples.
     interpolated
         Weight α → (N, C) logits of the model in between.
     head
@@ -85,8 +85,8 @@ class Seen:
     interpolated: Mapping[float, npt.NDArray[Any]] | None = None
     head: Head | None = None
 
-    def chosen(self, rows: npt.NDArray[np.bool_]) -> Labelled:
-        """Some samples (bool mask) with everything that is known of them."""
+    def select(self, rows: npt.NDArray[np.bool_]) -> Labelled:
+        """Return some samples (bool mask) with everything that is known of them."""
         more: dict[str, Any] = {}
         if self.tuned.features is not None:
             more["features"] = self.tuned.features[rows]
@@ -96,24 +96,24 @@ class Seen:
             more["interpolated"] = {alpha: logits[rows] for alpha, logits in self.interpolated.items()}
         if self.head is not None:
             more["weights"] = self.head
-        return replace(self.tuned.chosen(rows), more=more)
+        return replace(self.tuned.select(rows), more=more)
 
     def available(self, fine_tuning: npt.NDArray[np.bool_], folds: Sequence[PseudoFold] | None) -> dict[str, Any]:
-        """What there is to read: a key of `finecal.calibration.READABLE` → the data.
+        """Return what there is to read: key of `finecal.calibration.READABLE` → the data.
 
         Unlabelled target data are the logits of the training samples of all classes; the model was trained on
         those of S. Test samples are never among them.
         """
         tuned = self.tuned
         of_s = tuned.train & fine_tuning[tuned.labels]
-        train = self.chosen(tuned.train)
-        data: dict[str, Any] = {"test": self.chosen(tuned.test)}
+        train = self.select(tuned.train)
+        data: dict[str, Any] = {"test": self.select(tuned.test)}
         if of_s.any():
-            data["train_fine_tuning"] = self.chosen(of_s)
+            data["train_fine_tuning"] = self.select(of_s)
         if len(train):
             data["target_unlabelled"] = Unlabelled(train.logits, more=train.more)
         if tuned.validation.any():
-            data["validation"] = self.chosen(tuned.validation)
+            data["validation"] = self.select(tuned.validation)
         if self.head is not None:
             data["weights"] = self.head
         if folds is not None:
@@ -143,21 +143,21 @@ def read_predictions(path: str | Path, *, num_classes: int, features: bool = Fal
 
 
 def read_pretrained(path: str | Path, tuned: Predictions, *, features: bool = False) -> Predictions:
-    """As `read_predictions`, for the same samples as those of the fine-tuned model.
+    """Read the predictions of the pretrained model, as `read_predictions`, for the samples of the fine-tuned one.
 
     Raises
     ------
     UserError
-        Also if the samples are others.
+        As `read_predictions`, and if the samples differ.
     """
     found = read_predictions(path, num_classes=tuned.logits.shape[1], features=features)
     if not np.array_equal(found.samples, tuned.samples) or not np.array_equal(found.subset, tuned.subset):
-        raise UserError("its samples are not those of the fine-tuned model", where=str(path))
+        raise UserError("the samples differ from those of the fine-tuned model", where=str(path))
     return found
 
 
 def read_interpolated(path: str | Path, tuned: Predictions) -> dict[float, npt.NDArray[Any]]:
-    """Weight α → (N, C) logits, from interpolated/logits.parquet; the samples must be those of `tuned`."""
+    """Read interpolated/logits.parquet as weight α → (N, C) logits; its samples must be those of `tuned`."""
     table = read_table(path, schemas.select(schemas.INTERPOLATED, "sample", "label", "alpha", "logits"))
     logits, alphas = matrix_column(table, "logits", path), table["alpha"].to_numpy()
     check_logits(logits, table["label"].to_numpy(), tuned.logits.shape[1], str(path))
@@ -166,13 +166,13 @@ def read_interpolated(path: str | Path, tuned: Predictions) -> dict[float, npt.N
     for alpha in np.unique(alphas):
         rows = alphas == alpha
         if not np.array_equal(samples[rows], tuned.samples):
-            raise UserError("its samples are not those of the fine-tuned model", where=str(path))
+            raise UserError("the samples differ from those of the fine-tuned model", where=str(path))
         found[float(alpha)] = logits[rows]
     return found
 
 
 def read_head(path: str | Path, num_classes: int) -> Head:
-    """The last layer from a head.parquet.
+    """Read the last layer from a head.parquet.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def read_head(path: str | Path, num_classes: int) -> Head:
 
 
 def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes: int, where: str) -> None:
-    """Width, finiteness and range of the labels; UserError names the first row that is wrong."""
+    """Check width and finiteness of logits and the range of labels; raise UserError for the first wrong row."""
     if logits.shape[1] != num_classes:
         raise UserError(
             f"the logits have {logits.shape[1]} columns", where=where, why=f"There are {num_classes} classes"
@@ -208,13 +208,13 @@ def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes
 
 
 def read_split(path: str | Path) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
-    """The (C,) bool mask of S, and the names of the classes, from a split.parquet."""
+    """Read the (C,) bool mask of S and the names of the classes from a split.parquet."""
     table = read_table(path, schemas.select(schemas.SPLIT, "class", "name", "group"))
     return pc.equal(table["group"], FINE_TUNING).to_numpy(), tuple(table["name"].to_pylist())
 
 
 def read_pseudo_folds(path: str | Path, fine_tuning: npt.NDArray[np.bool_]) -> list[PseudoFold]:
-    """The pseudo-splits of a run: per fold the validation logits, cut to the columns of S."""
+    """Read the pseudo-splits of a run: for each fold the validation logits, in the columns of S alone."""
     table = read_table(path, schemas.select(schemas.PSEUDO_LOGITS, "fold", "label", "group", "logits"))
     logits, labels = matrix_column(table, "logits", path), table["label"].to_numpy()
     check_logits(logits, labels, len(fine_tuning), str(path))
@@ -229,5 +229,5 @@ def read_pseudo_folds(path: str | Path, fine_tuning: npt.NDArray[np.bool_]) -> l
 
 
 def group_names(fine_tuning: Sequence[bool] | npt.NDArray[np.bool_]) -> list[str]:
-    """ "fine_tuning" or "absent" for each entry of a mask."""
+    """Return "fine_tuning" or "absent" for each entry of a mask."""
     return [FINE_TUNING if member else ABSENT for member in fine_tuning]

@@ -10,18 +10,16 @@ import pyarrow as pa
 
 from finecal import registry
 from finecal.calibration.contract import Fitted, State
-from finecal.config import plugin_options
 
 
 def calibrator(use: Mapping[str, Any]) -> tuple[Any, frozenset[str], frozenset[str]]:
-    """The calibrator of a use {calibrator, options}, what it reads and what it takes of each sample."""
-    module = registry.load("calibrator", use["calibrator"])
-    options = plugin_options("calibrator", use["calibrator"], use["options"])
-    return module.Calibrator(options), module.READS, registry.takes(use["calibrator"])
+    """Return the calibrator of a use {calibrator, options}, what it reads and what it takes of each sample."""
+    record = registry.calibrator_record(use["calibrator"])
+    return record.make(record.options.model_validate(use["options"])), record.reads, record.takes
 
 
 def state_rows(name: str, reads: Iterable[str], state: State) -> list[dict[str, Any]]:
-    """One row per parameter; an array is flattened in C order."""
+    """Return a row for each parameter; an array is flattened in C order."""
     columns = {"calibrator": name, "reads": ", ".join(sorted(reads))}
     return [
         {**columns, "parameter": key, "value": None, "values": value.astype(np.float64).ravel()}
@@ -32,7 +30,7 @@ def state_rows(name: str, reads: Iterable[str], state: State) -> list[dict[str, 
 
 
 def read_states(table: pa.Table) -> dict[str, Fitted]:
-    """Calibrator → its parameters; arrays are flat."""
+    """Return calibrator → its parameters; arrays are flat."""
     states: dict[str, Fitted] = {}
     for name, parameter, value, values in zip(
         *(table[column] for column in ("calibrator", "parameter", "value", "values")), strict=True

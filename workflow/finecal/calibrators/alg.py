@@ -7,6 +7,7 @@ import numpy as np
 from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled
 from finecal.config import Model
 
+PAPER = "Mai et al. 2024, Fine-tuning is fine, if calibrated (arXiv 2409.16223), section 5"
 READS = frozenset({"train_fine_tuning"})
 
 
@@ -17,8 +18,8 @@ class Options(Model):
 class Calibrator(AddGamma):
     """γ = mean over samples of [ mean of z over S without the sample's own label − mean of z over U ].
 
-    Mai et al. 2024, section 5. With a single fine-tuning class S without the label is empty: its gap is then
-    that of the label itself, which is the only logit of S there is.
+    With a single fine-tuning class S without the label is empty: its gap is then that of the label itself, which is
+    the only logit of S there is.
     """
 
     def __init__(self, options: Options) -> None:

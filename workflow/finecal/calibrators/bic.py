@@ -10,21 +10,22 @@ from finecal.config import Model, Range
 from finecal.config import Positive as PositiveNumber
 from finecal.metrics.softmax import log_sum_exp
 
+PAPER = "Wu et al. 2019, Large scale incremental learning (arXiv 1905.13260)"
 READS = frozenset({"validation"})
 
 
 class Options(Model):
-    """Where the scale is looked for."""
+    """The range of the scale."""
 
     scale: Range[PositiveNumber] = Field((0.01, 100.0), description="Smallest and largest α.")
 
 
 class Calibrator:
-    """α z_c + β for c ∈ S, with the α > 0 and β of smallest negative log-likelihood. Wu et al. 2019 (1905.13260).
+    """α z_c + β for c ∈ S, with the α > 0 and β of smallest negative log-likelihood.
 
-    β has a closed condition, the mean probability of S equals the part of the samples that are of S, and is found
-    by bisection for each α of a bounded search; without samples of S or of U it is the end of its range, where the
-    softmax has nothing left of the other group.
+    The best β makes the mean probability of S equal to the part of the samples that are of S; bisection finds it for
+    each α of a bounded search. Without samples of S or of U it is an end of its range, where the softmax leaves the
+    other group nothing.
     """
 
     def __init__(self, options: Options) -> None:
@@ -40,7 +41,7 @@ class Calibrator:
         sum_u = log_sum_exp(z[:, ~data.fine_tuning])[:, 0]
 
         def best(log_alpha: float) -> tuple[float, float]:
-            """The negative log-likelihood at an α with its best β, and this β."""
+            """Return the negative log-likelihood at an α with its best β, and this β."""
             alpha = np.exp(log_alpha)
             sum_s = log_sum_exp(alpha * z[:, data.fine_tuning])[:, 0]
             beta = _balance(sum_s - sum_u, float(of_s.mean()))
@@ -57,7 +58,7 @@ class Calibrator:
 
 
 def _balance(gaps: Floats, share: float) -> float:
-    """The β with mean sigmoid(gap + β) = share, which rises with β."""
+    """Return the β with mean sigmoid(gap + β) = share; the mean rises with β."""
     low, high = -float(gaps.max()) - 40, -float(gaps.min()) + 40
     for _ in range(200):
         middle = low + (high - low) / 2

@@ -10,11 +10,12 @@ from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled, finit
 from finecal.config import Model
 from finecal.metrics.classification import seen_unseen_curve
 
+PAPER = "Chao et al. 2016, An empirical study and analysis of generalized zero-shot learning (arXiv 1605.04253)"
 READS = frozenset({"validation"})
 
 
 class Options(Model):
-    """What γ is to make large."""
+    """What γ maximises."""
 
     criterion: Literal["all_classes", "balanced"] = Field(
         "all_classes",
@@ -25,7 +26,7 @@ class Options(Model):
 class Calibrator(AddGamma):
     """z_S − γ with the best γ on the exact seen–unseen curve of the validation data.
 
-    Written as z_U + γ, which has the same arg-max and the same softmax. Chao et al. 2016 (arXiv 1605.04253).
+    Written as z_U + γ, which has the same arg-max and the same softmax.
     """
 
     def __init__(self, options: Options) -> None:

@@ -10,6 +10,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unla
 from finecal.config import Model, Positive
 from finecal.metrics.classification import ncm_scores
 
+PAPER = "Hou et al. 2019, Learning a unified classifier incrementally via rebalancing (LUCIR), CVPR"
 READS = frozenset({"weights"})
 TAKES = frozenset({"features", "weights"})
 
@@ -23,7 +24,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """s · cos(h, w_c). Hou et al. 2019 (LUCIR), there trained so; here applied to a head trained as it was.
+    """s · cos(h, w_c). In the paper the head is trained so; here it is applied to a head trained as it was.
 
     A vector of zeros has cosine 0 with everything.
     """

@@ -11,12 +11,13 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Count, Model, Positive
 from finecal.metrics.softmax import log_softmax
 
+PAPER = "Zhu et al. 2023, Generalized logit adjustment (arXiv 2310.08106)"
 READS = frozenset({"train_fine_tuning", "pretrained"})
 TAKES = frozenset({"pretrained"})
 
 
 class Options(Model):
-    """The frequencies of both models."""
+    """How the class frequencies of both models are estimated."""
 
     smoothing: Positive = Field(
         1.0, description="Samples added to each class's count, so that the classes of U have a frequency."
@@ -25,7 +26,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """(z − log π_s) + (z⁰ − log π_p). Zhu et al. 2023 (arXiv 2310.08106).
+    """(z − log π_s) + (z⁰ − log π_p).
 
     π_s are the smoothed frequencies trained on. π_p, those of pretraining, are not known: as in the paper they
     are the frequencies that make z⁰ − log π_p fit the training data of S best (smallest cross-entropy over the
@@ -47,7 +48,7 @@ class Calibrator:
         return both
 
     def _pretrained_bias(self, logits: np.ndarray, labels: np.ndarray, fine_tuning: Mask) -> Floats:
-        """(C,) −log π_p, up to a constant, of the classes with samples; their mean for all others."""
+        """Return (C,) −log π_p up to a constant for classes with samples, and the mean of these for all others."""
         counts = np.bincount(labels, minlength=len(fine_tuning))
         there = fine_tuning & (counts > 0)
         z, wanted = logits[:, there].astype(np.float64), np.log(counts[there] / counts[there].sum())

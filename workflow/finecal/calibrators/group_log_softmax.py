@@ -10,6 +10,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unla
 from finecal.config import Model
 from finecal.metrics.softmax import log_softmax
 
+PAPER = "Ahn et al. 2021, SS-IL (arXiv 2003.13947)"
 READS: frozenset[str] = frozenset()
 
 
@@ -20,8 +21,8 @@ class Options(Model):
 class Calibrator:
     """z_c − log Σ exp(z) over c's group, S or U: the log-probability of c if the group were known.
 
-    Both groups are thus held to be equally likely for every sample. After the separated softmax of SS-IL, Ahn et
-    al. 2021 (arXiv 2003.13947), there a loss.
+    Both groups are thus held to be equally likely for every sample. After the separated softmax of
+    SS-IL, which is a loss.
     """
 
     def __init__(self, options: Options) -> None:

@@ -10,6 +10,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Model
 from finecal.metrics.softmax import log_softmax
 
+PAPER = "Belouadah and Popescu 2019, IL2M: class incremental learning with dual memory, ICCV"
 READS = frozenset({"validation", "pretrained"})
 SMALLEST = np.log(1e-12)  # of a mean probability: the ratio of two stays finite
 
@@ -19,7 +20,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """Where the arg-max is in S: p_u · (μ⁰_u / μ_u) · (conf / conf⁰) for u ∈ U. Belouadah and Popescu 2019.
+    """Where the arg-max is in S: p_u · (μ⁰_u / μ_u) · (conf / conf⁰) for u ∈ U.
 
     p is the softmax; μ_u its mean for u on the validation samples of u; conf the mean of its largest entry on all
     validation samples; ⁰ marks the pretrained model. Probabilities, since a ratio of logits means nothing where
@@ -48,7 +49,7 @@ class Calibrator:
 
 
 def _means(logits: Floats, labels: np.ndarray, num_classes: int) -> tuple[Floats, float]:
-    """(C,) log of each class's mean probability on its own samples, 0 without any; log of the mean confidence."""
+    """Return (C,) log of each class's mean probability on its own samples, 0 without any; log of mean confidence."""
     p = np.exp(log_softmax(logits))
     counts = np.bincount(labels, minlength=num_classes)
     own = np.bincount(labels, weights=p[np.arange(len(p)), labels], minlength=num_classes)

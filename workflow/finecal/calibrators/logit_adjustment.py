@@ -8,6 +8,7 @@ from pydantic import Field
 from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
 from finecal.config import Model, NonNegative, Positive
 
+PAPER = "Menon et al. 2021, Long-tail learning via logit adjustment (arXiv 2007.07314)"
 READS = frozenset({"train_fine_tuning"})
 
 
@@ -21,7 +22,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """z_c − τ log π_c with π_c = (n_c + smoothing) / (N + C · smoothing). Menon et al. 2021 (arXiv 2007.07314)."""
+    """z_c − τ log π_c with π_c = (n_c + smoothing) / (N + C · smoothing)."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

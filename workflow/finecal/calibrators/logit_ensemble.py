@@ -9,6 +9,7 @@ from pydantic import Field
 from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled
 from finecal.config import Model, Probability
 
+PAPER = "Wortsman et al. 2022, Robust fine-tuning of zero-shot models (arXiv 2109.01903)"
 READS = frozenset({"pretrained"})
 TAKES = frozenset({"pretrained"})
 
@@ -20,7 +21,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """(1 − α) z⁰ + α z, the output-space baseline of Wortsman et al. 2022 (arXiv 2109.01903)."""
+    """(1 − α) z⁰ + α z, the paper's baseline in the space of outputs."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

@@ -11,6 +11,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Model, Positive
 from finecal.metrics.classification import class_means, ncm_scores
 
+PAPER = "Rebuffi et al. 2017, iCaRL (arXiv 1611.07725)"
 READS = frozenset({"train_fine_tuning", "validation"})
 TAKES = frozenset({"features"})
 
@@ -24,7 +25,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """s · cos(h, μ_c), with μ_c the mean of the L2-normalised features of c. Rebuffi et al. 2017 (iCaRL, 1611.07725).
+    """s · cos(h, μ_c), with μ_c the mean of the L2-normalised features of c.
 
     The means of S are those of its training data, the means of U those of the validation data. A class without a
     sample has the mean 0 and the lowest score, −s.

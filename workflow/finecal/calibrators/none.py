@@ -17,7 +17,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """Changes nothing: z."""
+    """z, unchanged."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

@@ -11,6 +11,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Fraction, Model
 from finecal.metrics.softmax import log_sum_exp
 
+PAPER = "Liu et al. 2020, Energy-based out-of-distribution detection (arXiv 2010.03759)"
 READS = frozenset({"train_fine_tuning"})
 
 
@@ -21,7 +22,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """arg-max over S if log Σ_S exp(z) ≥ t, else over U. Energy score of Liu et al. 2020 (arXiv 2010.03759).
+    """arg-max over S if log Σ_S exp(z) ≥ t, else over U. The paper's energy score is used.
 
     t is the value that the part `kept` of the training samples of S reaches. Returned are logits: those of the
     group that the gate does not choose are lowered by one constant per sample, if need be, so that their largest

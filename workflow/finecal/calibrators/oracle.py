@@ -7,6 +7,7 @@ from finecal.config import Model
 from finecal.errors import UserError
 from finecal.metrics.classification import seen_unseen_curve
 
+PAPER = "Chao et al. 2016 (arXiv 1605.04253); Mai et al. 2024, Fine-tuning is fine, if calibrated (arXiv 2409.16223)"
 READS = frozenset({"test"})
 
 
@@ -15,7 +16,7 @@ class Options(Model):
 
 
 class Calibrator(AddGamma):
-    """The best vertex of the exact seen–unseen curve of the test set. Chao et al. 2016; Mai et al. 2024."""
+    """The best vertex of the exact seen–unseen curve of the test set."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

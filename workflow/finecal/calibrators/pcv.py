@@ -8,6 +8,7 @@ from finecal.calibration.contract import AddGamma, Data, Fitted, PseudoFold, fin
 from finecal.config import Model
 from finecal.metrics.classification import seen_unseen_curve
 
+PAPER = "Mai et al. 2024, Fine-tuning is fine, if calibrated (arXiv 2409.16223), section 5"
 READS = frozenset({"train_fine_tuning", "pseudo_splits"})
 
 
@@ -19,7 +20,7 @@ class Calibrator(AddGamma):
     """γ = mean over K pseudo-splits of the γ with the highest (acc_{S′/S} + acc_{U′/S}) / 2 on validation samples.
 
     In each pseudo-split the pretrained model was fine-tuned with the same recipe on a part S′ of S; U′ is the
-    rest of S. Mai et al. 2024, section 5.
+    rest of S.
     """
 
     def __init__(self, options: Options) -> None:

@@ -9,12 +9,15 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Count, Model, Positive
 from finecal.metrics.softmax import log_softmax
 
+PAPER = (
+    "Saerens et al. 2002, Adjusting the outputs of a classifier to new a priori probabilities, Neural Computation 14"
+)
 READS = frozenset({"target_unlabelled", "train_fine_tuning"})
 SMALLEST = 1e-12  # of an estimated frequency: no class is ruled out
 
 
 class Options(Model):
-    """The frequencies trained on, and when EM ends."""
+    """The smoothing of the frequencies trained on, and when EM ends."""
 
     smoothing: Positive = Field(
         1.0, description="Samples added to each class's count, so that the classes of U have a frequency."
@@ -24,7 +27,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """z + log π_t − log π_s, with π_t by EM from softmax(z) on unlabelled target data. Saerens et al. 2002.
+    """z + log π_t − log π_s, with π_t by EM from softmax(z) on unlabelled target data.
 
     π_s are the frequencies trained on. Those of U are zero, so counts are smoothed: the smaller `smoothing`, the
     more U gains. That is why the counts of S are read too. The fixed point of EM maximises the likelihood of the

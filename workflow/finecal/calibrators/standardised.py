@@ -7,6 +7,7 @@ import numpy as np
 from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model
 
+PAPER = "Jung et al. 2021, Standardized max logits (arXiv 2107.11264)"
 READS = frozenset({"train_fine_tuning"})
 
 
@@ -17,8 +18,8 @@ class Options(Model):
 class Calibrator:
     """(z_c − m_c) / s_c with mean and standard deviation of z_c over the training samples of S with another label.
 
-    A class that all samples have is standardised by these; one whose logit never varies is only centred. After
-    the standardised max logits of Jung et al. 2021 (arXiv 2107.11264), which take the samples predicted as c.
+    A class that all samples have is standardised by these; one whose logit never varies is only centred. In the
+    paper the samples are those predicted as c.
     """
 
     def __init__(self, options: Options) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled, tau_normalised
 from finecal.config import Model, NonNegative
 
+PAPER = "Kang et al. 2020, Decoupling representation and classifier (arXiv 1910.09217)"
 READS = frozenset({"weights"})
 TAKES = frozenset({"weights"})
 LINEAR_HEAD_ONLY = True  # a cosine head's logits do not depend on the lengths of its rows
@@ -19,10 +20,10 @@ class Options(Model):
 
 
 class Calibrator:
-    """w_c · (mean‖w‖ / ‖w_c‖)^τ, the biases as they are. Kang et al. 2020 (arXiv 1910.09217).
+    """w_c · (mean‖w‖ / ‖w_c‖)^τ, the biases as they are.
 
-    There the rows are w_c / ‖w_c‖^τ and the biases are left out. The mean length keeps the logits in proportion to
-    the biases, and leaves the arg-max alone where these are zero. For linear heads, as `weight_align`.
+    In the paper the rows are w_c / ‖w_c‖^τ and the biases are left out. The mean length keeps the logits in proportion
+    to the biases, and leaves the arg-max alone where these are zero. For linear heads, as `weight_align`.
     """
 
     def __init__(self, options: Options) -> None:

@@ -9,6 +9,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Head, Labelled, M
 from finecal.config import Listed, Model, NonNegative
 from finecal.metrics.classification import accuracies
 
+PAPER = "Kang et al. 2020, Decoupling representation and classifier (arXiv 1910.09217)"
 READS = frozenset({"weights", "validation"})
 TAKES = frozenset({"weights"})
 LINEAR_HEAD_ONLY = True  # a cosine head's logits do not depend on the lengths of its rows
@@ -23,7 +24,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """As `tau_norm`, with the τ of highest acc_y_y on the validation data. Kang et al. 2020 (arXiv 1910.09217)."""
+    """As `tau_norm`, with the τ of highest acc_y_y on the validation data."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

@@ -9,11 +9,12 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Model, Positive
 from finecal.metrics.classification import negative_log_likelihood
 
+PAPER = "Guo et al. 2017, On calibration of modern neural networks (arXiv 1706.04599)"
 READS = frozenset({"train_fine_tuning"})
 
 
 class Options(Model):
-    """Where the temperature is looked for."""
+    """The range of the temperature."""
 
     smallest: Positive = Field(0.01, description="Smallest temperature.")
     largest: Positive = Field(100.0, description="Largest temperature.")
@@ -26,7 +27,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """z / T with the T that minimises the negative log-likelihood of the training data of S. Guo et al. 2017."""
+    """z / T with the T that minimises the negative log-likelihood of the training data of S."""
 
     def __init__(self, options: Options) -> None:
         self.options = options

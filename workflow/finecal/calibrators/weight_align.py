@@ -7,6 +7,7 @@ import numpy as np
 from finecal.calibration.contract import Data, Fitted, Floats, Head, Mask, State, Unlabelled
 from finecal.config import Model
 
+PAPER = "Zhao et al. 2020, Maintaining discrimination and fairness in class incremental learning (arXiv 1911.07053)"
 READS = frozenset({"weights"})
 TAKES = frozenset({"weights"})
 LINEAR_HEAD_ONLY = True  # a cosine head's logits do not depend on the lengths of its rows
@@ -17,7 +18,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """w_S · mean‖w_U‖ / mean‖w_S‖, the biases as they are. Zhao et al. 2020 (arXiv 1911.07053).
+    """w_S · mean‖w_U‖ / mean‖w_S‖, the biases as they are.
 
     With z = w·h + b the new logit is (z − b) · scale + b, whatever the sign of z. For linear heads: the logits of a
     cosine head do not depend on the lengths of its rows.

@@ -10,6 +10,7 @@ from pydantic import Field
 from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled
 from finecal.config import Model, Probability
 
+PAPER = "Wortsman et al. 2022, Robust fine-tuning of zero-shot models (arXiv 2109.01903)"
 READS = frozenset({"pretrained"})
 TAKES = frozenset({"interpolated"})
 
@@ -21,7 +22,7 @@ class Options(Model):
 
 
 class Calibrator:
-    """The logits of θ = (1 − α) θ⁰ + α θ. Wortsman et al. 2022 (arXiv 2109.01903).
+    """The logits of θ = (1 − α) θ⁰ + α θ.
 
     The running statistics of batch normalisation are interpolated like weights. The logits need one more
     extraction per run, with every α that the study's calibrators ask for.

@@ -19,9 +19,9 @@ from finecal.plan.plan import Plan
 
 
 def describe_names(kind: str) -> str:
-    """One line for each data set, recipe, calibrator or study: its name and what it is.
+    """Return one line for each data set, recipe, calibrator or study: its name and what it is.
 
-    Files of the user's own are listed by their paths, if a study selected in ./config.yaml names them.
+    Plugins of other packages follow, then the user's own files that a study selected in ./config.yaml names.
     """
     note = ""
     if kind == "studies":
@@ -33,9 +33,19 @@ def describe_names(kind: str) -> str:
             own = _own_files(kind)
         except UserError as error:  # just what a list of the names may help to mend
             own, note = [], f"\nFiles of your own are not listed: {error}"
-        lines = {name: registry.description(singular, name) for name in [*registry.names(singular), *own]}
+        lines = {name: _described(singular, name) for name in [*registry.names(singular), *own]}
     width = max(map(len, lines), default=0)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items()) + note
+
+
+def _described(kind: str, name: str) -> str:
+    """Return the description of a plugin and the package that brings it; why a package's plugin cannot be used."""
+    package = registry.package_of(kind, name)
+    try:
+        text = registry.description(kind, name)
+    except UserError as error:  # one broken package must not hide all the others
+        return f"Cannot be used: {error}"
+    return f"{text} (package {package})" if package else text
 
 
 def _own_files(kind: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a study may say, as typed models: the options of training, models, splits, and the study that has them all."""
+"""Typed models of a study: the options of training, models and splits, and the study that contains them all."""
 
 from finecal.config.models import Backbone, ZeroShot
 from finecal.config.splits import (

@@ -1,4 +1,4 @@
-"""Whether a study asks for samples that a data set is known not to have, before anything is prepared."""
+"""Check before anything is prepared that the data sets have the samples that a study needs, as far as is known."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SHOWN = 5
 
 
 def check_source(study: Study, dataset: str, split: AnySplit, where: Origin) -> None:
-    """A source domain without images: its model is taken as it is, and nothing is drawn from its features.
+    """Check that nothing needs images of a domain that has none.
 
     Raises
     ------
     UserError
-        If the study wants either.
+        If a model is to be pretrained on it, a clustered split uses its features, or it is a target.
     """
     source, options = _of(study, dataset)
     without = data_set.without_images(source, options)
@@ -44,11 +44,11 @@ def check_source(study: Study, dataset: str, split: AnySplit, where: Origin) -> 
 
 
 def check_presence(study: Study, dataset: str, name: str, classes: tuple[str, ...], where: Origin) -> int | None:
-    """Whether the targets have the samples that a split, the calibrators and oracle fine-tuning need.
+    """Check that the targets have the samples that a split, the calibrators and oracle fine-tuning need.
 
     Returns
     -------
-    The size of S if the split says that it is what is there, else None.
+    The size of S for a split of kind `present`, else None.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def _check_target(
         reading = [
             name
             for name, use in study.calibrators.items()
-            if kind in registry.load("calibrator", use.calibrator or name).READS
+            if kind in registry.calibrator_record(use.calibrator or name).reads
         ]
         if reading and not absent & present:
             raise UserError(

@@ -1,4 +1,4 @@
-"""What no single field of a study can know: names that must exist, files that must be there, what goes together."""
+"""Check what concerns several fields of a study: names and files that must exist, and what goes together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from finecal.models import locations, timm_names
 
 
 def check_meaning(study: Study, where: Origin) -> None:
-    """Check a study whose fields are right each by itself.
+    """Check a study whose single fields are valid.
 
     Raises
     ------
     UserError
-        For the first thing that is wrong, with its key path.
+        For the first mistake, with its key path.
     """
     for name in study.backbones:
         _check_backbone(study, name, where)
@@ -56,7 +56,7 @@ def check_meaning(study: Study, where: Origin) -> None:
 
 
 def _check_backbone(study: Study, name: str, where: Origin) -> None:
-    """Whether there is such a model, and the user's own files are there."""
+    """Check that the model exists and the user's own files are there."""
     backbone, location = study.backbones[name], where.at("backbones", name)
     model = backbone.model or name
     folder = locations.folder_of(model)
@@ -80,7 +80,7 @@ def _check_backbone(study: Study, name: str, where: Origin) -> None:
 
 
 def _check_zero_shot(use: ZeroShot, model: str, where: str) -> None:
-    """What is known without open_clip, which need not be installed to look at results."""
+    """Check what can be checked without open_clip, which need not be installed to look at results."""
     if ":" in model:
         raise UserError(
             f"{model!r} has weights of its own", where=where,
@@ -91,10 +91,10 @@ def _check_zero_shot(use: ZeroShot, model: str, where: str) -> None:
 
 
 def _check_imported(study: Study, name: str, where: Origin) -> None:
-    """A recipe that is a checkpoint: what cannot be had from one."""
+    """Check that nothing asks to train a recipe that is a checkpoint."""
     locations.class_names(study.recipes[name].class_names, where.at("recipes", name, "class_names"))
     for calibrator, use in study.calibrators.items():
-        if "pseudo_splits" in registry.load("calibrator", use.calibrator or calibrator).READS:
+        if "pseudo_splits" in registry.calibrator_record(use.calibrator or calibrator).reads:
             raise UserError(
                 f"{calibrator} needs further trainings, the recipe {name!r} is a checkpoint and is not trained",
                 where=where.at("calibrators", calibrator), hint="Leave it out, or give the trained recipes a study of "
@@ -103,7 +103,7 @@ def _check_imported(study: Study, name: str, where: Origin) -> None:
 
 
 def _check_own(kind: str, path: str, where: str) -> None:
-    """A file of the user's own must be there and define what its kind needs."""
+    """Check that a file of the user's own is there and defines what its kind needs."""
     try:
         registry.load(kind, path)
     except UserError as error:
@@ -112,11 +112,11 @@ def _check_own(kind: str, path: str, where: str) -> None:
 
 
 def _check_validation(study: Study, where: Origin) -> None:
-    """What reads validation data needs a data set that holds some out."""
+    """Check that data sets hold out validation data if a calibrator reads it."""
     reading = [
         name
         for name, use in study.calibrators.items()
-        if "validation" in registry.load("calibrator", use.calibrator or name).READS
+        if "validation" in registry.calibrator_record(use.calibrator or name).reads
     ]
     for dataset, use in study.datasets.items():
         if reading and not use.validation_fraction:
@@ -129,11 +129,10 @@ def _check_validation(study: Study, where: Origin) -> None:
 
 
 def _check_heads(study: Study, where: Origin) -> None:
-    """Whether every calibrator works with every head."""
+    """Check that every calibrator works with every head."""
     cosine = [name for name, backbone in study.backbones.items() if backbone.head == "cosine"]
     for name, use in study.calibrators.items():
-        module = registry.load("calibrator", use.calibrator or name)
-        if cosine and getattr(module, "LINEAR_HEAD_ONLY", False):
+        if cosine and registry.calibrator_record(use.calibrator or name).linear_head_only:
             raise UserError(
                 f"{use.calibrator or name} works with linear heads only", where=where.at("calibrators", name),
                 why=f"The head of {cosine[0]!r} is cosine: its logits do not depend on the lengths of its rows",
@@ -156,7 +155,7 @@ def _check_tasks(study: Study, where: Origin) -> None:
             if source not in known or target not in known or source == target:
                 offered = closest(task, [f"{a}-{b}" for a in known for b in known if a != b])
                 raise UserError(
-                    f"{task!r} is no task", where=where.at("tasks", dataset), why=_task_form(known),
+                    f"{task!r} is no task of {dataset!r}", where=where.at("tasks", dataset), why=_task_form(known),
                     hint=f"The closest is {offered[0]!r}" if offered else "",
                 )  # fmt: skip
 
@@ -166,7 +165,7 @@ def _task_form(domains: tuple[str, ...]) -> str:
 
 
 def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
-    """Whether a split works for a data set whose classes are known before any job has run."""
+    """Check that a split works for a data set, as far as its classes are known before any job has run."""
     location = where.at("splits", name)
     use, split = study.datasets[dataset], study.splits[name]
     module = registry.load("dataset", use.source or dataset)
@@ -186,7 +185,7 @@ def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
     if classes is None:
         return
     size = check_presence(study, dataset, name, classes, where) or split_size(split, classes, location)
-    reads = {n: registry.load("calibrator", u.calibrator or n).READS for n, u in study.calibrators.items()}
+    reads = {n: registry.calibrator_record(u.calibrator or n).reads for n, u in study.calibrators.items()}
     for calibrator, read in reads.items():
         if "pseudo_splits" in read and size < 2:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Mistakes in the user's YAML: pydantic's errors as one error with the key path, the value, and what is allowed."""
+"""Turn pydantic's errors about the user's YAML into one error with the key path, the value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class as_user_error:  # noqa: N801 - a context manager, used like a function
         return UserError(f"{shown} is not allowed", where=location, why=why[:1].upper() + why[1:], hint=more)
 
     def _location(self, entry: ErrorDetails) -> str:
-        """File and key path, as it stands in the file: without the marks that pydantic puts in for unions."""
+        """Return file and key path as it stands in the file, without the marks that pydantic inserts for unions."""
         keys = list(self.at)
         value = self.raw
         loc = entry["loc"][:-1] if entry["type"] == "extra_forbidden" else entry["loc"]
@@ -87,7 +87,7 @@ class as_user_error:  # noqa: N801 - a context manager, used like a function
 
 
 def _allowed(entry: ErrorDetails) -> str:
-    """What pydantic says is allowed, in the words of YAML."""
+    """Say in the words of YAML what pydantic allows."""
     kind, context = entry["type"], entry.get("ctx", {})
     if kind == "string_pattern_mismatch":
         return "a name has letters, digits, `_`, `.` and `+`, and begins with a letter or a digit"
@@ -109,7 +109,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _models_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[type[BaseModel]]:
-    """The models that may stand at a key path; parts that are no field are keys of a mapping or a union's tag."""
+    """Return the models that may stand at a key path; other parts are keys of a mapping or a union's tag."""
     models = [model]
     for part in location:
         fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
@@ -126,7 +126,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str
 
 
 def _tags_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The values of `kind` among which a union at a key path chooses."""
+    """Return the values of `kind` among which a union at a key path chooses."""
     return [tag for m in _models_at(model, location) for tag in typing.get_args(m.model_fields["kind"].annotation)]
 
 

@@ -1,4 +1,4 @@
-"""`extends`: a study file says only what differs from others.
+"""Compose study files by `extends`: a file says only what differs from others.
 
 The files are applied one after the other, each after those that it extends; one that several of them extend is
 applied once, before all of them. What is given later replaces what was given before: an axis (data sets, tasks,
@@ -34,23 +34,23 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Origin:
-    """Which file says what: errors name the one to edit.
+    """Which file gives which key, so that errors name the file to edit.
 
     Attributes
     ----------
     file
         The study's own file, as its user names it.
     parts
-        Key path → the file that gave what stands there.
+        Key path → the file that gives its value.
     """
 
     file: str
     parts: Mapping[Keys, str] = field(default_factory=dict)
 
     def at(self, *keys: str, wrong: str | None = None) -> str:
-        """`file: key.path`, with the file that gave the value at the path or, if none did, above it.
+        """Return `file: key.path`, with the file that gives the value at the path or, if none does, above it.
 
-        `wrong` is a key below the path that is not there to be named, but decides which file it is.
+        `wrong` is a key below the path that is not named, but decides which file it is.
         """
         path = keys if wrong is None else (*keys, wrong)
         files = [self.parts[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.parts]
@@ -64,17 +64,17 @@ class _File(NamedTuple):
 
 
 def study_names() -> tuple[str, ...]:
-    """The built-in studies."""
+    """Return the names of the built-in studies, sorted."""
     return tuple(sorted(p.relative_to(STUDIES).with_suffix("").as_posix() for p in STUDIES.rglob("*.yaml")))
 
 
 def compose(name: str) -> tuple[dict[str, Any], Origin]:
-    """The keys of a study and of those it extends, and where each comes from.
+    """Return the keys of a study and of those it extends, and where each comes from.
 
     Raises
     ------
     UserError
-        If a file is missing, no YAML or no mapping, or extends itself.
+        If a file is missing, is not YAML or not a mapping, or extends itself.
     """
     file = _find(name, Path(), where="studies")
     return compose_text(read_text(file.path), name, folder=file.path.parent, chain=(file,))
@@ -83,7 +83,7 @@ def compose(name: str) -> tuple[dict[str, Any], Origin]:
 def compose_text(
     text: str, name: str, *, folder: Path = Path(), chain: tuple[_File, ...] = ()
 ) -> tuple[dict[str, Any], Origin]:
-    """As `compose`, from the text of a file in `folder`."""
+    """Compose a study as `compose` does, from the text of a file in `folder`."""
     layers: dict[Path, tuple[str, dict[str, Any]]] = {}
     own = _read(text, name)
     for base in _bases(own, name, folder):
@@ -98,7 +98,7 @@ def compose_text(
 
 
 def _find(name: str, folder: Path, where: str) -> _File:
-    """A built-in study by its name, or a file by its path, which is relative to `folder`."""
+    """Find a built-in study by its name, or a file by its path, which is relative to `folder`."""
     if name in study_names():
         return _File(STUDIES / f"{name}.yaml", name)
     path = folder / name

@@ -1,8 +1,8 @@
-"""Many entries of an axis from one: names from what varies.
+"""Expand one entry of an axis into many, with names made from what varies.
 
 `grid: {recipe: full, grid: {optimizer: [sgd, adam], lr: [0.1, 0.01]}}` stands for the recipes grid_sgd_lr0.1,
-grid_sgd_lr0.01, grid_adam_lr0.1 and grid_adam_lr0.01. The names are folders: they depend on the values alone, so a
-value more renames nothing.
+grid_sgd_lr0.01, grid_adam_lr0.1 and grid_adam_lr0.01. The names are folders: they depend on the values alone, so that
+a further value renames nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-# How an option is called in a name; the other names are those of the options.
+# Option → its short form in a name; other options keep their names.
 SHORT = {"optimizer": "", "count": "", "weight_decay": "wd"}
 
 
 def combinations(name: str, grid: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every combination of the values, as (name of the entry, option → value), the last option fastest.
+    """Yield every combination of the values as (name of the entry, option → value), the last option fastest.
 
     >>> [entry for entry, _ in combinations("grid", {"optimizer": ["sgd"], "lr": [0.1, 1e-5], "weight_decay": [0]})]
     ['grid_sgd_lr0.1_wd0', 'grid_sgd_lr0.00001_wd0']
@@ -29,7 +29,7 @@ def combinations(name: str, grid: Mapping[str, Sequence[Any]]) -> Iterator[tuple
 
 
 def text(value: bool | int | float | str) -> str:
-    """A value as a part of a folder name; ValueError if it cannot be one.
+    """Return a value as a part of a folder name; raise ValueError if it cannot be one.
 
     >>> text(1e-05), text(0.10), text(5.0), text(True), text("adamw")
     ('0.00001', '0.1', '5', 'true', 'adamw')

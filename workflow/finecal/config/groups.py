@@ -1,4 +1,4 @@
-"""Several studies under one name."""
+"""Groups: several studies under one name."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ SELECTIONS = {
 }
 
 
-def expanded(names: Iterable[str]) -> tuple[str, ...]:
-    """The studies that names stand for, each once."""
+def expand_groups(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the studies that names stand for, each once."""
     return tuple(dict.fromkeys(study for name in names for study in SELECTIONS.get(name, (name,))))

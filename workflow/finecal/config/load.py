@@ -1,4 +1,4 @@
-"""Read study files: every mistake becomes one error with its key path, its value and what is allowed."""
+"""Read study files; a mistake is one error with its key path, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def load_study(name: str) -> Study:
     Raises
     ------
     UserError
-        If there is no such study, a file is no YAML, or anything in it is wrong.
+        If there is no such study, a file is not YAML, or anything in it is wrong.
     """
     return _study(*compose(name))
 
 
 def parse_study(text: str, *, where: str) -> Study:
-    """As `load_study`, from the YAML text; `where` names it in errors."""
+    """Read and check a study from YAML text, as `load_study`; `where` names it in errors."""
     return _study(*compose_text(text, where))
 
 

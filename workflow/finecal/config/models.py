@@ -1,4 +1,4 @@
-"""Which model, and where its weights come from."""
+"""Options of a model: which one, where its weights come from, its head."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ZeroShot(Model):
     def _weights_of_one_kind(self) -> Self:
         own = self.model.startswith((locations.LOCAL, locations.HUB))
         if own and self.pretrained is not None:
-            raise ValueError(f"{self.model!r} has its own weights, so `pretrained` means nothing")
+            raise ValueError(f"{self.model!r} has its own weights, so `pretrained` has no effect")
         if not own and self.pretrained is None:
             raise ValueError(f"{self.model!r} needs `pretrained`, open_clip's name of its weights")
         return self
@@ -95,5 +95,5 @@ class Backbone(Model):
             return given
         for key in ("weights", "class_names", "head", "head_scale"):
             if key in given and (key, given[key]) != ("head", "cosine"):
-                raise ValueError(f"`{key}` means nothing beside `zero_shot`, which says it")
+                raise ValueError(f"`{key}` has no effect beside `zero_shot`, which decides it")
         return {**given, "head": "cosine"}

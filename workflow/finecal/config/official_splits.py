@@ -1,8 +1,8 @@
 """Splits that a data set's publisher or the paper uses: which tasks they are for, and which classes are in S.
 
-A module of a data set that has some says with `official_tasks(options)` for which tasks, with
-`official_downloads(options)` which files tell them, and with `official_split(source, options, folder)` the order of the
-classes for a source domain, those of S first, and how many are in S. `folder` has the files.
+The module of a data set that has some defines `official_tasks(options)`, the tasks that have one;
+`official_downloads(options)`, the files that list them; and `official_split(source, options, folder)`, the order of the
+classes for a source domain, those of S first, and the size of S. `folder` has the files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def official_source(study: Study, dataset: str, split: OfficialSplit, where: str) -> str:
-    """The source domain whose split it is.
+    """Return the source domain whose split it is.
 
     Raises
     ------
@@ -50,20 +50,20 @@ def official_source(study: Study, dataset: str, split: OfficialSplit, where: str
     return source
 
 
-def for_task(split: dict[str, Any], task: str) -> bool:
-    """Whether a split, by its resolved options, is for a task: an official one is for those with its source."""
+def is_for_task(split: dict[str, Any], task: str) -> bool:
+    """Return whether a split, by its resolved options, is for a task; an official one needs its source."""
     return split["kind"] != "official" or bool(split["source"] == task.partition("-")[0])
 
 
 def official_downloads(source: str, options: Any) -> tuple[Download, ...]:
-    """The files that tell the official splits of a data set."""
+    """Return the files that list the official splits of a data set."""
     module = registry.load("dataset", source)
     found: tuple[Download, ...] = getattr(module, "official_downloads", lambda _options: ())(options)
     return found
 
 
 def official_classes(source: str, options: Any, split: OfficialSplit, folder: Path, total: int) -> list[int]:
-    """The class numbers of S, ascending.
+    """Return the class numbers of S, ascending.
 
     Raises
     ------

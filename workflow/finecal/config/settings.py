@@ -1,4 +1,4 @@
-"""config.yaml: which studies to run, and the settings of the machine."""
+"""Read config.yaml: which studies to run, and the settings of the machine."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def parse_settings(raw: dict[str, Any], *, where: str = str(CONFIG)) -> Settings
 
 
 def read_settings() -> Settings:
-    """The settings of ./config.yaml, or the defaults where there is none."""
+    """Return the settings of ./config.yaml, or the defaults if there is none."""
     if not CONFIG.is_file():
         return Settings()  # type: ignore[call-arg]
     raw = parse_yaml(read_text(CONFIG), where=str(CONFIG)) or {}

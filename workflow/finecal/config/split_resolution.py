@@ -1,4 +1,4 @@
-"""Which classes a split means, from its options and the names of the classes."""
+"""Resolve a split: the classes that it means, from its options and the names of the classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | PresentSplit | Official
 
 
 def split_size(split: AnySplit, classes: tuple[str, ...], where: str) -> int:
-    """Number of fine-tuning classes of a split; UserError if S would be empty or all of Y."""
+    """Return the number of fine-tuning classes of a split; raise UserError if S would be empty or all of Y."""
     total = len(classes)
     if isinstance(split, ClassesSplit):
         size = len(class_numbers(split.fine_tuning, classes, where))
@@ -34,7 +34,7 @@ def split_size(split: AnySplit, classes: tuple[str, ...], where: str) -> int:
 
 
 def check_size(size: int, total: int, where: str) -> None:
-    """UserError unless there is a class in S and one in U."""
+    """Raise UserError unless there is a class in S and one in U."""
     if not 0 < size < total:
         what = "more classes than there are" if size > total else "all classes" if size == total else "no class"
         raise UserError(
@@ -44,7 +44,7 @@ def check_size(size: int, total: int, where: str) -> None:
 
 
 def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where: str) -> list[int]:
-    """Class numbers of classes given by name or by number, sorted.
+    """Return the sorted numbers of classes given by name or by number.
 
     A text is looked up as a name; a number counts from 0 in the data set's order of classes.
     """
@@ -64,7 +64,7 @@ def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where:
 
 
 def resolved_split(study: Study, dataset: str, split: AnySplit) -> dict[str, Any]:
-    """The options of a split for a data set, plain types; a clustered one with its source domain and backbone."""
+    """Return the options of a split for a data set as plain types, with the source, backbone or target that it uses."""
     options = resolved_options(split)
     if isinstance(split, ClusteredSplit):
         options["source"], options["backbone"] = clustered_with(study, dataset, split, "splits")
@@ -76,12 +76,12 @@ def resolved_split(study: Study, dataset: str, split: AnySplit) -> dict[str, Any
 
 
 def clustered_with(study: Study, dataset: str, split: ClusteredSplit, where: str) -> tuple[str, str]:
-    """The source domain and the backbone of the pretrained model whose features decide a clustered split.
+    """Return source domain and backbone of the pretrained model whose features decide a clustered split.
 
     Raises
     ------
     UserError
-        If the study has no such model, or several and the split does not say which.
+        If the study has no such model, or has several and the split does not say which.
     """
     sources = list(dict.fromkeys(task.partition("-")[0] for task in study.tasks[dataset]))
     return (
@@ -91,7 +91,7 @@ def clustered_with(study: Study, dataset: str, split: ClusteredSplit, where: str
 
 
 def present_in(study: Study, dataset: str, split: PresentSplit, where: str) -> str:
-    """The target domain whose classes are S; UserError if the tasks have several and the split does not say which."""
+    """Return the target domain whose classes are S; raise UserError if there are several and the split names none."""
     targets = list(dict.fromkeys(task.partition("-")[2] for task in study.tasks[dataset]))
     return _one_of("target", split.target, targets, where)
 

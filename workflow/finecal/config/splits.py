@@ -1,4 +1,4 @@
-"""Which classes are fine-tuned: S, and with it U."""
+"""Options of splits, which divide the classes into S (fine-tuned) and U (absent)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from finecal.config.grids import combinations
-from finecal.config.types import Count, Fraction, Listed, Model, Name, Seed, distinct
+from finecal.config.types import Count, Fraction, Listed, Model, Name, Seed, require_distinct
 
 
 class DrawnSplit(Model):
-    """What splits that are drawn have in common."""
+    """Options that all drawn splits have."""
 
     seed: Seed = Field(0, description="Seed of the draw.")
     fraction: Fraction | None = Field(None, description="Part of the classes in S, rounded to the nearest number.")
@@ -31,12 +31,12 @@ class DrawnSplit(Model):
             raise ValueError("give one of `fraction`, `count` and `sizes`")
         if self.seeds and "seed" in self.model_fields_set:
             raise ValueError("give either `seed` or `seeds`")
-        distinct(self.sizes)
-        distinct(self.seeds)
+        require_distinct(self.sizes)
+        require_distinct(self.seeds)
         return self
 
-    def expanded(self, name: str) -> dict[str, Self]:
-        """The splits that this one stands for, by name."""
+    def expand(self, name: str) -> dict[str, Self]:
+        """Return the splits that this one stands for, by name."""
         grid = {key: values for key, values in (("count", self.sizes), ("seed", self.seeds)) if values}
         single = {"sizes": (), "seeds": ()}
         return {entry: self.model_copy(update={**single, **chosen}) for entry, chosen in combinations(name, grid)}

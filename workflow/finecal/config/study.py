@@ -1,4 +1,4 @@
-"""A study: what is run, as typed models. Their field descriptions are the reference documentation."""
+"""The typed model of a study. The descriptions of its fields are the reference documentation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finecal.config.grids import combinations, text
 from finecal.config.models import Backbone
 from finecal.config.splits import DrawnSplit, Split
 from finecal.config.training import Pretraining, PseudoSplits, Training
-from finecal.config.types import Listed, Model, Name, RecipeName, Seed, SplitName, distinct
+from finecal.config.types import Listed, Model, Name, RecipeName, Seed, SplitName, require_distinct
 from finecal.errors import unknown
 
 
@@ -59,7 +59,7 @@ class RecipeUse(Model):
                 raise ValueError from unknown("key", key, Training.model_fields)
             if not values:
                 raise ValueError(f"the list of {key} is empty")
-            distinct([text(value) for value in values])
+            require_distinct([text(value) for value in values])
         return grid
 
     @model_validator(mode="after")
@@ -69,13 +69,13 @@ class RecipeUse(Model):
             raise ValueError(f"`{both[0]}` stands in `training` and in `grid`")
         of_training = [key for key in ("recipe", "options", "training", "grid") if getattr(self, key)]
         if self.weights and of_training:
-            raise ValueError(f"a recipe with `weights` is not trained, so `{of_training[0]}` means nothing")
+            raise ValueError(f"a recipe with `weights` is not trained, so `{of_training[0]}` has no effect")
         if self.class_names and not self.weights:
             raise ValueError("`class_names` belong to `weights`")
         return self
 
-    def expanded(self, name: str) -> dict[str, RecipeUse]:
-        """The recipes that this one stands for, by name."""
+    def expand(self, name: str) -> dict[str, RecipeUse]:
+        """Return the recipes that this one stands for, by name."""
         built_in = {"recipe": self.recipe or name} if self.grid else {}
         return {
             entry: self.model_copy(update={**built_in, "grid": {}, "training": {**self.training, **chosen}})
@@ -130,7 +130,7 @@ class Study(Model):
     def _names_alone(cls, value: Any) -> Any:
         """`[a, b]` and `{a: }` are short for `{a: {}, b: {}}`."""
         if isinstance(value, list) and all(isinstance(v, str) for v in value):
-            distinct(value)
+            require_distinct(value)
             return {v: {} for v in value}
         return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
 
@@ -143,31 +143,31 @@ class Study(Model):
     @field_validator("recipes", "splits", mode="after")
     @classmethod
     def _each_by_itself(cls, value: dict[str, Any]) -> dict[str, Any]:
-        entries = [(name, use) for key, entry in value.items() for name, use in _expanded(key, entry)]
-        distinct([name for name, _ in entries])
+        entries = [(name, use) for key, entry in value.items() for name, use in _expand(key, entry)]
+        require_distinct([name for name, _ in entries])
         return dict(entries)
 
     @field_validator("tasks", "seeds", mode="after")
     @classmethod
     def _no_duplicates(cls, value: Any) -> Any:
         for values in value.values() if isinstance(value, dict) else [value]:
-            distinct(values)
+            require_distinct(values)
         return value
 
     def training_of(self, recipe: str) -> Training:
-        """The study's training with what the recipe changes; augmentation is merged key by key."""
+        """Return the study's training with the recipe's changes; augmentation is merged key by key."""
         base, changes = self.training.model_dump(), dict(self.recipes[recipe].training)
         if isinstance(changes.get("augmentation"), dict):
             changes["augmentation"] = {**base["augmentation"], **changes["augmentation"]}
         return Training.model_validate({**base, **changes})
 
 
-def _expanded(name: str, entry: Any) -> Iterable[tuple[str, Any]]:
-    return entry.expanded(name).items() if isinstance(entry, (DrawnSplit, RecipeUse)) else [(name, entry)]
+def _expand(name: str, entry: Any) -> Iterable[tuple[str, Any]]:
+    return entry.expand(name).items() if isinstance(entry, (DrawnSplit, RecipeUse)) else [(name, entry)]
 
 
 def plugin_options(kind: str, name: str, options: dict[str, Any]) -> BaseModel:
-    """Options of a data set, recipe or calibrator, checked by its own typed model `Options`.
+    """Return the options of a data set, recipe or calibrator, checked by its own typed model `Options`.
 
     Raises
     ------

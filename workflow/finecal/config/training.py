@@ -1,4 +1,4 @@
-"""How models are trained, from the pretrained one to the pseudo-splits of PCV."""
+"""Options of training, from pretraining to the pseudo-splits of PCV."""
 
 from __future__ import annotations
 

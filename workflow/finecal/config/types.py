@@ -22,42 +22,42 @@ Listed = Annotated[tuple[T, ...], Strict(False)]  # a list in YAML, a tuple here
 Range = Annotated[tuple[T, T], Strict(False)]
 
 
-def _kept_for(reserved: str, meaning: str) -> AfterValidator:
+def _reserve(reserved: str, meaning: str) -> AfterValidator:
     def check(name: str) -> str:
         if name == reserved:
-            raise ValueError(f"the name is kept for {meaning}")
+            raise ValueError(f"the name is reserved for {meaning}")
         return name
 
     return AfterValidator(check)
 
 
-# Both are folders beside those that finecal itself names.
-SplitName = Annotated[Name, _kept_for(ALL_CLASSES, "the split in which S is all of Y")]
-RecipeName = Annotated[Name, _kept_for("pretrained", "the pretrained model")]
+# Both are names of folders; these two folders finecal names itself.
+SplitName = Annotated[Name, _reserve(ALL_CLASSES, "the split in which S is all of Y")]
+RecipeName = Annotated[Name, _reserve("pretrained", "the pretrained model")]
 
 
 class Model(BaseModel):
-    """Unknown keys are errors, values are not coerced from strings, and nothing changes after reading."""
+    """Base of all options: unknown keys are errors, texts are not taken for numbers, and values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def resolved_options(model: BaseModel) -> dict[str, Any]:
-    """The options of a model as plain types, without those that have their neutral value.
+    """Return the options of a model as plain types, without those that have their neutral value.
 
-    An option that came after the first results declares the value with which everything is as it was before there was
-    such an option, so that results made then need not be made again:
+    An option added later declares its neutral value, the one with which results are what they were before there was
+    such an option, so that they stay valid:
 
         ema: NonNegative = Field(0.0, description="…", json_schema_extra={"neutral": 0.0})
 
-    It is not the default that counts: a default may change, and then results do.
+    The neutral value, not the default, decides: a default may change later, and results with it.
     """
     resolved: dict[str, Any] = _without_neutral(model, model.model_dump(mode="json"))
     return resolved
 
 
 def _without_neutral(value: Any, plain: Any) -> Any:
-    """`plain` is `value` as JSON's types; models may be nested in lists and mappings."""
+    """Return `plain`, which is `value` in JSON's types, without neutral options; models may be nested."""
     if isinstance(value, BaseModel):
         fields = {name: (getattr(value, name), plain[name]) for name in type(value).model_fields if name in plain}
         return {n: _without_neutral(*pair) for n, pair in fields.items() if not _is_neutral(type(value), n, pair[1])}
@@ -75,12 +75,13 @@ def _is_neutral(model: type[BaseModel], name: str, plain: Any) -> bool:
 
 @cache
 def neutral_values(model: type[BaseModel]) -> dict[str, Any]:
-    """Field → the neutral value that it declares, for those that do."""
+    """Return field → its neutral value, for the fields that declare one."""
     extra = {name: field.json_schema_extra for name, field in model.model_fields.items()}
     return {name: one["neutral"] for name, one in extra.items() if isinstance(one, dict) and "neutral" in one}
 
 
-def distinct(values: Any) -> None:
+def require_distinct(values: Any) -> None:
+    """Raise ValueError if a value is given more than once."""
     twice = sorted({repr(v) for v in values if list(values).count(v) > 1})
     if twice:
         raise ValueError(f"{', '.join(twice)} is given more than once")

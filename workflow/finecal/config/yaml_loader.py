@@ -1,4 +1,4 @@
-"""YAML as people mean it: two equal keys are an error, and 1e-3 is a number."""
+"""Read YAML strictly: a key given twice is an error, and 1e-3 is a number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finecal.errors import UserError
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8."""
+    """Return the text of a file in UTF-8; raise UserError if it is not UTF-8."""
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
@@ -20,14 +20,14 @@ def read_text(path: Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """See the module."""
+    """YAML's safe loader that rejects equal keys."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
-                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} is given twice", key.start_mark)
             seen.add((key.tag, str(key.value)))
         return node
 
@@ -38,7 +38,7 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, *, where: str) -> Any:
-    """The value of a YAML text; UserError with the line of the first mistake."""
+    """Return the value of a YAML text; raise UserError with the line of the first mistake."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:

@@ -42,7 +42,7 @@ def write_model(
     model
         The fine-tuned one; changed in place if the calibrator is folded into it.
     form
-        From `finecal.calibration.deployment.deployed`, with `calibrator`, `reads` and the mask `fine_tuning`.
+        From `finecal.calibration.deployment.export_form`, with `calibrator`, `reads` and the mask `fine_tuning`.
     pretrained
         The other model of an ensemble.
 

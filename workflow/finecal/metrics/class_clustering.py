@@ -1,4 +1,4 @@
-"""The order in which a clustered split takes its classes: by the similarity of their means."""
+"""Order classes by the similarity of their means, as a clustered split takes them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy.typing as npt
 from finecal.errors import UserError
 
 
-def by_similarity(means: npt.NDArray[np.floating[Any]], start: int) -> list[int]:
-    """All classes in the order in which clustering joins them to the class `start`, itself first.
+def order_by_similarity(means: npt.NDArray[np.floating[Any]], start: int) -> list[int]:
+    """Return all classes in the order in which clustering joins them to the class `start`, itself first.
 
     Agglomerative clustering with average linkage of the cosine distances (Sokal & Michener 1958). Classes that join at
     once are ordered by their own distance to `start`.

@@ -23,7 +23,7 @@ from finecal.metrics.curve import (
     mean,
     seen_unseen_curve,
 )
-from finecal.metrics.validation import Floats, checked_features, checked_labels, checked_matrix, reject_rows
+from finecal.metrics.validation import Floats, check_features, check_labels, check_matrix, reject_rows
 
 __all__ = [
     "CurvePoint",
@@ -45,7 +45,7 @@ __all__ = [
 
 
 class Softmax(NamedTuple):
-    """What the probabilities of N samples come to, for the metrics that are made from them.
+    """Losses and confidences of N samples, which negative log-likelihood and calibration error are computed from.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Softmax(NamedTuple):
     confidence
         (N,) the largest probability.
     right
-        (N,) bool: it is that of the label.
+        (N,) bool: the largest probability is that of the label.
     """
 
     losses: Floats
@@ -65,7 +65,7 @@ class Softmax(NamedTuple):
 def accuracies(
     logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning: npt.ArrayLike, gamma: float = 0.0
 ) -> dict[str, Score]:
-    """acc_a_b for (a, b) in y_y, s_y, u_y, s_s, u_u: samples whose label is in A, arg-max over B.
+    """Return acc_a_b for a_b in y_y, s_y, u_y, s_s, u_u: samples whose label is in A, arg-max over B.
 
     Ties as in `GroupMaxima.predictions`: at γ = 0 the first class index, otherwise S before U.
 
@@ -78,14 +78,14 @@ def accuracies(
 
 
 def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int) -> Floats:
-    """(C, D) mean of the L2-normalised features (N, D) of each class; NaN rows for classes without a sample.
+    """Return (C, D) means of the L2-normalised features (N, D) of each class; NaN for classes without a sample.
 
     >>> class_means(np.array([[3.0, 0.0], [0.0, 2.0]]), np.array([0, 0]), 2)
     array([[0.5, 0.5],
            [nan, nan]])
     """
-    x = checked_features(features)
-    y = checked_labels(labels, len(x), num_classes)
+    x = check_features(features)
+    y = check_labels(labels, len(x), num_classes)
     means = np.full((num_classes, x.shape[1]), np.nan)
     for c in np.unique(y):
         means[c] = _unit_rows(x[y == c]).mean(axis=0)
@@ -93,14 +93,14 @@ def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int
 
 
 def ncm_scores(features: npt.ArrayLike, means: npt.ArrayLike) -> Floats:
-    """(N, C) cosine of features (N, D) with class means (C, D); −∞ for classes without a mean.
+    """Return (N, C) cosines of features (N, D) with class means (C, D); −∞ for classes without a mean.
 
     The scores take the place of logits in `accuracies`. A vector of zeros has cosine 0 with everything.
 
     >>> ncm_scores(np.array([[0.0, 7.0]]), np.array([[0.0, 1.0], [-1.0, 0.0], [np.nan, np.nan]]))
     array([[  1.,   0., -inf]])
     """
-    x, m = checked_features(features), checked_matrix(means, "class means", "dimensions")
+    x, m = check_features(features), check_matrix(means, "class means", "dimensions")
     if x.shape[1] != m.shape[1]:
         raise UserError(f"the features have {x.shape[1]} dimensions, the class means {m.shape[1]}")
     missing = np.isnan(m).any(axis=1)
@@ -114,7 +114,7 @@ def ncm_scores(features: npt.ArrayLike, means: npt.ArrayLike) -> Floats:
 
 
 def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Mean of −log softmax(z_i)[y_i], in nats and float64; NaN without samples.
+    """Return the mean of −log softmax(z_i)[y_i], in nats and float64; NaN without samples.
 
     >>> negative_log_likelihood(np.log([[1.0, 4.0, 3.0]]), np.array([1]))  # −log(4 / 8)
     0.6931471805599453
@@ -123,7 +123,7 @@ def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike) -> flo
 
 
 def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
-    """Σ_b (n_b / N) |accuracy_b − confidence_b| over bins (k/B, (k+1)/B] of the largest softmax value.
+    """Return Σ_b (n_b / N) |accuracy_b − confidence_b| over bins (k/B, (k+1)/B] of the largest softmax value.
 
     Guo et al., ICML 2017 (arXiv 1706.04599). NaN without samples.
 
@@ -134,15 +134,15 @@ def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bin
 
 
 def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Softmax:
-    """Losses and confidences of (N, C) logits, from one pass over them.
+    """Compute losses and confidences of (N, C) logits in one pass.
 
     Raises
     ------
     UserError
-        If logits or labels are no such arrays, or a row has no softmax.
+        If logits or labels have another shape or type, or a row has no softmax.
     """
-    z = checked_matrix(logits, "logits", "classes")
-    y = checked_labels(labels, *z.shape)
+    z = check_matrix(logits, "logits", "classes")
+    y = check_labels(labels, *z.shape)
     found = Softmax(np.empty(len(z)), np.empty(len(z)), np.empty(len(z), bool))
     for part, shifted, log_sum in _log_softmax(z):
         found.losses[part] = log_sum - shifted[np.arange(len(shifted)), y[part]]
@@ -152,7 +152,7 @@ def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Softmax:
 
 
 def calibration_error(found: Softmax, bins: int = 15) -> float:
-    """See `expected_calibration_error`."""
+    """Return the expected calibration error; see `expected_calibration_error`."""
     if bins < 1:
         raise UserError(f"bins must be at least 1, got {bins}")
     n, inner_edges = len(found.right), np.arange(1, bins) / bins
@@ -162,7 +162,7 @@ def calibration_error(found: Softmax, bins: int = 15) -> float:
 
 
 def harmonic_mean(a: float, b: float) -> float:
-    """2ab / (a + b) of two accuracies; 0 if both are 0.
+    """Return 2ab / (a + b) of two accuracies; 0 if both are 0.
 
     >>> harmonic_mean(1.0, 0.5), harmonic_mean(0.0, 0.0)
     (0.6666666666666666, 0.0)
@@ -171,13 +171,13 @@ def harmonic_mean(a: float, b: float) -> float:
 
 
 def _blocks(x: npt.NDArray[Any]) -> Iterator[slice]:
-    """Slices of rows that are about `BLOCK_BYTES` each in float64."""
+    """Return slices of rows of about `BLOCK_BYTES` each in float64."""
     rows = max(1, BLOCK_BYTES // (8 * x.shape[1]))
     return (slice(start, start + rows) for start in range(0, len(x), rows))
 
 
 def _log_softmax(z: npt.NDArray[Any]) -> Iterator[tuple[slice, Floats, Floats]]:
-    """Per block: its rows, z − max (n, C) and log Σ exp(z − max) (n,), whose difference is log softmax."""
+    """Yield for each block its rows, z − max (n, C) and log Σ exp(z − max) (n,); their difference is log softmax."""
     for part in _blocks(z):
         block = z[part].astype(np.float64)
         top = block.max(axis=1)
@@ -188,7 +188,7 @@ def _log_softmax(z: npt.NDArray[Any]) -> Iterator[tuple[slice, Floats, Floats]]:
 
 
 def _unit_rows(x: npt.NDArray[Any]) -> Floats:
-    """(n, D) float64 rows of length 1; a row of zeros stays zero."""
+    """Return (n, D) float64 rows of length 1; a row of zeros stays zero."""
     x = x.astype(np.float64)
     norm = np.linalg.norm(x, axis=1, keepdims=True)
     return x / np.where(norm > 0, norm, 1)

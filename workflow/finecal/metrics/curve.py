@@ -1,12 +1,11 @@
 """The exact seen–unseen curve, from one pass over the logits. Pure NumPy.
 
-Words as in Mai et al., "Fine-Tuning is Fine, if Calibrated" (NeurIPS 2024, arXiv 2409.16223): S are the
-fine-tuning classes, U the absent ones, Y both; γ is added to every logit of U before the arg-max. With
-a_i = max_{c∈S} z_ic and b_i = max_{c∈U} z_ic everything that depends on γ depends on d_i = a_i − b_i only,
-so one pass over the logits (`group_maxima`) serves the curve and the accuracies at any γ.
+Terms as in Mai et al., "Fine-Tuning is Fine, if Calibrated" (NeurIPS 2024, arXiv 2409.16223): S are the fine-tuning
+classes, U the absent ones, Y both; γ is added to every logit of U before the arg-max. With a_i = max_{c∈S} z_ic and
+b_i = max_{c∈U} z_ic, whatever depends on γ depends on d_i = a_i − b_i only, so one pass over the logits
+(`group_maxima`) is enough for the curve and for the accuracies at any γ.
 
-Shapes: logits (N, C) float32 or float64, labels (N,) integer; `fine_tuning` is a boolean mask (C,) or the
-class indices of S. All accuracies are fractions in [0, 1], NaN where there is no sample.
+Shapes and units as in `finecal.metrics.classification`.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from finecal.metrics.validation import (
     Floats,
     Ints,
     Mask,
-    checked_fine_tuning,
-    checked_gamma,
-    checked_labels,
-    checked_matrix,
+    check_fine_tuning,
+    check_gamma,
+    check_labels,
+    check_matrix,
     reject_rows,
 )
 
@@ -34,7 +33,7 @@ BLOCK_BYTES = 1 << 18  # the block and the two masks of `group_maxima` together 
 
 
 class Score(NamedTuple):
-    """A fraction and the number of samples that it is the mean of."""
+    """A fraction and the number of samples that it is the mean over."""
 
     value: float
     n: int
@@ -53,9 +52,9 @@ class CurvePoint(NamedTuple):
 class SeenUnseenCurve:
     """Every pair (acc_s_y, acc_u_y) that a γ can reach: K + 1 vertices for K different values of d.
 
-    Vertex 0 is γ = −∞ (every prediction in S), vertex K is γ = +∞ (every one in U); vertex k between them
-    is the state for all γ in (threshold[k−1], threshold[k]]. The counts are kept, not the fractions, so
-    that equal accuracies compare equal and the area is summed without rounding.
+    Vertex 0 is γ = −∞ (every prediction in S), vertex K is γ = +∞ (every one in U); vertex k between them is the state
+    for all γ in (threshold[k−1], threshold[k]]. Counts are kept instead of fractions, so that equal accuracies compare
+    equal and the area is summed without rounding.
     """
 
     gamma: Floats  # (K+1,) ascending; one representative of each vertex's interval
@@ -91,20 +90,20 @@ class SeenUnseenCurve:
         return twice / area if area else float("nan")
 
     def at(self, gamma: float) -> CurvePoint:
-        """The accuracies at any γ. A tie, γ = d exactly, goes to S."""
-        gamma = checked_gamma(gamma)
+        """Return the accuracies at any γ. A tie, γ = d exactly, goes to S."""
+        gamma = check_gamma(gamma)
         last = len(self.threshold)
         k = last if gamma == np.inf else int(np.searchsorted(self.threshold, gamma, side="left"))
         return CurvePoint(gamma, float(self.acc_s_y[k]), float(self.acc_u_y[k]), float(self.acc_y_y[k]))
 
     def best(self) -> int:
-        """The vertex with the highest acc_y_y (the oracle γ*); among equals the smallest |γ|."""
+        """Return the vertex with the highest acc_y_y (the oracle γ*); among equals that of the smallest |γ|."""
         if self.n_s + self.n_u == 0:
-            raise UserError("there is no best γ on a curve without samples")
+            raise UserError("a curve without samples has no best γ")
         return self._highest(self.hits_s + self.hits_u)
 
     def balanced(self) -> int:
-        """The vertex with the highest (acc_s_y + acc_u_y) / 2; among equals the smallest |γ|."""
+        """Return the vertex with the highest (acc_s_y + acc_u_y) / 2; among equals that of the smallest |γ|."""
         if self.n_s == 0 or self.n_u == 0:
             raise UserError(
                 f"no γ balances {self.n_s} samples of fine-tuning classes and {self.n_u} of absent classes",
@@ -134,13 +133,13 @@ class GroupMaxima:
         return np.subtract(self.value_s, self.value_u, out=np.zeros(tie.shape), where=~tie)
 
     def predictions(self, gamma: float = 0.0) -> Ints:
-        """(N,) predicted classes at γ.
+        """Return (N,) predicted classes at γ.
 
-        γ = 0 is the model as it is: the plain arg-max over Y, so equal logits go to the first class index
-        (what np.argmax, torch and the published code do). For any other γ, as on the curve, equal scores
-        of the two groups go to S, the one that wins without help.
+        γ = 0 is the model itself, the plain arg-max over Y: of equal logits the first class index wins, as with
+        np.argmax, torch and the published code. For any other γ, as on the curve, equal scores of the two groups go
+        to S.
         """
-        if checked_gamma(gamma) == 0:
+        if check_gamma(gamma) == 0:
             in_s = self.value_s > self.value_u
             in_s |= (self.value_s == self.value_u) & (self.class_s < self.class_u)
         else:
@@ -148,8 +147,8 @@ class GroupMaxima:
         return np.where(in_s, self.class_s, self.class_u)
 
     def accuracies(self, labels: npt.ArrayLike, gamma: float = 0.0) -> dict[str, Score]:
-        """See `finecal.metrics.classification.accuracies`."""
-        y = checked_labels(labels, len(self.class_s), len(self.fine_tuning))
+        """Return the accuracies at γ; see `finecal.metrics.classification.accuracies`."""
+        y = check_labels(labels, len(self.class_s), len(self.fine_tuning))
         of_s = self.fine_tuning[y]
         right = self.predictions(gamma) == y
         right_alone = np.where(of_s, self.class_s, self.class_u) == y  # arg-max inside the label's own group
@@ -163,8 +162,8 @@ class GroupMaxima:
         return {name: Score(mean(part), part.size) for name, part in parts.items()}
 
     def curve(self, labels: npt.ArrayLike) -> SeenUnseenCurve:
-        """See `seen_unseen_curve`."""
-        y = checked_labels(labels, len(self.class_s), len(self.fine_tuning))
+        """Return the seen–unseen curve; see `seen_unseen_curve`."""
+        y = check_labels(labels, len(self.class_s), len(self.fine_tuning))
         of_s = self.fine_tuning[y]
         order = np.argsort(self.difference, kind="stable")
         d = self.difference[order]
@@ -180,19 +179,18 @@ class GroupMaxima:
 
 
 def group_maxima(logits: npt.ArrayLike, fine_tuning: npt.ArrayLike) -> GroupMaxima:
-    """One pass over the logits: the best fine-tuning class and the best absent class of every sample.
+    """Find the best fine-tuning class and the best absent class of every sample in one pass over the logits.
 
-    min(z, +∞) = z and min(z, −∞) = −∞: a minimum with a row of ±∞ hides one group from a contiguous
-    arg-max. On blocks that stay in the cache this is faster than gathering columns (NumPy vectorises both
-    steps), exact for infinite logits, and lets NaN through to where it is reported.
+    min(z, +∞) = z and min(z, −∞) = −∞: the minimum with a row of ±∞ hides one group from a contiguous arg-max. For
+    blocks in the cache this is faster than gathering columns, exact for infinite logits, and keeps NaN to be reported.
 
     >>> m = group_maxima(np.array([[1.0, 5.0, 3.0], [4.0, 0.0, 9.0]]), fine_tuning=[0, 1])
     >>> m.class_s, m.value_u, m.difference
     (array([1, 0]), array([3., 9.]), array([ 2., -5.]))
     """
-    z = checked_matrix(logits, "logits", "classes")
+    z = check_matrix(logits, "logits", "classes")
     n, num_classes = z.shape
-    mask = checked_fine_tuning(fine_tuning, num_classes)
+    mask = check_fine_tuning(fine_tuning, num_classes)
     # Block and masks are three times this many rows: n // 8 keeps them below half a copy of small logits too.
     rows = max(1, min(n // 8, BLOCK_BYTES // (num_classes * z.itemsize)))
     # Repeated rows make one long contiguous loop of the minimum: 15 % faster than broadcasting.
@@ -215,12 +213,11 @@ def group_maxima(logits: npt.ArrayLike, fine_tuning: npt.ArrayLike) -> GroupMaxi
 
 
 def seen_unseen_curve(logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning: npt.ArrayLike) -> SeenUnseenCurve:
-    """The whole seen–unseen curve, exact, in O(N·C + N log N): one pass, one sort, two cumulative sums.
+    """Return the exact seen–unseen curve in O(N·C + N log N): one pass, one sort, two cumulative sums.
 
-    A sample is predicted in S while γ ≤ d_i and in U once γ > d_i; it is right if its label is the arg-max
-    of its own group and the prediction is in that group. So acc_s_y(γ) loses the samples of S with d_i < γ
-    and acc_u_y(γ) gains those of U. d is computed in float64. A sample with d = +∞ moves only at γ = +∞,
-    one with d = −∞ is in U at every finite γ.
+    A sample is predicted in S while γ ≤ d_i and in U once γ > d_i; it is right if its label is the arg-max of its own
+    group and the prediction is in that group. So acc_s_y(γ) loses the samples of S with d_i < γ, and acc_u_y(γ) gains
+    those of U. A sample with d = +∞ moves only at γ = +∞, one with d = −∞ is in U at every finite γ. d is float64.
 
     >>> z = np.array([[3.0, 0.0], [0.0, 1.0], [2.0, 1.0]])  # S = {0}, U = {1}; d = 3, −1, 1
     >>> c = seen_unseen_curve(z, np.array([0, 1, 1]), [0])
@@ -233,7 +230,7 @@ def seen_unseen_curve(logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning:
 
 
 def _representatives(threshold: Floats) -> Floats:
-    """(K+1,) one γ for each interval (−∞], (t_1, t_2], …, [+∞): the midpoint where both ends are finite."""
+    """Return (K+1,) one γ for each interval (−∞], (t_1, t_2], …, [+∞): the midpoint where both ends are finite."""
     low, high = threshold[:-1], threshold[1:]
     with np.errstate(invalid="ignore"):
         middle = 0.5 * low + 0.5 * high  # halves first: the sum of two large numbers may overflow
@@ -249,5 +246,5 @@ def _fraction(hits: npt.NDArray[np.int64], n: int) -> Floats:
 
 
 def mean(values: npt.NDArray[Any]) -> float:
-    """Mean of an array; NaN of an empty one."""
+    """Return the mean of an array; NaN for an empty one."""
     return float(values.mean()) if values.size else float("nan")

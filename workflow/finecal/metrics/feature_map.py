@@ -1,4 +1,4 @@
-"""A map of features: those before and after fine-tuning in one shared plane, so that places can be compared."""
+"""Map the features before and after fine-tuning to one plane, so that positions can be compared."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PERPLEXITY = 30.0
 def joint_map(
     before: npt.NDArray[Any], after: npt.NDArray[Any], *, seed: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """t-SNE (van der Maaten & Hinton 2008) fitted on both sets of features together.
+    """Fit t-SNE (van der Maaten & Hinton 2008) to both sets of features together.
 
-    The features are scaled to length 1, since the nearest class mean compares directions too, then reduced to
-    their first principal components; the first two are where t-SNE starts. One thread: sums of floats depend
-    on their order, and the same input is to give the same map.
+    The features are scaled to length 1, since the nearest class mean compares directions too, then reduced to their
+    first principal components; t-SNE starts from the first two. One thread computes it, because sums of floats depend
+    on their order and the same input must give the same map.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def joint_map(
 
 
 def _unit(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Rows scaled to length 1; rows of zeros stay."""
+    """Scale rows to length 1; rows of zeros stay."""
     length = np.linalg.norm(features, axis=1, keepdims=True)
     unit: npt.NDArray[np.float64] = np.divide(features, length, out=np.zeros_like(features), where=length > 0)
     return unit

@@ -1,4 +1,4 @@
-"""Logit anatomy: how high the logits of the true class, of its group and of the other group stand."""
+"""Logit anatomy: mean logits of the true class, of its group and of the other group."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 def logit_anatomy(
     logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]
 ) -> dict[str, float]:
-    """Mean logits on the samples of each group, as in figure 7 of the paper's analysis.
+    """Return mean logits on the samples of each group, as in figure 7 of the paper's analysis.
 
     For the samples of U: `absent_true` (the true class), `absent_largest_absent` (the largest of the other
     absent classes) and `absent_largest_fine_tuning`; for those of S the same with the groups swapped. NaN where
@@ -41,7 +41,7 @@ def logit_anatomy(
 def observe_run(
     logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_], head: npt.NDArray[Any]
 ) -> dict[str, float]:
-    """One row of a fine-tuning's history: weight norms, anatomy, and the two accuracies over Y.
+    """Return one row of a fine-tuning's history: weight norms, anatomy, and the two accuracies over Y.
 
     Parameters
     ----------

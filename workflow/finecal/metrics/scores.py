@@ -1,4 +1,4 @@
-"""All metrics of one run, tidy: one row per classifier × calibrator × metric."""
+"""Compute all metrics of one run, tidy: a row for each classifier, calibrator and metric."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s"})  # metrics of the samples of 
 def score(
     logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]
 ) -> tuple[dict[str, tuple[float, int]], SeenUnseenCurve]:
-    """Every metric of (N, C) logits as name → (value, number of samples), and the seen–unseen curve.
+    """Return every metric of (N, C) logits as name → (value, number of samples), and the seen–unseen curve.
 
-    Without a sample of U only the accuracies of S are known; what speaks of all classes is NaN, of 0 samples.
+    Without a sample of U only the accuracies of S are known; metrics of all classes are NaN, of 0 samples.
     """
     return _values(group_maxima(logits, fine_tuning), classification.softmax(logits, labels), labels)
 
 
 @dataclass(frozen=True)
 class AnyGamma:
-    """One pass over logits (N, C), from which every metric at any γ follows.
+    """What one pass over logits (N, C) gives, from which every metric at any γ follows.
 
     With γ on all logits of U their maximum moves by γ, and so does log Σ exp over U.
 
@@ -55,12 +55,12 @@ class AnyGamma:
 
     @classmethod
     def of(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]) -> AnyGamma:
-        """Of finite logits, float64."""
+        """Compute it from finite float64 logits (N, C)."""
         of_s, of_u = (log_sum_exp(logits[:, group])[:, 0] for group in (fine_tuning, ~fine_tuning))
         return cls(group_maxima(logits, fine_tuning), of_s, of_u, logits[np.arange(len(labels)), labels], labels)
 
     def score(self, gamma: float) -> dict[str, tuple[float, int]]:
-        """The metrics that `score` finds for the logits with γ added to those of U.
+        """Return the metrics that `score` finds for the logits with γ added to those of U.
 
         Raises
         ------
@@ -98,11 +98,11 @@ def score_ncm(
     test: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     fine_tuning: npt.NDArray[np.bool_],
 ) -> dict[str, tuple[float, int]]:
-    """Accuracies of the nearest class mean, `ncm_acc_…`, from (features, labels) of train and test samples.
+    """Return accuracies of the nearest class mean, `ncm_acc_…`, from (features, labels) of train and test samples.
 
-    The means are those of all classes: this measures features, it is no classifier one could deploy. Where no class of
-    U has both training and test samples it is not measured: NaN, of 0 samples. A single class without training samples
-    counts as wrong, as in the published code.
+    The means are those of all classes: this measures the features and is no classifier to deploy. If no class of U has
+    both training and test samples, the result is NaN, of 0 samples. Samples of a class without training samples count
+    as wrong, as in the published code.
     """
     means = class_means(*train, num_classes=len(fine_tuning))
     scores = classification.accuracies(ncm_scores(test[0], means), test[1], fine_tuning)
@@ -112,7 +112,7 @@ def score_ncm(
 
 
 def rows(classifier: str, calibrator: str, reads: str, values: Mapping[str, tuple[float, int]]) -> list[dict[str, Any]]:
-    """The tidy rows of one classifier and calibrator."""
+    """Return the tidy rows of one classifier and calibrator."""
     return [
         {"classifier": classifier, "calibrator": calibrator, "reads": reads, "metric": name, "value": value, "n": n}
         for name, (value, n) in values.items()

@@ -1,4 +1,4 @@
-"""Class-update similarity: which classes' rows of the last layer did fine-tuning move the same way?"""
+"""Class-update similarity: how alike fine-tuning moves the rows of the last layer of two classes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 
 def update_similarity(tuned: npt.NDArray[Any], pretrained: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Cosine between the rows of ΔW = W − W⁰, as in figure 6 of the paper's analysis.
+    """Return the cosine between the rows of ΔW = W − W⁰, as in figure 6 of the paper's analysis.
 
-    Row and column of a class whose weights did not move are NaN: the direction of nothing is not defined.
+    Row and column of a class whose weights did not move are NaN: a zero vector has no direction.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def update_similarity(tuned: npt.NDArray[Any], pretrained: npt.NDArray[Any]) -> 
 def mean_similarities(
     cosine: npt.NDArray[np.float64], fine_tuning: npt.NDArray[np.bool_]
 ) -> dict[str, tuple[float, int]]:
-    """Mean cosine of two different classes: both of S (`fine_tuning`), both of U (`absent`), one of each (`between`).
+    """Average the cosines of pairs of classes: both of S (`fine_tuning`), both of U (`absent`), one each (`between`).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Checks of arrays that come from outside: one clear error each."""
+"""Check arrays that come from outside; each mistake is one UserError."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ Mask = npt.NDArray[np.bool_]
 
 
 def reject_rows(bad: Mask, what: str, fault: str, offset: int = 0) -> None:
+    """Raise UserError for the first row of `bad` (N,), whose number is counted from `offset`."""
     if bad.any():
         raise UserError(f"the {what} of row {offset + int(bad.argmax())} {fault}")
 
 
-def checked_gamma(gamma: float) -> float:
+def check_gamma(gamma: float) -> float:
+    """Return γ as a float; raise UserError if it is NaN."""
     if np.isnan(gamma):
         raise UserError("γ is NaN")
     return float(gamma)
 
 
-def checked_matrix(values: npt.ArrayLike, name: str, columns: str) -> npt.NDArray[Any]:
-    """(N, C) float32 or float64 as it is; other real numbers as float64."""
+def check_matrix(values: npt.ArrayLike, name: str, columns: str) -> npt.NDArray[Any]:
+    """Return (N, C) float32 or float64 as it is, other real numbers as float64; raise UserError for anything else."""
     x = np.asarray(values)
     if x.ndim != 2 or x.shape[1] == 0:
         raise UserError(f"{name} must be a (samples, {columns}) array, got shape {x.shape}")
@@ -35,13 +37,15 @@ def checked_matrix(values: npt.ArrayLike, name: str, columns: str) -> npt.NDArra
     return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
 
 
-def checked_features(features: npt.ArrayLike) -> npt.NDArray[Any]:
-    x = checked_matrix(features, "features", "dimensions")
+def check_features(features: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return (N, D) features; raise UserError unless they are finite real numbers."""
+    x = check_matrix(features, "features", "dimensions")
     reject_rows(~np.isfinite(x).all(axis=1), "features", "are not finite")
     return x
 
 
-def checked_labels(labels: npt.ArrayLike, num_samples: int, num_classes: int) -> Ints:
+def check_labels(labels: npt.ArrayLike, num_samples: int, num_classes: int) -> Ints:
+    """Return (N,) labels; raise UserError unless they are integers from 0 to `num_classes` − 1."""
     y = np.asarray(labels)
     if y.shape != (num_samples,):
         raise UserError(f"labels must have shape ({num_samples},), one for each sample, got shape {y.shape}")
@@ -54,8 +58,14 @@ def checked_labels(labels: npt.ArrayLike, num_samples: int, num_classes: int) ->
     return y.astype(np.intp)
 
 
-def checked_fine_tuning(fine_tuning: npt.ArrayLike, num_classes: int) -> Mask:
-    """(C,) True for the classes of S, from a boolean mask or from class indices."""
+def check_fine_tuning(fine_tuning: npt.ArrayLike, num_classes: int) -> Mask:
+    """Return (C,) True for the classes of S, from a boolean mask or from class indices.
+
+    Raises
+    ------
+    UserError
+        If it is neither, or S or U would be empty.
+    """
     given = np.asarray(fine_tuning)
     if given.dtype.kind == "b":
         if given.shape != (num_classes,):

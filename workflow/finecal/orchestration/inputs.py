@@ -111,7 +111,7 @@ class Inputs:
         cards = []
         for run in self.plan.runs:
             uses = self.plan.calibrators(run)
-            reads = {name: registry.load("calibrator", use["calibrator"]).READS for name, use in uses.items()}
+            reads = {name: registry.calibrator_record(use["calibrator"]).reads for name, use in uses.items()}
             name = next(
                 (name for name in uses if uses[name]["calibrator"] != "none" and "test" not in reads[name]), None
             )

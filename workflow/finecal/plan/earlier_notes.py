@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finecal import registry
-from finecal.config.groups import expanded
+from finecal.config.groups import expand_groups
 from finecal.errors import UserError
 from finecal.plan.code_digests import PACKAGE, Identity, combined, file_digest, sorted_options
 from finecal.plan.identities import Identities
@@ -50,7 +50,7 @@ def translate(params: list[str], stage: str, wildcards: Mapping[str, Any], ident
     code = _code(stage, dict(noted["code"]))
     options = sorted_options(noted["options"])
     if "studies" in options:
-        options = {**options, "studies": [Path(name).name for name in expanded(options["studies"])]}
+        options = {**options, "studies": [Path(name).name for name in expand_groups(options["studies"])]}
     elif options == sorted_options(identities.with_places(stage, wildcards)):
         options = planned.options  # with the contents of files in place of their paths
     return None if code is None else Identity(stage, code, {}, options)

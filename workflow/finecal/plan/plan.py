@@ -8,9 +8,9 @@ from typing import Any
 
 from finecal import paths, registry
 from finecal.config import Study, plugin_options
-from finecal.config.groups import expanded
+from finecal.config.groups import expand_groups
 from finecal.config.load import load_study
-from finecal.config.official_splits import for_task, official_downloads
+from finecal.config.official_splits import is_for_task, official_downloads
 from finecal.data import dataset as data_set
 from finecal.download.spec import Download
 from finecal.errors import UserError, unknown
@@ -39,7 +39,7 @@ class Plan:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.names = expanded(names)
+        self.names = expand_groups(names)
         if not self.names:
             raise UserError("no study is selected", where="studies")
         self.studies: dict[str, Study] = {name: load_study(name) for name in self.names}
@@ -288,6 +288,6 @@ class Plan:
             for backbone in study.backbones
             for recipe in study.recipes
             for split in splits
-            if for_task(self.options("split", dataset, split), task)
+            if is_for_task(self.options("split", dataset, split), task)
             for seed in study.seeds
         )

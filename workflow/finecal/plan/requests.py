@@ -29,20 +29,20 @@ class RunRequest:
     @cached_property
     def reads(self) -> frozenset[str]:
         """The data that the calibrators read."""
-        modules = [registry.load("calibrator", use["calibrator"]) for use in self._uses]
-        return frozenset(data for module in modules for data in module.READS)
+        return frozenset(data for use in self._uses for data in registry.calibrator_record(use["calibrator"]).reads)
 
     @cached_property
     def takes(self) -> frozenset[str]:
         """What the calibrators take of each sample besides its logits."""
-        return frozenset(name for use in self._uses for name in registry.takes(use["calibrator"]))
+        return frozenset(name for use in self._uses for name in registry.calibrator_record(use["calibrator"]).takes)
 
     @cached_property
     def alphas(self) -> list[float]:
         """The weights α of the models between θ⁰ and θ that the calibrators ask for, ascending."""
-        return sorted(
-            {use["options"]["alpha"] for use in self._uses if "interpolated" in registry.takes(use["calibrator"])}
-        )
+        interpolated = [
+            use for use in self._uses if "interpolated" in registry.calibrator_record(use["calibrator"]).takes
+        ]
+        return sorted({use["options"]["alpha"] for use in interpolated})
 
     @property
     def for_scores(self) -> frozenset[str]:

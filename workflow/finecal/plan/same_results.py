@@ -29,7 +29,9 @@ def present() -> dict[str, str]:
     """Name of each stage, of each plugin and of the modules that some jobs use besides → digest of what it means."""
     stages = {f"stage {stage}": code_digests.stage_digest(stage) for stage, one in STAGES.items() if one.code}
     files = {
-        f"{kind} {name}": registry.source_file(kind, name) for kind in registry.KINDS for name in registry.names(kind)
+        f"{kind} {name}": registry.source_file(kind, name)
+        for kind in registry.KINDS
+        for name in registry.built_in_names(kind)
     }
     files |= {f"dataset {file.stem}": file for file in (code_digests.PACKAGE / "datasets").glob("_*.py")}
     files |= {f"further {name}": code_digests.PACKAGE / file for name, file in FURTHER_FILES.items()}

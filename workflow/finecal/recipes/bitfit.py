@@ -15,6 +15,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import nn
 
+PAPER = "Ben Zaken et al. 2022, BitFit (arXiv 2106.10199)"
+
 
 class Options(Model):
     """What is trained beside the biases."""

@@ -16,6 +16,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PAPER = "Srivastava et al. 2014, Dropout, JMLR 15"
+
 
 class Options(Model):
     """How much is dropped."""

@@ -17,6 +17,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PAPER = "Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks (arXiv 1612.00796)"
+
 
 class Options(Model):
     """How strong the pull is, and how the Fisher information is estimated."""

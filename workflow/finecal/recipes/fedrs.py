@@ -15,6 +15,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PAPER = "Li and Zhan 2021, FedRS: federated learning with restricted softmax for label distribution non-IID data, KDD"
+
 
 class Options(Model):
     """How much the loss sees of the absent classes."""

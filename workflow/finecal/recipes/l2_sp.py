@@ -15,6 +15,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PAPER = "Li et al. 2018, Explicit inductive bias for transfer learning with convolutional networks (arXiv 1802.01483)"
+
 
 class Options(Model):
     """How strong the pull is."""

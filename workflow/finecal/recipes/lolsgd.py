@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+PAPER = "Tu et al. 2023, Holistic transfer (arXiv 2311.01420)"
+
 
 class Options(Model):
     """How the rounds are made."""

@@ -17,6 +17,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import nn
 
+PAPER = "Hu et al. 2022, LoRA (arXiv 2106.09685)"
+
 
 class Options(Model):
     """Size of the updates."""

@@ -16,6 +16,11 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import nn
 
+PAPER = (
+    "Kumar et al. 2022, Fine-tuning can distort pretrained features and underperform out-of-distribution "
+    "(arXiv 2202.10054)"
+)
+
 
 class Options(Model):
     """Options of the recipe."""

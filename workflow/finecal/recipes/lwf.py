@@ -16,6 +16,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PAPER = "Li and Hoiem 2016, Learning without forgetting (arXiv 1606.09282)"
+
 
 class Options(Model):
     """How strong the distillation is."""

@@ -17,6 +17,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PAPER = "Tu et al. 2023, Holistic transfer (arXiv 2311.01420)"
+
 
 class Options(Model):
     """How strong the distillation is."""

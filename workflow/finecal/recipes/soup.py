@@ -18,6 +18,8 @@ from finecal.recipes import BaseRecipe, Context
 if TYPE_CHECKING:
     from torch import nn
 
+PAPER = "Wortsman et al. 2022, Model soups (arXiv 2203.05482)"
+
 
 class Options(Model):
     """How many models are averaged."""

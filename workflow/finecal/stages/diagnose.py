@@ -224,15 +224,14 @@ def _usable(seen: Seen, data: Mapping[str, Any], mask: np.ndarray) -> tuple[dict
             there.discard(subset)
     uses: dict[str, Any] = {}
     left_out: dict[str, list[str]] = {}
-    for name in registry.names("calibrator"):
-        module = registry.load("calibrator", name)
-        lacking = list(
-            dict.fromkeys(MISSING[part] for part in MISSING if part in (module.READS | registry.takes(name)) - there)
-        )
+    for name in registry.built_in_names("calibrator"):
+        calibrator = registry.calibrator_record(name)
+        wanted = calibrator.reads | calibrator.takes
+        lacking = list(dict.fromkeys(MISSING[part] for part in MISSING if part in wanted - there))
         if lacking:
             left_out.setdefault(" and ".join(lacking), []).append(name)
         else:
-            uses[name] = {"calibrator": name, "options": module.Options().model_dump()}
+            uses[name] = {"calibrator": name, "options": calibrator.options().model_dump()}
     return uses, [f"Left out for want of {what}: {', '.join(names)}." for what, names in left_out.items()]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import paths, schemas
-from finecal.calibration.contract import Calibrator, Labelled, State, Unlabelled, granted, moves_gamma_only
+from finecal.calibration.contract import Calibrator, Labelled, State, Unlabelled, moves_gamma_only, restrict
 from finecal.calibration.inputs import Predictions, read_predictions
 from finecal.calibration.parameters import calibrator, read_states
 from finecal.io.declared import from_rows
@@ -32,7 +32,7 @@ def evaluate(plan: Plan, run: RunKey) -> None:
     inputs = [*given.files, calibration]
     found, curves = score_classifiers({PRETRAINED: before, FINE_TUNED: tuned}, fine_tuning)
     states = read_states(read_table(calibration, schemas.own_columns(schemas.CALIBRATION)))
-    found += score_calibrated(plan.calibrators(run), states, given.seen.chosen(tuned.test), fine_tuning)
+    found += score_calibrated(plan.calibrators(run), states, given.seen.select(tuned.test), fine_tuning)
     if plan.has_oracle(run):
         inputs.append(run.oracle().folder / paths.LOGITS)
         test = _test_of(read_predictions(inputs[-1], num_classes=len(fine_tuning)))
@@ -77,7 +77,7 @@ def score_calibrated(
             any_gamma = any_gamma or AnyGamma.of(logits, test.labels, fine_tuning)
             values = any_gamma.score(float(state["gamma"]))
         else:
-            inputs = granted(Unlabelled(logits, more=test.more), takes)
+            inputs = restrict(Unlabelled(logits, more=test.more), takes)
             values, _ = score(method.apply(inputs, state, fine_tuning), test.labels, fine_tuning)
         found += rows(FINE_TUNED, name, ", ".join(sorted(reads)), values)
     return found
@@ -89,7 +89,7 @@ def calibrated(
     """Name, what it reads, and the (N, C) calibrated logits of every calibrator but `none`, one after another."""
     logits = _shared(test)
     for name, (method, reads, takes) in _but_none(uses):
-        inputs = granted(Unlabelled(logits, more=test.more), takes)
+        inputs = restrict(Unlabelled(logits, more=test.more), takes)
         yield name, reads, method.apply(inputs, states.get(name, {}), fine_tuning)
 
 
@@ -147,4 +147,4 @@ def _ncm(predictions: Predictions, fine_tuning: np.ndarray) -> dict[str, tuple[f
 
 
 def _test_of(predictions: Predictions) -> Labelled:
-    return predictions.chosen(predictions.test)
+    return predictions.select(predictions.test)

@@ -16,8 +16,8 @@ from timm.data import create_transform, resolve_data_config
 from torch import Tensor
 
 from finecal import paths, registry, schemas
-from finecal.calibration.contract import Fitted, Unlabelled, granted
-from finecal.calibration.deployment import deployed
+from finecal.calibration.contract import Fitted, Unlabelled, restrict
+from finecal.calibration.deployment import export_form
 from finecal.calibration.inputs import read_head, read_split
 from finecal.calibration.parameters import calibrator, read_states
 from finecal.data.augmentation import unchanged
@@ -105,7 +105,7 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
     head = read_head(run.folder / paths.HEAD, len(classes))
     model, description = load_model(run.folder / paths.MODEL)
     pretrained, _ = load_model(run.pretrained_folder / paths.MODEL)
-    form = deployed(method, takes, state, fine_tuning, head)
+    form = export_form(method, takes, state, fine_tuning, head)
     pixels = _test_images(run)
 
     features, logits = extract(model, description, pixels, CPU, "float32")
@@ -118,7 +118,7 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
         )
         more["interpolated"] = {form["alpha"]: extract(model, description, pixels, CPU, "float32")[1]}
         form = {"kind": "affine", "scale": np.ones(len(classes)), "shift": np.zeros(len(classes))}
-    samples = granted(Unlabelled(logits.astype(np.float64), more=more), takes)
+    samples = restrict(Unlabelled(logits.astype(np.float64), more=more), takes)
     wanted = np.asarray(method.apply(samples, state, fine_tuning), np.float64)
 
     other = pretrained if form["kind"] == "ensemble" else None

@@ -17,7 +17,7 @@ from finecal.download.fetch import check
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
-from finecal.metrics.class_clustering import by_similarity
+from finecal.metrics.class_clustering import order_by_similarity
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
 from finecal.seeds import generator
@@ -65,7 +65,7 @@ def _mask(
     if isinstance(use, DrawnSplit):
         # The same first class for both kinds: they differ in what is put beside it.
         order = generator("split", dataset, use.seed).permutation(len(classes))
-        mask[order[:size] if means is None else by_similarity(means, int(order[0]))[:size]] = True
+        mask[order[:size] if means is None else order_by_similarity(means, int(order[0]))[:size]] = True
     elif isinstance(use, ClassesSplit):
         mask[class_numbers(use.fine_tuning, classes, where)] = True
     elif isinstance(use, PresentSplit):
