@@ -15,14 +15,22 @@ import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
 
 import pandas  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import seaborn  # noqa: F401
-import snakemake.cli
-import snakemake_executor_plugin_slurm  # noqa: F401 - Snakemake imports all executor plugins
 import timm  # noqa: F401
 import torch._dynamo  # noqa: F401 - torch does, for its first optimiser
+
+# Snakemake imports all executor plugins, finecal's too. Each fork is to find that of the sources it is asked to use.
+everywhere = sys.path.copy()
+sys.path = [folder for folder in everywhere if not Path(folder, "finecal").is_dir()]
+import snakemake.cli  # noqa: E402
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry  # noqa: E402
+
+ExecutorPluginRegistry()
+sys.path = everywhere
 
 LARGEST = 2**20  # bytes of a request
 
@@ -41,6 +49,7 @@ def _run(connection: socket.socket) -> int:
     sys.argv = request["command"]
     try:
         if sys.argv[0] == "snakemake":
+            ExecutorPluginRegistry().collect_plugins()
             snakemake.cli.main()
         else:
             importlib.import_module("finecal.cli").main()

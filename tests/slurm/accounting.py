@@ -42,7 +42,7 @@ AccountingStoragePass={folder}/munge.socket
 
 @contextmanager
 def accounting(cluster: Cluster) -> Iterator[None]:
-    """Let a running cluster keep accounts as long as the context lasts."""
+    """Let a running cluster keep accounts while the context lasts."""
     configuration = CONFIGURATION / "slurm.conf"
     without = configuration.read_text()
     cluster.stop_controller()
@@ -64,7 +64,7 @@ def accounting(cluster: Cluster) -> Iterator[None]:
 
 
 def _start_database(folder: Path) -> str:
-    """Start MariaDB; the password of its user `slurm`."""
+    """Start MariaDB; return the password of its user `slurm`."""
     data, socket = folder / "database", folder / "database.socket"
     create = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--skip-test-db")
     subprocess.run(create, check=True, capture_output=True, timeout=120)
@@ -96,7 +96,7 @@ def _start_daemon(folder: Path, password: str) -> None:
 
 
 def _clusters() -> str | None:
-    """What the accounts say of their clusters; None if they do not answer."""
+    """Return what the accounts say of their clusters; None if they do not answer."""
     done = subprocess.run(
         ["sacctmgr", "-nP", "show", "cluster"], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,4 +1,4 @@
-"""What takes minutes, nearly all of them waiting: played on the node that other tests leave alone, beside them."""
+"""Scenarios that wait for minutes: played beside the other tests, on a node that those leave alone."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 import yaml
 from mini_cluster import Cluster
 from projects import GPU, REPOSITORY, STUDY, TINY, Project, in_partition, run_folder
-from scenarios import RESUMED, model, named
+from scenarios import RESUMED, by_name, model
 
 LONG = model("long")
 PLACE = in_partition("quiet")
-# A minute, of which SLURM warns. More for `--set-resources` may follow.
+# A time limit of a minute, of which SLURM warns. More for `--set-resources` may follow.
 MINUTE = (
     *PLACE, "slurm_extra=--signal=URG@1", "--retries", "12",
     "--set-resources", "finetune:runtime=1", "finetune:mem_mb=4000",
@@ -63,7 +63,7 @@ def stages_and_batches(project: Project, _: Cluster) -> None:
 
 
 def benchmark_of_groups(project: Project, _: Cluster) -> None:
-    """It runs and counts the SLURM jobs. How long anything takes is no reason to fail."""
+    """The benchmark runs and counts the SLURM jobs; the times it prints are not checked."""
     command = [sys.executable, REPOSITORY / "benchmarks/groups.py", "--quick", "--partition", "quiet"]
     done = subprocess.run(command, env=project.environment(), capture_output=True, text=True, timeout=900, check=False)
     assert not done.returncode, done.stderr
@@ -74,4 +74,4 @@ def benchmark_of_groups(project: Project, _: Cluster) -> None:
     assert last in (["up to 2", "2"], ["up to 2", "3"]), done.stdout
 
 
-SCENARIOS = named(time_limit_reached_several_times, time_limit_of_a_pack, stages_and_batches, benchmark_of_groups)
+SCENARIOS = by_name(time_limit_reached_several_times, time_limit_of_a_pack, stages_and_batches, benchmark_of_groups)

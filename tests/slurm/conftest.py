@@ -16,7 +16,7 @@ import yaml
 from aside import SCENARIOS as ASIDE
 from mini_cluster import CONFIGURATION, MARK, PROGRAMS, Cluster, not_here
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_project, copy_sources, run_folder
-from scenarios import play, selected
+from scenarios import play, select
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ def running(
     prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Future[Project]]]:
     """The asking module's SCENARIOS of which a test is selected, side by side."""
-    chosen = selected(request.module.SCENARIOS, request.path.name, request.session)
+    chosen = select(request.module.SCENARIOS, request.path.name, request.session)
     with play(chosen, prepared, cluster, tmp_path_factory.mktemp(request.path.stem), at_a_time=3) as played:
         yield played
 
@@ -96,6 +96,6 @@ def played_aside(
     prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Future[Project]]]:
     """The scenarios of aside.py of which a test is selected, one after the other, while other tests go on."""
-    chosen = selected(ASIDE, "test_waited_for.py", request.session)
+    chosen = select(ASIDE, "test_waited_for.py", request.session)
     with play(chosen, prepared, cluster, tmp_path_factory.mktemp("aside"), at_a_time=1) as played:
         yield played

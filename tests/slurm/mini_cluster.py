@@ -140,7 +140,7 @@ class Cluster:
         slurm("scontrol", "update", f"nodename={','.join(NODES)}", *changes)
 
     def kill_node(self, node: str) -> None:
-        """As if the node lost its power: its daemon and every process of its jobs die at once."""
+        """Kill a node's daemon and every process of its jobs at once, as a power cut does."""
         self.end(f"slurmd.{node}", signal.SIGKILL)
         for pid in _processes_of(node):
             with suppress(ProcessLookupError):
@@ -172,7 +172,7 @@ def _is_running(pid: int) -> bool:
 
 
 def _processes_of(node: str) -> list[int]:
-    """The processes of a node's jobs, known by their environment, after the step daemons above them.
+    """Return the processes of a node's jobs, known by their environment, after the step daemons above them.
 
     The daemons first: one that outlived its processes would still report their end.
     """
@@ -196,7 +196,7 @@ def _call(*command: str) -> str:
 
 
 def slurm(*command: str) -> str:
-    """The output of one of SLURM's commands."""
+    """Return the output of one of SLURM's commands."""
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
 
@@ -215,7 +215,7 @@ def not_here(reason: str) -> None:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The first true value of the condition."""
+    """Wait for a condition; return its first true value."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"waited {seconds} s for {what}"

@@ -1,9 +1,9 @@
-"""Full fine-tuning that takes its time: every step sleeps for as long as $PACE says.
+"""Full fine-tuning in which every step sleeps for as long as $PACE says.
 
 A recipe for these tests, put beside the others in the copy of the source tree. $PACE has the seconds of a step in the
 first SLURM job that trains in a folder, the second and so on, and the last number holds for all that follow: "1,0" is
-a training that is slow until it is interrupted. So whatever is to happen to a training happens while it lasts, on
-a slow machine too, and nobody waits for the rest.
+a training that is slow until it is interrupted. So a training lasts until it is interrupted, on a fast and on a slow
+machine, and ends soon after.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Recipe(full.Recipe):
 
 @cache
 def _pace() -> float:
-    """The seconds that a step sleeps in this SLURM job."""
+    """Return the seconds that a step sleeps in this SLURM job."""
     paces = [float(part) for part in os.environ["PACE"].split(",")]
     STARTS.mkdir(exist_ok=True)
     job, requeued = os.environ.get("SLURM_JOB_ID", "here"), os.environ.get("SLURM_RESTART_COUNT", "0")

@@ -41,7 +41,7 @@ SETTINGS = {"studies": [STUDY], "device": "cpu", "state_interval": 1}
 
 # The profile as it is, but for the seconds until the first question about a job. The nodes' GPUs are pretended, so
 # trainings run on the CPU, but they ask for one all the same.
-SLURM = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")
+SLURM = ("--profile", "profiles/slurm", "--finecal-slurm-init-seconds-before-status-checks", "1")
 GPU = "finetune:gpu=1"
 UNTIL_INTERRUPTED = {"PACE": "1,0"}  # a training that goes on for more than a minute, unless it was interrupted before
 TASK = "results/digits/printed-handwritten/test_resnet"

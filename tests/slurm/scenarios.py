@@ -1,6 +1,6 @@
-"""Scenarios on the real SLURM, played by threads, and what they must end with: the numbers of an undisturbed run.
+"""Scenarios on the real SLURM, each played in a thread, which must end with the numbers of an undisturbed run.
 
-A job mostly waits, for SLURM and for the next question about its state.
+They run side by side, since a job mostly waits, for SLURM and for the next question about its state.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def model(recipe: str) -> str:
     return f"{run_folder(recipe)}/model.safetensors"
 
 
-def named(*scenarios: Scenario) -> dict[str, Scenario]:
+def by_name(*scenarios: Scenario) -> dict[str, Scenario]:
     return {scenario.__name__: scenario for scenario in scenarios}
 
 
-def played(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, folder: Path) -> Project:
+def play_one(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, folder: Path) -> Project:
     project = copy_project(prepared, folder / name)
     try:
         scenario(project, cluster)
@@ -40,20 +40,20 @@ def played(name: str, scenario: Scenario, prepared: Project, cluster: Cluster, f
 def play(
     scenarios: Mapping[str, Scenario], prepared: Project, cluster: Cluster, folder: Path, at_a_time: int
 ) -> Iterator[dict[str, Future[Project]]]:
-    """Scenarios by name, so many side by side. They share the processor: with more at a time each takes longer."""
+    """Play scenarios, `at_a_time` side by side; yield them by name. They share the processor."""
     with ThreadPoolExecutor(at_a_time) as pool:
-        yield {name: pool.submit(played, name, scenarios[name], prepared, cluster, folder) for name in scenarios}
+        yield {name: pool.submit(play_one, name, scenarios[name], prepared, cluster, folder) for name in scenarios}
         pool.shutdown(cancel_futures=True)
 
 
-def selected(scenarios: Mapping[str, Scenario], module: str, session: pytest.Session) -> dict[str, Scenario]:
-    """Those of which a test of a module, given by its file's name, was selected."""
+def select(scenarios: Mapping[str, Scenario], module: str, session: pytest.Session) -> dict[str, Scenario]:
+    """Return the scenarios of which a test was selected in a module, given by its file's name."""
     chosen = [item.name for item in session.items if item.path.name == module]
     return {name: scenarios[name] for name in scenarios if any(f"[{name}]" in item for item in chosen)}
 
 
 def assert_as_undisturbed(project: Project, undisturbed: Callable[[str], Project], recipe: str) -> None:
-    """The numbers are those of the undisturbed run to the last bit, and nothing half-done is left."""
+    """Check that the numbers are those of the undisturbed run to the last bit, and that nothing half-done is left."""
     project.run_here(f"{run_folder(recipe)}/metrics.parquet")
     expected = undisturbed(recipe)
     for name in ("metrics", "curve", "logits"):

@@ -11,13 +11,13 @@ import pytest
 from accounting import PROGRAMS, accounting
 from mini_cluster import Cluster, not_here, slurm
 from projects import Project
-from scenarios import assert_as_undisturbed, named
+from scenarios import assert_as_undisturbed, by_name
 from test_faults import out_of_memory, preempted, preempted_for_good, requeue, scancel
 
-from finecal.orchestration.slurm.cluster import status_command
+from finecal.orchestration.slurm.commands import status_command
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-SCENARIOS = named(scancel, requeue, out_of_memory, preempted, preempted_for_good)
+SCENARIOS = by_name(scancel, requeue, out_of_memory, preempted, preempted_for_good)
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,14 @@ def test_unknown_partition(project: Project) -> None:
     assert not list(project.path(".snakemake/locks").glob("*.lock"))
 
 
+def test_the_plugins_own_executor_is_refused(project: Project) -> None:
+    said = message(project.run(METRICS, "--executor", "slurm", status=2))
+    assert "finecal does not work with the executor 'slurm'" in said
+    assert "`executor: finecal-slurm`" in said
+    assert not project.jobs()
+    assert not list(project.path(".snakemake/locks").glob("*.lock"))
+
+
 def test_no_sbatch(project: Project, tmp_path: Path) -> None:
     """As on a machine that is no login node."""
     programs = tmp_path / "bin"
@@ -179,7 +187,7 @@ def test_time_that_grows_stays_within_the_partition(project: Project) -> None:
     """The second try would ask for 40 minutes."""
     model = f"{run_folder('short')}/model.safetensors"
     options = ["--set-resources", "finetune:runtime=20 * attempt", "finetune:mem_mb=150 * attempt ** 4"]
-    said = project.run(model, *SHORT_PARTITION, *options, "--slurm-keep-successful-logs")
+    said = project.run(model, *SHORT_PARTITION, *options, "--finecal-slurm-keep-successful-logs")
     assert said.count("Trying to restart job") == 1
     assert "finetune: 40 minutes are more than the partition grants; asking for 30." in said
     first, second = re.findall(r"has been submitted with SLURM jobid (\d+)", said)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from mini_cluster import Cluster, mount, slurm
 from projects import GPU, UNTIL_INTERRUPTED, Project, in_partition, run_folder
-from scenarios import RESUMED, assert_as_undisturbed, model, named, played
+from scenarios import RESUMED, assert_as_undisturbed, by_name, model, play_one
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
 MODEL = model("short")
@@ -65,7 +65,7 @@ def _preempted(project: Project, partition: str) -> str:
 
 
 def main_process_killed(project: Project, _: Cluster) -> None:
-    """The next start takes the lock away, ends the job that was left, and goes on from its state."""
+    """The next start removes the lock, cancels the job that was left, and goes on from its state."""
     running = project.start(MODEL, "--retries", "0", environment=UNTIL_INTERRUPTED)
     job = project.wait_for_state()
     with most_trainings_at_a_time(project) as most:
@@ -160,7 +160,7 @@ def node_killed(project: Project, cluster: Cluster) -> None:
 
 
 def controller_restarted(project: Project, cluster: Cluster) -> None:
-    """Neither the job nor Snakemake minds."""
+    """Neither the job nor Snakemake fails."""
     running = project.start(MODEL, environment={"PACE": "0.4"})
     project.wait_for_state()
     cluster.stop_controller()
@@ -169,11 +169,11 @@ def controller_restarted(project: Project, cluster: Cluster) -> None:
     assert "Trying to restart" not in project.finish(running)
 
 
-SCENARIOS = named(
+SCENARIOS = by_name(
     scancel, requeue, preempted, preempted_for_good, main_process_killed, out_of_memory, results_disk_full,
     state_disk_full, scratch_disk_full,
 )  # fmt: skip
-ALONE = named(node_killed, controller_restarted)
+ALONE = by_name(node_killed, controller_restarted)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -185,7 +185,7 @@ def test_fault(name: str, running: dict[str, Future[Project]], undisturbed: Call
 def test_fault_of_the_cluster(
     name: str, prepared: Project, cluster: Cluster, undisturbed: Callable[[str], Project], tmp_path: Path
 ) -> None:
-    assert_as_undisturbed(played(name, ALONE[name], prepared, cluster, tmp_path), undisturbed, "short")
+    assert_as_undisturbed(play_one(name, ALONE[name], prepared, cluster, tmp_path), undisturbed, "short")
 
 
 @contextmanager
@@ -207,7 +207,10 @@ def most_trainings_at_a_time(project: Project) -> Iterator[list[int]]:
 
 
 def _jobs_with_a_training(project: Project) -> Iterator[bytes]:
-    """The number of each one's SLURM job: what a training starts, such as git, looks like a training for a moment."""
+    """Yield the number of the SLURM job of each training's process.
+
+    By job, since what a training starts, such as git, looks like a training for a moment.
+    """
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (process / "cmdline").read_bytes().split(b"\0")

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from mini_cluster import Cluster, slurm, wait_until
 from projects import GPU, STUDY, TASK, TINY, UNTIL_INTERRUPTED, Project
-from scenarios import named
+from scenarios import by_name
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SEEDS = (0, 1)
@@ -41,7 +41,7 @@ def shared_jobs(said: str, rule: str = "finetune") -> list[int]:
 
 @contextmanager
 def watched(project: Project, rule: str) -> Iterator[list[str]]:
-    """What SLURM says of the project's jobs of a rule while they run."""
+    """Collect what SLURM says of the project's jobs of a rule while they run."""
     seen, ended = [], threading.Event()
 
     def watch() -> None:
@@ -59,7 +59,7 @@ def watched(project: Project, rule: str) -> Iterator[list[str]]:
 
 
 def one_fails(project: Project, _: Cluster) -> None:
-    """The failed ones alone are tried again, and what needs the others goes on in the meantime."""
+    """Only failed runs are tried again, and the jobs that need the others go on in the meantime."""
     recipes = {"short": TINY["recipes"]["short"], "breaking": {"recipe": "breaking", "training": {"epochs": 2}}}
     project.path(STUDY).write_text(yaml.safe_dump(study(**recipes)))
     project.path("broken").touch()
@@ -87,12 +87,12 @@ def one_fails(project: Project, _: Cluster) -> None:
 
 
 def warning(project: Project, _: Cluster) -> None:
-    """That the time limit is near."""
+    """SLURM warns that the time limit is near."""
     interrupted(project, "scancel", "--signal=URG")
 
 
 def requeue(project: Project, _: Cluster) -> None:
-    """As a preemption does."""
+    """SLURM starts the job again, as after a preemption."""
     interrupted(project, "scontrol", "requeue", restarts=0)
 
 
@@ -132,7 +132,7 @@ def parts_of_a_gpu(project: Project, _: Cluster) -> None:
     assert all("Partition=short" in job for job in seen), seen[0]
 
 
-SCENARIOS = named(one_fails, warning, requeue, scancel, parts_of_a_gpu)
+SCENARIOS = by_name(one_fails, warning, requeue, scancel, parts_of_a_gpu)
 FAULTS = (warning.__name__, requeue.__name__, scancel.__name__)
 
 

@@ -1,4 +1,4 @@
-"""What aside.py plays since test_cluster.py began, looked at last: time limits, stages and batches."""
+"""Time limits, stages and batches: the results of what aside.py has played since test_cluster.py began."""
 
 from __future__ import annotations
 

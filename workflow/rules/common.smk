@@ -12,7 +12,6 @@ from finecal.config.groups import PAPER
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.rules import Told, Workflow, keep_signatures
-from finecal.orchestration.slurm import cluster
 from finecal.plan.jobs import jobs
 from finecal.plan.stages import STAGES
 
@@ -40,12 +39,11 @@ INPUTS = Inputs(PLAN)
 
 if workflow.is_main_process:
     release_stale_lock()
-    from finecal.orchestration.slurm import executor, preflight
+    from finecal.orchestration.slurm import preflight
+    from finecal.orchestration.slurm.settings import EXECUTOR, runs_per_gpu
     from finecal.orchestration.notes import notes_of, restore_notes
 
-    restore_notes(jobs(PLAN), notes_of(workflow), WORKFLOW.identities)
-
-    executor.install(WORKFLOW.settings.runs_per_gpu)
+    restore_notes(jobs(PLAN), or_stop(lambda: notes_of(workflow)), WORKFLOW.identities)
 
 
 def on_cluster():
@@ -81,25 +79,17 @@ CONDA = (
 os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
 
 
-def on_slurm():
-    return workflow.executor_plugin.name == "slurm"
-
-
 onstart:
     gc.freeze()
     gc.enable()
-    if on_slurm():
+    or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
+    if workflow.executor_plugin.name == EXECUTOR:
         or_stop(
             lambda: preflight.prepare(
                 workflow.dag.needrun_jobs(),
-                WORKFLOW.settings.runs_per_gpu,
+                runs_per_gpu(workflow),
                 workflow.executor_settings,
             )
         )
     else:
         WORKFLOW.divide_memory(workflow.dag.needrun_jobs(), workflow.cores or 1)
-
-
-onerror:
-    if on_slurm():
-        cluster.explain_failure()

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from finecal.errors import UserError
-from finecal.orchestration.slurm import cluster
+from finecal.orchestration.slurm import limits, preflight
 from finecal.runtime import filesystem
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 from finecal.runtime.memory import file_in_scratch
@@ -76,9 +76,9 @@ def test_no_images_are_moved_from_memory_into_memory(link: Path, monkeypatch: py
 
 
 def test_no_study_is_run_on_slurm_in_memory(link: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster.shutil, "which", lambda _: "/usr/bin/sbatch")
-    monkeypatch.setattr(cluster, "partition_limits", dict)
-    cluster.check_slurm([])
+    monkeypatch.setattr(preflight.shutil, "which", lambda _: "/usr/bin/sbatch")
+    monkeypatch.setattr(limits, "partition_limits", dict)
+    preflight.check_slurm([])
     monkeypatch.chdir(link)
     with pytest.raises(UserError, match=r"compute nodes do not see .*It lies in this machine's memory \(tmpfs\)"):
-        cluster.check_slurm([])
+        preflight.check_slurm([])

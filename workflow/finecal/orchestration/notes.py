@@ -1,19 +1,20 @@
-"""Snakemake's notes of what each output was made with, where they are missing: written anew from the outputs.
+"""Write Snakemake's notes of what each output was made with where they are missing, from the outputs themselves.
 
-Snakemake keeps them in `.snakemake`, and compares them with the present options and code at every start. A job that
+Snakemake keeps its notes in `.snakemake` and compares them with the present options and code at every start. A job that
 ends after its Snakemake was killed leaves outputs without a note, and so do results that were copied or moved without
 that folder: Snakemake would then keep them whatever their options were. What a result was made with also stands in the
 result, so the note can be written from it.
 
-A note belongs to an output if it names the very time at which the output was written: of one written since then, it
-says nothing.
+A note belongs to an output if it names the very time at which the output was written; it says nothing about an output
+written since then.
 
-This module alone uses names of Snakemake's persistence that are not public; `tests/unit/test_notes.py` says so when an
-update changes them.
+This module alone uses names of Snakemake's persistence that are not public; `tests/unit/orchestration/test_notes.py`
+fails when an update changes them.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,63 +25,91 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import PersistenceBackend
 
 from finecal.errors import UserError
+from finecal.orchestration.lock import STATE
 from finecal.plan.code_digests import Identity
 from finecal.plan.earlier_notes import is_earlier, translate
 from finecal.plan.identities import Identities
 from finecal.plan.jobs import Job
 from finecal.plan.records import read_record
 
-# What jobs read beside their rule's inputs: where it is missing, nothing is to be computed again.
+# Files that jobs read beside their rule's inputs: where they are missing, nothing is to be computed again.
 NOT_INPUTS = "benchmarks/"
 # Where the inputs of rules lie.
 INPUTS = ("results/", "resources/")
 
 
 def notes_of(workflow: Any) -> PersistenceBase:
-    """Where the present Snakemake keeps its notes; it opens them itself only after the Snakefile is read."""
+    """Open the notes of the present Snakemake, which opens them itself only after the Snakefile is read.
+
+    Raises
+    ------
+    UserError
+        If its folder cannot be written.
+    """
     settings = workflow.workflow_settings
-    if settings.persistence_backend == PersistenceBackend.DB:
-        url = settings.persistence_backend_db_url
-        return DbPersistence(**({"db_url": url} if url else {}))
-    return FilePersistence()
+    try:
+        if settings.persistence_backend == PersistenceBackend.DB:
+            url = settings.persistence_backend_db_url
+            return DbPersistence(**({"db_url": url} if url else {}))
+        return FilePersistence()
+    except OSError as error:
+        raise UserError(
+            f"Snakemake's folder cannot be written: {error}", where=str(STATE.resolve()),
+            hint="Work in a folder of your own: `--directory DIR`",
+        ) from error  # fmt: skip
 
 
 def restore_notes(jobs: Iterable[Job], notes: PersistenceBase, identities: Identities) -> list[Path]:
     """Write the notes of finished jobs that have none, or none of their present outputs, as far as outputs say.
 
-    Those of finecal 0.1.0 are translated.
+    Notes of finecal 0.1.0 are translated. If notes cannot be written or read, a message is printed and the rest is left
+    as it is.
 
     Returns
     -------
     The first output of each job whose notes were written.
     """
-    return [job.result for job in jobs if _restored(job, notes, identities)]
+    restored = []
+    for job in jobs:
+        try:
+            if _restore_job(job, notes, identities):
+                restored.append(job.result)
+        except OSError as error:
+            print(
+                f"finecal: Snakemake's notes of what results were made with cannot be updated ({error}): where a note "
+                "is missing, Snakemake keeps a result that was made with other options",
+                file=sys.stderr,
+            )
+            break
+    return restored
 
 
-def _restored(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
+def _restore_job(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
+    """Write the notes of one job if needed and possible; return whether they were written."""
     try:
         written = job.result.stat().st_mtime
     except OSError:
         return False
     note = notes._read_record(str(job.result))
     if note is not None and note.endtime == written:
-        return is_earlier(note.params) and _translated(job, notes, identities)
+        return is_earlier(note.params) and _translate_notes(job, notes, identities)
     outputs = job.outputs
     if not all(output.exists() for output in outputs) or notes._filter_incomplete_keys(map(str, outputs)):
         return False
     try:
         made = read_record(job.result)
-    except UserError:  # no table, or a damaged one, which the job that reads it will name
+    except UserError:  # no table, or a damaged one: the job that reads it says so
         return False
     identity = Identity.recorded(made)
     if identity is None:
         return False
     for output in outputs:
-        notes._write_record(str(output), _note(job, identity, made["inputs"], output))
+        notes._write_record(str(output), _make_note(job, identity, made["inputs"], output))
     return True
 
 
-def _translated(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
+def _translate_notes(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
+    """Write a job's notes of finecal 0.1.0 as this version would; return whether there were any."""
     translated = False
     for output in job.outputs:
         note = notes._read_record(str(output))
@@ -89,7 +118,7 @@ def _translated(job: Job, notes: PersistenceBase, identities: Identities) -> boo
         identity = translate(note.params, job.stage, job.wildcards, identities)
         if identity is not None:
             note.params = [repr(str(identity))]
-            # The user's own files are no inputs any more: their contents are a part of the options.
+            # The user's own files are no inputs any more: their contents are part of the options.
             note.input = [name for name in note.input or [] if name.startswith(INPUTS)]
             note.rule = job.stage
             # The text of the command has changed with the names of the verbs; what it does is in the parameters.
@@ -99,8 +128,8 @@ def _translated(job: Job, notes: PersistenceBase, identities: Identities) -> boo
     return translated
 
 
-def _note(job: Job, identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
-    """The note that Snakemake would have written, as far as it compares it."""
+def _make_note(job: Job, identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
+    """Return the note that Snakemake would have written, as far as it compares it."""
     written = output.stat().st_mtime
     # The report does not list the samples of each run, the table of costs reads measurements, which are no inputs.
     complete = job.stage != "report" and not any(name.startswith(NOT_INPUTS) for name in inputs)

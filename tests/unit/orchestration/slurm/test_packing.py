@@ -1,12 +1,8 @@
-"""Members of a SLURM job: started by the launcher, put together by the executor."""
+"""Which jobs share a SLURM job or a GPU, and what is asked for in their place."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,119 +11,17 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from slurm_jobs import Resources, job
+from slurm_jobs import job
 from snakemake.common.tbdstring import TBDString
 from snakemake.iocontainers import ResourceList
 
 from finecal.config.settings import parse_settings
 from finecal.errors import UserError
 from finecal.orchestration.rules import Workflow
-from finecal.orchestration.slurm import launcher
-from finecal.orchestration.slurm.packing import check_in_turn, combined, packs, partition, room, route_to_partition
+from finecal.orchestration.slurm.packing import check_in_turn, divide, pack_size
+from finecal.orchestration.slurm.requests import combine, requested_resources
 
 REPOSITORY = Path(__file__).resolve().parents[4]
-
-
-def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "finecal.orchestration.slurm.launcher", str(folder), *options], start_new_session=True
-    )
-
-
-def scripts(folder: Path, *texts: str) -> list[Path]:
-    made = [folder / f"{place}.sh" for place in range(len(texts))]
-    for script, text in zip(made, texts, strict=True):
-        script.write_text(text)
-    return made
-
-
-def until_asked(ready: Path, answer: str) -> str:
-    """A member that works until SIGTERM, then answers: in short sleeps, for a signal may come before one begins."""
-    return f"trap '{answer}' TERM; touch {ready}; for _ in $(seq 600); do sleep 0.1; done"
-
-
-def test_a_member_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
-    made = scripts(tmp_path, "sleep 1; echo done", "echo broken >&2; exit 3", "kill -KILL $$")
-    assert start(tmp_path).wait(30) == 0
-    assert [launcher.read_status(script) for script in made] == [0, 3, -signal.SIGKILL]
-    assert [script.with_suffix(".log").read_text() for script in made] == ["done\n", "broken\n", ""]
-
-
-@pytest.mark.parametrize("options", [[], [launcher.IN_TURN]])
-def test_side_by_side_or_in_turn(tmp_path: Path, options: list[str]) -> None:
-    """Each notes how many are at work when it begins."""
-    note = f"cd {tmp_path}; touch working$$; sleep 0.5; ls | grep -c working; sleep 1; rm working$$; exit 3"
-    made = scripts(tmp_path, note, note)
-    assert start(tmp_path, *options).wait(30) == 0
-    assert [launcher.read_status(script) for script in made] == [3, 3]
-    at_work = [script.with_suffix(".log").read_text().strip() for script in made]
-    assert at_work == (["1", "1"] if options else ["2", "2"])
-
-
-def test_who_waits_for_its_turn_does_not_start_after_the_end(tmp_path: Path) -> None:
-    made = scripts(tmp_path, until_asked(tmp_path / "ready", "exit 0"), f"touch {tmp_path}/second")
-    process = start(tmp_path, launcher.IN_TURN)
-    while not (tmp_path / "ready").exists():
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(30) == 128 + signal.SIGTERM
-    assert [launcher.read_status(script) for script in made] == [0, None]
-    assert not (tmp_path / "second").exists()
-
-
-def test_members_with_a_status_do_not_run_again(tmp_path: Path) -> None:
-    """As when SLURM starts the job again after the loss of its node."""
-    made = scripts(tmp_path, "touch first", "touch second")
-    launcher.status_file(made[0]).write_text("0")
-    assert (
-        subprocess.run(
-            [sys.executable, "-m", "finecal.orchestration.slurm.launcher", "."], cwd=tmp_path, check=False
-        ).returncode
-        == 0
-    )
-    assert not (tmp_path / "first").exists()
-    assert (tmp_path / "second").exists()
-
-
-def test_a_full_disk_leaves_the_others_alone(tmp_path: Path) -> None:
-    """Of one neither the log nor, of another, the status can be written: folders lie in their place."""
-    made = scripts(tmp_path, *(f"touch {tmp_path}/{name}" for name in ("first", "second", "third")))
-    made[0].with_suffix(".log").mkdir()
-    (tmp_path / f".{launcher.status_file(made[1]).name}").mkdir()
-    assert start(tmp_path).wait(30) == 128 + signal.SIGTERM
-    assert [launcher.read_status(script) for script in made] == [None, None, 0]
-    assert (tmp_path / "third").exists()
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-@pytest.mark.parametrize("place", [".log", ".status"])
-def test_a_disk_that_is_full_for_messages_too(tmp_path: Path, place: str) -> None:
-    """Neither what one left can be noted nor that it could not: the next runs all the same."""
-    made = scripts(tmp_path, f"touch {tmp_path}/first", f"touch {tmp_path}/second")
-    taken = made[0].with_suffix(".log") if place == ".log" else tmp_path / ".0.status"
-    taken.mkdir()
-    command = [sys.executable, "-m", "finecal.orchestration.slurm.launcher", str(tmp_path), launcher.IN_TURN]
-    with Path("/dev/full").open("w") as full:
-        assert subprocess.run(command, stderr=full, timeout=30, check=False).returncode == 128 + signal.SIGTERM
-    assert (tmp_path / "second").exists()
-    assert [launcher.read_status(script) for script in made] == [None, 0]
-
-
-def test_a_folder_that_the_node_does_not_see(tmp_path: Path) -> None:
-    """Not a success: SLURM is to say that the job has failed."""
-    assert start(tmp_path / "elsewhere").wait(30) == 1
-
-
-def test_who_is_ended_leaves_no_status(tmp_path: Path) -> None:
-    """The launcher waits for what the members make of a SIGTERM; one may have just finished."""
-    answers = ("exit 0", "sleep 1; exit 143")
-    made = scripts(tmp_path, *(until_asked(tmp_path / f"ready{place}", text) for place, text in enumerate(answers)))
-    process = start(tmp_path)
-    while not all((tmp_path / f"ready{place}").exists() for place in (0, 1)):
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(30) == 128 + signal.SIGTERM
-    assert [launcher.read_status(script) for script in made] == [0, None]
 
 
 def light(**resources: Any) -> SimpleNamespace:
@@ -135,13 +29,13 @@ def light(**resources: Any) -> SimpleNamespace:
 
 
 def test_how_many_a_slurm_job_takes() -> None:
-    assert [room(job(), runs) for runs in (1, 4)] == [0, 4]
-    assert room(job(gpu_share="shard:1"), 4) == 1
-    assert room(job(gpu_share="shard:1"), 1) == 0
-    assert room(job(gpu=0), 4) == 0
-    assert room(light(), 1) == room(light(gpu_share="shard:1"), 4) == 10
-    assert room(job("evaluate", gpu=0, in_turn=0), 4) == 0
-    assert room(SimpleNamespace(is_group=lambda: True), 4) == 0
+    assert [pack_size(job(), runs) for runs in (1, 4)] == [0, 4]
+    assert pack_size(job(gpu_share="shard:1"), 4) == 1
+    assert pack_size(job(gpu_share="shard:1"), 1) == 0
+    assert pack_size(job(gpu=0), 4) == 0
+    assert pack_size(light(), 1) == pack_size(light(gpu_share="shard:1"), 4) == 10
+    assert pack_size(job("evaluate", gpu=0, in_turn=0), 4) == 0
+    assert pack_size(SimpleNamespace(is_group=lambda: True), 4) == 0
 
 
 def test_who_is_tried_again_shares_a_gpu_with_fewer() -> None:
@@ -150,28 +44,28 @@ def test_who_is_tried_again_shares_a_gpu_with_fewer() -> None:
     for attempt, size in ((2, 2), (3, 1), (4, 1), (5, 1)):
         for one in again:
             one.attempt = attempt
-        assert [len(pack) for pack in packs([*again, *(job() for _ in range(4))], 4)] == [size] * (4 // size) + [4]
+        assert [len(pack) for pack in divide([*again, *(job() for _ in range(4))], 4)] == [size] * (4 // size) + [4]
     lights = [light() for _ in range(4)]
     lights[0].attempt = 4
-    assert [len(pack) for pack in packs(lights, 1)] == [4]
+    assert [len(pack) for pack in divide(lights, 1)] == [4]
 
 
 def test_jobs_in_turn_fit_into_what_the_partition_grants() -> None:
     lights = [light(runtime=20, slurm_partition="short") for _ in range(4)]
-    assert [len(pack) for pack in packs(lights, 1, {"short": 60}.get)] == [2, 2]
-    assert [len(pack) for pack in packs(lights, 1, {"short": 10}.get)] == [1] * 4
-    assert [len(pack) for pack in packs(lights, 1, {"other": 10}.get)] == [4]
+    assert [len(pack) for pack in divide(lights, 1, {"short": 60}.get)] == [2, 2]
+    assert [len(pack) for pack in divide(lights, 1, {"short": 10}.get)] == [1] * 4
+    assert [len(pack) for pack in divide(lights, 1, {"other": 10}.get)] == [4]
 
 
 def test_extractions_take_turns_on_a_gpu() -> None:
     """Most copy what their training has left."""
     extractions = [job("extract", in_turn=10, runtime=20) for _ in range(3)]
-    assert [len(pack) for pack in packs(extractions, 4)] == [3]
-    together = combined(extractions)
+    assert [len(pack) for pack in divide(extractions, 4)] == [3]
+    together = combine(extractions)
     assert (together.threads, together.resources["gpu"], together.resources["runtime"]) == (2, 1, 60)
     part = [job("extract", in_turn=10, gpu_share="shard:1")]
-    assert combined(part).resources["gres"] == "shard:1"
-    assert combined(part, divided=False).resources["gpu"] == 1  # runs_per_gpu is 1
+    assert combine(part).resources["gres"] == "shard:1"
+    assert combine(part, divided=False).resources["gpu"] == 1  # runs_per_gpu is 1
 
 
 @pytest.mark.parametrize("value", [-1, "many", 2.5])
@@ -183,23 +77,23 @@ def test_in_turn_is_a_number_of_jobs(value: object) -> None:
 
 
 def test_only_alike_jobs_share_and_evenly() -> None:
-    assert [len(pack) for pack in packs([job() for _ in range(9)], 4)] == [3, 3, 3]
+    assert [len(pack) for pack in divide([job() for _ in range(9)], 4)] == [3, 3, 3]
     mixed = [job(), job(backbone="b"), job("extract"), job(slurm_partition="other"), job()]
-    assert sorted(map(len, packs(mixed, 4))) == [1, 1, 1, 2]
-    assert [len(pack) for pack in packs([job(gpu_share="shard:1") for _ in range(3)], 4)] == [1, 1, 1]
+    assert sorted(map(len, divide(mixed, 4))) == [1, 1, 1, 2]
+    assert [len(pack) for pack in divide([job(gpu_share="shard:1") for _ in range(3)], 4)] == [1, 1, 1]
     lights = [light() for _ in range(11)]
     lights[0].wildcards_dict["backbone"] = "b"
-    assert [len(pack) for pack in packs(lights, 1)] == [6, 5]
+    assert [len(pack) for pack in divide(lights, 1)] == [6, 5]
 
 
 def test_what_members_ask_for_together() -> None:
-    together = combined([job(runtime=10, gpu_model="a100"), job(runtime=30, mem_mb=300, gpu_model="a100")])
+    together = combine([job(runtime=10, gpu_model="a100"), job(runtime=30, mem_mb=300, gpu_model="a100")])
     assert together.threads == 4
     assert together.resources == {"gpu": 1, "mem_mb": 400, "runtime": 30, "gpu_model": "a100"}
-    part = combined([job(gpu_share="shard:1", gpu_model="a100")])
+    part = combine([job(gpu_share="shard:1", gpu_model="a100")])
     assert part.resources == {"mem_mb": 100, "gres": "shard:1"}
     assert part.resources.gres == "shard:1"
-    in_turn = combined([light(runtime=10, gpu_share="shard:1"), light(runtime=5, mem_mb=300)])
+    in_turn = combine([light(runtime=10, gpu_share="shard:1"), light(runtime=5, mem_mb=300)])
     assert in_turn.threads == 2
     assert in_turn.resources == {"gpu": 0, "mem_mb": 300, "runtime": 15, "in_turn": 10}
 
@@ -212,8 +106,10 @@ RESOURCES = st.dictionaries(st.sampled_from(["mem_mb", "disk_mb", "runtime", "di
 def test_members_whose_resources_are_not_all_known(members: list[dict[str, Any]], in_turn: bool) -> None:
     """Numbers are put together, whatever the others have; what no member knows is not asked for."""
     resources = {"gpu": 0, "in_turn": 10} if in_turn else {"gpu": 1}
-    jobs = [SimpleNamespace(name="any", threads=1, resources={**resources, **member}) for member in members]
-    together = combined(jobs).resources
+    jobs = [job("any", **resources, mem_mb=None) for _ in members]
+    for one, member in zip(jobs, members, strict=True):
+        one.resources = {**resources, **member}
+    together = combine(jobs).resources
     assert not any(isinstance(value, TBDString) or value is None for value in together.values())
     for name in ("mem_mb", "disk_mb", "runtime", "disk", "nodes"):
         values = [member.get(name) for member in members]
@@ -226,22 +122,22 @@ def test_members_whose_resources_are_not_all_known(members: list[dict[str, Any]]
 
 def test_what_one_member_alone_asks_for() -> None:
     """Whether the first has it does not matter."""
-    assert combined([job(), job(nodes=1)]).resources["nodes"] == 1
+    assert combine([job(), job(nodes=1)]).resources["nodes"] == 1
 
 
-def test_where_members_were_sent_is_asked_for() -> None:
-    """With Snakemake's own list of resources, whose `items` leave out what is set later."""
-    sent = job()
-    sent.resources = ResourceList(fromdict={"gpu": 1, "gpu_partition": "gpu", "gpu_type": "a100", "mem_mb": 100})
-    route_to_partition(sent)
-    together = combined([sent]).resources
+def test_members_ask_for_the_place_of_jobs_with_a_gpu() -> None:
+    """With Snakemake's own list of resources, which stays as it is."""
+    one = job()
+    one.resources = ResourceList(fromdict={"gpu": 1, "gpu_partition": "gpu", "gpu_type": "a100", "mem_mb": 100})
+    together = combine([one]).resources
     assert (together["slurm_partition"], together["gpu_model"]) == ("gpu", "a100")
+    assert one.resources.get("slurm_partition") is None
 
 
 def test_what_is_not_known_yet_is_no_number_of_jobs() -> None:
     """`in_turn` may depend on inputs; until they exist, such a job counts as one that does not share."""
     check_in_turn("evaluate", TBDString())
-    assert room(job("evaluate", gpu=0, in_turn=TBDString()), 4) == 0
+    assert pack_size(job("evaluate", gpu=0, in_turn=TBDString()), 4) == 0
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "many"])
@@ -286,12 +182,8 @@ def test_every_job_with_a_gpu_takes_its_part() -> None:
 
 def test_where_jobs_with_a_gpu_go() -> None:
     places = {"slurm_partition": "cpu", "gpu_partition": "gpu", "gpu_type": "a100"}
-    with_gpu, without = job(), light()
-    for one in (with_gpu, without):
-        one.resources = Resources(one.resources | places)
-        route_to_partition(one)
-    assert [partition(one) for one in (with_gpu, without)] == ["gpu", "cpu"]
-    assert with_gpu.resources.slurm_partition == "gpu"
-    assert with_gpu.resources.gpu_model == "a100"
-    assert without.resources == {"gpu": 0, "mem_mb": 100, "in_turn": 10, **places}
-    assert partition(job(slurm_partition="only")) == "only"
+    with_gpu, without = (requested_resources(one) for one in (job(**places), light(**places)))
+    assert (with_gpu.slurm_partition, with_gpu.gpu_model) == ("gpu", "a100")
+    assert without == {"gpu": 0, "mem_mb": 100, "in_turn": 10, **places}
+    assert requested_resources(job(slurm_partition="only")).slurm_partition == "only"
+    assert [len(pack) for pack in divide([job(**places), job(slurm_partition="gpu", gpu_model="a100")], 4)] == [2]

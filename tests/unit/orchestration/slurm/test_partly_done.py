@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 import snakemake.cli
-import snakemake_executor_plugin_slurm  # noqa: F401 - Snakemake imports it in every process that plans
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import snakemake_executor_plugin_finecal_slurm  # noqa: F401 - Snakemake imports it in every process that plans
 from finecal.orchestration.slurm import preflight
 
 REPOSITORY = Path(__file__).resolve().parents[4]

@@ -1,4 +1,4 @@
-"""What SLURM is asked before the first job, with a pretended `sbatch`; tests/slurm asks a real one."""
+"""Checks before the first job, with a pretended `sbatch`; tests/slurm asks a real one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from slurm_jobs import Resources, job
+from slurm_jobs import Program, Resources, job
 
 from finecal.errors import UserError
-from finecal.orchestration.slurm import cluster
-from finecal.orchestration.slurm.preflight import check_requests
+from finecal.orchestration.slurm import limits
+from finecal.orchestration.slurm.preflight import check_executor, check_requests, check_slurm
 
 SETTINGS = SimpleNamespace(requeue=True, no_requeue=False, qos=None, reservation=None)
 
@@ -31,7 +31,7 @@ def ask(
     (folder / "sbatch").write_text(script)
     (folder / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(cluster, "longest", lambda _: 100)
+    monkeypatch.setattr(limits, "longest", lambda _: 100)
     for one in jobs:
         one.resources = Resources({"runtime": 120, **one.resources})
     check_requests(jobs, runs_per_gpu, SETTINGS)
@@ -87,3 +87,27 @@ def test_nodes_that_are_down_are_waited_for(tmp_path: Path, monkeypatch: pytest.
     calls = ask(tmp_path, monkeypatch, job(), script=script)
     assert ["--test-only" in call for call in calls] == [True, False, False]
     assert calls[-1] == "scancel 17"
+
+
+def test_jobs_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What SLURM is asked for instead of a job's own resources is not written into Snakemake's job."""
+    one = job(slurm_partition="cpu", gpu_partition="gpu", gpu_type="a100")
+    (call,) = ask(tmp_path, monkeypatch, one)
+    assert "-p gpu" in call
+    assert "--gpus=a100:1" in call
+    assert (one.resources.slurm_partition, one.resources["runtime"]) == ("cpu", 120)
+    assert "gpu_model" not in one.resources
+
+
+def test_the_plugins_own_executor_is_refused() -> None:
+    with pytest.raises(UserError, match=r"executor 'slurm'.*`--profile profiles/slurm`.*`executor: finecal-slurm`"):
+        check_executor("slurm")
+    for fine in ("finecal-slurm", "local", "dryrun"):
+        check_executor(fine)
+
+
+def test_slurm_that_does_not_answer(program: Program) -> None:
+    program("sbatch", "")
+    program("sinfo", "echo 'slurm_load_partitions: Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(UserError, match="SLURM does not answer: slurm_load_partitions: Unable to contact"):
+        check_slurm([])

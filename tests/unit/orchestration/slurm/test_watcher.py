@@ -1,113 +1,18 @@
-"""What Snakemake learns of its jobs from SLURM's answers, and what is cancelled at its end."""
+"""What Snakemake learns of its jobs from SLURM's answers and members' files, and what is cancelled at its end."""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
-from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from slurm_jobs import submitted
 from snakemake_executor_plugin_slurm import Executor as OfPlugin
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
-from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from finecal.orchestration.slurm import cluster, job_states, launcher, watcher
-from finecal.orchestration.slurm import executor as slurm_executor
-from finecal.orchestration.slurm.job_states import COMPLETED, GOES_ON, GONE, Answers
-
-
-def outcomes(*answers: dict[str, str], names_all: bool) -> list[str]:
-    told = Answers(names_all=names_all)
-    return [told.outcome("1", states) for states in answers]
-
-
-@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED"])
-def test_these_go_on(state: str) -> None:
-    assert outcomes({"1": state}, {"1": state}, {"1": state}, names_all=True) == [GOES_ON] * 3
-
-
-def test_states_as_sacct_writes_them() -> None:
-    assert outcomes({"1": "CANCELLED by 1000"}, names_all=False) == ["CANCELLED"]
-    assert outcomes({"1": "TIMEOUT"}, {"1": "COMPLETED"}, names_all=False) == ["TIMEOUT", COMPLETED]
-
-
-@pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL"])
-def test_a_job_that_slurm_does_not_start_again(state: str) -> None:
-    """PreemptMode=CANCEL ends it for good; with REQUEUE it is soon in the queue again."""
-    assert outcomes({"1": state}, {"1": state}, names_all=True) == [GOES_ON, state]
-    assert outcomes({"1": state}, {"1": "PENDING"}, {"1": state}, names_all=True) == [GOES_ON] * 3
-
-
-def test_a_job_that_squeue_has_forgotten() -> None:
-    assert outcomes({"1": "RUNNING"}, {}, {}, names_all=True) == [GOES_ON, GOES_ON, GONE]
-    assert outcomes({}, {}, {}, names_all=False) == [GOES_ON] * 3  # accounting may know it only later
-
-
-def test_a_task_of_an_array() -> None:
-    assert Answers(names_all=True).outcome("7_2", {"7": "FAILED"}) == "FAILED"
-
-
-@pytest.mark.parametrize(
-    ("command", "age", "seconds"),
-    [("squeue", age, seconds) for age, seconds in ((300, 150), (60, 30), (2, 5), (0, 180), (None, 180))]
-    + [("sacct", 2, 180)],
-)
-def test_squeue_is_asked_before_it_forgets(command: str, age: int | None, seconds: int) -> None:
-    assert job_states.longest_interval(command, age) == seconds
-
-
-class Limiter:
-    async def __aenter__(self) -> None: ...
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-
-@pytest.fixture
-def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """An executor without a Snakemake; `told` is what it says of its jobs, `answers` and `places` what SLURM says."""
-    made = object.__new__(slurm_executor.Executor)
-    made.told, made.answers, made.asked, made.places = {}, [], [], {}
-    settings = {"init_seconds_before_status_checks": 20, "keep_successful_logs": False, "requeue": True}
-    scheduler = SimpleNamespace(
-        finish_callback=lambda job: made.told.update({job.name: ""}), error_callback=lambda _: None
-    )
-    made.workflow = SimpleNamespace(
-        executor_settings=SimpleNamespace(**settings), scheduler=scheduler,
-        remote_execution_settings=SimpleNamespace(seconds_between_status_checks=10),
-    )  # fmt: skip
-    made.logger = SimpleNamespace(warning=lambda _: None, info=lambda _: None)
-    made.status_rate_limiter, made.run_uuid = Limiter(), "run"
-    made._next_seconds_between_status_checks = 100
-    made._stopping, made._alive, made._unfinished = Event(), {}, slurm_executor.Counter()
-    made._collected, made._collecting = [], nullcontext()
-    made._job_submission_executor = ThreadPoolExecutor(1)
-    made._main_event_loop, made._submitted_job_clusters = None, set()
-    made._command, made._longest_interval = "squeue", 180
-    made._answers, made._failed_nodes = Answers(names_all=False), set()
-
-    async def query(command: str, _: object) -> tuple[dict[str, str] | None, float]:
-        if "--jobs=" in command:
-            return made.places, 0.0
-        made.asked.append(command.split()[0])
-        return made.answers.pop(0), 0.0
-
-    monkeypatch.setattr(watcher, "query_job_status", query)
-    monkeypatch.setattr(RemoteExecutor, "report_job_submission", lambda *_: None)
-    monkeypatch.setattr(cluster, "_logs_of_failed", [])
-    monkeypatch.chdir(tmp_path)
-    return made
-
-
-def submitted(executor: Any, name: str, number: str = "1", **notes: Any) -> SubmittedJobInfo:
-    job = SimpleNamespace(name=name, log_error=lambda message, **_: executor.told.update({name: message}))
-    info = SubmittedJobInfo(job, external_jobid=number, aux={"slurm_logfile": Path(f"{number}.log"), **notes})
-    executor._report_job_submission_threadsafe(info)
-    return info
+from finecal.orchestration.slurm import launcher, watcher
 
 
 def poll(executor: Any, *infos: SubmittedJobInfo) -> list[str]:
@@ -234,26 +139,22 @@ def test_a_member_that_never_left_a_status(executor: Any) -> None:
 
 
 def test_only_a_failed_job_without_a_log_says_that_the_folder_is_not_seen(
-    executor: Any, capsys: pytest.CaptureFixture[str]
+    executor: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(OfPlugin, "shutdown", lambda _: None)
     cancelled, failed = submitted(executor, "a", "1"), submitted(executor, "b", "2")
     Path("2.log").touch()
     executor.answers = [{"1": "CANCELLED", "2": "FAILED"}]
     poll(executor, cancelled, failed)
-    cluster.explain_failure()  # nor after a refused sbatch, or a failure on this machine
+    executor.shutdown()  # nor after a refused sbatch, or a failure on this machine
     assert capsys.readouterr().err == ""
-    Path("2.log").unlink()
-    cluster.explain_failure()
+    failed = submitted(executor, "c", "3")
+    executor.answers = [{"3": "FAILED"}]
+    poll(executor, failed)
+    executor.shutdown()
     assert "compute nodes do not see the working directory. A job that failed" in capsys.readouterr().err
-
-
-@pytest.fixture
-def cancelled(executor: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The numbers that the plugin is told to cancel; Snakemake itself knows of no job."""
-    numbers: list[str] = []
-    monkeypatch.setattr(OfPlugin, "cancel_jobs", lambda _, jobs: numbers.extend(job.external_jobid for job in jobs))
-    monkeypatch.setattr(RemoteExecutor, "cancel", lambda self: self.cancel_jobs([]))
-    return numbers
+    executor.shutdown()
+    assert capsys.readouterr().err == ""
 
 
 def test_the_end_cancels_all_that_live(executor: Any, cancelled: list[str]) -> None:
@@ -261,20 +162,6 @@ def test_the_end_cancels_all_that_live(executor: Any, cancelled: list[str]) -> N
     executor.report_job_success(infos[0])
     executor.cancel()
     assert cancelled == ["2"]
-
-
-def test_the_end_submits_nothing_more(executor: Any, cancelled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither what waits for others to join, nor what waits for the thread that submits."""
-    submissions: list[str] = []
-    monkeypatch.setattr(OfPlugin, "run_job", lambda _, job: submissions.append(job))
-    monkeypatch.setattr(slurm_executor, "packs", lambda jobs, _: [jobs])
-    monkeypatch.setattr(slurm_executor.Executor, "_run_pack", lambda _, jobs: submissions.extend(jobs))
-    executor._collected += ["waits for others"]
-    executor._job_submission_executor.submit(executor._submit_collected)
-    executor._job_submission_executor.submit(executor.run_job, "waits for the thread")
-    executor.cancel()
-    executor.run_job("late")
-    assert submissions == cancelled == []
 
 
 def test_an_error_of_scancel_is_said(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,18 +175,3 @@ def test_an_error_of_scancel_is_said(executor: Any, monkeypatch: pytest.MonkeyPa
     executor.cancel_jobs([])
     assert "squeue --me" in said[0]
     assert "7" in said[0]
-
-
-def test_what_goes_wrong_before_sbatch_is_an_error_of_the_jobs(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slurm_executor, "COLLECT_SECONDS", 0)
-    job = SimpleNamespace(name="a", resources={"in_turn": 10}, log_error=lambda m, **_: executor.told.update(a=m))
-    executor._collected.append(job)
-    executor._submit_collected()  # a job without wildcards: `packs` fails
-    assert "SLURM job not submitted" in executor.told["a"]
-    executor._partitions = None
-    single = SimpleNamespace(
-        name="b", resources={"runtime": "long"}, log_error=lambda m, **_: executor.told.update(b=m)
-    )
-    monkeypatch.setattr(cluster, "longest", lambda _: 30)
-    executor.run_job(single)
-    assert "SLURM job not submitted" in executor.told["b"]

@@ -4,7 +4,7 @@ partition grants, and a watch that loses no job (finecal.orchestration.slurm.wat
 Snakemake's own way to put jobs together, `group:`, does not do. On SLURM the members of a group run one after the
 other, so they cannot share a GPU. All wait until the last of them can start, so a run that has failed keeps others from
 being scored. If one fails, the outputs of all are deleted and all run again. Here each member stays a job of its own to
-Snakemake, which starts it when it is ready, tries it again and finishes it alone. They share but the SLURM job.
+Snakemake, which starts it when it is ready, tries it again and finishes it alone. They share only the SLURM job.
 """
 
 from __future__ import annotations
@@ -17,78 +17,78 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from types import SimpleNamespace
 from typing import Any
 
-from snakemake_executor_plugin_slurm.submit_string import get_submit_command
-from snakemake_executor_plugin_slurm.utils import set_gres_string
-from snakemake_executor_plugin_slurm.validation import validate_or_get_slurm_job_id, validate_slurm_extra
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
-from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
-from finecal.orchestration.slurm import cluster
+from finecal.orchestration.slurm import limits, upstream
 from finecal.orchestration.slurm.launcher import IN_TURN
-from finecal.orchestration.slurm.packing import combined, packs, room, route_to_partition
-from finecal.orchestration.slurm.watcher import SCRIPT, Watching
+from finecal.orchestration.slurm.packing import divide, pack_size
+from finecal.orchestration.slurm.requests import Request, Resources, combine, requested_resources
+from finecal.orchestration.slurm.settings import runs_per_gpu
+from finecal.orchestration.slurm.watcher import SCRIPT, WatchingExecutor
 
 # Snakemake hands out jobs in small portions, those to be tried again one by one.
 COLLECT_SECONDS = 5
 
 
-def install(runs_per_gpu: int) -> None:
-    """Have Snakemake use our executor where it was told to use its own for SLURM."""
-    Executor.runs_per_gpu = runs_per_gpu
-    ExecutorPluginRegistry().get_plugin("slurm").executor = Executor
-
-
-class Executor(Watching):
-    """As the plugin's, but for jobs that share (finecal.orchestration.slurm.packing) and for limits of time."""
-
-    runs_per_gpu = 1
+class Executor(WatchingExecutor):
+    """As the plugin's, but for jobs that share a SLURM job (packing.py) and for time limits."""
 
     def __post_init__(self, test_mode: bool = False) -> None:
         super().__post_init__(test_mode)
+        self._runs_per_gpu = runs_per_gpu(self.workflow)
         self._collecting = Lock()
         self._collected: list[Any] = []  # jobs that will share, not yet submitted
         self._unfinished: Counter[Path] = Counter()  # folder of a SLURM job → its members that did not succeed so far
 
     def run_jobs(self, jobs: Sequence[Any]) -> None:
-        for job in jobs:
-            route_to_partition(job)
-        sharing = [job for job in jobs if room(job, self.runs_per_gpu)]
-        super().run_jobs([job for job in jobs if not room(job, self.runs_per_gpu)])
+        """Submit jobs that share after the time in which others may join, all others at once."""
+        sharing = [job for job in jobs if pack_size(job, self._runs_per_gpu)]
+        super().run_jobs([job for job in jobs if not pack_size(job, self._runs_per_gpu)])
         for job in sharing:
             self.run_job_pre(job)
         with self._collecting:
             if sharing and not self._collected:
-                self._job_submission_executor.submit(self._submit_collected)
+                self.call_in_thread(self._submit_collected)
             self._collected += sharing
 
     def run_job(self, job: Any) -> None:
+        """Submit a job by itself."""
         if self._stopping.is_set():
             return
         try:
-            self._limit_time(job)
+            resources = self._resources_of(job)
         except Exception as error:
-            self._not_submitted([job], error)
+            self._report_not_submitted([job], error)
             return
-        super().run_job(job)
+        self.submit_job(job, resources)
 
-    def _limit_time(self, job: Any) -> None:
-        """What grows with every try ends at what the partition grants; SLURM would let the job wait for ever."""
-        if self._partitions is not None:  # of --slurm-partition-config: the plugin chooses one by what jobs ask for
+    def run_array_jobs(self, jobs: Sequence[Any]) -> None:
+        """Submit jobs as a SLURM array."""
+        if self._stopping.is_set():
             return
-        asked = job.resources.get("runtime")
-        longest = cluster.longest(job.resources.get("slurm_partition"))
-        if not asked or longest is None or asked <= longest:
+        try:
+            resources = [self._resources_of(job) for job in jobs]
+        except Exception as error:
+            self._report_not_submitted(jobs, error)
             return
-        self.logger.info(f"{job.name}: {asked} minutes are more than the partition grants; asking for {longest}.")
-        if isinstance(job, SimpleNamespace):
-            job.resources["runtime"] = longest
-        elif job.is_group():  # whose `resources` are made anew from this each time
-            job._resources["runtime"] = longest
-        else:
-            job.resources.runtime = longest
+        self.submit_array(jobs, resources)
+
+    def _resources_of(self, job: Any) -> Resources:
+        resources = requested_resources(job)
+        self._limit_time(job.name, resources)
+        return resources
+
+    def _limit_time(self, name: str, resources: Resources) -> None:
+        """Cut the time, which grows with every try, to what the partition grants; else the job would wait for ever."""
+        if self.chooses_partitions:  # by what jobs ask for
+            return
+        asked = resources.get("runtime")
+        limit = limits.exceeded_limit(resources.get("slurm_partition"), asked)
+        if limit is not None:
+            self.logger.info(f"{name}: {asked} minutes are more than the partition grants; asking for {limit}.")
+            resources["runtime"] = limit
 
     def _submit_collected(self) -> None:
         self._stopping.wait(COLLECT_SECONDS)
@@ -96,79 +96,74 @@ class Executor(Watching):
             jobs = self._collected.copy()
             self._collected.clear()
         try:
-            granted = cluster.longest if self._partitions is None else lambda _: None
-            divided = packs(jobs, self.runs_per_gpu, granted)
+            time_limit = (lambda _: None) if self.chooses_partitions else limits.longest
+            packs = divide(jobs, self._runs_per_gpu, time_limit)
         except Exception as error:
-            self._not_submitted(jobs, error)
+            self._report_not_submitted(jobs, error)
             return
-        for together in divided:
+        for pack in packs:
             if not self._stopping.is_set():
-                self._run_pack(together)
+                self._submit_pack(pack)
 
-    def _not_submitted(self, jobs: list[Any], error: Exception) -> None:
-        """An error of any kind: this is in a thread, and Snakemake would wait for ever."""
+    def _report_not_submitted(self, jobs: Sequence[Any], error: Exception) -> None:
+        """Tell Snakemake of an error of any kind: this runs in a thread, and Snakemake would wait for ever."""
         reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
         for job in jobs:
-            self._report_job_error_threadsafe(SubmittedJobInfo(job), f"SLURM job not submitted: {reason}. ")
+            self.report_refused(job, f"SLURM job not submitted: {reason}. ")
 
-    def _run_pack(self, jobs: list[Any]) -> None:
-        """Submit one SLURM job for all of them."""
+    def _submit_pack(self, jobs: list[Any]) -> None:
+        """Submit one SLURM job for all of these jobs, and tell Snakemake of each."""
         folder = self.slurm_logdir / f"rule_{jobs[0].name}" / f"shared_{uuid.uuid4().hex[:12]}"
         try:
-            number, scripts = self._submit(jobs, folder)
+            folder.mkdir(parents=True)
+            scripts = [folder / f"{place}.sh" for place in range(len(jobs))]
+            for job, script in zip(jobs, scripts, strict=True):
+                script.write_text(self._member_script(job))
+            request = combine(jobs, divided=self._runs_per_gpu > 1)
+            self._limit_time(request.name, request.resources)
+            number = self._submit(request, folder, f"rule_{request.name}_{len(jobs)}_jobs")
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
-            self._not_submitted(jobs, error)
+            self._report_not_submitted(jobs, error)
             return
+        self._unfinished[folder] = len(jobs)
         numbers = ", ".join(str(job.jobid) for job in jobs)
-        self.logger.info(
-            f"SLURM job {number} takes {len(jobs)} of {jobs[0].name}: {numbers} (logs: {scripts[0].parent})."
-        )
+        self.logger.info(f"SLURM job {number} takes {len(jobs)} of {request.name}: {numbers} (logs: {folder}).")
         for job, script in zip(jobs, scripts, strict=True):
             notes = {SCRIPT: script, "slurm_logfile": script.with_suffix(".log")}
-            self._report_job_submission_threadsafe(SubmittedJobInfo(job, external_jobid=number, aux=notes))
+            self.report_submitted(SubmittedJobInfo(job, external_jobid=number, aux=notes))
 
-    def _submit(self, jobs: list[Any], folder: Path) -> tuple[str, list[Path]]:
-        folder.mkdir(parents=True)
-        scripts = [folder / f"{place}.sh" for place in range(len(jobs))]
-        for job, script in zip(jobs, scripts, strict=True):
-            script.write_text(self._member(job))
-        together = combined(jobs, divided=self.runs_per_gpu > 1)
-        self._limit_time(together)
-        validate_slurm_extra(together)
+    def _submit(self, request: Request, folder: Path, comment: str) -> str:
+        """Submit the launcher of a folder's scripts; return the number of the SLURM job."""
+        upstream.validate_slurm_extra(request)
         params = {
             "run_uuid": self.run_uuid,
             "slurm_logfile": folder / "%j.log",
-            "comment_str": f"rule_{jobs[0].name}_{len(jobs)}_jobs",
-            "account": next(self.get_account_arg(together)),
-            "partition": self.get_partition_arg(together),
+            "comment_str": comment,
+            "account": next(self.get_account_arg(request)),
+            "partition": self.get_partition_arg(request),
             "workdir": self.workflow.workdir_init,
         }
-        settings = self.workflow.executor_settings
-        call = get_submit_command(together, params, settings=settings, failed_nodes=self._failed_nodes)
-        how = [IN_TURN] if together.resources.get("in_turn") else []
+        call = upstream.sbatch_command(request, params, self.workflow.executor_settings, self.failed_nodes)
+        options = [IN_TURN] if request.resources.get("in_turn") else []
         launcher = shlex.join(
-            [self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder), *how]
+            [self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder), *options]
         )
         # A step, since SLURM's warnings reach steps only; exec, since a shell would not outlive a SIGTERM.
-        batch = f"#!/bin/sh\nexec srun -n1 --nodes=1 --cpu-bind=q --cpus-per-task={together.threads} {launcher}\n"
-        done = subprocess.run(
-            f"{call}{set_gres_string(together)} /dev/stdin",
-            shell=True, input=batch, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        self._unfinished[folder] = len(jobs)
-        return validate_or_get_slurm_job_id(done.stdout.strip().split(";")[0], done.stdout), scripts
+        batch = f"#!/bin/sh\nexec srun -n1 --nodes=1 --cpu-bind=q --cpus-per-task={request.threads} {launcher}\n"
+        done = subprocess.run(f"{call} /dev/stdin", shell=True, input=batch, capture_output=True, text=True, check=True)
+        return upstream.read_job_number(done.stdout)
 
-    def _member(self, job: Any) -> str:
-        """A member's script: Snakemake with this one job, as at the end of the plugin's chain of commands.
+    def _member_script(self, job: Any) -> str:
+        """Return the script of a member: Snakemake with this one job, as at the end of the plugin's chain of commands.
 
-        The shell outlives a SIGTERM, so that the launcher waits for what the training makes of it. Of the memory of the
-        SLURM job, which all members see, it is told its own part.
+        The shell outlives a SIGTERM, so that the launcher waits for what the training makes of it. The job is told its
+        own part of the memory of the SLURM job, since it sees the whole.
         """
-        command = self.format_job_exec(job).replace(self.additional_general_args(), "--executor local")
+        command = self.format_job_without_step(job)
         return f"trap : TERM\nexport FINECAL_MEMORY={job.resources.get('mem_mb') or 0}\n{command}\n"
 
-    def _forget(self, script: Path) -> None:
+    def _note_success(self, script: Path) -> None:
         """Remove what was written for a SLURM job after all of its members have succeeded."""
         self._unfinished[script.parent] -= 1
         if not self._unfinished[script.parent] and not self.workflow.executor_settings.keep_successful_logs:

@@ -21,12 +21,12 @@ FAILURES = (*ENDED, *MAY_RETURN)  # of which SLURM still knows where
 LONGEST_INTERVAL = 180  # seconds between two questions
 SHORTEST_INTERVAL = 5
 STEP = 10  # seconds that are added to the interval as long as nothing ends
-MOST_PLACES = 1000  # of so many jobs it is asked where they failed: what an argument may hold is limited
+MOST_PLACES = 1000  # jobs in one question about where they failed: the length of an argument is limited
 PATIENCE = 2  # so many answers in a row must say that a job is lost
 
 
 class Answers:
-    """What is made of SLURM's answers, one after the other.
+    """Read SLURM's answers, one after the other.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ class Answers:
         self._doubts: Counter[str] = Counter()
 
     def outcome(self, number: str, states: Mapping[str, str]) -> str:
-        """`GOES_ON`, `COMPLETED`, or how the job has failed in SLURM's words; to be asked once for each answer.
+        """Return `GOES_ON`, `COMPLETED`, or how a job has failed in SLURM's words; to be called once for each answer.
 
         Parameters
         ----------
         number
-            Of the job.
+            The job's.
         states
             The answer: number of each job → its state.
         """
@@ -53,29 +53,31 @@ class Answers:
         if state is None and self.names_all:
             state = GONE
         if state in (*MAY_RETURN, GONE):
-            return state if self.doubted(number) else GOES_ON
+            return state if self.is_lost(number) else GOES_ON
         self._doubts.pop(number, None)
         return state if state is not None and state in (COMPLETED, *ENDED) else GOES_ON
 
-    def doubted(self, what: str) -> bool:
-        """Doubt something once more; whether it has been doubted often enough to be given up."""
+    def is_lost(self, what: str) -> bool:
+        """Count one more answer in which something is missing; return whether it is to be given up."""
         self._doubts[what] += 1
         return self._doubts[what] >= PATIENCE
 
 
 def state_of(number: str, states: Mapping[str, str]) -> str | None:
-    """A job's state without what sacct adds to it ("CANCELLED by 1000"), of a task of an array that of all."""
+    """Return a job's state without what sacct adds ("CANCELLED by 1000"); for a task of an array that of the array."""
     found = states.get(number, states.get(number.partition("_")[0], ""))
     return found.split()[0].rstrip("+") if found.strip() else None
 
 
 def may_return(numbers: Iterable[str], states: Mapping[str, str]) -> bool:
-    """Whether there is one among these jobs that SLURM may start again."""
+    """Return whether SLURM may start one of these jobs again."""
     return any(state_of(number, states) in MAY_RETURN for number in numbers)
 
 
 def place_command(command: str, numbers: Iterable[str]) -> str:
-    """What asks SLURM where jobs ran and why they ended: `NUMBER|NODE (REASON)` for each; sacct leaves out the reason.
+    """Return the command that prints where jobs ran and why they ended.
+
+    It prints `NUMBER|NODE (REASON)` for each; sacct leaves out the reason.
 
     Parameters
     ----------
@@ -89,7 +91,10 @@ def place_command(command: str, numbers: Iterable[str]) -> str:
 
 
 def longest_interval(command: str, min_job_age: int | None) -> int:
-    """Seconds between two questions at most: squeue names an ended job for `min_job_age` seconds only (0: for ever)."""
+    """Return the most seconds between two questions.
+
+    squeue names an ended job for `min_job_age` seconds only (0: for ever).
+    """
     if command != "squeue" or not min_job_age:
         return LONGEST_INTERVAL
     return min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, min_job_age // 2))

@@ -1,6 +1,7 @@
-"""Before the first job: whether SLURM would take what the jobs ask for, found out by `sbatch --test-only`.
+"""Checks before the first job: whether SLURM is there, and whether it would take what the jobs ask for.
 
-Otherwise a wrong account, QoS or GPU model shows only after every job has been refused as often as it is tried.
+The latter by `sbatch --test-only`. Otherwise a wrong account, QoS or GPU model shows only after every job has been
+refused as often as it is tried.
 """
 
 from __future__ import annotations
@@ -8,19 +9,23 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_slurm.submit_string import get_submit_command
-from snakemake_executor_plugin_slurm.utils import set_gres_string
-
-from finecal.errors import UserError
-from finecal.orchestration.slurm import cluster
-from finecal.orchestration.slurm.cluster import Asked
-from finecal.orchestration.slurm.packing import check_in_turn, combined, packs, partition, room, route_to_partition
+from finecal.errors import UserError, unknown
+from finecal.orchestration.slurm import limits
+from finecal.orchestration.slurm.commands import NO_ANSWER, no_answer_error
+from finecal.orchestration.slurm.limits import RequestedTime
+from finecal.orchestration.slurm.packing import check_in_turn, divide, pack_size
+from finecal.orchestration.slurm.recovery import invisible_folder_error, tidy_up
+from finecal.orchestration.slurm.requests import Request, combine, requested_resources
+from finecal.orchestration.slurm.settings import EXECUTOR
+from finecal.orchestration.slurm.upstream import sbatch_command
+from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 
 # What SLURM says of a request that it will never take → the keys of the profile that may be wrong. Other refusals,
 # as of one job too many, may be over when the jobs are submitted.
@@ -37,8 +42,25 @@ REFUSALS = {
 }
 
 
+def check_executor(name: str) -> None:
+    """Check that jobs go to SLURM through finecal's executor if they go there.
+
+    Raises
+    ------
+    UserError
+        For that of the SLURM plugin, which does not know what finecal's profile says of GPUs and of jobs that share.
+    """
+    if name == "slurm":
+        raise UserError(
+            "finecal does not work with the executor 'slurm'", where="--executor",
+            why="It knows neither jobs that share a SLURM job nor the partition for GPUs",
+            hint=f"Use `--profile profiles/slurm`, or `executor: {EXECUTOR}` in a profile of your own, where options "
+            f"such as `slurm-requeue` are called `{EXECUTOR}-requeue`",
+        )  # fmt: skip
+
+
 def prepare(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> None:
-    """What would make jobs fail or wait for ever is an error; what a dead Snakemake has left is ended.
+    """Check what would make jobs fail or wait for ever, and cancel what a Snakemake that was killed has left.
 
     Parameters
     ----------
@@ -46,19 +68,60 @@ def prepare(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> None:
         Snakemake's jobs that are about to run; those on the cluster count.
     settings
         Those of the SLURM executor.
+
+    Raises
+    ------
+    UserError
+        If something is wrong.
     """
     submitted = [job for job in jobs if not job.is_local]
     # With a file of partitions the plugin chooses one that grants the time.
     chosen_later = bool(settings.partition_config or os.environ.get("SNAKEMAKE_SLURM_PARTITIONS"))
-    asked = set()
+    requested = set()
     for job in submitted:
         check_in_turn(job.rule.name, job.resources.get("in_turn"))
-        asked.add(Asked(job.rule.name, partition(job), None if chosen_later else job.resources.get("runtime")))
-    cluster.check_slurm({one.partition for one in asked if one.partition})
-    cluster.check_time(asked)
+        resources = requested_resources(job)
+        minutes = None if chosen_later else resources.get("runtime")
+        requested.add(RequestedTime(job.rule.name, resources.get("slurm_partition"), minutes))
+    check_slurm({one.partition for one in requested if one.partition})
+    limits.check_time(requested)
     if not chosen_later:
         check_requests(submitted, runs_per_gpu, settings)
-    cluster.tidy_up()
+    tidy_up()
+
+
+def check_slurm(partitions: Iterable[str]) -> None:
+    """Check before the first job what would make every job fail.
+
+    Parameters
+    ----------
+    partitions
+        The partitions that the jobs ask for by name.
+
+    Raises
+    ------
+    UserError
+        If there is no `sbatch`, SLURM does not answer, a partition is unknown, or the working directory lies in
+        this machine's memory.
+    """
+    where = "profiles/slurm"
+    if shutil.which("sbatch") is None:
+        raise UserError(
+            "there is no `sbatch` on the PATH", where=where, why="Jobs are submitted with it",
+            hint="Start on a login node of the cluster, or load its module first (often `module load slurm`)",
+        )  # fmt: skip
+    try:
+        known = [name for name in limits.partition_limits() if name]
+    except NO_ANSWER as error:
+        raise no_answer_error(error, "sinfo") from error
+    for partition in (name for several in partitions for name in several.split(",")):
+        if partition not in known:
+            error_ = unknown("partition", partition, known, where=f"{where}: slurm_partition")
+            raise UserError(
+                error_.what, where=error_.where, why=error_.why, hint="Leave it out to use the default partition"
+            )
+    if (kind := filesystem_type(Path.cwd())) in IN_MEMORY:
+        raise invisible_folder_error(Path.cwd(), f"It lies in this machine's memory ({kind})")
 
 
 def check_requests(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> None:
@@ -67,7 +130,7 @@ def check_requests(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> Non
     Parameters
     ----------
     jobs
-        Snakemake's jobs; what `route_to_partition` does to them is done.
+        Snakemake's jobs.
     settings
         Those of the SLURM executor.
 
@@ -76,66 +139,65 @@ def check_requests(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> Non
     UserError
         If it would never take one of them.
     """
-    for request in requests(jobs, runs_per_gpu):
-        refusal = _refusal(request, settings)
+    for request in largest_requests(jobs, runs_per_gpu):
+        refusal = _ask_for_refusal(request, settings)
         for pattern, keys in REFUSALS.items():
             if re.search(pattern, refusal, re.IGNORECASE):
                 raise UserError(
                     f"SLURM takes no job like those of {request.name}: {refusal}", where=f"profiles/slurm: {keys}",
-                    why=f"Asked for: {_shown(request)}",
+                    why=f"Asked for: {_format_request(request)}",
                     hint="Edit the first lines of the profile. `sinfo --format='%P %G %c %m'` says what there is "
                     "(GPUs, CPUs, MiB), `sacctmgr show assoc user=$USER format=account,qos` what you may use",
                 )  # fmt: skip
 
 
-def requests(jobs: Iterable[Any], runs_per_gpu: int) -> list[SimpleNamespace]:
-    """What is asked for: for each place (partition, account, GPU, …) the most CPUs and memory of any SLURM job."""
+def largest_requests(jobs: Iterable[Any], runs_per_gpu: int) -> list[Request]:
+    """Return, for each place (partition, account, GPU, …), the SLURM job with the most CPUs and memory."""
     alone: list[Any] = []
     sharing: list[Any] = []
     for job in jobs:
         if not job.is_group():
-            route_to_partition(job)
-            (sharing if room(job, runs_per_gpu) else alone).append(job)
-    most: dict[tuple[Any, ...], SimpleNamespace] = {}
+            (sharing if pack_size(job, runs_per_gpu) else alone).append(job)
+    largest: dict[tuple[Any, ...], Request] = {}
     sizes: defaultdict[tuple[Any, ...], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for together in [*([job] for job in alone), *packs(sharing, runs_per_gpu)]:
-        request = combined(together, divided=runs_per_gpu > 1)
+    for together in [*([job] for job in alone), *divide(sharing, runs_per_gpu)]:
+        request = combine(together, divided=runs_per_gpu > 1)
         names = ("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra", "gpu", "gpu_model", "gres")
         place = tuple(request.resources.get(name) for name in names)
         size = (request.resources.get("mem_mb") or 0, request.threads)
         if size >= sizes[place]:
-            sizes[place], most[place] = size, request
-    return list(most.values())
+            sizes[place], largest[place] = size, request
+    return list(largest.values())
 
 
-def _refusal(request: SimpleNamespace, settings: Any) -> str:
-    """What SLURM says against a request; empty if nothing, or if it does not answer: then the jobs will tell."""
+def _ask_for_refusal(request: Request, settings: Any) -> str:
+    """Return what SLURM says against a request; empty if nothing, or if it does not answer: then the jobs will tell."""
     resources = request.resources
-    longest = cluster.longest(resources.get("slurm_partition"))
-    if longest is not None and resources.get("runtime"):
-        resources["runtime"] = min(resources["runtime"], longest)
+    limit = limits.exceeded_limit(resources.get("slurm_partition"), resources.get("runtime"))
+    if limit is not None:
+        resources["runtime"] = limit
     options = {"account": "-A", "partition": "-p"}
     place = {
         name: f" {option} {shlex.quote(str(value))}" if (value := resources.get(f"slurm_{name}")) else ""
         for name, option in options.items()
     }
     params = {"run_uuid": "finecal", "slurm_logfile": "/dev/null", "comment_str": "test", "workdir": None, **place}
-    call = f"{get_submit_command(request, params, settings=settings)}{set_gres_string(request)} --wrap true"
-    refusal, _ = _answer(f"{call} --test-only")
+    call = f"{sbatch_command(request, params, settings)} --wrap true"
+    refusal, _ = _call_slurm(f"{call} --test-only")
     if re.search(NOT_AVAILABLE, refusal, re.IGNORECASE):
         # It says so of nodes that are down or drained, too, for which a job would wait: a real one is taken then.
         # (Of a held one it is not asked whether there are such nodes.)
-        refusal, submitted = _answer(call)
+        refusal, submitted = _call_slurm(call)
         if job := re.match(r"\d+", submitted):  # followed by the cluster's name, where there are several
-            _answer(f"scancel {job[0]}")
+            _call_slurm(f"scancel {job[0]}")
     return refusal
 
 
-def _answer(call: str) -> tuple[str, str]:
-    """What SLURM says against a call, and otherwise its answer; both empty if there is none."""
+def _call_slurm(call: str) -> tuple[str, str]:
+    """Return what SLURM says against a call, or else its answer; both empty if there is none."""
     try:
         done = subprocess.run(call, shell=True, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.SubprocessError):
+    except NO_ANSWER:
         return "", ""
     if not done.returncode:
         return "", done.stdout.strip()
@@ -143,7 +205,7 @@ def _answer(call: str) -> tuple[str, str]:
     return re.sub(r"^(allocation failure|sbatch: error)(: Batch job submission failed)?: ", "", last), ""
 
 
-def _shown(request: SimpleNamespace) -> str:
+def _format_request(request: Request) -> str:
     names = ("slurm_partition", "slurm_account", "qos", "constraint", "gpu", "gpu_model", "gres", "mem_mb", "runtime")
     asked = {name: request.resources[name] for name in names if request.resources.get(name)}
     return ", ".join(f"{name}={value}" for name, value in {**asked, "CPUs": request.threads}.items())

@@ -8,82 +8,97 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import snakemake_executor_plugin_slurm as plugin
-from snakemake_executor_plugin_slurm.job_status_query import (
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+
+from finecal.orchestration.slurm import job_states
+from finecal.orchestration.slurm.launcher import read_status
+from finecal.orchestration.slurm.recovery import explain_missing_logs
+from finecal.orchestration.slurm.upstream import (
+    SlurmExecutor,
     get_min_job_age,
     query_job_status,
     query_job_status_sacct,
     query_job_status_squeue,
 )
-from snakemake_interface_common.exceptions import WorkflowError
-from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
-
-from finecal.orchestration.slurm import cluster, job_states
-from finecal.orchestration.slurm.launcher import read_status
 
 SCRIPT = "member_script"  # key of a submitted job's notes: the script of one that shares a SLURM job
 
 
-class Watching(plugin.Executor):  # type: ignore[misc]
+class WatchingExecutor(SlurmExecutor):
     """As the plugin's, but for how it learns of the end of jobs (job_states.py), and for its own end."""
 
     def __post_init__(self, test_mode: bool = False) -> None:
         super().__post_init__(test_mode)
         self._stopping = Event()
-        # What was submitted and is not known to have ended. Snakemake's own list lacks those that it was not told of
+        # What was submitted and is not known to have ended. Snakemake's own list lacks the jobs that it was not told of
         # yet, and all of them while SLURM is asked.
         self._alive: dict[int, SubmittedJobInfo] = {}
         chosen = self.workflow.executor_settings.status_command
         self._command = "sacct" if chosen == "sacct" and shutil.which("sacct") else "squeue"
         self._answers = job_states.Answers(names_all=False)
         self._longest_interval = job_states.longest_interval(self._command, get_min_job_age())
+        self._logs_of_failed: list[Path] = []
 
-    def _forget(self, script: Path) -> None:
-        """A member has succeeded."""
+    def _note_success(self, script: Path) -> None:
+        """Note that a member has succeeded."""
 
     def cancel(self) -> None:
-        """Submit nothing any more, then cancel what was submitted."""
+        """Submit no more, then cancel what was submitted."""
         self._stopping.set()
-        self._job_submission_executor.shutdown(wait=True, cancel_futures=True)
+        self.end_threads()
         super().cancel()
 
     def cancel_jobs(self, active_jobs: Sequence[Any]) -> None:
-        """All that live, each SLURM job once. Where SLURM refuses, Snakemake ends all the same."""
+        """Cancel all jobs that live, each SLURM job once. Where SLURM refuses, Snakemake ends all the same."""
         living = {info.external_jobid: info for info in (*active_jobs, *self._alive.values()) if info.external_jobid}
         try:
             super().cancel_jobs(list(living.values()))
         except WorkflowError as error:
             self.logger.warning(f"{error}\nLook with `squeue --me` for what is left: {', '.join(living)}.")
 
-    def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
-        self._alive[id(job_info)] = job_info
-        super()._report_job_submission_threadsafe(job_info)
+    def shutdown(self) -> None:
+        """End, and say what it means if a SLURM job that has failed did not even begin its log."""
+        super().shutdown()
+        explain_missing_logs(self._logs_of_failed)
+        self._logs_of_failed.clear()  # Snakemake may end an executor twice
+
+    def report_submitted(self, info: SubmittedJobInfo) -> None:
+        """Tell Snakemake that a job was submitted, and watch it."""
+        self._alive[id(info)] = info
+        super().report_submitted(info)
 
     def report_job_success(self, job_info: SubmittedJobInfo) -> None:
+        """Tell Snakemake that a job has succeeded, and watch it no more."""
         self._alive.pop(id(job_info), None)
         super().report_job_success(job_info)
 
     def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
+        """Tell Snakemake that a job has failed, and watch it no more."""
         self._alive.pop(id(job_info), None)
         super().report_job_error(job_info, msg, **kwargs)
 
     async def check_active_jobs(self, active_jobs: Sequence[Any]) -> AsyncIterator[Any]:
-        """Members are told of by the files of their launcher, all others, and those it cannot tell of, by SLURM."""
+        """Report the jobs that have ended and yield those that go on.
+
+        The files of their launcher tell of members; SLURM tells of all others, and of members without such a file.
+        """
         first = self.workflow.executor_settings.init_seconds_before_status_checks
         if not active_jobs:  # so it is before __post_init__
             self.next_seconds_between_status_checks = first
             return
-        left = [info for info in active_jobs if not self._told_by_launcher(info)]
-        states = await self._ask([info.external_jobid for info in left]) if left else {}
-        self._answers.names_all = self._command == "squeue" and not self._submitted_job_clusters
-        outcomes = {} if states is None else {n: self._answers.outcome(n, states) for n in _numbers(left)}
-        places = await self._places([number for number, outcome in outcomes.items() if outcome in job_states.FAILURES])
+        left = [info for info in active_jobs if not self._report_member(info)]
+        states = await self._query_states([info.external_jobid for info in left]) if left else {}
+        self._answers.names_all = self._command == "squeue" and not self.uses_other_clusters
+        outcomes = {} if states is None else {n: self._answers.outcome(n, states) for n in _job_numbers(left)}
+        failed = [number for number, outcome in outcomes.items() if outcome in job_states.FAILURES]
+        places = await self._query_places(failed)
         going_on = 0
         for info in left:
             outcome = outcomes.get(info.external_jobid, job_states.GOES_ON)
             # A member may have ended while SLURM was asked.
             if outcome == job_states.GOES_ON or not (
-                self._told_by_launcher(info) or self._told_by_slurm(info, outcome, places)
+                self._report_member(info) or self._report_outcome(info, outcome, places)
             ):
                 going_on += 1
                 yield info
@@ -91,8 +106,8 @@ class Watching(plugin.Executor):  # type: ignore[misc]
         seconds = self.next_seconds_between_status_checks + job_states.STEP if nothing_ended else first
         self.next_seconds_between_status_checks = min(seconds, self._longest_interval)
 
-    async def _ask(self, numbers: list[str]) -> dict[str, str] | None:
-        """State of each job by its number; None if SLURM does not answer. Then it is asked again in time."""
+    async def _query_states(self, numbers: list[str]) -> dict[str, str] | None:
+        """Return the state of each job by its number; None if SLURM does not answer. Then it is asked again in time."""
         query = query_job_status_sacct if self._command == "sacct" else query_job_status_squeue
         states: dict[str, str] | None
         async with self.status_rate_limiter:
@@ -100,49 +115,52 @@ class Watching(plugin.Executor):  # type: ignore[misc]
         if states is None:
             self.logger.warning("SLURM does not answer the question about the jobs; it will be asked again.")
         elif self._command == "sacct" and job_states.may_return(numbers, states):
-            # What has returned to the queue is there a while before accounting knows.
+            # A job that has returned to the queue is there a while before accounting knows.
             async with self.status_rate_limiter:
                 queue, _ = await query_job_status(query_job_status_squeue(self.run_uuid), self.logger)
             return None if queue is None else {**states, **queue}
         return states
 
-    async def _places(self, failed: list[str]) -> dict[str, str]:
-        """Number of each failed job → where it ran and why it ended, as far as SLURM says it."""
+    async def _query_places(self, failed: list[str]) -> dict[str, str]:
+        """Return, by the number of each failed job, where it ran and why it ended, as far as SLURM says it."""
         if not failed:
             return {}
         async with self.status_rate_limiter:
             places, _ = await query_job_status(job_states.place_command(self._command, failed), self.logger)
         return {number: place.removesuffix(" (None)") for number, place in (places or {}).items()}
 
-    def _told_by_launcher(self, info: SubmittedJobInfo) -> bool:
-        """Whether a member has left its exit status; then Snakemake is told of it."""
+    def _report_member(self, info: SubmittedJobInfo) -> bool:
+        """Tell Snakemake that a member has ended if it has left its exit status; return whether it has."""
         script = (info.aux or {}).get(SCRIPT)
         status = read_status(script) if script else None
         if script is None or status is None:
             return False
         if status == 0:
             self.report_job_success(info)
-            self._forget(script)
+            self._note_success(script)
         else:
             message = f"Exit status {status} in SLURM job {info.external_jobid}. "
             self.report_job_error(info, msg=message, aux_logs=[str(script.with_suffix(".log"))])
         return True
 
-    def _told_by_slurm(self, info: SubmittedJobInfo, outcome: str, places: Mapping[str, str]) -> bool:
-        """Tell Snakemake that a job has ended; False where a member's status is still to be seen on a slow network."""
+    def _report_outcome(self, info: SubmittedJobInfo, outcome: str, places: Mapping[str, str]) -> bool:
+        """Tell Snakemake that a job has ended as SLURM says.
+
+        Return False where a member's status is still to be seen on a slow network.
+        """
         script, log = (info.aux or {}).get(SCRIPT), (info.aux or {}).get("slurm_logfile")
         if outcome == job_states.COMPLETED and script is None:
             self.report_job_success(info)
             if log is not None and not self.workflow.executor_settings.keep_successful_logs:
                 log.unlink(missing_ok=True)
             return True
-        if outcome == job_states.COMPLETED and not self._answers.doubted(str(script)):
+        if outcome == job_states.COMPLETED and not self._answers.is_lost(str(script)):
             return False
-        if outcome == job_states.FAILED:
-            cluster.note_failure(script.parent / f"{info.external_jobid}.log" if script else log)
+        if outcome == job_states.FAILED and (own := script.parent / f"{info.external_jobid}.log" if script else log):
+            self._logs_of_failed.append(own)
         place = places.get(info.external_jobid, "")
-        if outcome == job_states.NODE_FAIL and place:  # then the plugin sends no further job there
-            self._failed_nodes.add(place.split()[0])
+        if outcome == job_states.NODE_FAIL and place:  # then the plugin submits no further job there
+            self.failed_nodes.add(place.split()[0])
         on = f" on {place}" if place else ""
         left_none = " and left no exit status of this member" if outcome == job_states.COMPLETED else ""
         message = f"SLURM-job '{info.external_jobid}' failed{on}, SLURM status is: '{outcome}'{left_none}. "
@@ -150,6 +168,6 @@ class Watching(plugin.Executor):  # type: ignore[misc]
         return True
 
 
-def _numbers(infos: Sequence[Any]) -> list[str]:
-    """The numbers of their SLURM jobs, each once."""
+def _job_numbers(infos: Sequence[Any]) -> list[str]:
+    """Return the numbers of their SLURM jobs, each once."""
     return list(dict.fromkeys(info.external_jobid for info in infos))

@@ -1,0 +1,90 @@
+"""An executor that needs neither a Snakemake nor SLURM, and pretended programs of SLURM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from snakemake_executor_plugin_slurm import Executor as OfPlugin
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+from finecal.orchestration.slurm import executor as slurm_executor
+from finecal.orchestration.slurm import limits, watcher
+from finecal.orchestration.slurm.job_states import Answers
+
+
+class Limiter:
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """An executor without a Snakemake; `told` is what it says of its jobs, `answers` and `places` what SLURM says."""
+    made = object.__new__(slurm_executor.Executor)
+    made.told, made.answers, made.asked, made.places = {}, [], [], {}
+    settings = {"init_seconds_before_status_checks": 20, "keep_successful_logs": False, "requeue": True}
+    scheduler = SimpleNamespace(
+        finish_callback=lambda job: made.told.update({job.name: ""}), error_callback=lambda _: None
+    )
+    made.workflow = SimpleNamespace(
+        executor_settings=SimpleNamespace(**settings), scheduler=scheduler,
+        remote_execution_settings=SimpleNamespace(seconds_between_status_checks=10),
+    )  # fmt: skip
+    made.logger = SimpleNamespace(warning=lambda _: None, info=lambda _: None)
+    made.status_rate_limiter, made.run_uuid = Limiter(), "run"
+    made._next_seconds_between_status_checks = 100
+    made._stopping, made._alive, made._unfinished = Event(), {}, slurm_executor.Counter()
+    made._logs_of_failed, made._runs_per_gpu, made._partitions = [], 1, None
+    made._collected, made._collecting = [], nullcontext()
+    made._job_submission_executor = ThreadPoolExecutor(1)
+    made._main_event_loop, made._submitted_job_clusters = None, set()
+    made._command, made._longest_interval = "squeue", 180
+    made._answers, made._failed_nodes = Answers(names_all=False), set()
+
+    async def query(command: str, _: object) -> tuple[dict[str, str] | None, float]:
+        if "--jobs=" in command:
+            return made.places, 0.0
+        made.asked.append(command.split()[0])
+        return made.answers.pop(0), 0.0
+
+    monkeypatch.setattr(watcher, "query_job_status", query)
+    monkeypatch.setattr(RemoteExecutor, "report_job_submission", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+@pytest.fixture
+def cancelled(executor: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The numbers that the plugin is told to cancel; Snakemake itself knows of no job."""
+    numbers: list[str] = []
+    monkeypatch.setattr(OfPlugin, "cancel_jobs", lambda _, jobs: numbers.extend(job.external_jobid for job in jobs))
+    monkeypatch.setattr(RemoteExecutor, "cancel", lambda self: self.cancel_jobs([]))
+    return numbers
+
+
+@pytest.fixture(autouse=True)
+def forget_partitions() -> None:
+    limits.partition_limits.cache_clear()
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Make a shell script that is found under a name; nothing else is."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.chdir(tmp_path)
+
+    def make(name: str, script: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+    return make

@@ -1,0 +1,49 @@
+"""SLURM's commands, called from Snakemake's main process."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from finecal.errors import UserError
+
+# What a command raises that is not there, fails, or does not answer in time.
+NO_ANSWER = (OSError, subprocess.SubprocessError)
+
+
+def run_command(*command: str) -> str:
+    """Return the standard output of a command.
+
+    Raises
+    ------
+    OSError, subprocess.SubprocessError
+        If there is no such command, it fails, or it takes more than a minute.
+    """
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def no_answer_error(error: OSError | subprocess.SubprocessError, program: str) -> UserError:
+    """Return what to tell the user after one of SLURM's commands has failed."""
+    lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+    return UserError(
+        f"SLURM does not answer: {lines[-1] if lines else 'no reason given'}", where="profiles/slurm",
+        hint=f"`{program}` must work here; then start again",
+    )  # fmt: skip
+
+
+def status_command() -> str:
+    """Return the command that tells the state of jobs: sacct where SLURM keeps accounts, else squeue.
+
+    sacct may be installed without a database behind it; then it fails, and Snakemake would wait for ever.
+    """
+    try:
+        config = run_command("scontrol", "show", "config")
+    except NO_ANSWER:
+        return "squeue"
+    return "sacct" if re.search(r"^AccountingStorageType\s*=\s*accounting_storage/slurmdbd", config, re.M) else "squeue"
+
+
+def print_message(message: object) -> None:
+    """Print a message of finecal among those of Snakemake."""
+    print(f"finecal: {message}", file=sys.stderr, flush=True)

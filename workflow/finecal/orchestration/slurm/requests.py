@@ -1,0 +1,99 @@
+"""What SLURM is asked for in place of Snakemake's jobs, which stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from snakemake.common.tbdstring import TBDString
+
+# What members of one SLURM job must agree on.
+PLACE = ("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra", "gpu_model", "gpu_share")
+# Of members side by side these are added up.
+ADDED = ("mem_mb", "mem_mib", "disk_mb", "disk_mib")
+
+
+class Resources(dict[str, Any]):
+    """Resources by name and, as the SLURM plugin reads some, by attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
+
+
+@dataclass
+class Request:
+    """One SLURM job, as far as the plugin reads it."""
+
+    name: str  # of the rule
+    resources: Resources
+    threads: int
+
+
+def requested_resources(job: Any) -> Resources:
+    """Return the resources to ask for: a job's own, and for one with a GPU what the profile says of such jobs.
+
+    The profile gives `gpu_partition` (if a site has a partition for them alone) and `gpu_type` to all jobs; here they
+    become the partition and the GPU model of those that have a GPU.
+    """
+    resources = Resources(job.resources.items())
+    if job.is_group() or not resources.get("gpu"):
+        return resources
+    for given, asked in (("gpu_partition", "slurm_partition"), ("gpu_type", "gpu_model")):
+        if value := resources.get(given):
+            resources[asked] = value
+    return resources
+
+
+def is_known(value: Any) -> bool:
+    """Return whether a resource has a value: Snakemake's `<TBD>` stands for one that depends on inputs not yet made."""
+    return value is not None and not isinstance(value, TBDString)
+
+
+def combine(jobs: Sequence[Any], *, divided: bool = True) -> Request:
+    """Return one SLURM job in place of several.
+
+    Side by side: one GPU or the part of it that `gpu_share` says (shard:1), the CPUs and memory of all, the longest
+    time. One after the other: the CPUs and memory of the largest, the time of all.
+
+    Parameters
+    ----------
+    divided
+        Whether `gpu_share` counts.
+
+    Notes
+    -----
+    Before a job's inputs exist, Snakemake does not know the resources that depend on them (by default `disk_mb`). Only
+    the members for which a resource is known count, so the result is a lower bound then; a resource that is known of no
+    member is left out. When jobs are submitted, their inputs exist.
+    """
+    members = [requested_resources(job) for job in jobs]
+    in_turn = bool(members[0].get("in_turn"))
+    resources = Resources()
+    for name in dict.fromkeys(name for member in members for name in member):
+        add = name == "runtime" if in_turn else name in ADDED
+        value = _combine_values([member.get(name) for member in members], add=add)
+        if value is not None:
+            resources[name] = value
+    share = resources.pop("gpu_share", None)
+    if share and divided and resources.get("gpu"):
+        del resources["gpu"]
+        resources.pop("gpu_model", None)
+        resources["gres"] = share
+    threads = (max if in_turn else sum)(job.threads for job in jobs)
+    return Request(jobs[0].name, resources, threads)
+
+
+def _combine_values(values: Iterable[Any], *, add: bool) -> Any:
+    """Return one resource of several jobs: the sum or the maximum of the numbers, else the first text; None if unknown.
+
+    Numbers go first, since they are what SLURM is asked for; of a text such as `tmpdir` the jobs have the same.
+    """
+    known = [value for value in values if is_known(value)]
+    numbers = [value for value in known if isinstance(value, int | float)]
+    if numbers:
+        return sum(numbers) if add else max(numbers)
+    return known[0] if known else None

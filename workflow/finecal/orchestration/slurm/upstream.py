@@ -1,0 +1,133 @@
+"""What we use of Snakemake's SLURM plugin, under names of our own.
+
+Only this module imports the plugin. Much of what it uses is not public, so `pyproject.toml` bounds the plugin below its
+next minor release, and tests/unit/orchestration/slurm/test_upstream.py fails when a name is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import snakemake_executor_plugin_slurm as plugin
+from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
+from snakemake_executor_plugin_slurm.job_status_query import (
+    get_min_job_age,
+    query_job_status,
+    query_job_status_sacct,
+    query_job_status_squeue,
+)
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import set_gres_string
+from snakemake_executor_plugin_slurm.validation import validate_or_get_slurm_job_id, validate_slurm_extra
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+
+__all__ = [
+    "ExecutorSettings",
+    "SlurmExecutor",
+    "common_settings",
+    "get_min_job_age",
+    "query_job_status",
+    "query_job_status_sacct",
+    "query_job_status_squeue",
+    "read_job_number",
+    "sbatch_command",
+    "validate_slurm_extra",
+]
+
+
+def sbatch_command(request: Any, params: Mapping[str, Any], settings: Any, failed_nodes: Iterable[str] = ()) -> str:
+    """Return the call of `sbatch` without what it is to run.
+
+    Parameters
+    ----------
+    request
+        Anything with `name`, `threads` and `resources`.
+    params
+        What depends on more than the request: run_uuid, slurm_logfile, comment_str, account, partition, workdir.
+    settings
+        Those of the executor.
+    """
+    call = get_submit_command(request, dict(params), settings=settings, failed_nodes=set(failed_nodes))
+    return f"{call}{set_gres_string(request)}"
+
+
+def read_job_number(answer: str) -> str:
+    """Return the number of a job from the answer of `sbatch --parsable`, NUMBER or NUMBER;CLUSTER."""
+    number: str = validate_or_get_slurm_job_id(answer.strip().split(";")[0], answer)
+    return number
+
+
+class _WithResources:
+    """Snakemake's job as the plugin sees it: with other resources. The job itself stays as it is."""
+
+    def __init__(self, job: Any, resources: Mapping[str, Any]) -> None:
+        self.job = job
+        self.resources = resources
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.job, name)
+
+
+def _unwrap(job: Any) -> Any:
+    return job.job if isinstance(job, _WithResources) else job
+
+
+class SlurmExecutor(plugin.Executor):  # type: ignore[misc]
+    """The plugin's executor, with public names for what our executor builds on."""
+
+    @property
+    def chooses_partitions(self) -> bool:
+        """Whether the plugin chooses the partition of each job, from the file of `--finecal-slurm-partition-config`."""
+        return self._partitions is not None
+
+    @property
+    def failed_nodes(self) -> set[str]:
+        """The nodes that get no further job."""
+        nodes: set[str] = self._failed_nodes
+        return nodes
+
+    @property
+    def uses_other_clusters(self) -> bool:
+        """Whether jobs went to clusters other than this one."""
+        return bool(self._submitted_job_clusters)
+
+    def call_in_thread(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function in one of the threads that submit jobs."""
+        self._job_submission_executor.submit(function, *arguments)
+
+    def end_threads(self) -> None:
+        """Wait for the calls in threads that have begun, and drop those that have not."""
+        self._job_submission_executor.shutdown(wait=True, cancel_futures=True)
+
+    def submit_job(self, job: Any, resources: Mapping[str, Any]) -> None:
+        """Submit a job as the plugin does, but ask for these resources instead of the job's own."""
+        super().run_job(_WithResources(job, resources))
+
+    def submit_array(self, jobs: Sequence[Any], resources: Iterable[Mapping[str, Any]]) -> None:
+        """Submit jobs as a SLURM array as the plugin does, but ask for these resources instead of the jobs' own."""
+        super().run_array_jobs([_WithResources(job, own) for job, own in zip(jobs, resources, strict=True)])
+
+    def format_job_exec(self, job: Any) -> str:
+        """Return the command that runs a job on its node; what it may use there the job's own resources say."""
+        command: str = super().format_job_exec(_unwrap(job))
+        return command
+
+    def format_job_without_step(self, job: Any) -> str:
+        """Return the command that runs a job where a SLURM step runs already."""
+        return self.format_job_exec(job).replace(self.additional_general_args(), "--executor local")
+
+    def report_submitted(self, info: SubmittedJobInfo) -> None:
+        """Tell Snakemake that a job was submitted; from any thread."""
+        super()._report_job_submission_threadsafe(info)
+
+    def report_refused(self, job: Any, message: str) -> None:
+        """Tell Snakemake that a job could not be submitted; from any thread."""
+        super()._report_job_error_threadsafe(SubmittedJobInfo(job), message)
+
+    def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
+        job_info.job = _unwrap(job_info.job)
+        self.report_submitted(job_info)
+
+    def _report_job_error_threadsafe(self, job_info: SubmittedJobInfo, msg: str) -> None:
+        self.report_refused(_unwrap(job_info.job), msg)
