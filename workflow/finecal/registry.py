@@ -29,7 +29,7 @@ KINDS = {
 }
 # What a file of the user's own must define.
 OWN = {
-    "dataset": ("Options", "domains", "classes", "official_tasks", "prepare"),
+    "dataset": (),  # `finecal.datasets.check_plugin` says what
     "recipe": ("Options", "Recipe"),
     "calibrator": ("Options", "Calibrator", "READS"),
 }
@@ -62,7 +62,7 @@ def load(kind: str, name: str) -> ModuleType:
     ------
     UserError
         If there is none, or a file of the user's own fails to import, or does not define what its kind needs, or is
-        refused by `check_own` of the kind's package.
+        refused by `check_plugin` of the kind's package.
     """
     file = source_file(kind, name)
     return _load_own(kind, file) if is_own(name) else importlib.import_module(f"finecal.{KINDS[kind]}.{name}")
@@ -94,8 +94,8 @@ def _load_own(kind: str, file: Path) -> ModuleType:
     if missing:
         raise UserError(f"this file defines no {', no '.join(missing)}", where=str(file), why=f"A {kind} needs it")
     package = importlib.import_module(f"finecal.{KINDS[kind]}")
-    if hasattr(package, "check_own"):
-        package.check_own(file, module)
+    if hasattr(package, "check_plugin"):
+        package.check_plugin(module, str(file))
     return module
 
 

@@ -14,11 +14,10 @@ from pydantic import ValidationError
 
 from finecal.data.decoding import decode
 from finecal.data.packed import check_samples
-from finecal.datasets import cifar_c, domainnet, iwildcam, pacs, vtab
+from finecal.datasets import cifar_c, domainnet, iwildcam, pacs
 from finecal.datasets._corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from finecal.datasets._iwildcam import test_sequences as drawn_sequences
 from finecal.datasets._lists import divided_anew, named_by_folder, read_list
-from finecal.datasets._vtab import TASKS
 from finecal.errors import UserError
 
 # Lists
@@ -247,13 +246,3 @@ def test_how_many_samples_there_are(
     module: ModuleType, domain: str, given: dict[str, object], expected: tuple[int]
 ) -> None:
     assert module.sizes(domain, module.Options.model_validate(given)) == expected
-
-
-def test_every_download_has_a_size_for_estimates() -> None:
-    tasks = [vtab.Options(task=task) for task in TASKS]  # type: ignore[arg-type]
-    found = [one for options in tasks for one in vtab.downloads("images", options)]
-    for module in (cifar_c, pacs, domainnet, iwildcam):
-        found += [
-            one for domain in module.domains(module.Options()) for one in module.downloads(domain, module.Options())
-        ]
-    assert [one.name for one in found if not (one.bytes or one.about)] == []

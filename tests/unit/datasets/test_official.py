@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from finecal import registry
 from finecal.config import OfficialSplit
 from finecal.config.groups import PAPER, SELECTIONS
 from finecal.config.official_splits import official_classes
-from finecal.datasets import imagenet_r, imagenet_s, office_home
+from finecal.data.dataset import DataSet
+from finecal.datasets import imagenet_r, imagenet_s, office_home, published_files
 from finecal.datasets._imagenet import listed_images
 from finecal.datasets._lists import named_by_folder, read_list
-from finecal.datasets._official import FILES, class_order, official_file
+from finecal.datasets._official import class_order
+from finecal.download.spec import Download
 from finecal.errors import UserError
 from finecal.models.imagenet_classes import class_names, numbers_by_folder, numbers_of
 from finecal.plan.plan import Plan
@@ -81,12 +82,12 @@ def test_what_is_no_python_is_refused(tmp_path: Path, content: str) -> None:
 
 
 def test_s_are_the_first_of_the_order(folder: Path) -> None:
-    split = OfficialSplit(kind="official", source="Ar", count=2)
-    assert official_classes("office_home", office_home.Options(), split, folder, 4) == [0, 2]
+    data_set, split = DataSet("office_home", {}), OfficialSplit(kind="official", source="Ar", count=2)
+    assert official_classes(data_set, split, folder, 4) == [0, 2]
     with pytest.raises(UserError, match="S would be 30 of 4 classes"):  # the published number
-        official_classes("office_home", office_home.Options(), OfficialSplit(kind="official", source="Ar"), folder, 4)
+        official_classes(data_set, OfficialSplit(kind="official", source="Ar"), folder, 4)
     with pytest.raises(UserError, match="the order has class 3, the data set has 3 classes"):
-        official_classes("office_home", office_home.Options(), split, folder, 3)
+        official_classes(data_set, split, folder, 3)
 
 
 # ------------------------------------------------------------------ studies
@@ -143,12 +144,11 @@ def test_what_is_fetched_is_what_the_tasks_need(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["office_home", "imagenet_r", "imagenet_s"])
 def test_official_tasks_are_tasks_and_have_a_licence(name: str) -> None:
-    module = registry.load("dataset", name)
-    options = module.Options()
-    domains = module.domains(options)
-    assert all(set(task.split("-")) <= set(domains) for task in module.official_tasks(options))
-    assert module.LICENCE
-    assert module.CITATION
+    data_set = DataSet(name, {})
+    assert data_set.official_tasks()
+    assert all(set(task.split("-")) <= set(data_set.domains()) for task in data_set.official_tasks())
+    assert data_set.module.LICENCE
+    assert data_set.module.CITATION
 
 
 def test_the_papers_studies_fit_together() -> None:
@@ -161,24 +161,30 @@ def test_the_papers_studies_fit_together() -> None:
 # ------------------------------------------------------------------ the published files
 
 
+REPOSITORY, COMMIT = "OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated", "2bc54b1edc2796f83d50bf049ddf102484051a51"
+
+
+def files_of_the_repository() -> dict[str, Download]:
+    """Path in the repository → the row of downloads.csv."""
+    start = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/"
+    rows = [row.download for row in published_files() if row.version == f"commit {COMMIT[:7]} of the published code"]
+    return {row.urls[0].removeprefix(start): row for row in rows}
+
+
 def test_every_file_comes_from_one_commit_with_its_hash() -> None:
-    for path, (size, sha256) in FILES.items():
-        download = official_file(path)
-        assert download.urls == (
-            "https://raw.githubusercontent.com/OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated/"
-            f"2bc54b1edc2796f83d50bf049ddf102484051a51/{path}",
-            "https://cdn.jsdelivr.net/gh/OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated@"
-            f"2bc54b1edc2796f83d50bf049ddf102484051a51/{path}",
-        )
-        assert (download.bytes, download.sha256) == (size, sha256)
+    for path, download in files_of_the_repository().items():
+        assert download.name == path.rpartition("/")[2]
+        assert download.urls[1] == f"https://cdn.jsdelivr.net/gh/{REPOSITORY}@{COMMIT}/{path}"
+        assert download.bytes
+        assert download.sha256
 
 
 @published
 def test_sizes_and_hashes_are_the_published_ones() -> None:
     with (SHARED / "files.csv").open() as file:
         rows = {row["path"]: (int(row["bytes"]), row["sha256"]) for row in csv.DictReader(file)}
-    assert rows == FILES
-    for path, (size, sha256) in FILES.items():
+    assert rows == {path: (one.bytes, one.sha256) for path, one in files_of_the_repository().items()}
+    for path, (size, sha256) in rows.items():
         copy = SHARED / path.removeprefix("asset/").replace("image_list/", "")
         if copy.suffix == ".txt":
             content = copy.read_bytes()
@@ -214,7 +220,7 @@ def test_the_classes_of_s_are_the_published_ones(
     name = module.__name__.rpartition(".")[2]
     total = 65 if name == "office_home" else 1000
     split = OfficialSplit(kind="official", source=source)
-    assert official_classes(name, module.Options(), split, tmp_path, total) == sorted(orders[of][:size])
+    assert official_classes(DataSet(name, {}), split, tmp_path, total) == sorted(orders[of][:size])
 
 
 @published
@@ -264,9 +270,9 @@ def test_the_present_classes_are_numbered_anew(tmp_path: Path) -> None:
 def test_the_published_order_of_the_present_classes(tmp_path: Path) -> None:
     (tmp_path / "HT_HARDCODED.py").write_text("IMAGENET_TARGET_R_CLASSES = [883, 341, 9, 245]")
     split = OfficialSplit(kind="official", source="imagenet", count=2)
-    present = imagenet_r.Options(classes="present")
-    assert official_classes("imagenet_r", present, split, tmp_path, 4) == [2, 3]  # of 9, 245, 341, 883
-    assert official_classes("imagenet_r", imagenet_r.Options(), split, tmp_path, 1000) == [341, 883]
+    present = DataSet("imagenet_r", {"classes": "present"})
+    assert official_classes(present, split, tmp_path, 4) == [2, 3]  # of 9, 245, 341, 883
+    assert official_classes(DataSet("imagenet_r", {}), split, tmp_path, 1000) == [341, 883]
 
 
 def test_rows_of_a_head_are_found_by_name() -> None:

@@ -8,14 +8,13 @@ A module has `READS` (what it reads, see `finecal.calibration.READABLE`), `Optio
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType
 
 from finecal.calibration.contract import READABLE, TAKEABLE
 from finecal.errors import UserError, unknown
 
 
-def check_own(file: Path, module: ModuleType) -> None:
+def check_plugin(module: ModuleType, where: str) -> None:
     """Check what a user's own calibrator declares: READS and TAKES are known names, and READS has what TAKES needs.
 
     Raises
@@ -26,12 +25,12 @@ def check_own(file: Path, module: ModuleType) -> None:
     taken: frozenset[str] = getattr(module, "TAKES", frozenset())
     for constant, found, known in (("READS", module.READS, READABLE), ("TAKES", taken, TAKEABLE)):
         if not isinstance(found, frozenset):
-            raise UserError(f"{constant} is {found!r}", where=str(file), why="It must be a frozenset of names")
+            raise UserError(f"{constant} is {found!r}", where=where, why="It must be a frozenset of names")
         for name in found:
             if name not in known:
-                raise unknown(f"name in {constant}", name, known, where=str(file))
+                raise unknown(f"name in {constant}", name, known, where=where)
     for name in taken:
         if TAKEABLE[name] not in (None, *module.READS):
-            raise UserError(f"TAKES has {name!r}, READS must then have {TAKEABLE[name]!r}", where=str(file))
+            raise UserError(f"TAKES has {name!r}, READS must then have {TAKEABLE[name]!r}", where=where)
     if "interpolated" in taken and "alpha" not in module.Options.model_fields:
-        raise UserError("TAKES has 'interpolated', Options must then have 'alpha'", where=str(file))
+        raise UserError("TAKES has 'interpolated', Options must then have 'alpha'", where=where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finecal.download.spec import Download, Files
+from finecal.download.spec import Files
 from finecal.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,22 +16,7 @@ if TYPE_CHECKING:
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE  # red, green and blue planes, row by row
 
-# The first leads to the second.
-TORONTO = ("https://www.cs.toronto.edu/~kriz", "https://cave.cs.toronto.edu/kriz")
-ARCHIVES = {
-    10: Download(
-        name="cifar-10-binary.tar.gz",
-        urls=tuple(f"{place}/cifar-10-binary.tar.gz" for place in TORONTO),
-        bytes=170052171,
-        md5="c32a1d4ab5d03f1284b67883e8d87530",
-    ),
-    100: Download(
-        name="cifar-100-binary.tar.gz",
-        urls=tuple(f"{place}/cifar-100-binary.tar.gz" for place in TORONTO),
-        bytes=168513733,
-        md5="03b5dce01913d631647c71ecec9e9cb8",
-    ),
-}
+ARCHIVES = {10: "cifar-10-binary.tar.gz", 100: "cifar-100-binary.tar.gz"}
 # Folder, training files, test file, bytes of labels before the pixels (the last one counts), names of the classes.
 LAYOUT = {
     10: ("cifar-10-batches-bin", [f"data_batch_{i}.bin" for i in range(1, 6)], "test_batch.bin", 1, "batches.meta.txt"),
@@ -52,7 +37,7 @@ def read_cifar(classes: int, files: Files) -> PackedImages:
     from finecal.data.packed import PackedImages
 
     folder, training, test, before, names = LAYOUT[classes]
-    unpacked = files.extract(ARCHIVES[classes].name) / folder
+    unpacked = files.extract(ARCHIVES[classes]) / folder
     parts = [_records(unpacked / name, before) for name in (*training, test)]
     sizes = [len(labels) for _, labels in parts]
     return PackedImages(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from finecal.config import Model, Seed
+from finecal.datasets import find_downloads
 
 if TYPE_CHECKING:
     from finecal.data.packed import PackedImages
@@ -41,18 +42,10 @@ def domains(options: Options) -> tuple[str, ...]:
     return ("clean", *CORRUPTIONS, "mixed")
 
 
-def classes(options: Options) -> tuple[str, ...] | None:
-    return None  # their names are in the archive
-
-
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
     from finecal.datasets._cifar import ARCHIVES
 
-    return (ARCHIVES[options.classes],)
+    return find_downloads("cifar_c", ARCHIVES[options.classes])
 
 
 def sizes(domain: str, options: Options) -> tuple[int, int, int]:

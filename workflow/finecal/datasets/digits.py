@@ -53,10 +53,6 @@ def classes(options: Options) -> tuple[str, ...]:
     return CLASSES
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def prepare(domain: str, options: Options, files: object = None) -> PackedImages:
     """Render or load one domain: 8 × 8 grey images, white ink on black, values 0 to 255."""
     import numpy as np

@@ -66,11 +66,7 @@ def classes(options: Options) -> tuple[str, ...]:
     return _given_classes(options)
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
-def sampled(domain: str, options: Options) -> tuple[frozenset[str], frozenset[str]]:
+def sampled_classes(domain: str, options: Options) -> tuple[frozenset[str], frozenset[str]]:
     """The classes that have training samples in a domain, and those that have test samples."""
     place, test = _places(domain, options)
     found = class_counts(place)
@@ -122,7 +118,7 @@ def _check_domain(domain: str, options: Options, total: frozenset[str]) -> None:
             raise UserError("the list says itself which images are for testing", where=f"{domain}_test")
         if place.path.resolve() == test.path.resolve():
             raise UserError("training and test images are the same", where=f"{domain}_test")
-    of_train, of_test = sampled(domain, options)
+    of_train, of_test = sampled_classes(domain, options)
     needed = total if domain == "source" else frozenset()
     for kind, present in (("training", of_train), ("test", of_test)):
         if missing := sorted(needed - present):
@@ -151,7 +147,7 @@ def _check_names(key: str, found: frozenset[str], total: frozenset[str], options
     )  # fmt: skip
 
 
-def decides(domain: str, options: Options) -> dict[str, Any]:
+def decisive_options(domain: str, options: Options) -> dict[str, Any]:
     """The options that concern a domain, its classes, how many files it has, and a hash of what they are.
 
     That is, in the order of the samples: training or test if that is given, class, name relative to the folder or list,

@@ -7,6 +7,8 @@ sequence are on one side, else the test pictures would be nearly those of the tr
 
 Many species are before few cameras only. Y are those with at least `min_per_class` training and test samples in both
 domains; how many these are is known when the archive has been read.
+
+CodaLab packs the archive anew for every download, so neither a hash nor a size holds for all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from finecal.config import Count, Fraction, Seed
+from finecal.datasets import find_downloads
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
@@ -54,21 +57,8 @@ def domains(options: Options) -> tuple[str, ...]:
     return (SOURCE, options.target)
 
 
-def classes(options: Options) -> tuple[str, ...] | None:
-    return None
-
-
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
-    from finecal.download.spec import Download
-
-    # CodaLab packs the folder anew for every download, so that there is no hash, and no size, that always holds.
-    bundle = "https://worksheets.codalab.org/rest/bundles/0x6313da2b204647e79a14b468131fcd64/contents/blob/"
-    by_hand = f"CodaLab has been out of order at times: get {ARCHIVE} (12 GB) from a copy"
-    return (Download(ARCHIVE, urls=(bundle,), about=12_000_000_000, by_hand=by_hand),)
+    return find_downloads("iwildcam", ARCHIVE)
 
 
 def sizes(domain: str, options: Options) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from finecal.config import Fraction, Seed
+from finecal.datasets import find_downloads
 from finecal.datasets._stored import Stored
 from finecal.errors import UserError
 
@@ -44,18 +45,8 @@ def classes(options: Options) -> tuple[str, ...]:
     return CLASSES
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
-    from finecal.download.spec import Download
-
-    by_hand = (
-        f"Fetch `kfold.zip` (174 MB) from https://drive.google.com/file/d/1JFr8f805nMUelQWWmfnJR3y4_SYoN5Pd, linked "
-        f"from https://domaingeneralization.github.io, call it {ARCHIVE}"
-    )
-    return (Download(ARCHIVE, by_hand=by_hand, about=174_000_000),)
+    return find_downloads("pacs", ARCHIVE)
 
 
 def sizes(domain: str, options: Options) -> tuple[int, int, int]:

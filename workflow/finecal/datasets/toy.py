@@ -46,10 +46,6 @@ def classes(options: Options) -> tuple[str, ...]:
     return CLASSES
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def prepare(domain: str, options: Options, files: object = None) -> PackedImages:
     """Draw the points of one domain."""
     import numpy as np

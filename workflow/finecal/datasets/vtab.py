@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from finecal.config import Fraction, Seed
+from finecal.datasets import find_downloads
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from finecal.data.packed import PackedImages
     from finecal.download.spec import Download, Files
 
-LICENCE = "Each task has its own: `TASKS` in datasets/_vtab.py, and docs/datasets.md."
+LICENCE = "Each task has its own: see docs/datasets.md."
 CITATION = (
     "X. Zhai et al., A large-scale study of representation learning with the visual task adaptation benchmark, 2019; "
     "and each task's own."
@@ -73,7 +74,6 @@ def domains(options: Options) -> tuple[str, ...]:
 
 
 def without_images(options: Options) -> tuple[str, ...]:
-    """The domains that have no images: of those the model is taken as it is."""
     return (WEB,)
 
 
@@ -83,14 +83,10 @@ def classes(options: Options) -> tuple[str, ...] | None:
     return TASKS[options.task].classes
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
     from finecal.datasets._vtab import TASKS
 
-    return () if domain == WEB else TASKS[options.task].downloads
+    return () if domain == WEB else find_downloads("vtab", *TASKS[options.task].files)
 
 
 # Images, of which a part is drawn for testing, or training (with validation) and test images; for estimates.
