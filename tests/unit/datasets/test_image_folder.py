@@ -214,8 +214,8 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
         "target ({here}/target): this folder is empty. It needs a folder with images for every class.",
     ),
     "no image": (folders(FULL, {"cat": 0, "dog": 0}), "target ({here}/target): there is no image in its folders."),
-    "an image without a class": (beside_the_folders, "'lonely.jpg' lies beside the folders of the classes."),
-    "a circle of links": (linked_in_a_circle, "this folder holds a link to a folder above it."),
+    "an image without a class": (beside_the_folders, "'lonely.jpg' is beside the folders of the classes."),
+    "a circle of links": (linked_in_a_circle, "this folder has a link to a folder above it."),
     "unknown class": (
         folders(FULL, {"cat": 2, "dgo": 2}),
         "target: 'dgo' (closest: 'dog') is not among the source's classes. Classes are matched by name.",
@@ -226,7 +226,7 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
     ),
     "one image": (
         folders(FULL, {"cat": 1, "dog": 2}),
-        "target: 'cat' has a single image. A part of each class is kept for testing, so a class needs two at least.",
+        "target: 'cat' has a single image. A part of each class is kept for testing, so each class needs at least two.",
     ),
     "source without a class's images": (folders({"cat": 2, "dog": 0}, FULL), "source: 'dog' has a single image."),
     "one class": (folders({"cat": 2}, {"cat": 2}), "source: there is only the class 'cat'. At least two are needed."),
@@ -236,7 +236,7 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
         "target_test: training and test images are the same",
     ),
     "classes not given": (folders(FULL, FULL, source=None), "classes: without `source`, the classes must be given."),
-    "a class twice": (folders(FULL, FULL, source=None, classes=["a", "b", "a"]), "classes: 'a' stands there twice."),
+    "a class twice": (folders(FULL, FULL, source=None, classes=["a", "b", "a"]), "classes: 'a' is given twice."),
     "no file of classes": (
         folders(FULL, FULL, source=None, classes="c.txt"),
         "classes (c.txt): this file cannot be read",

@@ -16,9 +16,9 @@ from finecal.config.groups import PAPER, SELECTIONS
 from finecal.config.official_splits import official_classes
 from finecal.data.dataset import DataSet
 from finecal.datasets import imagenet_r, imagenet_s, office_home, published_files
-from finecal.datasets._imagenet import listed_images
-from finecal.datasets._lists import named_by_folder, read_list
-from finecal.datasets._official import class_order
+from finecal.datasets._imagenet import read_imagenet_lists
+from finecal.datasets._lists import name_classes_by_folder, read_list
+from finecal.datasets._official import read_class_order
 from finecal.download.spec import Download
 from finecal.errors import UserError
 from finecal.models.imagenet_classes import class_names, numbers_by_folder, numbers_of
@@ -58,27 +58,27 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_orders_are_read_and_nothing_is_run(folder: Path) -> None:
-    assert class_order(folder, "OFFICEHOME_SOURCE_AR_CLASSES") == (2, 0, 3, 1)
-    assert class_order(folder, "OFFICEHOME_SOURCE_RW_CLASSES") == (3, 1, 2, 0)
-    assert class_order(folder, "PLAIN") == (1, 0)
+    assert read_class_order(folder, "OFFICEHOME_SOURCE_AR_CLASSES") == (2, 0, 3, 1)
+    assert read_class_order(folder, "OFFICEHOME_SOURCE_RW_CLASSES") == (3, 1, 2, 0)
+    assert read_class_order(folder, "PLAIN") == (1, 0)
 
 
 @pytest.mark.parametrize("name", ["TWICE", "COMPUTED", "NEGATIVE", "TRUE", "OFFICEHOME_N_CLASSES"])
 def test_what_is_no_order_is_refused(folder: Path, name: str) -> None:
-    with pytest.raises(UserError, match=f"{name} is no list of different class numbers"):
-        class_order(folder, name)
+    with pytest.raises(UserError, match=f"{name} is not a list of different class numbers"):
+        read_class_order(folder, name)
 
 
 def test_a_missing_order_names_the_closest(folder: Path) -> None:
     with pytest.raises(UserError, match=r"unknown class order .*closest first: OFFICEHOME_SOURCE_AR_CLASSES"):
-        class_order(folder, "OFFICEHOME_SOURCE_AR")
+        read_class_order(folder, "OFFICEHOME_SOURCE_AR")
 
 
 @pytest.mark.parametrize("content", ["a = (", "a = 1\0"])
 def test_what_is_no_python_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "HT_HARDCODED.py").write_text(content)
     with pytest.raises(UserError, match="not readable as Python"):
-        class_order(tmp_path, "a")
+        read_class_order(tmp_path, "a")
 
 
 def test_s_are_the_first_of_the_order(folder: Path) -> None:
@@ -227,7 +227,7 @@ def test_the_classes_of_s_are_the_published_ones(
 @pytest.mark.parametrize("domain", ["Art", "Clipart", "Product", "Real_World"])
 def test_office_homes_lists_have_65_classes_with_the_same_names(domain: str) -> None:
     lists = [read_list(SHARED / "OfficeHome" / f"{domain}_{part}.txt") for part in ("training", "testing")]
-    names = named_by_folder(entry for one in lists for entry in one)
+    names = name_classes_by_folder(entry for one in lists for entry in one)
     assert len(names) == 65
     assert names[:3] == ("Drill", "Exit_Sign", "Bottle")
     assert not {name for name, _ in lists[0]} & {name for name, _ in lists[1]}
@@ -252,19 +252,19 @@ def test_the_present_classes_are_numbered_anew(tmp_path: Path) -> None:
         lines = [f"imagenet-r/{folders[number]}/{image}.jpg {number}" for number in (883, 9)]
         (tmp_path / f"R_{part}.txt").write_text("\n".join(lines))
     lists = (tmp_path / "R_training.txt", tmp_path / "R_testing.txt", tmp_path)
-    few = listed_images(*lists, inside=("imagenet-r", "r"), size=8, fit="crop", all_classes=False)
+    few = read_imagenet_lists(*lists, inside=("imagenet-r", "r"), size=8, fit="crop", all_classes=False)
     assert few.classes == ("ostrich", "vase")
     assert few.labels.tolist() == [1, 0, 1, 0]
     assert few.test.tolist() == [False, False, True, True]
     assert few.complete
     assert few.files[0] == tmp_path / "r" / "n04522168" / "1.jpg"
-    whole = listed_images(*lists, inside=("imagenet-r", "r"), size=8, fit="crop")
+    whole = read_imagenet_lists(*lists, inside=("imagenet-r", "r"), size=8, fit="crop")
     assert whole.labels.tolist() == [883, 9, 883, 9]
     assert len(whole.classes) == 1000
     assert not whole.complete
     (tmp_path / "R_testing.txt").write_text(f"imagenet-r/{folders[9]}/1.jpg 10")
     with pytest.raises(UserError, match="is of class 10 there, ImageNet says 9"):
-        listed_images(*lists, inside=("imagenet-r", "r"), size=8, fit="crop")
+        read_imagenet_lists(*lists, inside=("imagenet-r", "r"), size=8, fit="crop")
 
 
 def test_the_published_order_of_the_present_classes(tmp_path: Path) -> None:

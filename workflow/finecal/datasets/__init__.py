@@ -20,18 +20,18 @@ from finecal.download.table import PublishedFile, read_published
 from finecal.errors import UserError, closest
 
 TABLE = Path(__file__).with_name("downloads.csv")
-# A function's name that is as similar as this to one of the contract is taken for a slip of the pen.
+# A name with at least this similarity to a function of the contract is taken for a misspelling of it.
 MISSPELT = 0.9
 
 
 @cache
 def published_files() -> tuple[PublishedFile, ...]:
-    """The rows of the table."""
+    """Return the rows of the table."""
     return read_published(TABLE)
 
 
 def find_downloads(dataset: str, *files: str) -> tuple[Download, ...]:
-    """The rows of the table for files of a built-in data set, in the order of `files`.
+    """Return the downloads of a built-in data set by their names, in the order of `files`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The binary archives of CIFAR-10 and CIFAR-100: one record for each picture, without anything that could run."""
+"""Read the binary archives of CIFAR-10 and CIFAR-100: one record for each image, and no code that could run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from finecal.data.packed import PackedImages
 
 SIDE = 32
-PIXELS = 3 * SIDE * SIDE  # red, green and blue planes, row by row
+PIXELS = 3 * SIDE * SIDE  # planes of red, green and blue, row by row
 
 ARCHIVES = {10: "cifar-10-binary.tar.gz", 100: "cifar-100-binary.tar.gz"}
 # Folder, training files, test file, bytes of labels before the pixels (the last one counts), names of the classes.
@@ -25,12 +25,12 @@ LAYOUT = {
 
 
 def read_cifar(classes: int, files: Files) -> PackedImages:
-    """The pictures of CIFAR-10 or CIFAR-100, (N, 32, 32, 3): the training samples first, then the test samples.
+    """Read the images of CIFAR-10 or CIFAR-100, (N, 32, 32, 3): the training samples first, then the test samples.
 
     Raises
     ------
     UserError
-        If a file has no whole number of records, or a label that has no name.
+        If a file is missing, or does not have a whole number of records.
     """
     import numpy as np
 
@@ -38,7 +38,7 @@ def read_cifar(classes: int, files: Files) -> PackedImages:
 
     folder, training, test, before, names = LAYOUT[classes]
     unpacked = files.extract(ARCHIVES[classes]) / folder
-    parts = [_records(unpacked / name, before) for name in (*training, test)]
+    parts = [_read_records(unpacked / name, before) for name in (*training, test)]
     sizes = [len(labels) for _, labels in parts]
     return PackedImages(
         pixels=np.concatenate([pixels for pixels, _ in parts]),
@@ -48,8 +48,8 @@ def read_cifar(classes: int, files: Files) -> PackedImages:
     )
 
 
-def _records(file: Path, before: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (N, 32, 32, 3) and labels (N,) of one file, both uint8."""
+def _read_records(file: Path, before: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read pixels (N, 32, 32, 3) and labels (N,) of one file, both uint8."""
     import numpy as np
 
     if not file.is_file():

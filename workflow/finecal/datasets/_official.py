@@ -1,4 +1,4 @@
-"""What the published code of the paper has of its data sets: lists of training and test files, and orders of classes.
+"""Read the files of the paper's published code: lists of training and test files, and orders of classes.
 
 They are fetched from its repository at one commit (see downloads.csv) and checked by hash. The orders of the classes
 stand in a Python file, which is parsed and not run.
@@ -19,16 +19,16 @@ LICENCE = "MIT"
 CLASS_ORDERS = "HT_HARDCODED.py"
 
 
-def class_order(folder: Path, name: str) -> tuple[int, ...]:
-    """The order of the classes, those of S first: the numbers that a Python file assigns to a name.
+def read_class_order(folder: Path, name: str) -> tuple[int, ...]:
+    """Read the order of the classes, those of S first: the numbers that a Python file assigns to a name.
 
-    A list or a tuple of integers is looked for, also within a call such as `torch.tensor([...])`. The file is parsed,
-    nothing in it is run.
+    The value is a list or a tuple of integers, or a call with one, such as `torch.tensor([...])`. The file is parsed,
+    not run.
 
     Raises
     ------
     UserError
-        If the file is no Python, does not assign the name, or assigns something else or a class twice.
+        If the file is not Python, does not assign the name, or assigns something else or a class twice.
     """
     file = folder / CLASS_ORDERS
     try:
@@ -46,12 +46,12 @@ def class_order(folder: Path, name: str) -> tuple[int, ...]:
         raise unknown("class order", name, found, where=str(file))
     order = _integers(found[name])
     if not order or len(set(order)) < len(order) or min(order) < 0:
-        raise UserError(f"{name} is no list of different class numbers", where=str(file))
+        raise UserError(f"{name} is not a list of different class numbers", where=str(file))
     return order
 
 
 def _integers(node: ast.expr) -> tuple[int, ...]:
-    """The integers of a list or a tuple, or of the first argument of a call; none if there are others."""
+    """Return the integers of a list or a tuple, or of the first argument of a call; nothing if it has other values."""
     if isinstance(node, ast.Call) and node.args:
         return _integers(node.args[0])
     if not isinstance(node, (ast.List, ast.Tuple)):
@@ -60,12 +60,12 @@ def _integers(node: ast.expr) -> tuple[int, ...]:
     return tuple(values) if len(values) == len(node.elts) else ()
 
 
-def listed(training: Path, test: Path, folder: Path, *, size: int, fit: str) -> ImageFiles:
-    """The images of two lists below a folder, first those for training; the classes are called as their folders."""
+def read_lists(training: Path, test: Path, folder: Path, *, size: int, fit: str) -> ImageFiles:
+    """Read two lists of images below a folder, first those for training; classes are named by their folders."""
     import numpy as np
 
     from finecal.data.image_files import ImageFiles
-    from finecal.datasets._lists import named_by_folder, read_list
+    from finecal.datasets._lists import name_classes_by_folder, read_list
 
     lists = [read_list(training), read_list(test)]
     entries = [entry for one in lists for entry in one]
@@ -73,7 +73,7 @@ def listed(training: Path, test: Path, folder: Path, *, size: int, fit: str) -> 
         files=tuple(folder / name for name, _ in entries),
         labels=np.array([label for _, label in entries], dtype=np.int32),
         test=np.repeat([False, True], [len(one) for one in lists]),
-        classes=named_by_folder(entries),
+        classes=name_classes_by_folder(entries),
         root=folder,
         size=size,
         fit=fit,  # type: ignore[arg-type]  # checked by `Stored`

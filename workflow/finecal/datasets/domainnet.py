@@ -1,7 +1,7 @@
 """DomainNet: 345 kinds of things in six styles, from clip art to photographs; the cleaned version with its lists.
 
-The division into training and test samples is the publisher's. In it some classes have no sample of one kind (of the
-paintings: no training sample of `t-shirt`, no test sample of `syringe`); the samples of such a class are divided anew.
+The division into training and test samples is the publisher's. It leaves some classes without samples of one kind (the
+paintings have no training sample of `t-shirt` and no test sample of `syringe`); such a class is divided anew.
 
 The publisher gives no licence and no hash. The MD5 sums are those that users of the files wrote down. Its addresses
 do not work with https everywhere; the sums tell whether a file is the right one.
@@ -38,16 +38,16 @@ SIZES = {
 }
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
-        raise ValueError("each domain once")
+        raise ValueError("a domain is given twice")
     return names
 
 
 class Options(Stored):
     """Options of the data set."""
 
-    domains: Annotated[Listed[Domain], Field(min_length=2), AfterValidator(_distinct)] = Field(
+    domains: Annotated[Listed[Domain], Field(min_length=2), AfterValidator(_check_distinct)] = Field(
         ("clipart", "infograph", "painting", "quickdraw", "real", "sketch"),
         description="The domains that there are. The first one is always prepared: its lists name the classes.",
     )
@@ -70,15 +70,15 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
 
 
 def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
-    """The listed images of one domain: first those of the list of training samples, then those of the other."""
+    """Return the listed images of one domain: first those of the list of training samples, then those of the other."""
     import numpy as np
 
     from finecal.data.image_files import ImageFiles
-    from finecal.datasets._lists import divided_anew, named_by_folder, read_list
+    from finecal.datasets._lists import name_classes_by_folder, read_list, redraw_incomplete_classes
     from finecal.seeds import generator
 
     training, test = (read_list(files.path(f"{domain}_{subset}.txt")) for subset in ("train", "test"))
-    names = named_by_folder([*training, *test])
+    names = name_classes_by_folder([*training, *test])
     labels = np.array([label for _, label in [*training, *test]], dtype=np.int32)
     official = np.repeat([False, True], [len(training), len(test)])
     random = generator("domainnet", domain, "test", options.seed)
@@ -86,7 +86,7 @@ def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     return ImageFiles(
         files=tuple(folder / name for name, _ in [*training, *test]),
         labels=labels,
-        test=divided_anew(labels, official, names, options.test_fraction, random),
+        test=redraw_incomplete_classes(labels, official, names, options.test_fraction, random),
         classes=names,
         root=folder,
         size=options.size,

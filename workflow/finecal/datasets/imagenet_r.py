@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from finecal.datasets import find_downloads
-from finecal.datasets._imagenet import SOURCE, listed_images
-from finecal.datasets._official import CLASS_ORDERS, class_order
+from finecal.datasets._imagenet import SOURCE, read_imagenet_lists
+from finecal.datasets._official import CLASS_ORDERS, read_class_order
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def official_downloads(options: Options) -> tuple[Download, ...]:
 
 
 def official_split(source: str, options: Options, folder: Path) -> tuple[tuple[int, ...], int]:
-    order = class_order(folder, "IMAGENET_TARGET_R_CLASSES")
+    order = read_class_order(folder, "IMAGENET_TARGET_R_CLASSES")
     if options.classes == "present":  # which are those of the order
         places = {number: place for place, number in enumerate(sorted(order))}
         order = tuple(places[number] for number in order)
@@ -74,10 +74,10 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
 
 
 def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
-    """The listed images: first those for training, then those for testing."""
+    """Return the listed images: first those for training, then those for testing."""
     folder = files.extract(ARCHIVE, only=lambda member: member.endswith(".jpg"))
     training, test = (files.path(f"R_{part}.txt") for part in ("training", "testing"))
-    return listed_images(
+    return read_imagenet_lists(
         training,
         test,
         folder,

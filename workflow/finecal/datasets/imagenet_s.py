@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finecal.datasets import find_downloads
-from finecal.datasets._imagenet import SOURCE, listed_images
-from finecal.datasets._official import CLASS_ORDERS, class_order
+from finecal.datasets._imagenet import SOURCE, read_imagenet_lists
+from finecal.datasets._official import CLASS_ORDERS, read_class_order
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def official_downloads(options: Options) -> tuple[Download, ...]:
 
 
 def official_split(source: str, options: Options, folder: Path) -> tuple[tuple[int, ...], int]:
-    return class_order(folder, "IMAGENET_TARGET_S_CLASSES"), FINE_TUNING
+    return read_class_order(folder, "IMAGENET_TARGET_S_CLASSES"), FINE_TUNING
 
 
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
@@ -57,7 +57,9 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
 
 
 def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
-    """The listed images: first those for training, then those for testing."""
+    """Return the listed images: first those for training, then those for testing."""
     folder = files.extract(ARCHIVE, only=lambda member: member.endswith(".JPEG"))
     training, test = (files.path(f"S_{part}.txt") for part in ("training", "testing"))
-    return listed_images(training, test, folder, inside=("imagenet-s", "sketch"), size=options.size, fit=options.fit)
+    return read_imagenet_lists(
+        training, test, folder, inside=("imagenet-s", "sketch"), size=options.size, fit=options.fit
+    )

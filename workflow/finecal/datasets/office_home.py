@@ -1,8 +1,7 @@
 """Office-Home: 65 kinds of things from offices and homes, in four domains; the paper's lists and class orders.
 
-The published code takes the images from the archives of the Transfer Learning Library (one for each domain), whose file
-names its lists have; the publisher of the data set has all domains in one archive, which is fetched by hand. Neither
-gives a hash.
+The published code takes the images from the archives of the Transfer Learning Library, one for each domain, and its
+lists have their file names. The publisher of the data set has all domains in one archive. Neither gives a hash.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from finecal.datasets import find_downloads
-from finecal.datasets._official import CLASS_ORDERS, class_order, listed
+from finecal.datasets._official import CLASS_ORDERS, read_class_order, read_lists
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def official_downloads(options: Options) -> tuple[Download, ...]:
 
 
 def official_split(source: str, options: Options, folder: Path) -> tuple[tuple[int, ...], int]:
-    return class_order(folder, ORDERS[source]), FINE_TUNING
+    return read_class_order(folder, ORDERS[source]), FINE_TUNING
 
 
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
@@ -74,7 +73,7 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
 
 
 def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
-    """The listed images of one domain: first those for training, then those for testing."""
+    """Return the listed images of one domain: first those for training, then those for testing."""
     name = DOMAINS[domain]
     if options.archives == "publisher":
         inside = f"{WHOLE}/{name.replace('_', ' ')}/"
@@ -85,4 +84,4 @@ def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     else:
         folder = files.extract(f"{name}.tgz", only=lambda member: member.startswith((f"{name}/", f"./{name}/")))
     training, test = (files.path(f"{name}_{part}.txt") for part in ("training", "testing"))
-    return listed(training, test, folder, size=options.size, fit=options.fit)
+    return read_lists(training, test, folder, size=options.size, fit=options.fit)

@@ -1,4 +1,4 @@
-"""The table of all files that data sets are made from: one row for each file, in a CSV file that people can read.
+"""Read the table of all files that data sets are made from: a CSV file with one row for each file.
 
 Its columns:
 
