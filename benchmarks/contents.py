@@ -73,7 +73,7 @@ def list_only() -> None:
 
 
 def look() -> None:
-    image_folder.decides("target", image_folder.Options.model_validate(OPTIONS))
+    image_folder.decisive_options("target", image_folder.Options.model_validate(OPTIONS))
 
 
 def look_at_checkpoint() -> None:

@@ -20,7 +20,7 @@ import torch
 from _measure import table
 from _workload import Workload, chosen_device, hardware, in_turns, listed, ratio, synchronised, workload
 
-from finecal.data.augmentation import unchanged
+from finecal.data.augmentation import resize_and_normalise
 from finecal.models.build import normaliser
 from finecal.models.extraction import BATCH, extract
 from finecal.runtime.device import autocast
@@ -31,7 +31,7 @@ RUNS = ("resnet18:64:1024", "mobilenetv3_small_050:128:4096", "resnet50:128:512"
 
 def bare(work: Workload) -> Callable[[], float]:
     pixels = work.load(np.ones(len(work.file), dtype=bool))[np.arange(len(work.file))]
-    images = unchanged(pixels, work.size, normaliser(work.description, work.device))
+    images = resize_and_normalise(pixels, work.size, normaliser(work.description, work.device))
     model = work.new_model().eval()
 
     def run() -> float:

@@ -28,7 +28,7 @@ from _workload import Workload, chosen_device, hardware, in_turns, listed, synch
 from torch import nn
 
 from finecal.config import Training
-from finecal.data.augmentation import unchanged
+from finecal.data.augmentation import resize_and_normalise
 from finecal.models.build import head, normaliser
 from finecal.models.extraction import classify, extract
 from finecal.recipes import linear_probe
@@ -48,7 +48,7 @@ def plain(work: Workload, epochs: int) -> Callable[[], float]:
     labels = torch.from_numpy(work.file.labels[chosen].astype(np.int64)).to(work.device)
 
     def normalised(pixels: torch.Tensor) -> torch.Tensor:
-        return unchanged(pixels, work.size, scale)
+        return resize_and_normalise(pixels, work.size, scale)
 
     def run() -> float:
         model = work.new_model().requires_grad_(False).eval()

@@ -38,7 +38,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from finecal.config import Augmentation, Training
-from finecal.data.augmentation import unchanged
+from finecal.data.augmentation import resize_and_normalise
 from finecal.models.build import normaliser
 from finecal.models.extraction import extract
 from finecal.recipes import full
@@ -90,7 +90,7 @@ def bare(work: Workload, epochs: int) -> Callable[[], float]:
     """Random batches of tensors that are ready."""
     chosen = np.flatnonzero(work.file.train)
     pixels = work.load(work.file.train)[np.arange(len(chosen))]
-    images = unchanged(pixels, work.size, normaliser(work.description, work.device))
+    images = resize_and_normalise(pixels, work.size, normaliser(work.description, work.device))
     labels = torch.from_numpy(work.file.labels[chosen].astype(np.int64)).to(work.device)
 
     def run() -> float:

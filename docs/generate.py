@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -21,12 +22,14 @@ from finecal.calibration.contract import READABLE
 from finecal.cli.overview import job_counts
 from finecal.config.groups import PAPER
 from finecal.config.settings import Settings
+from finecal.datasets import published_files
 from finecal.plan.estimate import IMAGES_PER_SECOND, estimated
 from finecal.plan.plan import Plan
 
 DOCS = Path(__file__).parent
 # Studies whose cost, as `finecal check` estimates it, is in the table; the last is all that the paper measures.
 ESTIMATED = ("office_home", "imagenet_r", "imagenet_s", "vtab", "iwildcam", PAPER)
+FILES = "<!-- begin: files, made by docs/generate.py -->\n"
 BEGIN, END = "<!-- begin: made by docs/generate.py -->\n", "<!-- end -->\n"
 MODELS = (
     ("A study", config.Study),
@@ -85,7 +88,25 @@ def datasets() -> str:
     hours = f"GPU-hours at {IMAGES_PER_SECOND:,.0f} images/s"
     table = _table(("study, by the command that estimates it", "jobs", hours, "disk", "downloads"), rows)
     page = (DOCS / "datasets.md").read_text("utf-8")
-    return re.sub(f"(?<={BEGIN}).*?(?={END})", lambda _: f"\n{table}\n\n", page, count=1, flags=re.DOTALL)
+    page = re.sub(f"(?<={BEGIN}).*?(?={END})", lambda _: f"\n{table}\n\n", page, count=1, flags=re.DOTALL)
+    return re.sub(f"(?<={FILES}).*?(?={END})", lambda _: f"\n{file_table()}\n\n", page, count=1, flags=re.DOTALL)
+
+
+def file_table() -> str:
+    """The table of all files of data sets, as datasets/downloads.csv has them; hashes by their first digits."""
+    rows = []
+    for row in published_files():
+        file = row.download
+        size = f"{file.bytes:,}" if file.bytes is not None else f"about {file.about:,}"
+        hashes = [f"{kind} {value[:12]}…" for kind, value in (("SHA-256", file.sha256), ("MD5", file.md5)) if value]
+        links = [f"[{urlsplit(url).hostname}]({url})" for url in file.urls] or ["by hand"]
+        rows.append(
+            (
+                " ".join(f"`{name}`" for name in row.datasets), f"`{file.name}`", row.version, row.date, size,
+                f"{' '.join(hashes)} ({row.hash_from})" if hashes else row.hash_from, ", ".join(links), row.licence,
+            )
+        )  # fmt: skip
+    return _table(("data set", "file", "version", "year", "bytes", "hash (given by)", "from", "licence"), rows)
 
 
 def reference() -> str:

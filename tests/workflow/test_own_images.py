@@ -59,7 +59,7 @@ def test_a_bad_file_is_named_and_nothing_is_written(own: Project) -> None:
     target = "results/mine/images/target.parquet"
     said = own.finecal("prepare", target, status=2)
     one_paragraph(
-        said, "2 of 120 files are no image that can be decoded: ", "handwritten/2/3.png (the file is empty); ",
+        said, "2 of 120 files cannot be decoded: ", "handwritten/2/3.png (the file is empty); ",
         "handwritten/3/1.png (",
     )  # fmt: skip
     assert not own.path(target).exists()

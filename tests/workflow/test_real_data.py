@@ -168,7 +168,7 @@ def test_an_archive_that_lacks_listed_images_names_them(source: Path, tmp_path: 
         project = a_project(tmp_path, source, "office_home", mirror, study)
         project.snakemake("--cores", "2", "results/office_home/images/Ar.parquet", status=None)
     log = project.path("logs/prepare/office_home/Ar.log").read_text()
-    assert "1 of 37 files is no image that can be decoded" in log
+    assert "1 of 37 files cannot be decoded" in log
     assert "Art/Drill/99999.jpg (no such file or directory)" in log
     assert not project.path("results/office_home/images/Ar.parquet").exists()
     assert not project.path("state").exists()

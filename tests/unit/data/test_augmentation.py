@@ -17,16 +17,16 @@ from torchvision.transforms import ColorJitter, InterpolationMode, RandomResized
 
 from finecal.config import Augmentation
 from finecal.data import augmentation
-from finecal.data.augmentation import Changes, augment, draw, one_by_one, together, unchanged
+from finecal.data.augmentation import Changes, augment, change_one_by_one, change_together, draw, resize_and_normalise
 from finecal.data.colors import (
     BRIGHTNESS,
     CONTRAST,
     SATURATION,
-    brightness,
-    contrast,
+    adjust_brightness,
+    adjust_contrast,
+    adjust_saturation,
     jitter_together,
     luma,
-    saturation,
 )
 from finecal.data.crops import crop_one, crop_together, draw_crops, resize
 
@@ -52,9 +52,9 @@ def as_bytes(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("number", "ours", "theirs"),
     [
-        (BRIGHTNESS, brightness, reference.adjust_brightness),
-        (CONTRAST, contrast, reference.adjust_contrast),
-        (SATURATION, saturation, reference.adjust_saturation),
+        (BRIGHTNESS, adjust_brightness, reference.adjust_brightness),
+        (CONTRAST, adjust_contrast, reference.adjust_contrast),
+        (SATURATION, adjust_saturation, reference.adjust_saturation),
     ],
 )
 def test_colour_operations(
@@ -167,7 +167,7 @@ def test_one_by_one_and_together_are_the_same(side: int, size: int, channels: in
     options = {**Augmentation().model_dump(), "grayscale": 0.5}
     changes = draw(*tuple(x.shape), options, generator(4))
     normaliser = (torch.full((1, channels, 1, 1), 0.4), torch.full((1, channels, 1, 1), 0.5))
-    one, other = (way(x, changes, size, normaliser) for way in (one_by_one, together))
+    one, other = (way(x, changes, size, normaliser) for way in (change_one_by_one, change_together))
     difference = (one - other).abs()
     # Brightness and contrast make of it 1.3 times as much at most, saturation 1.3 + 0.3 times, normalising twice.
     assert difference.max() < (1e-5 if kind == "floats" else 2 * 1.3 * 1.3 * 1.6 / 255 / 0.5)
@@ -288,7 +288,7 @@ def test_a_batch_is_its_images(monkeypatch: pytest.MonkeyPatch, small: int, chan
     monkeypatch.setattr(augmentation, "SMALL", small)
     x = as_bytes(images(9, channels=channels))
     changes = draw(*tuple(x.shape), {**Augmentation().model_dump(), "grayscale": 0.5}, generator(4))
-    way = together if small else one_by_one
+    way = change_together if small else change_one_by_one
     whole = way(x, changes, 16, None)
     for number in range(9):
         kept = slice(number, number + 1)
@@ -317,8 +317,8 @@ def test_unchanged_images_are_scaled_and_normalised(monkeypatch: pytest.MonkeyPa
     x = as_bytes(images(size=(20, 20)))
     mean, std = torch.tensor([0.4, 0.5, 0.6]).reshape(1, 3, 1, 1), torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1)
     expected = (resize(x, size).float() / 255 - mean) / std
-    assert torch.equal(unchanged(x, size, (mean, std)), expected)
-    assert unchanged(x[:0], size, (mean, std)).shape == (0, 3, size, size)
+    assert torch.equal(resize_and_normalise(x, size, (mean, std)), expected)
+    assert resize_and_normalise(x[:0], size, (mean, std)).shape == (0, 3, size, size)
 
 
 def test_every_device_gets_the_same_parameters() -> None:

@@ -207,7 +207,7 @@ def integers() -> bytes:
 
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
-    "text": (lambda: b"<html>404 not found</html>", "no image, or of another format"),
+    "text": (lambda: b"<html>404 not found</html>", "not an image of a known format"),
     "truncated": (lambda: jpeg()[:-900], "truncated"),
     "header alone": (lambda: jpeg()[:40], "Truncated File Read"),
     "damaged": (damaged_png, "broken data stream"),
@@ -277,7 +277,7 @@ def test_all_files_that_cannot_be_decoded_are_named_at_once(
         pack(listing, path, columns={}, provenance={}, threads=2)
     message = str(caught.value)
     assert message.startswith(
-        f"{path}: 24 of 60 files are no image that can be decoded: {tmp_path}/3.png (the file is empty); "
+        f"{path}: 24 of 60 files cannot be decoded: {tmp_path}/3.png (the file is empty); "
         f"{tmp_path}/4.png (no such file or directory); {tmp_path}/20.png"
     )
     assert "; and 4 more, named above. Formats: JPEG, " in message

@@ -172,7 +172,7 @@ def test_another_table_holds_no_images(tmp_path: Path) -> None:
     write_table(path, pa.table({"a": [1]}), provenance={})
     with pytest.raises(UserError) as caught:
         read_format(path)
-    assert str(caught.value) == f"{path}: this Parquet file holds no packed images."
+    assert str(caught.value) == f"{path}: this Parquet file has no packed images."
     with pytest.raises(UserError) as caught:
         read_images(path)
     assert str(caught.value) == f"{path}: the column 'sample' is missing. It has a."

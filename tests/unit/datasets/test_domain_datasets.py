@@ -14,11 +14,10 @@ from pydantic import ValidationError
 
 from finecal.data.decoding import decode
 from finecal.data.packed import check_samples
-from finecal.datasets import cifar_c, domainnet, iwildcam, pacs, vtab
+from finecal.datasets import cifar_c, domainnet, iwildcam, pacs
 from finecal.datasets._corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from finecal.datasets._iwildcam import test_sequences as drawn_sequences
-from finecal.datasets._lists import divided_anew, named_by_folder, read_list
-from finecal.datasets._vtab import TASKS
+from finecal.datasets._iwildcam import draw_test_sequences
+from finecal.datasets._lists import name_classes_by_folder, read_list, redraw_incomplete_classes
 from finecal.errors import UserError
 
 # Lists
@@ -44,13 +43,13 @@ def test_names_may_have_spaces_and_lists_may_not_be_empty(tmp_path: Path) -> Non
 )
 def test_classes_and_folders_must_agree(entries: list[tuple[str, int]]) -> None:
     with pytest.raises(UserError):
-        named_by_folder(entries)
+        name_classes_by_folder(entries)
 
 
 def test_only_classes_without_samples_on_one_side_are_divided_anew(capsys: pytest.CaptureFixture[str]) -> None:
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 3])
     test = np.array([1, 0, 0, 1, 1, 1, 1, 0, 0, 0], dtype=bool)
-    again = divided_anew(labels, test, ("a", "b", "c", "d"), 0.25, np.random.default_rng(0))
+    again = redraw_incomplete_classes(labels, test, ("a", "b", "c", "d"), 0.25, np.random.default_rng(0))
     assert again[:3].tolist() == [True, False, False]
     assert [again[labels == label].sum() for label in range(4)] == [1, 1, 1, 0]
     assert capsys.readouterr().out.splitlines() == [
@@ -193,7 +192,7 @@ def test_sequences_are_drawn_for_each_species() -> None:
         {"y": [0] * 8 + [1, 1, 1, 0, 2], "sequence_remapped": [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 10, 10, 11]}
     )
     for seed in range(20):
-        drawn = drawn_sequences(table, 0.5, np.random.default_rng(seed))
+        drawn = draw_test_sequences(table, 0.5, np.random.default_rng(seed))
         assert len(drawn & set(range(1, 9))) == 4
         assert len(drawn & {9, 10}) == 1
         assert 11 not in drawn
@@ -247,13 +246,3 @@ def test_how_many_samples_there_are(
     module: ModuleType, domain: str, given: dict[str, object], expected: tuple[int]
 ) -> None:
     assert module.sizes(domain, module.Options.model_validate(given)) == expected
-
-
-def test_every_download_has_a_size_for_estimates() -> None:
-    tasks = [vtab.Options(task=task) for task in TASKS]  # type: ignore[arg-type]
-    found = [one for options in tasks for one in vtab.downloads("images", options)]
-    for module in (cifar_c, pacs, domainnet, iwildcam):
-        found += [
-            one for domain in module.domains(module.Options()) for one in module.downloads(domain, module.Options())
-        ]
-    assert [one.name for one in found if not (one.bytes or one.about)] == []

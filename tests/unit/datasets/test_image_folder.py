@@ -64,7 +64,7 @@ def test_folders() -> None:
     assert np.bincount(listing.labels, minlength=3).tolist() == [10, 5, 0]
     assert np.bincount(listing.labels[listing.test], minlength=3).tolist() == [3, 2, 0]  # round(0.3 × n)
     assert not listing.complete
-    assert image_folder.sampled("target", own()) == ({"cat", "dog"}, {"cat", "dog"})
+    assert image_folder.sampled_classes("target", own()) == ({"cat", "dog"}, {"cat", "dog"})
     again, other = (image_folder.prepare("target", own(seed=seed)).test for seed in (0, 1))
     assert np.array_equal(listing.test, again)
     assert not np.array_equal(listing.test, other)
@@ -80,7 +80,7 @@ def test_test_folders_may_have_absent_classes() -> None:
     assert listing.labels[listing.test].tolist() == [0, 2, 2, 2]
     assert listing.names[0] == "target/cat/0.png"
     assert listing.names[-1] == "more/eel/2.png"
-    assert image_folder.sampled("target", options) == ({"cat", "dog"}, {"cat", "eel"})
+    assert image_folder.sampled_classes("target", options) == ({"cat", "dog"}, {"cat", "eel"})
 
 
 @pytest.mark.usefixtures("both")
@@ -123,7 +123,7 @@ def test_one_list_for_both_domains() -> None:
     listing = image_folder.prepare("target", options)
     assert listing.names == ("target/dog/0.png", "target/cat/1.png")
     assert listing.test.tolist() == [False, True]
-    assert image_folder.sampled("target", options) == ({"dog"}, {"cat"})
+    assert image_folder.sampled_classes("target", options) == ({"dog"}, {"cat"})
 
 
 @pytest.mark.usefixtures("both")
@@ -158,13 +158,13 @@ def test_a_list_of_absolute_paths(here: Path, kind: str) -> None:
     place = write("a", files)
     listing = image_folder.prepare("target", own(target=str(place)))
     assert [str(file) for file in listing.files] == list(listing.names) == files
-    before = image_folder.decides("target", own(target=str(place)))
+    before = image_folder.decisive_options("target", own(target=str(place)))
     Path("target").rename("elsewhere")
     moved = write("b", [file.replace("/target/", "/elsewhere/") for file in files])
-    assert image_folder.decides("target", own(target=str(moved))) == before
+    assert image_folder.decisive_options("target", own(target=str(moved))) == before
     Path("elsewhere").rename("target")
     Path(files[0]).write_bytes(Path(files[1]).read_bytes())
-    assert image_folder.decides("target", own(target=str(place))) != before
+    assert image_folder.decisive_options("target", own(target=str(place))) != before
     plan = study(**with_options(target=str(place), size=8))
     prepare(plan, "mine", "target")
     assert len(read_images(paths.IMAGES.format(dataset="mine", domain="target")).labels) == 8
@@ -214,8 +214,8 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
         "target ({here}/target): this folder is empty. It needs a folder with images for every class.",
     ),
     "no image": (folders(FULL, {"cat": 0, "dog": 0}), "target ({here}/target): there is no image in its folders."),
-    "an image without a class": (beside_the_folders, "'lonely.jpg' lies beside the folders of the classes."),
-    "a circle of links": (linked_in_a_circle, "this folder holds a link to a folder above it."),
+    "an image without a class": (beside_the_folders, "'lonely.jpg' is beside the folders of the classes."),
+    "a circle of links": (linked_in_a_circle, "this folder has a link to a folder above it."),
     "unknown class": (
         folders(FULL, {"cat": 2, "dgo": 2}),
         "target: 'dgo' (closest: 'dog') is not among the source's classes. Classes are matched by name.",
@@ -226,7 +226,7 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
     ),
     "one image": (
         folders(FULL, {"cat": 1, "dog": 2}),
-        "target: 'cat' has a single image. A part of each class is kept for testing, so a class needs two at least.",
+        "target: 'cat' has a single image. A part of each class is kept for testing, so each class needs at least two.",
     ),
     "source without a class's images": (folders({"cat": 2, "dog": 0}, FULL), "source: 'dog' has a single image."),
     "one class": (folders({"cat": 2}, {"cat": 2}), "source: there is only the class 'cat'. At least two are needed."),
@@ -236,7 +236,7 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
         "target_test: training and test images are the same",
     ),
     "classes not given": (folders(FULL, FULL, source=None), "classes: without `source`, the classes must be given."),
-    "a class twice": (folders(FULL, FULL, source=None, classes=["a", "b", "a"]), "classes: 'a' stands there twice."),
+    "a class twice": (folders(FULL, FULL, source=None, classes=["a", "b", "a"]), "classes: 'a' is given twice."),
     "no file of classes": (
         folders(FULL, FULL, source=None, classes="c.txt"),
         "classes (c.txt): this file cannot be read",
@@ -283,7 +283,7 @@ def test_a_file_for_training_and_testing() -> None:
 
 
 def decided(**options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    source, target = (image_folder.decides(domain, own(**options)) for domain in ("source", "target"))
+    source, target = (image_folder.decisive_options(domain, own(**options)) for domain in ("source", "target"))
     return source, target
 
 

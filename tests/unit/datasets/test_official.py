@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from finecal import registry
 from finecal.config import OfficialSplit
 from finecal.config.groups import PAPER, SELECTIONS
 from finecal.config.official_splits import official_classes
-from finecal.datasets import imagenet_r, imagenet_s, office_home
-from finecal.datasets._imagenet import listed_images
-from finecal.datasets._lists import named_by_folder, read_list
-from finecal.datasets._official import FILES, class_order, official_file
+from finecal.data.dataset import DataSet
+from finecal.datasets import imagenet_r, imagenet_s, office_home, published_files
+from finecal.datasets._imagenet import read_imagenet_lists
+from finecal.datasets._lists import name_classes_by_folder, read_list
+from finecal.datasets._official import read_class_order
+from finecal.download.spec import Download
 from finecal.errors import UserError
 from finecal.models.imagenet_classes import class_names, numbers_by_folder, numbers_of
 from finecal.plan.plan import Plan
@@ -57,36 +58,36 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_orders_are_read_and_nothing_is_run(folder: Path) -> None:
-    assert class_order(folder, "OFFICEHOME_SOURCE_AR_CLASSES") == (2, 0, 3, 1)
-    assert class_order(folder, "OFFICEHOME_SOURCE_RW_CLASSES") == (3, 1, 2, 0)
-    assert class_order(folder, "PLAIN") == (1, 0)
+    assert read_class_order(folder, "OFFICEHOME_SOURCE_AR_CLASSES") == (2, 0, 3, 1)
+    assert read_class_order(folder, "OFFICEHOME_SOURCE_RW_CLASSES") == (3, 1, 2, 0)
+    assert read_class_order(folder, "PLAIN") == (1, 0)
 
 
 @pytest.mark.parametrize("name", ["TWICE", "COMPUTED", "NEGATIVE", "TRUE", "OFFICEHOME_N_CLASSES"])
 def test_what_is_no_order_is_refused(folder: Path, name: str) -> None:
-    with pytest.raises(UserError, match=f"{name} is no list of different class numbers"):
-        class_order(folder, name)
+    with pytest.raises(UserError, match=f"{name} is not a list of different class numbers"):
+        read_class_order(folder, name)
 
 
 def test_a_missing_order_names_the_closest(folder: Path) -> None:
     with pytest.raises(UserError, match=r"unknown class order .*closest first: OFFICEHOME_SOURCE_AR_CLASSES"):
-        class_order(folder, "OFFICEHOME_SOURCE_AR")
+        read_class_order(folder, "OFFICEHOME_SOURCE_AR")
 
 
 @pytest.mark.parametrize("content", ["a = (", "a = 1\0"])
 def test_what_is_no_python_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "HT_HARDCODED.py").write_text(content)
     with pytest.raises(UserError, match="not readable as Python"):
-        class_order(tmp_path, "a")
+        read_class_order(tmp_path, "a")
 
 
 def test_s_are_the_first_of_the_order(folder: Path) -> None:
-    split = OfficialSplit(kind="official", source="Ar", count=2)
-    assert official_classes("office_home", office_home.Options(), split, folder, 4) == [0, 2]
+    data_set, split = DataSet("office_home", {}), OfficialSplit(kind="official", source="Ar", count=2)
+    assert official_classes(data_set, split, folder, 4) == [0, 2]
     with pytest.raises(UserError, match="S would be 30 of 4 classes"):  # the published number
-        official_classes("office_home", office_home.Options(), OfficialSplit(kind="official", source="Ar"), folder, 4)
+        official_classes(data_set, OfficialSplit(kind="official", source="Ar"), folder, 4)
     with pytest.raises(UserError, match="the order has class 3, the data set has 3 classes"):
-        official_classes("office_home", office_home.Options(), split, folder, 3)
+        official_classes(data_set, split, folder, 3)
 
 
 # ------------------------------------------------------------------ studies
@@ -143,12 +144,11 @@ def test_what_is_fetched_is_what_the_tasks_need(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["office_home", "imagenet_r", "imagenet_s"])
 def test_official_tasks_are_tasks_and_have_a_licence(name: str) -> None:
-    module = registry.load("dataset", name)
-    options = module.Options()
-    domains = module.domains(options)
-    assert all(set(task.split("-")) <= set(domains) for task in module.official_tasks(options))
-    assert module.LICENCE
-    assert module.CITATION
+    data_set = DataSet(name, {})
+    assert data_set.official_tasks()
+    assert all(set(task.split("-")) <= set(data_set.domains()) for task in data_set.official_tasks())
+    assert data_set.module.LICENCE
+    assert data_set.module.CITATION
 
 
 def test_the_papers_studies_fit_together() -> None:
@@ -161,24 +161,30 @@ def test_the_papers_studies_fit_together() -> None:
 # ------------------------------------------------------------------ the published files
 
 
+REPOSITORY, COMMIT = "OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated", "2bc54b1edc2796f83d50bf049ddf102484051a51"
+
+
+def files_of_the_repository() -> dict[str, Download]:
+    """Path in the repository → the row of downloads.csv."""
+    start = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/"
+    rows = [row.download for row in published_files() if row.version == f"commit {COMMIT[:7]} of the published code"]
+    return {row.urls[0].removeprefix(start): row for row in rows}
+
+
 def test_every_file_comes_from_one_commit_with_its_hash() -> None:
-    for path, (size, sha256) in FILES.items():
-        download = official_file(path)
-        assert download.urls == (
-            "https://raw.githubusercontent.com/OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated/"
-            f"2bc54b1edc2796f83d50bf049ddf102484051a51/{path}",
-            "https://cdn.jsdelivr.net/gh/OSU-MLB/Fine-Tuning-Is-Fine-If-Calibrated@"
-            f"2bc54b1edc2796f83d50bf049ddf102484051a51/{path}",
-        )
-        assert (download.bytes, download.sha256) == (size, sha256)
+    for path, download in files_of_the_repository().items():
+        assert download.name == path.rpartition("/")[2]
+        assert download.urls[1] == f"https://cdn.jsdelivr.net/gh/{REPOSITORY}@{COMMIT}/{path}"
+        assert download.bytes
+        assert download.sha256
 
 
 @published
 def test_sizes_and_hashes_are_the_published_ones() -> None:
     with (SHARED / "files.csv").open() as file:
         rows = {row["path"]: (int(row["bytes"]), row["sha256"]) for row in csv.DictReader(file)}
-    assert rows == FILES
-    for path, (size, sha256) in FILES.items():
+    assert rows == {path: (one.bytes, one.sha256) for path, one in files_of_the_repository().items()}
+    for path, (size, sha256) in rows.items():
         copy = SHARED / path.removeprefix("asset/").replace("image_list/", "")
         if copy.suffix == ".txt":
             content = copy.read_bytes()
@@ -214,14 +220,14 @@ def test_the_classes_of_s_are_the_published_ones(
     name = module.__name__.rpartition(".")[2]
     total = 65 if name == "office_home" else 1000
     split = OfficialSplit(kind="official", source=source)
-    assert official_classes(name, module.Options(), split, tmp_path, total) == sorted(orders[of][:size])
+    assert official_classes(DataSet(name, {}), split, tmp_path, total) == sorted(orders[of][:size])
 
 
 @published
 @pytest.mark.parametrize("domain", ["Art", "Clipart", "Product", "Real_World"])
 def test_office_homes_lists_have_65_classes_with_the_same_names(domain: str) -> None:
     lists = [read_list(SHARED / "OfficeHome" / f"{domain}_{part}.txt") for part in ("training", "testing")]
-    names = named_by_folder(entry for one in lists for entry in one)
+    names = name_classes_by_folder(entry for one in lists for entry in one)
     assert len(names) == 65
     assert names[:3] == ("Drill", "Exit_Sign", "Bottle")
     assert not {name for name, _ in lists[0]} & {name for name, _ in lists[1]}
@@ -246,27 +252,27 @@ def test_the_present_classes_are_numbered_anew(tmp_path: Path) -> None:
         lines = [f"imagenet-r/{folders[number]}/{image}.jpg {number}" for number in (883, 9)]
         (tmp_path / f"R_{part}.txt").write_text("\n".join(lines))
     lists = (tmp_path / "R_training.txt", tmp_path / "R_testing.txt", tmp_path)
-    few = listed_images(*lists, inside=("imagenet-r", "r"), size=8, fit="crop", all_classes=False)
+    few = read_imagenet_lists(*lists, inside=("imagenet-r", "r"), size=8, fit="crop", all_classes=False)
     assert few.classes == ("ostrich", "vase")
     assert few.labels.tolist() == [1, 0, 1, 0]
     assert few.test.tolist() == [False, False, True, True]
     assert few.complete
     assert few.files[0] == tmp_path / "r" / "n04522168" / "1.jpg"
-    whole = listed_images(*lists, inside=("imagenet-r", "r"), size=8, fit="crop")
+    whole = read_imagenet_lists(*lists, inside=("imagenet-r", "r"), size=8, fit="crop")
     assert whole.labels.tolist() == [883, 9, 883, 9]
     assert len(whole.classes) == 1000
     assert not whole.complete
     (tmp_path / "R_testing.txt").write_text(f"imagenet-r/{folders[9]}/1.jpg 10")
     with pytest.raises(UserError, match="is of class 10 there, ImageNet says 9"):
-        listed_images(*lists, inside=("imagenet-r", "r"), size=8, fit="crop")
+        read_imagenet_lists(*lists, inside=("imagenet-r", "r"), size=8, fit="crop")
 
 
 def test_the_published_order_of_the_present_classes(tmp_path: Path) -> None:
     (tmp_path / "HT_HARDCODED.py").write_text("IMAGENET_TARGET_R_CLASSES = [883, 341, 9, 245]")
     split = OfficialSplit(kind="official", source="imagenet", count=2)
-    present = imagenet_r.Options(classes="present")
-    assert official_classes("imagenet_r", present, split, tmp_path, 4) == [2, 3]  # of 9, 245, 341, 883
-    assert official_classes("imagenet_r", imagenet_r.Options(), split, tmp_path, 1000) == [341, 883]
+    present = DataSet("imagenet_r", {"classes": "present"})
+    assert official_classes(present, split, tmp_path, 4) == [2, 3]  # of 9, 245, 341, 883
+    assert official_classes(DataSet("imagenet_r", {}), split, tmp_path, 1000) == [341, 883]
 
 
 def test_rows_of_a_head_are_found_by_name() -> None:

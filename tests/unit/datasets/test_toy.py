@@ -30,7 +30,7 @@ MLP = {"model": "finecal_mlp", "options": {}, "image_size": 8}
 
 def centres(domain: str) -> np.ndarray:
     images = toy.prepare(domain, toy.Options())
-    points = toy.places(images.pixels)
+    points = toy.read_points(images.pixels)
     return np.stack([points[images.labels == label].mean(axis=0) for label in range(4)])
 
 
@@ -48,10 +48,10 @@ def test_where_the_classes_lie() -> None:
 
 def test_pictures_keep_a_point_to_half_a_level() -> None:
     points = np.random.default_rng(0).uniform(-2, 2, (500, 2))
-    pixels = toy.pictures(points)
+    pixels = toy.draw_points(points)
     assert pixels.shape == (500, 8, 8, 1)
-    assert np.abs(toy.places(pixels) - points).max() <= 2 / 255 + 1e-12
-    assert np.array_equal(toy.pictures(toy.places(pixels)), pixels)
+    assert np.abs(toy.read_points(pixels) - points).max() <= 2 / 255 + 1e-12
+    assert np.array_equal(toy.draw_points(toy.read_points(pixels)), pixels)
 
 
 def test_the_data_do_not_depend_on_what_was_drawn_before() -> None:
@@ -68,7 +68,7 @@ def test_the_model_reads_x_and_y() -> None:
     assert head(model).weight.shape == (4, 32)
     points = np.array([[0.5, 1.5], [2.0, 0.0]])
     model.body = torch.nn.Identity()
-    images = torch.from_numpy(toy.pictures(points).transpose(0, 3, 1, 2)).float() / 255
+    images = torch.from_numpy(toy.draw_points(points).transpose(0, 3, 1, 2)).float() / 255
     features = model.forward_features((images - 0.5) / 0.5)  # type: ignore[operator]
     assert features.numpy() * toy.EDGE == pytest.approx(points, abs=0.01)
 
@@ -116,7 +116,7 @@ def test_regions_of_a_model_whose_logits_are_known(tmp_path: Path, monkeypatch: 
     decision_regions(run, Settings(device="cpu"))
     table = read_table(run.folder / paths.DECISION_REGIONS).to_pandas()
     samples = table[table["element"] == "sample"]
-    assert samples[["x", "y"]].to_numpy() == pytest.approx(toy.places(images.pixels[images.test]))
+    assert samples[["x", "y"]].to_numpy() == pytest.approx(toy.read_points(images.pixels[images.test]))
     assert samples["class"].to_list() == images.labels[images.test].tolist()
     found = table[table["element"] == "region"].groupby(["classifier", "calibrator"])
     assert set(found.groups) == {("pretrained", "none"), ("fine_tuned", "none"), ("fine_tuned", "alg")}

@@ -103,9 +103,9 @@ def test_no_member_leaves_the_folder(name: str, make: Callable[..., Path], tmp_p
         (entry("l", tarfile.SYMTYPE, "/etc/passwd"), "'l' is a link"),
         (entry("l", tarfile.SYMTYPE, ".."), "'l' is a link"),
         (entry("l", tarfile.LNKTYPE, "../../evil"), "'l' is a link"),
-        (entry("d", tarfile.CHRTYPE), "'d' is no file and no folder"),
-        (entry("d", tarfile.BLKTYPE), "'d' is no file and no folder"),
-        (entry("d", tarfile.FIFOTYPE), "'d' is no file and no folder"),
+        (entry("d", tarfile.CHRTYPE), "'d' is neither a file nor a folder"),
+        (entry("d", tarfile.BLKTYPE), "'d' is neither a file nor a folder"),
+        (entry("d", tarfile.FIFOTYPE), "'d' is neither a file nor a folder"),
     ],
 )
 def test_links_and_devices_are_refused(member: tarfile.TarInfo, reason: str, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
 
 def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
     twice = a_tar(tmp_path / "x.tar", {"a": b"1"}, entry("./a", tarfile.REGTYPE))
-    assert "'./a' comes twice" in refusal(twice, tmp_path)
+    assert "'./a' appears twice" in refusal(twice, tmp_path)
 
 
 @pytest.mark.parametrize("make", [a_zip, lambda p, f: a_tar(p, f, mode="w:xz")])
@@ -168,7 +168,7 @@ def test_a_damaged_header_is_not_the_end(tmp_path: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[1024 + 5] ^= 255  # in the second member's name: its checksum is wrong
     archive.write_bytes(content)
-    assert "truncated or corrupt (it ends without the mark of its end)" in refusal(archive, tmp_path)
+    assert "truncated or corrupt (its end mark is missing)" in refusal(archive, tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
@@ -204,7 +204,7 @@ def test_a_bomb_behind_the_end_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(finecal.download.archives, "HARMLESS", 1 << 20)
     archive = tmp_path / "x.tar.gz"
     archive.write_bytes(gzip.compress(a_tar(tmp_path / "x.tar", FILES).read_bytes() + bytes(3 << 20)))
-    assert "behind its end there are more than 1,048,576 bytes" in refusal(archive, tmp_path)
+    assert "more than 1,048,576 bytes follow its end" in refusal(archive, tmp_path)
 
 
 def test_a_flipped_byte_in_a_zip_is_found(tmp_path: Path) -> None:
@@ -218,13 +218,13 @@ def test_a_flipped_byte_in_a_zip_is_found(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_text("<html>")
     text = refusal(tmp_path / "x.zip", tmp_path)
-    assert "this is no archive that can be read. It must be zip, tar, tar.gz, tar.bz2 or tar.xz, and whole." in text
+    assert "this file cannot be read as an archive. It must be a complete zip, tar, tar.gz, tar.bz2 or tar.xz." in text
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     archive = a_zip(tmp_path / "x.zip", FILES)
     (tmp_path / "out").mkdir()
-    with pytest.raises(UserError, match="this folder is there already"):
+    with pytest.raises(UserError, match="this folder exists already"):
         extract(archive, tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
     extract(archive, tmp_path / "out")

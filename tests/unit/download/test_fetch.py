@@ -91,7 +91,7 @@ def test_another_process_goes_on_where_the_last_one_broke(server: Mirror, folder
     server.faults["a/data.zip"] = ["drop", "404"]
     text = message(a_file(server), folder)
     assert f"{server.url('a/data.zip')}: HTTP 404 Not Found" in text
-    assert "What has arrived is kept" in text
+    assert "The next try resumes what was fetched" in text
     assert names(folder) == ["data.zip.part", "data.zip.part.json"]
     assert fetch(a_file(server), folder).read_bytes() == CONTENT
     assert server.asked[-1][1] == f"bytes={kept(len(CONTENT) // 2)}-"
@@ -108,7 +108,7 @@ def test_a_server_that_refuses_every_part_is_given_up(server: Mirror, folder: Pa
 
 def test_a_server_that_sends_a_part_unasked_is_given_up(server: Mirror, folder: Path) -> None:
     server.faults["a/data.zip"] = ["unasked"]
-    assert "it gives a part of the file, the whole was asked for" in message(a_file(server), folder)
+    assert "it gives a part of the file instead of the whole" in message(a_file(server), folder)
 
 
 def test_a_mirror_that_cannot_be_read_leads_to_the_next_address(
@@ -203,7 +203,7 @@ def test_an_md5_counts_where_the_publisher_has_no_other(server: Mirror, folder: 
 
 def test_another_size_is_refused_before_anything_is_fetched(server: Mirror, folder: Path) -> None:
     text = message(a_file(server, bytes=5), folder)
-    assert f"it has {len(CONTENT):,} bytes there, 5 are expected" in text
+    assert f"it has {len(CONTENT):,} bytes instead of 5" in text
     assert (folder / "data.zip.part").stat().st_size == 0
 
 
@@ -342,7 +342,7 @@ def test_all_files_are_tried_before_the_failures_are_told(server: Mirror, folder
     with pytest.raises(UserError) as caught:
         fetch_all(files, wait=0)
     text = str(caught.value)
-    assert text.startswith(f"2 of 3 files are not there: (1) {folder}/gone.zip: could not be fetched.")
+    assert text.startswith(f"2 of 3 files could not be fetched: (1) {folder}/gone.zip: could not be fetched.")
     assert f"(2) {folder}/hand.zip: this file has to be fetched by hand." in text
     assert (folder / "data.zip").read_bytes() == CONTENT
 

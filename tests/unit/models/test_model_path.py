@@ -15,7 +15,7 @@ from recipe_runs import COORDINATES, DESCRIPTION, DEVICE, FINE_TUNING, LABELS, T
 from recipe_runs import one_thread as one_thread
 from torch import Tensor, nn
 
-from finecal.data.augmentation import unchanged
+from finecal.data.augmentation import resize_and_normalise
 from finecal.errors import UserError
 from finecal.models.build import forward, head, logits_of, normaliser
 from finecal.models.extraction import BATCH, classify, extract
@@ -54,7 +54,7 @@ def test_a_probe_on_features_is_regression_on_them(tmp_path: Path) -> None:
 
     by_hand, samples = pretrained(), data()
     with torch.no_grad():
-        images = unchanged(
+        images = resize_and_normalise(
             samples.pixels[np.arange(len(LABELS))], DESCRIPTION.image_size, normaliser(DESCRIPTION, DEVICE)
         )
         features, _ = forward(by_hand, images)

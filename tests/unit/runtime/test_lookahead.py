@@ -194,13 +194,13 @@ def test_a_training_is_the_same(
 
 
 def test_an_extraction_is_the_same(cores: dict[str, int], images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    unchanged, where = extraction.unchanged, []
+    resize_and_normalise, where = extraction.resize_and_normalise, []
 
     def noted(*arguments: Any) -> Tensor:
         where.append(in_thread())
-        return unchanged(*arguments)
+        return resize_and_normalise(*arguments)
 
-    monkeypatch.setattr(extraction, "unchanged", noted)
+    monkeypatch.setattr(extraction, "resize_and_normalise", noted)
     model, found = pretrained(), []
     for cores["n"] in (1, 2):
         found.append(extract(model, DESCRIPTION, images, CPU))

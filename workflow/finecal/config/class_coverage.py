@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from finecal import registry
 from finecal.config import ClassesSplit, ClusteredSplit, PresentSplit, Study
 from finecal.config.extends import Origin
 from finecal.config.split_resolution import AnySplit, check_size, class_numbers, clustered_with, present_in
-from finecal.data import dataset as data_set
+from finecal.data.dataset import Sampled
 from finecal.errors import UserError
 
 SHOWN = 5
@@ -22,8 +20,7 @@ def check_source(study: Study, dataset: str, split: AnySplit, where: Origin) -> 
     UserError
         If a model is to be pretrained on it, a clustered split uses its features, or it is a target.
     """
-    source, options = _of(study, dataset)
-    without = data_set.without_images(source, options)
+    without = study.data_set(dataset).without_images()
     sources = dict.fromkeys(task.partition("-")[0] for task in study.tasks[dataset])
     lacking = [name for name in sources if name in without]
     if lacking and study.pretraining.training is not None:
@@ -56,10 +53,10 @@ def check_presence(study: Study, dataset: str, name: str, classes: tuple[str, ..
         Naming the key that asks for too much.
     """
     split, location = study.splits[name], where.at("splits", name)
-    source, options = _of(study, dataset)
+    data_set = study.data_set(dataset)
     size = None
     if isinstance(split, PresentSplit):
-        found = data_set.sampled(source, present_in(study, dataset, split, location), options)
+        found = data_set.sampled_classes(present_in(study, dataset, split, location))
         size = len(classes if found is None else found.train)
         if size == len(classes):
             raise UserError(
@@ -69,7 +66,7 @@ def check_presence(study: Study, dataset: str, name: str, classes: tuple[str, ..
             )  # fmt: skip
         check_size(size, len(classes), location)
     for target in dict.fromkeys(task.partition("-")[2] for task in study.tasks[dataset]):
-        there = data_set.sampled(source, target, options)
+        there = data_set.sampled_classes(target)
         if there is not None:
             _check_target(study, target, split, there, classes, where, location)
     return size
@@ -79,7 +76,7 @@ def _check_target(
     study: Study,
     target: str,
     split: AnySplit,
-    there: data_set.Sampled,
+    there: Sampled,
     classes: tuple[str, ...],
     where: Origin,
     location: str,
@@ -119,12 +116,6 @@ def _check_target(
                 f"{reading[0]} reads the labels of {kind} samples of absent classes, the domain {target!r} has none",
                 where=where.at("calibrators", reading[0]), hint=f"Leave it out{hint}",
             )  # fmt: skip
-
-
-def _of(study: Study, dataset: str) -> tuple[str, Any]:
-    use = study.datasets[dataset]
-    source = use.source or dataset
-    return source, registry.load("dataset", source).Options.model_validate(use.options)
 
 
 def _listed(names: frozenset[str]) -> str:

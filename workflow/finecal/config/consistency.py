@@ -9,7 +9,6 @@ from finecal.config.error_messages import as_user_error
 from finecal.config.extends import Origin
 from finecal.config.official_splits import official_source
 from finecal.config.split_resolution import clustered_with, split_size
-from finecal.data import dataset as data_set
 from finecal.errors import UserError, closest, unknown
 from finecal.models import locations, timm_names
 
@@ -143,11 +142,10 @@ def _check_tasks(study: Study, where: Origin) -> None:
     for dataset in study.tasks:
         if dataset not in study.datasets:
             raise unknown("data set", dataset, study.datasets, where=where.at("tasks"))
-    for dataset, use in study.datasets.items():
-        module = registry.load("dataset", use.source or dataset)
-        options = module.Options.model_validate(use.options)
-        data_set.check(use.source or dataset, options, where.at("datasets", dataset, "options"))
-        known = module.domains(options)
+    for dataset in study.datasets:
+        data_set = study.data_set(dataset)
+        data_set.check(where.at("datasets", dataset, "options"))
+        known = data_set.domains()
         if not study.tasks.get(dataset):
             raise UserError(f"no task for the data set {dataset!r}", where=where.at("tasks"), why=_task_form(known))
         for task in study.tasks[dataset]:
@@ -167,11 +165,9 @@ def _task_form(domains: tuple[str, ...]) -> str:
 def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
     """Check that a split works for a data set, as far as its classes are known before any job has run."""
     location = where.at("splits", name)
-    use, split = study.datasets[dataset], study.splits[name]
-    module = registry.load("dataset", use.source or dataset)
-    options = module.Options.model_validate(use.options)
+    data_set, split = study.data_set(dataset), study.splits[name]
     if isinstance(split, OfficialSplit):
-        if not module.official_tasks(options):
+        if not data_set.official_tasks():
             raise UserError(
                 f"the data set {dataset!r} has no official split",
                 where=location,
@@ -181,7 +177,7 @@ def _check_split(study: Study, dataset: str, name: str, where: Origin) -> None:
     if isinstance(split, ClusteredSplit):
         clustered_with(study, dataset, split, location)
     check_source(study, dataset, split, where)
-    classes = module.classes(options)
+    classes = data_set.classes()
     if classes is None:
         return
     size = check_presence(study, dataset, name, classes, where) or split_size(split, classes, location)

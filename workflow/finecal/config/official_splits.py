@@ -1,17 +1,11 @@
-"""Splits that a data set's publisher or the paper uses: which tasks they are for, and which classes are in S.
-
-The module of a data set that has some defines `official_tasks(options)`, the tasks that have one;
-`official_downloads(options)`, the files that list them; and `official_split(source, options, folder)`, the order of the
-classes for a source domain, those of S first, and the size of S. `folder` has the files.
-"""
+"""Splits that a data set's publisher or the paper uses: which tasks they are for, and which classes are in S."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finecal import registry
-from finecal.download.spec import Download
+from finecal.data.dataset import DataSet
 from finecal.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -27,9 +21,7 @@ def official_source(study: Study, dataset: str, split: OfficialSplit, where: str
         If a task with that source has no official split; if the study has several sources and the split does not say
         which, or one that no task has.
     """
-    use = study.datasets[dataset]
-    module = registry.load("dataset", use.source or dataset)
-    official = module.official_tasks(module.Options.model_validate(use.options))
+    official = study.data_set(dataset).official_tasks()
     tasks = study.tasks[dataset]
     sources = list(dict.fromkeys(task.partition("-")[0] for task in tasks))
     if split.source is None and len(sources) > 1:
@@ -55,22 +47,19 @@ def is_for_task(split: dict[str, Any], task: str) -> bool:
     return split["kind"] != "official" or bool(split["source"] == task.partition("-")[0])
 
 
-def official_downloads(source: str, options: Any) -> tuple[Download, ...]:
-    """Return the files that list the official splits of a data set."""
-    module = registry.load("dataset", source)
-    found: tuple[Download, ...] = getattr(module, "official_downloads", lambda _options: ())(options)
-    return found
+def official_classes(data_set: DataSet, split: OfficialSplit, folder: Path, total: int) -> list[int]:
+    """Read the class numbers of S, ascending, from the files in a folder (`DataSet.official_downloads`).
 
-
-def official_classes(source: str, options: Any, split: OfficialSplit, folder: Path, total: int) -> list[int]:
-    """Return the class numbers of S, ascending.
+    `split` names its source domain; the data set has `total` classes.
 
     Raises
     ------
     UserError
         If the order is not one of the data set's classes, or is shorter than S.
     """
-    order, published = registry.load("dataset", source).official_split(split.source, options, folder)
+    if split.source is None:
+        raise AssertionError("a resolved split names its source domain")
+    order, published = data_set.official_split(split.source, folder)
     count = published if split.count is None else split.count
     if max(order) >= total:
         raise UserError(f"the order has class {max(order)}, the data set has {total} classes", where=str(folder))

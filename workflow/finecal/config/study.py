@@ -13,6 +13,7 @@ from finecal.config.models import Backbone
 from finecal.config.splits import DrawnSplit, Split
 from finecal.config.training import Pretraining, PseudoSplits, Training
 from finecal.config.types import Listed, Model, Name, RecipeName, Seed, SplitName, require_distinct
+from finecal.data.dataset import DataSet
 from finecal.errors import unknown
 
 
@@ -153,6 +154,11 @@ class Study(Model):
         for values in value.values() if isinstance(value, dict) else [value]:
             require_distinct(values)
         return value
+
+    def data_set(self, name: str) -> DataSet:
+        """A data set of the study, with its options."""
+        use = self.datasets[name]
+        return DataSet(use.source or name, use.options)
 
     def training_of(self, recipe: str) -> Training:
         """Return the study's training with the recipe's changes; augmentation is merged key by key."""

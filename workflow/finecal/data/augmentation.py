@@ -1,7 +1,7 @@
-"""Random changes of images, in batches on the device, every sample with parameters of its own.
+"""Random augmentation of images in batches on the device; every sample has parameters of its own.
 
-The same operations with the same distributions as torchvision's RandomResizedCrop, RandomHorizontalFlip, ColorJitter
-(without hue) and RandomGrayscale. The parameters are drawn on the CPU, so they are the same on every device.
+Operations and distributions are those of torchvision's RandomResizedCrop, RandomHorizontalFlip, ColorJitter (without
+hue) and RandomGrayscale. The parameters are drawn on the CPU, so they are the same on every device.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from finecal.data.colors import ORDERS, jitter_one, jitter_together, luma
 from finecal.data.crops import crop_one, crop_together, draw_crops, resize
 from finecal.runtime.device import sent
 
-# On the CPU images are changed one by one, and stay in the cache; up to this many pixels what it costs to start an
-# operation weighs more, and they are changed together.
+# On the CPU, images with more pixels than this are changed one by one, so that each stays in the cache. For smaller
+# ones the cost of starting an operation dominates, and the batch is changed together.
 SMALL = 48**2
-# Images as they are go in parts whose floats stay in the cache.
+# `resize_and_normalise` works on parts of a batch whose floats stay in the cache.
 PART_BYTES = 2**20
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What is done to each image of a batch; all tensors are on the CPU.
+    """The parameters of the augmentation of a batch; all tensors are on the CPU.
 
     Attributes
     ----------
     boxes
         (N, 4) float: top, left, height, width of the crop in pixels.
     flips
-        (N,) bool: left-right flip after the crop.
+        (N,) bool: whether to flip left and right after the crop.
     factors
         (N, 3) float: brightness, contrast, saturation; None without jitter.
     turns
-        (N, 3) int64: which of the three is first, second, third; None without jitter.
+        (N, 3) int64: which of the three is applied first, second, third; None without jitter.
     grey
-        (N,) bool: the colours are lost; None where none can be.
+        (N,) bool: whether the image becomes grey; None if none does.
     """
 
     boxes: Tensor
@@ -51,7 +51,7 @@ class Changes:
 
 
 def draw(n: int, channels: int, height: int, width: int, options: dict[str, Any], random: Generator) -> Changes:
-    """Draw what is done to n images from a CPU generator; `options` as for `augment`."""
+    """Draw the parameters for n images from a CPU generator; `options` as for `augment`."""
     boxes = draw_crops(n, height, width, tuple(options["crop_scale"]), tuple(options["crop_ratio"]), random)
     flips = torch.rand(n, generator=random) < options["horizontal_flip"]
     factors, turns, grey = None, None, None
@@ -70,7 +70,7 @@ def augment(
     random: Generator,
     normaliser: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """Crop, flip, jitter and grey a batch.
+    """Crop and flip a batch, jitter its colours, and make some images grey.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def augment(
     """
     n, channels, height, width = images.shape
     changes = draw(n, channels, height, width, options, random)
-    way = one_by_one if _is_one_by_one(images, size) else together
-    return way(images, changes, size, normaliser)
+    change = change_one_by_one if _is_one_by_one(images, size) else change_together
+    return change(images, changes, size, normaliser)
 
 
 def _is_one_by_one(images: Tensor, size: int) -> bool:
@@ -100,15 +100,15 @@ def _is_one_by_one(images: Tensor, size: int) -> bool:
     return images.device.type == "cpu" and max(height * width, size**2) > SMALL
 
 
-def one_by_one(images: Tensor, changes: Changes, size: int, normaliser: tuple[Tensor, Tensor] | None) -> Tensor:
-    """The changed images. Each is finished while it is in the cache, and gets no more than what it needs."""
+def change_one_by_one(images: Tensor, changes: Changes, size: int, normaliser: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Change each image while it is in the cache, by the operations that it needs."""
     n, channels = images.shape[:2]
-    result = torch.empty(n, channels, size, size)  # before inference mode, since a gradient may need it
+    result = torch.empty(n, channels, size, size)  # outside of inference mode, since a gradient may need it
     boxes, flips = changes.boxes.int().tolist(), changes.flips.tolist()
     factors = None if changes.factors is None else changes.factors.tolist()
     turns = None if changes.turns is None else changes.turns.tolist()
     grey = [False] * n if changes.grey is None else changes.grey.tolist()
-    with _one_thread(), torch.inference_mode():  # operations so small start noticeably faster
+    with _one_thread(), torch.inference_mode():  # which starts small operations faster
         for number, image in enumerate(result):
             cropped = crop_one(images[number], boxes[number], size)
             image.copy_(cropped.flip(-1) if flips[number] else cropped)
@@ -124,7 +124,7 @@ def one_by_one(images: Tensor, changes: Changes, size: int, normaliser: tuple[Te
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """An operation on one image is over before a second thread has come to help."""
+    """Use one thread of torch: an operation on one image ends before a second thread could help."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -133,8 +133,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def together(images: Tensor, changes: Changes, size: int, normaliser: tuple[Tensor, Tensor] | None) -> Tensor:
-    """The changed images. In few large operations; a GPU gets one small copy, and need not wait for it."""
+def change_together(images: Tensor, changes: Changes, size: int, normaliser: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Change all images by few large operations; a GPU receives one small tensor, asynchronously."""
     columns = [changes.boxes, changes.flips[:, None]]
     columns += [values for values in (changes.factors, changes.turns) if values is not None]
     columns += [] if changes.grey is None else [changes.grey[:, None]]
@@ -147,8 +147,8 @@ def together(images: Tensor, changes: Changes, size: int, normaliser: tuple[Tens
     return changed if normaliser is None else changed.sub_(normaliser[0]).div_(normaliser[1])
 
 
-def unchanged(pixels: Tensor, size: int, normaliser: tuple[Tensor, Tensor]) -> Tensor:
-    """(N, channels, H, W) uint8 scaled to (N, channels, size, size) float and normalised, as `augment` normalises."""
+def resize_and_normalise(pixels: Tensor, size: int, normaliser: tuple[Tensor, Tensor]) -> Tensor:
+    """Resize (N, channels, H, W) uint8 to (N, channels, size, size) float and normalise it as `augment` does."""
     n, channels, height, width = pixels.shape
     if pixels.device.type == "cpu":
         result = torch.empty(n, channels, size, size)
@@ -163,5 +163,5 @@ def unchanged(pixels: Tensor, size: int, normaliser: tuple[Tensor, Tensor]) -> T
 
 
 def _to_unit(values: Tensor, kind: torch.dtype) -> Tensor:
-    """Floats that were bytes to [0, 1], in place."""
+    """Scale floats that were bytes to [0, 1], in place."""
     return values.div_(255) if kind == torch.uint8 else values

@@ -1,6 +1,6 @@
-"""Random crops of images: drawn as torchvision draws them, cut and scaled as torchvision does it.
+"""Draw random crops of images and cut them out, as torchvision does.
 
-A crop is cut out and scaled bilinearly with antialiasing, as PIL scales it; what lies outside of the box has no part.
+A crop is resized bilinearly with antialiasing, as PIL does it; pixels outside of the box have no influence.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TRIES = 10
 def draw_crops(
     n: int, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float], random: Generator
 ) -> Tensor:
-    """Crop boxes as torchvision's RandomResizedCrop draws them.
+    """Draw crop boxes as torchvision's RandomResizedCrop does.
 
     Area uniform in `scale`, log aspect ratio uniform, up to ten tries until the box fits into the image; after
     that the largest centred box within `ratio`.
@@ -45,10 +45,10 @@ def draw_crops(
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Scale (N, channels, H, W) images to (N, channels, size, size) of their dtype, bilinear with antialiasing.
+    """Resize (N, channels, H, W) images to (N, channels, size, size) of their dtype, bilinear with antialiasing.
 
-    Bytes remain whole numbers, as with PIL; on the CPU torch scales them several times as fast as floats, most of all
-    if an image's three colours lie side by side in memory (channels last).
+    Bytes remain whole numbers, as with PIL. On the CPU torch resizes bytes several times as fast as floats, and fastest
+    if they are channels last.
     """
     if images.shape[-2:] == (size, size):
         return images
@@ -56,17 +56,17 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 
 def crop_one(image: Tensor, box: tuple[int, int, int, int], size: int) -> Tensor:
-    """Cut a box (top, left, height, width) from a (channels, H, W) image; (channels, size, size) of its dtype."""
+    """Cut a box (top, left, height, width) from a (channels, H, W) image: (channels, size, size) of its dtype."""
     top, left, h, w = box
     return resize(image[None, :, top : top + h, left : left + w], size)[0]
 
 
 def crop_together(images: Tensor, boxes: Tensor, flips: Tensor, size: int) -> Tensor:
-    """Cut boxes (N, 4), scale, and flip where asked (N, bool): what `crop_one` does, in two products of matrices.
+    """Cut boxes (N, 4) as `crop_one` does and flip some images, (N,) bool, by two matrix products.
 
-    Scaling is linear in columns and in rows, Y · (image · Xᵀ), with weights that depend on the box alone: on a GPU two
-    large kernels for a batch. The result is float; of bytes it is whole numbers, rounded after either product as
-    `crop_one` does it.
+    Resizing is linear in columns and in rows, Y · (image · Xᵀ), with weights that depend on the box alone: on a GPU two
+    large kernels for a batch. The result is float; for bytes, whole numbers, rounded after each product as in
+    `crop_one`.
     """
     height, width = images.shape[-2:]
     top, left, h, w = boxes.unbind(dim=1)
@@ -77,10 +77,10 @@ def crop_together(images: Tensor, boxes: Tensor, flips: Tensor, size: int) -> Te
 
 
 def _weights(start: Tensor, length: Tensor, whole: int, size: int) -> Tensor:
-    """(N, size, whole): what each pixel of a line gives to each of the result's, for a part of the line.
+    """Return (N, size, whole): the weight of each pixel of a line in each pixel of the result, for a part of the line.
 
-    A triangle around the middle of the result's pixel, as wide as two of these, or as two pixels of the line if they
-    are larger; cut off at the ends of the part. So do PIL and `torch.nn.functional.interpolate`.
+    The weights are a triangle around the center of the result's pixel, as wide as two of these, or as two pixels of the
+    line if those are larger, cut off at the ends of the part; as in PIL and `torch.nn.functional.interpolate`.
 
     Parameters
     ----------

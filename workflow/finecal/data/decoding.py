@@ -1,4 +1,4 @@
-"""Image files → square RGB pictures, packed into images.parquet; a file that cannot be decoded is an error."""
+"""Decode image files to square RGB images and pack them; a file that cannot be decoded is an error."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from finecal.data.image_files import ImageFiles
 from finecal.data.packed import rows_in_group, write_parts
 from finecal.errors import UserError
 
-# What people have as images. Left out on purpose: formats that start other programs (EPS), and those that nearly any
-# file can be taken for (TGA).
+# Left out on purpose: formats that start other programs (EPS), and those that almost any file is taken for (TGA).
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 SECONDS_BETWEEN_REPORTS = 10.0
 SHOWN_ERRORS = 20
@@ -28,51 +27,51 @@ Fit = Literal["stretch", "crop"]
 
 
 class BadImageError(Exception):
-    """A file that is no image, or a damaged one; the message says why."""
+    """A file is not an image or is damaged; the message says why."""
 
 
 def decode(path: Path, side: int, fit: Fit = "stretch") -> np.ndarray:
-    """Decode an image file as people see it: (side, side, 3) uint8 RGB.
+    """Decode an image file as people see it; return (side, side, 3) uint8 RGB.
 
     - The orientation in the EXIF data is applied.
     - Transparent parts are white.
     - Grey, palette and CMYK images become RGB; colour profiles are not applied, as in torchvision and timm.
-    - 16 bits per channel are reduced to the upper 8. Pixels that are floats or 32-bit integers have no known range of
-      brightness: such a file is refused.
-    - Of an animation or of several pages, the first counts.
-    - `fit` is "stretch": both sides are resized, the aspect is not kept; or "crop": the shorter side is resized, of the
-      longer one the middle is kept. Bilinear, with antialiasing.
+    - 16 bits per channel are reduced to the upper 8. Files with pixels of floats or 32-bit integers are refused, since
+      their range of brightness is not known.
+    - Of an animation or of several pages, the first is taken.
+    - `fit="stretch"` resizes both sides and does not keep the aspect ratio; "crop" resizes the shorter side and keeps
+      the middle of the longer one. Bilinear, with antialiasing.
 
     Raises
     ------
     BadImageError
-        If the file is missing, empty, no image, truncated, damaged, or larger than Pillow takes for honest (179 million
-        pixels).
+        If the file is missing, empty, not an image, truncated, damaged, or has more pixels than Pillow accepts (179
+        million).
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
-            # Pillow scales the grey of a PGM with more than 8 bits to 16, and keeps it in 32.
+            # Pillow scales a PGM with more than 8 bits to 16 bits and stores it in 32.
             grey16 = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
-            return _square(_rgb(_loaded(image, side), grey16=grey16), side, fit)
+            return _make_square(_to_rgb(_load_upright(image, side), grey16=grey16), side, fit)
     except BadImageError:
         raise
-    except Exception as error:  # what a damaged file makes the decoders raise is not to be foreseen
-        raise BadImageError(_reason(path, error)) from error
+    except Exception as error:  # decoders raise errors of any type for damaged files
+        raise BadImageError(_describe(path, error)) from error
 
 
-def _loaded(image: Image.Image, side: int) -> Image.Image:
-    # JPEG only: decoded at 1/2, 1/4 or 1/8 if that is still twice as large as needed.
+def _load_upright(image: Image.Image, side: int) -> Image.Image:
+    # Decode a JPEG at 1/2, 1/4 or 1/8 of its size if that is still twice as large as needed.
     image.draft(None, (2 * side, 2 * side))
     image.load()
     upright: Image.Image = ImageOps.exif_transpose(image)
     return upright
 
 
-def _rgb(image: Image.Image, *, grey16: bool) -> Image.Image:
+def _to_rgb(image: Image.Image, *, grey16: bool) -> Image.Image:
     if grey16:
         values = np.asarray(image)
         grey = (values >> 8).astype(np.uint8)
-        if "transparency" in image.info:  # the one value that is transparent, with all of its 16 bits
+        if "transparency" in image.info:  # the value that is transparent, in 16 bits
             grey[values == image.info["transparency"]] = WHITE[0]
         return Image.fromarray(grey).convert("RGB")
     if image.mode in ("I", "F"):
@@ -85,85 +84,85 @@ def _rgb(image: Image.Image, *, grey16: bool) -> Image.Image:
     return image.convert("RGB")
 
 
-def _square(image: Image.Image, side: int, fit: Fit) -> np.ndarray:
+def _make_square(image: Image.Image, side: int, fit: Fit) -> np.ndarray:
     if fit == "crop":
         return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR))
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _describe(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "the file is empty" if path.stat().st_size == 0 else "no image, or of another format"
+        return "the file is empty" if path.stat().st_size == 0 else "not an image of a known format"
     if isinstance(error, OSError) and error.strerror:  # of the file system, not of a decoder
         return error.strerror[0].lower() + error.strerror[1:]
     return str(error) or type(error).__name__
 
 
 def pack(
-    listing: ImageFiles,
+    images: ImageFiles,
     path: str | Path,
     *,
     columns: dict[str, str],
     provenance: dict[str, Any],
     threads: int = 1,
 ) -> None:
-    """Decode all files of a listing and write them to images.parquet (see `finecal.data.packed.write_parts`).
+    """Decode image files and write them to images.parquet (see `finecal.data.packed.write_parts`).
 
-    At most one row group is in memory, and one image per thread at its full size. The result does not depend on
-    the number of threads. Progress is written to the standard error.
+    At most one row group is in memory, and one image per thread at its full size. The result does not depend on the
+    number of threads. Progress is printed to standard error.
 
     Raises
     ------
     UserError
-        Naming all files that cannot be decoded; nothing is written then. Also as `write_parts`.
+        If files cannot be decoded, naming them all; nothing is written then. Also as in `write_parts`.
     """
-    shape = (listing.size, listing.size, 3)
-    decoded = _decoded(listing, shape, threads, str(path))
-    write_parts(path, listing, shape, decoded, columns=columns, provenance=provenance, files=listing.names)
+    shape = (images.size, images.size, 3)
+    decoded = _decode_parts(images, shape, threads, str(path))
+    write_parts(path, images, shape, decoded, columns=columns, provenance=provenance, files=images.names)
 
 
-def _decoded(listing: ImageFiles, shape: tuple[int, int, int], threads: int, where: str) -> Iterator[np.ndarray]:
-    """The pixels part by part; the files that could not be decoded are told together after the last part."""
+def _decode_parts(images: ImageFiles, shape: tuple[int, int, int], threads: int, where: str) -> Iterator[np.ndarray]:
+    """Yield the pixels part by part; after the last one, raise an error that names the files that failed."""
     bad: dict[Path, str] = {}
-    rows, total = rows_in_group(shape), len(listing)
+    rows, total = rows_in_group(shape), len(images)
     progress = _Progress(total)
 
-    def into(part: np.ndarray, place: int, file: Path) -> None:
+    def decode_into(part: np.ndarray, place: int, file: Path) -> None:
         try:
-            part[place] = decode(file, listing.size, listing.fit)
+            part[place] = decode(file, images.size, images.fit)
         except BadImageError as error:
             bad[file] = str(error)
 
-    # Pillow decodes and resizes without Python's lock, so threads are enough.
+    # Threads are enough: Pillow releases Python's lock while it decodes and resizes.
     with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
-        # Large, but not yet so large that Pillow refuses it.
+        # For images that are large, but not so large that Pillow refuses them.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         for start in range(0, total, rows):
-            files = listing.files[start : start + rows]
+            files = images.files[start : start + rows]
             part = np.zeros((len(files), *shape), np.uint8)
-            list(pool.map(into, [part] * len(files), range(len(files)), files))
+            list(pool.map(decode_into, [part] * len(files), range(len(files)), files))
             progress.report(start + len(files))
             yield part
     if bad:
-        raise _bad_files(bad, listing, where)
+        raise _bad_files(bad, images, where)
 
 
-def _bad_files(bad: dict[Path, str], listing: ImageFiles, where: str) -> UserError:
-    found = [(file, bad[file]) for file in listing.files if file in bad]
+def _bad_files(bad: dict[Path, str], images: ImageFiles, where: str) -> UserError:
+    found = [(file, bad[file]) for file in images.files if file in bad]
     for file, reason in found:
         print(f"{file}: {reason}", file=sys.stderr)
     shown = "; ".join(f"{file} ({reason})" for file, reason in found[:SHOWN_ERRORS])
     more = f"; and {len(found) - SHOWN_ERRORS} more, named above" if len(found) > SHOWN_ERRORS else ""
     one = len(found) == 1
     return UserError(
-        f"{len(found)} of {len(listing):,} files {'is' if one else 'are'} no image that can be decoded: {shown}{more}",
+        f"{len(found)} of {len(images):,} files cannot be decoded: {shown}{more}",
         where=where, why=f"Formats: {', '.join(FORMATS)}",
-        hint=f"Mend, replace or remove {'it' if one else 'them'}; no file is left out silently",
+        hint=f"Repair, replace or remove {'it' if one else 'them'}; no file is skipped silently",
     )  # fmt: skip
 
 
 class _Progress:
-    """How many images are decoded, at most every ten seconds and at the end."""
+    """Prints how many images are decoded, at most every ten seconds and at the end."""
 
     def __init__(self, total: int) -> None:
         self.total = total

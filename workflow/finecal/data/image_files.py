@@ -1,4 +1,4 @@
-"""Samples as image files: what a data set says of them before anything is decoded."""
+"""Samples that are image files, before they are decoded."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from finecal.data.packed import Samples
 
 @dataclass(frozen=True)
 class ImageFiles(Samples):
-    """The image files of a domain: `Samples`, and what follows.
+    """The image files of a domain.
 
     Attributes
     ----------
     files
-        N files; the same file may stand there once only.
+        N different files.
     root
-        The folder that their names are relative to in images.parquet; None keeps the names as they are.
+        The folder that names in images.parquet are relative to; None keeps the names as they are.
     size
-        Side of the stored images, in pixels.
+        Side of the stored square images, in pixels.
     fit
         How an image becomes square: see `finecal.data.decoding.decode`.
     """
@@ -39,7 +39,7 @@ class ImageFiles(Samples):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files' names as they are stored beside the pixels."""
+        """Names of the files as they are stored beside the pixels."""
         root = self.root
         inside = (root is not None and file.is_relative_to(root) for file in self.files)
         return tuple(

@@ -1,4 +1,4 @@
-"""Packed images: a data set is decoded once into uint8 and read by every job in one go."""
+"""Packed images: each domain is decoded once into a Parquet file of uint8 pixels, which every job reads."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from finecal.errors import UserError
 from finecal.io.parquet import read_metadata, read_table, table_writer
 
 FORMAT = b"finecal.images"
-# Pixels of a row group, and with it what a writer holds in memory: 85 images of 256 × 256 pixels.
+# Bytes of pixels in a row group, which is what a writer holds in memory: 85 images of 256 × 256 pixels.
 ROW_GROUP_BYTES = 16 * 2**20
 
 
 class Samples:
-    """What is known of the samples of a domain besides their pixels.
+    """The samples of a domain without their pixels.
 
     Attributes
     ----------
@@ -35,8 +35,8 @@ class Samples:
     validation
         (N,) bool: labelled samples held out from training; None if there are none. All others are training samples.
     complete
-        Whether every class must have a training and a test sample. Otherwise some may have no sample of one kind, or
-        none at all: what needs them says so.
+        Whether every class must have a training and a test sample. If not, some classes may lack samples of one kind or
+        of both; code that needs them raises an error.
     """
 
     labels: np.ndarray
@@ -55,7 +55,7 @@ class Samples:
 
     @property
     def subset(self) -> np.ndarray:
-        """(N,) of the words train, validation and test."""
+        """(N,) text: `train`, `validation` or `test`."""
         held_out = np.zeros_like(self.test) if self.validation is None else self.validation
         return np.select([self.test, held_out], ["test", "validation"], "train")
 
@@ -78,7 +78,7 @@ AnySamples = TypeVar("AnySamples", bound=Samples)
 def write_images(
     path: str | Path, images: PackedImages, *, columns: dict[str, str], provenance: dict[str, Any]
 ) -> None:
-    """Check images and write them as Parquet: sample, class, subset, pixels (bytes of uint8, the same for each row).
+    """Check images and write them as Parquet: sample, class, subset, pixels (uint8 bytes, the same number in each row).
 
     Raises
     ------
@@ -92,7 +92,7 @@ def write_images(
 
 
 def rows_in_group(shape: tuple[int, ...]) -> int:
-    """Images of this shape in a row group."""
+    """Return how many images of this shape a row group has."""
     return max(1, ROW_GROUP_BYTES // int(np.prod(shape)))
 
 
@@ -106,16 +106,17 @@ def write_parts(
     provenance: dict[str, Any],
     files: tuple[str, ...] | None = None,
 ) -> None:
-    """As `write_images`, with the pixels in parts, which are asked for one after another and not kept.
+    """Write images as `write_images` does, with pixels in parts that are taken one after another and not kept.
 
     Parameters
     ----------
     shape
         (H, W, channels).
     parts
-        (n, H, W, channels) uint8 each, `rows_in_group(shape)` images but for the last; together as many as samples.
+        Arrays (n, H, W, channels) uint8 with n = `rows_in_group(shape)`, the last one smaller; as many images as
+        samples together.
     files
-        The file that each sample was decoded from: one more column.
+        The file that each sample was decoded from, written as a further column.
     """
     check_samples(samples, str(path))
     own = schemas.without(schemas.own_columns(schemas.IMAGES), () if files is not None else ("file",))
@@ -123,10 +124,10 @@ def write_parts(
     described = json.dumps({"shape": shape, "classes": samples.classes, "complete": samples.complete}).encode()
     schema = schemas.sized(pa.schema(fields), pixels=int(np.prod(shape))).with_metadata({FORMAT: described})
     rows = rows_in_group(shape)
-    # No image at all is a table, too.
+    # Without any image, one empty part is written.
     bounds = [*range(0, len(samples), rows), len(samples)]
     with table_writer(path, schema, provenance=provenance) as writer:
-        # `strict` also asks for a part after the last one, which is where parts may raise what they have gathered.
+        # `strict` also asks for a part after the last one, where `parts` may raise the errors that it has collected.
         for (start, end), pixels in zip(pairwise(bounds), parts, strict=True):
             n = end - start
             arrays = {
@@ -141,7 +142,7 @@ def write_parts(
 
 
 def _binary(pixels: np.ndarray) -> pa.FixedSizeBinaryArray:
-    """(N, …) uint8 as N byte strings: Parquet reads these many times faster than lists of numbers."""
+    """Convert (N, …) uint8 to N byte strings, which Parquet reads many times faster than lists of numbers."""
     width = int(np.prod(pixels.shape[1:]))
     return pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(width), len(pixels), [None, pa.py_buffer(np.ascontiguousarray(pixels, np.uint8))]
@@ -154,7 +155,7 @@ def read_images(path: str | Path) -> PackedImages:
     Raises
     ------
     UserError
-        If the file is missing, corrupt, or no file of images.
+        If the file is missing, corrupt, or not a file of packed images.
     """
     table = read_table(path, schemas.select(schemas.IMAGES, "sample", "class", "subset", "pixels"))
     described = read_format(path)
@@ -173,7 +174,7 @@ def read_images(path: str | Path) -> PackedImages:
 
 
 def pixels_of(column: pa.ChunkedArray, shape: Sequence[int], where: str) -> np.ndarray:
-    """The column `pixels` as (N, H, W, channels) uint8, not writable; without copying if it is in one piece."""
+    """Return the column `pixels` as (N, H, W, channels) uint8, not writable; not copied if the column has one chunk."""
     width = int(np.prod(shape))
     if column.type != pa.binary(width):
         raise UserError(
@@ -190,15 +191,15 @@ def pixels_of(column: pa.ChunkedArray, shape: Sequence[int], where: str) -> np.n
 
 
 def read_format(path: str | Path) -> dict[str, Any]:
-    """Shape (H, W, channels) and class names of a file of images, without its pixels."""
+    """Read `shape` (H, W, channels), `classes` and `complete` of a file of images, without its pixels."""
     described = read_metadata(path, FORMAT)
     if not described:
-        raise UserError("this Parquet file holds no packed images", where=str(path))
+        raise UserError("this Parquet file has no packed images", where=str(path))
     return described
 
 
 def stratified_test(labels: np.ndarray, fraction: float, random: np.random.Generator) -> np.ndarray:
-    """Choose round(fraction × n) samples of every class for testing, at least one: a (N,) bool mask."""
+    """Draw round(fraction × n) samples of every class for testing, at least one; return a (N,) bool mask."""
     test = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
@@ -207,7 +208,7 @@ def stratified_test(labels: np.ndarray, fraction: float, random: np.random.Gener
 
 
 def hold_out_validation(samples: AnySamples, fraction: float, random: np.random.Generator) -> AnySamples:
-    """Keep this fraction of each class's training samples for validation, at least one; none if it is 0."""
+    """Hold out this fraction of each class's training samples for validation, at least one; none if it is 0."""
     if not fraction:
         return samples
     train = np.flatnonzero(samples.train)
@@ -217,9 +218,9 @@ def hold_out_validation(samples: AnySamples, fraction: float, random: np.random.
 
 
 def check_training_samples(samples: Samples, fine_tuning: np.ndarray, where: str) -> None:
-    """Raise a UserError if a class of S (bool mask) has no training sample.
+    """Raise a UserError if a class of S has no training sample.
 
-    If S is all of Y (the upper bound), classes without any sample are no fault: there is nothing to be right about.
+    `fine_tuning` is a bool mask of S. If S is all of Y (the upper bound), classes without any sample are allowed.
     """
     total = len(samples.classes)
     lacking = np.bincount(samples.labels[samples.train], minlength=total) == 0

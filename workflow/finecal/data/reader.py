@@ -1,7 +1,7 @@
-"""The pixels that a job needs: only those are read, one row group after another, and they lie where there is room.
+"""Read the pixels that a job needs, one row group after another, into the memory that has room for them.
 
-That is the GPU's memory, else the machine's, else a file beside the job which goes with it. Batches are the same to the
-bit wherever the pixels lie.
+That is the GPU's memory, else the machine's, else a temporary file on the scratch disk. Batches are the same to the bit
+wherever the pixels are.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from finecal.runtime.memory import Room, file_in_scratch
 
 
 class Source(Protocol):
-    """Images that can be had in their order, batch by batch."""
+    """Images that can be read in their order, batch by batch."""
 
     def __len__(self) -> int: ...
 
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
-        """(size, channels, H, W) uint8 on the device, the last one smaller."""
+        """Yield (size, channels, H, W) uint8 on the device; the last batch may be smaller."""
         ...
 
 
 @dataclass(frozen=True)
 class PackedFile(Samples):
-    """An images.parquet: what is known of its samples; the pixels are read when they are asked for.
+    """An images.parquet: its samples, and how to read their pixels.
 
     Attributes
     ----------
     path
         The file.
     shape
-        H, W, channels of every image.
+        (H, W, channels) of every image.
     """
 
     path: Path
@@ -56,12 +56,12 @@ class PackedFile(Samples):
 
     @classmethod
     def open(cls, path: str | Path) -> PackedFile:
-        """Read all but the pixels.
+        """Read everything but the pixels.
 
         Raises
         ------
         UserError
-            If the file is missing, corrupt, or no file of images.
+            If the file is missing, corrupt, or not a file of packed images.
         """
         table = read_table(path, schemas.select(schemas.IMAGES, "sample", "class", "subset"))
         described = read_format(path)
@@ -81,12 +81,12 @@ class PackedFile(Samples):
         return found
 
     def load(self, chosen: np.ndarray, device: torch.device, room: Room) -> Pixels:
-        """The pixels of the chosen samples (N,) bool, in the order of the file.
+        """Read the pixels of the chosen samples, (N,) bool, in the order of the file.
 
         Raises
         ------
         UserError
-            If the file is corrupt, or the pixels fit neither into memory nor on the disk.
+            If the file is corrupt, or the pixels fit neither into memory nor onto the disk.
         """
         height, width, channels = self.shape
         shape = (int(chosen.sum()), height, width, channels)
@@ -104,12 +104,12 @@ class PackedFile(Samples):
         return Pixels(stored, device, file=file)
 
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
-        """All samples, read while the batch before is worked on; never more than a row group and two batches."""
-        for batch in made_ahead(_cut(self._parts(np.ones(len(self), dtype=bool)), size)):
+        """Yield all samples. The next batch is prefetched; at most a row group and two batches are in memory."""
+        for batch in made_ahead(_cut_batches(self._parts(np.ones(len(self), dtype=bool)), size)):
             yield sent(torch.from_numpy(batch), device).permute(0, 3, 1, 2)
 
     def _parts(self, chosen: np.ndarray) -> Iterator[np.ndarray]:
-        """(n, H, W, channels) uint8 of the chosen samples of each row group that has any."""
+        """Yield (n, H, W, channels) uint8 of the chosen samples of each row group that has any."""
         for start, table in read_row_groups(self.path, ["pixels"], chosen):
             wanted = chosen[start : start + len(table)]
             pixels = pixels_of(table["pixels"], self.shape, str(self.path))
@@ -119,18 +119,18 @@ class PackedFile(Samples):
 class Pixels:
     """Images (N, channels, H, W) uint8, from which batches are taken in any order.
 
-    An image's colours lie side by side in memory (channels last), as in the file: scaling is fastest like this.
+    In memory they are channels last, as in the file: torch resizes such images fastest.
 
     Parameters
     ----------
     stored
         The images (N, H, W, channels), on the device or on the CPU.
     device
-        Where batches are wanted.
+        The device of the batches.
     rows
-        (N,) int64: which of the stored images these are; by default all.
+        (N,) int64: indices of the stored images that are used; by default all.
     file
-        The mapped file that `stored` lies in, if it does.
+        The memory-mapped file that has `stored`, if one has.
     """
 
     def __init__(
@@ -141,45 +141,45 @@ class Pixels:
 
     @classmethod
     def of(cls, images: np.ndarray, device: torch.device) -> Pixels:
-        """Of (N, H, W, channels) uint8 images."""
+        """Copy (N, H, W, channels) uint8 images to a device."""
         return cls(torch.from_numpy(images.copy()).to(device), device)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def some(self, rows: np.ndarray) -> Pixels:
-        """Those at the positions `rows` (n,) int64; the pixels are shared."""
+        """Select the images at the positions `rows`, (n,) int64; the pixels are shared."""
         return Pixels(self._stored, self.device, self._rows[rows], self._file)
 
     @property
     def at_hand(self) -> bool:
-        """Whether a batch can be had at once: not from a file, not from the memory of another device."""
+        """Whether the images are in the memory of the device, so that a batch needs no reading and no transfer."""
         return self._file is None and self._stored.device.type == self.device.type
 
     def __getitem__(self, positions: np.ndarray) -> Tensor:
-        """The images at (n,) positions: (n, channels, H, W) uint8 on the device."""
+        """Return the images at (n,) positions: (n, channels, H, W) uint8 on the device."""
         return self.sent(self.read(positions))
 
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
-        """All images in their order."""
+        """Yield all images in their order."""
         for start in range(0, len(self), size):
             batch = self.read(np.arange(start, min(start + size, len(self))))
             yield batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
 
     def read(self, positions: np.ndarray) -> Tensor:
-        """Those at (n,) positions: (n, H, W, channels) uint8 where the images lie; for a GPU in pinned memory."""
+        """Read the images at (n,) positions: (n, H, W, channels) uint8 where they are stored, pinned for a GPU."""
         rows = self._rows[positions]
         if self._file is not None:
-            self._announce(rows)
+            self._advise(rows)
         batch = self._stored.index_select(0, sent(torch.from_numpy(rows), self._stored.device))
         return batch.pin_memory() if batch.device.type == "cpu" and self.device.type == "cuda" else batch
 
     def sent(self, batch: Tensor) -> Tensor:
-        """What was read, on the device: (n, channels, H, W) uint8."""
+        """Transfer a batch from `read` to the device: (n, channels, H, W) uint8."""
         return batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
 
-    def _announce(self, rows: np.ndarray) -> None:
-        """Let the system read all images of a batch at once, instead of page after page as each is touched."""
+    def _advise(self, rows: np.ndarray) -> None:
+        """Ask the system to read all images of a batch at once, not page by page as they are used."""
         assert self._file is not None
         size = self._stored[0].numel()
         for row in rows.tolist():
@@ -187,8 +187,8 @@ class Pixels:
             self._file.madvise(mmap.MADV_WILLNEED, start, (row + 1) * size - start)
 
 
-def _cut(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """(size, H, W, channels) batches from (n, H, W, channels) parts of any length; the last batch may be smaller."""
+def _cut_batches(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Cut parts (n, H, W, channels) of any length into batches of `size` images; the last batch may be smaller."""
     batch, filled = None, 0
     for images in parts:
         while len(images):

@@ -1,11 +1,11 @@
-"""The binary archives of CIFAR-10 and CIFAR-100: one record for each picture, without anything that could run."""
+"""Read the binary archives of CIFAR-10 and CIFAR-100: one record for each image, and no code that could run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finecal.download.spec import Download, Files
+from finecal.download.spec import Files
 from finecal.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,24 +14,9 @@ if TYPE_CHECKING:
     from finecal.data.packed import PackedImages
 
 SIDE = 32
-PIXELS = 3 * SIDE * SIDE  # red, green and blue planes, row by row
+PIXELS = 3 * SIDE * SIDE  # planes of red, green and blue, row by row
 
-# The first leads to the second.
-TORONTO = ("https://www.cs.toronto.edu/~kriz", "https://cave.cs.toronto.edu/kriz")
-ARCHIVES = {
-    10: Download(
-        name="cifar-10-binary.tar.gz",
-        urls=tuple(f"{place}/cifar-10-binary.tar.gz" for place in TORONTO),
-        bytes=170052171,
-        md5="c32a1d4ab5d03f1284b67883e8d87530",
-    ),
-    100: Download(
-        name="cifar-100-binary.tar.gz",
-        urls=tuple(f"{place}/cifar-100-binary.tar.gz" for place in TORONTO),
-        bytes=168513733,
-        md5="03b5dce01913d631647c71ecec9e9cb8",
-    ),
-}
+ARCHIVES = {10: "cifar-10-binary.tar.gz", 100: "cifar-100-binary.tar.gz"}
 # Folder, training files, test file, bytes of labels before the pixels (the last one counts), names of the classes.
 LAYOUT = {
     10: ("cifar-10-batches-bin", [f"data_batch_{i}.bin" for i in range(1, 6)], "test_batch.bin", 1, "batches.meta.txt"),
@@ -40,20 +25,20 @@ LAYOUT = {
 
 
 def read_cifar(classes: int, files: Files) -> PackedImages:
-    """The pictures of CIFAR-10 or CIFAR-100, (N, 32, 32, 3): the training samples first, then the test samples.
+    """Read the images of CIFAR-10 or CIFAR-100, (N, 32, 32, 3): the training samples first, then the test samples.
 
     Raises
     ------
     UserError
-        If a file has no whole number of records, or a label that has no name.
+        If a file is missing, or does not have a whole number of records.
     """
     import numpy as np
 
     from finecal.data.packed import PackedImages
 
     folder, training, test, before, names = LAYOUT[classes]
-    unpacked = files.extract(ARCHIVES[classes].name) / folder
-    parts = [_records(unpacked / name, before) for name in (*training, test)]
+    unpacked = files.extract(ARCHIVES[classes]) / folder
+    parts = [_read_records(unpacked / name, before) for name in (*training, test)]
     sizes = [len(labels) for _, labels in parts]
     return PackedImages(
         pixels=np.concatenate([pixels for pixels, _ in parts]),
@@ -63,8 +48,8 @@ def read_cifar(classes: int, files: Files) -> PackedImages:
     )
 
 
-def _records(file: Path, before: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (N, 32, 32, 3) and labels (N,) of one file, both uint8."""
+def _read_records(file: Path, before: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read pixels (N, 32, 32, 3) and labels (N,) of one file, both uint8."""
     import numpy as np
 
     if not file.is_file():

@@ -1,7 +1,6 @@
-"""Seeded corruptions of pictures: what comes out for a picture depends on it, its number and the seed alone.
+"""Seeded corruptions of images: the result for an image depends on the image, its number and the seed alone.
 
-The set is small and covers noise, loss of detail, loss of bits and light: enough to shift a domain, made for this
-project.
+A small set for this project that covers noise, loss of detail, loss of bits and light: enough to shift a domain.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from finecal.seeds import seed_of
 
 Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.floating[Any]]  # float32
-CHUNK = 1024  # pictures that are worked on at once, so that floating-point copies stay small
+CHUNK = 1024  # images that are changed at once, so that floating-point copies stay small
 
 
 def corrupt(pixels: Pixels, name: str, severity: int, seed: int) -> Pixels:
-    """Corrupt pictures.
+    """Corrupt images.
 
     Parameters
     ----------
     pixels
-        (N, H, W, channels); a picture's number is its place.
+        (N, H, W, channels) uint8; an image's number is its index.
     name
         A key of `STRENGTHS`.
     severity
@@ -41,7 +40,7 @@ def corrupt(pixels: Pixels, name: str, severity: int, seed: int) -> Pixels:
 
 
 def corrupt_mixed(pixels: Pixels, names: Sequence[str], severity: int, seed: int) -> Pixels:
-    """Corrupt each picture by one of several corruptions, drawn for its number."""
+    """Corrupt each image by one of several corruptions, drawn for its number."""
     drawn = np.array([_generator("mixed", seed, int(i)).integers(len(names)) for i in range(len(pixels))], dtype=int)
     result = np.empty_like(pixels)
     for number, name in enumerate(names):
@@ -63,7 +62,7 @@ def _corrupt(pixels: Pixels, numbers: npt.NDArray[np.int_], name: str, severity:
 
 
 def _generator(name: str, seed: int, number: int) -> np.random.Generator:
-    """A picture's own generator: a counter-based one, since seeding it costs next to nothing."""
+    """Return the generator of an image: a counter-based one, which is cheap to seed."""
     return np.random.Generator(np.random.Philox(key=seed_of("corruption", name, seed), counter=[0, 0, 0, number]))
 
 
@@ -71,29 +70,29 @@ Draw = Callable[[int], np.random.Generator]
 
 
 def _noise(values: Values, draw: Draw) -> Values:
-    """Standard normal noise of the shape of `values`."""
+    """Draw standard normal noise of the shape of `values`."""
     return np.stack([draw(i).standard_normal(values.shape[1:], dtype=np.float32) for i in range(len(values))])
 
 
 def gaussian_noise(values: Values, deviation: float, draw: Draw) -> Values:
-    """Noise of a sensor: normal, the same everywhere."""
+    """Add the noise of a sensor: normal, with the same deviation everywhere."""
     return values + deviation * _noise(values, draw)
 
 
 def shot_noise(values: Values, photons: float, draw: Draw) -> Values:
-    """Noise of weak light: Poisson counts of photons, fewer of them the stronger it is."""
+    """Add the noise of weak light: Poisson counts with this many photons for white."""
     counts = np.stack([draw(i).poisson(value * photons) for i, value in enumerate(values)])
     return (counts / photons).astype(np.float32)
 
 
 def impulse_noise(values: Values, fraction: float, draw: Draw) -> Values:
-    """Broken pixels: this part of them black or white, all channels alike."""
+    """Make this fraction of the pixels black or white in all channels."""
     drawn = np.stack([draw(i).random(values.shape[1:3], dtype=np.float32) for i in range(len(values))])[..., None]
     return np.where(drawn < fraction / 2, 0, np.where(drawn > 1 - fraction / 2, 1, values)).astype(np.float32)
 
 
 def blur(values: Values, sigma: float, draw: Draw) -> Values:
-    """A lens out of focus: a Gaussian of this width, in pixels of a picture of 32 × 32."""
+    """Blur by a Gaussian whose sigma is given in pixels of a 32 × 32 image."""
     from scipy.ndimage import gaussian_filter
 
     width = sigma * values.shape[1] / 32
@@ -102,7 +101,7 @@ def blur(values: Values, sigma: float, draw: Draw) -> Values:
 
 
 def pixelate(values: Values, side: float, draw: Draw) -> Values:
-    """Fewer pixels: means over squares of the grid that has this part of the picture's side."""
+    """Replace squares by their means; the grid of squares has this fraction of the image's side."""
     height, width = values.shape[1:3]
     rows = np.arange(height) * max(1, round(side * height)) // height
     columns = np.arange(width) * max(1, round(side * width)) // width
@@ -111,7 +110,7 @@ def pixelate(values: Values, side: float, draw: Draw) -> Values:
 
 
 def _means(values: Values, groups: npt.NDArray[np.int_], axis: int) -> Values:
-    """Means over runs of equal numbers in `groups`, which ascend from 0."""
+    """Average over runs of equal numbers in `groups`, which ascend from 0."""
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
     shape = [1] * values.ndim
     shape[axis] = -1
@@ -120,7 +119,7 @@ def _means(values: Values, groups: npt.NDArray[np.int_], axis: int) -> Values:
 
 
 def jpeg(values: Values, quality: float, draw: Draw) -> Values:
-    """Compression: through a JPEG file of this quality."""
+    """Compress as a JPEG file of this quality."""
     from PIL import Image
 
     done = np.empty_like(values)
@@ -133,19 +132,19 @@ def jpeg(values: Values, quality: float, draw: Draw) -> Values:
 
 
 def contrast(values: Values, factor: float, draw: Draw) -> Values:
-    """Less contrast: the distance of every value to the picture's mean, times this."""
+    """Multiply the distance of every value to the image's mean by a factor."""
     mean = values.mean(axis=(1, 2), keepdims=True)
     changed: Values = (values - mean) * factor + mean
     return changed
 
 
 def brightness(values: Values, added: float, draw: Draw) -> Values:
-    """Too much light: this much of white's value added."""
+    """Add this fraction of white's value."""
     return values + added
 
 
 def fading(values: Values, kept: float, draw: Draw) -> Values:
-    """Less colour: the distance of every value to the pixel's grey, times this. Grey pictures stay as they are."""
+    """Multiply the distance of every value to the pixel's grey by a factor; grey images do not change."""
     grey = values.mean(axis=3, keepdims=True)
     changed: Values = (values - grey) * kept + grey
     return changed
@@ -155,7 +154,7 @@ CORRUPTIONS: dict[str, Callable[[Values, float, Draw], Values]] = {
     function.__name__: function
     for function in (gaussian_noise, shot_noise, impulse_noise, blur, pixelate, jpeg, contrast, brightness, fading)
 }
-# For the severities 1 to 5; chosen by eye on pictures of 32 × 32.
+# For the severities 1 to 5; chosen by eye on 32 × 32 images.
 STRENGTHS: dict[str, tuple[float, float, float, float, float]] = {
     "gaussian_noise": (0.04, 0.07, 0.10, 0.14, 0.20),
     "shot_noise": (400, 150, 80, 40, 20),

@@ -1,4 +1,4 @@
-"""Image files and labels in a CSV or Parquet file: the columns file and label, and optionally subset and domain."""
+"""Read lists of image files in CSV or Parquet: columns file and label, and optionally subset and domain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUBSETS = ("train", "test")
 
 @dataclass(frozen=True)
 class Row:
-    """An image file, the name of its class, and train or test, if the list says so."""
+    """An image file, the name of its class, and its subset, train or test; None if the list has no subsets."""
 
     file: Path
     label: str
@@ -25,12 +25,12 @@ class Row:
 
 
 def read_list(path: Path, domain: str, domains: tuple[str, ...]) -> list[Row]:
-    """The rows of a domain; names of files are absolute, or relative to the list's folder.
+    """Read the rows of a domain; names of files are absolute, or relative to the list's folder.
 
     Parameters
     ----------
     domains
-        What may stand in the column domain, if there is one.
+        Allowed values of the column domain, if there is one.
 
     Raises
     ------
@@ -40,11 +40,11 @@ def read_list(path: Path, domain: str, domains: tuple[str, ...]) -> list[Row]:
     """
     found: dict[Path, int] = {}
     rows = []
-    for number, row in enumerate(_records(path), start=1):
+    for number, row in enumerate(_read_records(path), start=1):
         where = f"{path}: row {number}"
-        of_domain = _value(row, "domain", where, domains)
-        file = path.parent / (_value(row, "file", where) or "")
-        label, subset = _value(row, "label", where) or "", _value(row, "subset", where, SUBSETS)
+        of_domain = _read_value(row, "domain", where, domains)
+        file = path.parent / (_read_value(row, "file", where) or "")
+        label, subset = _read_value(row, "label", where) or "", _read_value(row, "subset", where, SUBSETS)
         if of_domain not in (None, domain):
             continue
         if found.setdefault(file, number) != number:
@@ -55,8 +55,8 @@ def read_list(path: Path, domain: str, domains: tuple[str, ...]) -> list[Row]:
     return rows
 
 
-def _value(row: dict[str, Any], column: str, where: str, allowed: tuple[str, ...] | None = None) -> str | None:
-    """A value as text; None if the list has no such column."""
+def _read_value(row: dict[str, Any], column: str, where: str, allowed: tuple[str, ...] | None = None) -> str | None:
+    """Return a value as text; None if the list has no such column."""
     if column not in row:
         return None
     value = "" if row[column] is None else str(row[column]).strip()
@@ -67,15 +67,15 @@ def _value(row: dict[str, Any], column: str, where: str, allowed: tuple[str, ...
     return value
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    names, records = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+def _read_records(path: Path) -> Iterator[dict[str, Any]]:
+    names, records = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     for column in ("file", "label"):
         if column not in names:
             raise UserError(f"the column {column!r} is missing", where=str(path), why=f"It has {', '.join(names)}")
     return records
 
 
-def _parquet(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
+def _read_parquet(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
     from finecal.io.parquet import read_table
 
     table = read_table(path)
@@ -83,17 +83,17 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
     return table.column_names, iter(table.select(wanted).to_pylist())
 
 
-def _csv(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
+def _read_csv(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
         raise UserError(f"cannot be read ({reason})", where=str(path)) from error
     reader = csv.DictReader(lines, strict=True)
-    return list(reader.fieldnames or ["nothing"]), _parsed(reader, path)
+    return list(reader.fieldnames or ["nothing"]), _parse_rows(reader, path)
 
 
-def _parsed(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, Any]]:
+def _parse_rows(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, Any]]:
     try:
         for row in reader:
             if None in row:

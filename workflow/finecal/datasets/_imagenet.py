@@ -1,6 +1,6 @@
-"""Data sets whose classes are ImageNet's: the pretrained model's head has a row for each of the 1,000.
+"""Data sets whose classes are ImageNet's 1,000: the head of the pretrained model has a row for each.
 
-The source domain, ImageNet itself, has no images here: its models come with their heads from timm's hub.
+The source domain, ImageNet itself, has no images here, since its models come with their heads from timm's hub.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SOURCE = "imagenet"
 
 
-def listed_images(
+def read_imagenet_lists(
     training: Path,
     test: Path,
     folder: Path,
@@ -25,16 +25,16 @@ def listed_images(
     fit: str,
     all_classes: bool = True,
 ) -> ImageFiles:
-    """The listed images, whose folders are WordNet numbers, with ImageNet's classes.
+    """Read lists of images in folders that are named by WordNet numbers; the classes are ImageNet's.
 
     Parameters
     ----------
     folder
-        Where the archive is unpacked.
+        The folder that the archive is unpacked in.
     inside
-        The first folder in the lists, and what it is called in the archive.
+        The name of the first folder in the lists, and its name in the archive.
     all_classes
-        Whether all 1,000 classes are classes of the data set, or those that the lists have.
+        Whether the data set has all 1,000 classes, or only those in the lists.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From the tables of iWildCam (WILDS) to samples: which images belong to which domain, class and subset."""
+"""Choose the samples of iWildCam (WILDS) from its tables, with their domains, classes and subsets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMPTY = "empty"
 
 
 class Options(Protocol):
-    """What is read of the options of the data set (`datasets/iwildcam.py` explains them)."""
+    """The options that are read here; `datasets/iwildcam.py` explains them."""
 
     @property
     def target(self) -> str: ...
@@ -33,7 +33,7 @@ class Options(Protocol):
 
 
 def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """metadata.csv (a row for each image) and categories.csv (a row for each class) of the unpacked archive.
+    """Read metadata.csv (a row for each image) and categories.csv (a row for each class) of the unpacked archive.
 
     Raises
     ------
@@ -53,16 +53,16 @@ def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return read[0], read[1]
 
 
-def chosen(
+def choose_samples(
     metadata: pd.DataFrame, categories: pd.DataFrame, options: Options, *, source: str
 ) -> tuple[tuple[str, ...], pd.DataFrame]:
-    """The names of the classes of Y, and the samples of both domains.
+    """Choose the classes of Y and the samples of both domains.
 
     Returns
     -------
     tuple
-        Names in the order of WILDS's numbers; and a table with the columns filename, domain, class (number in Y) and
-        is_test.
+        Names of the classes in the order of WILDS's numbers, and a table with the columns filename, domain, class
+        (number in Y) and is_test.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def chosen(
         If fewer than two classes have enough samples.
     """
     names = dict(zip(categories["y"], categories["name"], strict=True))
-    samples = _divided(metadata, options, source)
+    samples = _divide(metadata, options, source)
     if not options.empty:
         samples = samples[samples["y"].map(names) != EMPTY]
     counts = samples.groupby(["y", "domain", "is_test"]).size().unstack(["domain", "is_test"], fill_value=0)
@@ -89,20 +89,22 @@ def chosen(
     return tuple(str(names[y]) for y in enough), samples[["filename", "domain", "class", "is_test"]]
 
 
-def _divided(metadata: pd.DataFrame, options: Options, source: str) -> pd.DataFrame:
-    """The rows of both domains with the columns domain and is_test."""
+def _divide(metadata: pd.DataFrame, options: Options, source: str) -> pd.DataFrame:
+    """Return the rows of both domains with the columns domain and is_test."""
     of_source = metadata[metadata["split"].isin(["train", "id_test"])]
     of_source = of_source.assign(domain=source, is_test=of_source["split"] == "id_test")
     of_target = metadata[metadata["split"] == options.target.removesuffix("_locations")]
-    test = test_sequences(of_target, options.test_fraction, generator("iwildcam", options.target, "test", options.seed))
+    test = draw_test_sequences(
+        of_target, options.test_fraction, generator("iwildcam", options.target, "test", options.seed)
+    )
     of_target = of_target.assign(domain=options.target, is_test=of_target["sequence_remapped"].isin(test))
     return pd.concat([of_source, of_target])
 
 
-def test_sequences(samples: pd.DataFrame, fraction: float, random: np.random.Generator) -> set[int]:
-    """Sequences drawn for testing: of each class this fraction of them, at least one if it has two.
+def draw_test_sequences(samples: pd.DataFrame, fraction: float, random: np.random.Generator) -> set[int]:
+    """Draw sequences for testing: this fraction of those of each class, at least one if the class has two.
 
-    A sequence with several species counts for the rarest, so that a rare one is not left to what happens to another.
+    A sequence with several species counts for the rarest, so that a rare species does not depend on draws for others.
     """
     frequency = samples.groupby("y")["sequence_remapped"].nunique()
     rarest = samples.assign(frequency=samples["y"].map(frequency)).sort_values(

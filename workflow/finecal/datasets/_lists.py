@@ -1,4 +1,4 @@
-"""Lists of files and labels as publishers of data sets give them: a line `folder/class/file label` for each sample."""
+"""Read the lists that publishers of data sets give: a line `folder/class/file label` for each sample."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Entry = tuple[str, int]  # path in the archive, class number
 
 
 def read_list(file: Path) -> list[Entry]:
-    """Path and class number of every line.
+    """Read path and class number of every line.
 
     Raises
     ------
     UserError
-        If a line is no path and a number, or the path leads out of the folder.
+        If a line is not a path and a number, or the path leads out of the folder.
     """
     entries = []
     for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
@@ -28,23 +28,24 @@ def read_list(file: Path) -> list[Entry]:
         name, _, label = line.strip().rpartition(" ")
         path = PurePosixPath(name)
         if not name or not label.isdecimal() or path.is_absolute() or ".." in path.parts:
-            raise UserError(f"{line!r} is no path and class number", where=f"{file}:{number}")
+            raise UserError(f"{line!r} is not a path and a class number", where=f"{file}:{number}")
         entries.append((name, int(label)))
     if not entries:
         raise UserError("this list is empty", where=str(file))
     return entries
 
 
-def named_by_folder(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """The names of the classes: of the folders that their files are in.
+def name_classes_by_folder(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return the names of the classes, which are those of the folders of their files.
 
-    >>> named_by_folder([("sketch/cat/1.png", 1), ("sketch/bee/1.png", 0), ("real/cat/3.png", 1)])
+    >>> name_classes_by_folder([("sketch/cat/1.png", 1), ("sketch/bee/1.png", 0), ("real/cat/3.png", 1)])
     ('bee', 'cat')
 
     Raises
     ------
     UserError
-        If the files of one class lie in folders of different names, two classes have one name, or a number is left out.
+        If the files of a class are in folders with different names, two classes have the same name, or a class number
+        has no file.
     """
     names: dict[int, str] = {}
     for path, label in entries:
@@ -60,13 +61,13 @@ def named_by_folder(entries: Iterable[Entry]) -> tuple[str, ...]:
     return tuple(names[label] for label in sorted(names))
 
 
-def divided_anew(
+def redraw_incomplete_classes(
     labels: np.ndarray, test: np.ndarray, names: tuple[str, ...], fraction: float, random: np.random.Generator
 ) -> np.ndarray:
-    """A (N,) bool mask of test samples that every class has some in and some out of.
+    """Return a (N,) bool mask of test samples with which every class has training and test samples.
 
-    A class that has samples on both sides keeps its division; of another, this fraction is drawn for testing. One that
-    has fewer than two samples is left as it is: checking the samples will say so.
+    A class that has both in the mask `test` keeps them; for another class, this fraction of its samples is drawn for
+    testing. A class with fewer than two samples is kept as it is; `check_samples` reports it.
     """
     result = test.copy()
     for label in np.unique(labels):

@@ -1,4 +1,4 @@
-"""Options of data sets that are image files: how they are stored."""
+"""The options of data sets of image files that say how the images are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finecal.config import Model
 
 
 class Stored(Model):
-    """How the images are stored once they are decoded; `ImageFiles` takes both."""
+    """How decoded images are stored; `finecal.data.image_files.ImageFiles` has the same fields."""
 
     size: Annotated[int, Field(ge=8, le=2048)] = Field(
         256, description="Side of the stored square images, in pixels; at least the study's `image_size`."

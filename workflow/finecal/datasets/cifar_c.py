@@ -1,12 +1,12 @@
-"""CIFAR-10 or CIFAR-100, and the same pictures with seeded corruptions as target domains.
+"""CIFAR-10 or CIFAR-100, and the same images with seeded corruptions as target domains.
 
-The domain `clean` has the pictures as they are, each other domain one corruption of all of them, and `mixed` one
-corruption for each picture, drawn at random. A picture has the same place and subset in all domains, so a test picture
-is never trained on. The corruptions are this project's own (`_corruptions.py`), in the spirit of Hendrycks &
-Dietterich 2019, "Benchmarking neural network robustness to common corruptions and perturbations"; they are not their
-CIFAR-10-C files.
+The domain `clean` has the images without corruption, `mixed` has one corruption for each image, drawn at random, and
+each other domain has one corruption of all images. An image has the same index and subset in all domains, so a test
+image is never trained on. The corruptions are this project's own (`_corruptions.py`) and follow the idea of Hendrycks &
+Dietterich 2019, "Benchmarking neural network robustness to common corruptions and perturbations"; they are not the
+files of CIFAR-10-C.
 
-The binary version of the archives is read: the others hold pickles, which run code when they are opened.
+The binary version of the archives is read: the others have pickles, which run code when they are opened.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from finecal.config import Model, Seed
+from finecal.datasets import find_downloads
 
 if TYPE_CHECKING:
     from finecal.data.packed import PackedImages
@@ -41,18 +42,10 @@ def domains(options: Options) -> tuple[str, ...]:
     return ("clean", *CORRUPTIONS, "mixed")
 
 
-def classes(options: Options) -> tuple[str, ...] | None:
-    return None  # their names are in the archive
-
-
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
     from finecal.datasets._cifar import ARCHIVES
 
-    return (ARCHIVES[options.classes],)
+    return find_downloads("cifar_c", ARCHIVES[options.classes])
 
 
 def sizes(domain: str, options: Options) -> tuple[int, int, int]:
@@ -64,7 +57,7 @@ def stored_side(options: Options) -> int:
 
 
 def prepare(domain: str, options: Options, files: Files) -> PackedImages:
-    """The pictures of one domain: 32 × 32, colour, the publisher's division into training and test samples."""
+    """Return the images of one domain: 32 × 32, in color, with the publisher's division."""
     from dataclasses import replace
 
     from finecal.datasets._cifar import read_cifar

@@ -53,10 +53,6 @@ def classes(options: Options) -> tuple[str, ...]:
     return CLASSES
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def prepare(domain: str, options: Options, files: object = None) -> PackedImages:
     """Render or load one domain: 8 × 8 grey images, white ink on black, values 0 to 255."""
     import numpy as np
@@ -65,7 +61,7 @@ def prepare(domain: str, options: Options, files: object = None) -> PackedImages
     from finecal.seeds import generator
 
     if domain == "printed":
-        pixels, labels = _printed(options)
+        pixels, labels = _draw_printed(options)
     else:
         from sklearn.datasets import load_digits
 
@@ -76,7 +72,7 @@ def prepare(domain: str, options: Options, files: object = None) -> PackedImages
     return PackedImages(grey, labels.astype(np.int32), test, CLASSES)
 
 
-def _printed(options: Options) -> tuple[np.ndarray, np.ndarray]:
+def _draw_printed(options: Options) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
     from matplotlib import get_data_path
     from PIL import ImageFont
@@ -86,11 +82,11 @@ def _printed(options: Options) -> tuple[np.ndarray, np.ndarray]:
     random = generator("digits", "printed", options.seed)
     fonts = [ImageFont.truetype(f"{get_data_path()}/fonts/ttf/{name}.ttf", 2 * BITMAP) for name in FONTS]
     labels = np.repeat(np.arange(len(CLASSES)), options.per_class)
-    drawn = [_draw(CLASSES[label], fonts[random.integers(len(fonts))], random, options) for label in labels]
+    drawn = [_draw_digit(CLASSES[label], fonts[random.integers(len(fonts))], random, options) for label in labels]
     return np.stack(drawn), labels
 
 
-def _draw(digit: str, font: ImageFont.FreeTypeFont, random: np.random.Generator, options: Options) -> np.ndarray:
+def _draw_digit(digit: str, font: ImageFont.FreeTypeFont, random: np.random.Generator, options: Options) -> np.ndarray:
     """One digit as 8 × 8 counts of ink, 0 to 16, made as the handwritten ones were.
 
     Those are 32 × 32 bitmaps of a size-normalised digit whose ink is counted in blocks of 4 × 4 bits.

@@ -1,6 +1,6 @@
 """Your own images: folders with a folder for each class, or lists of files and labels.
 
-The classes Y are those of the source. The target may have only some of them: the others are the absent classes.
+The classes Y are those of the source. The target may have only some of them; the others are the absent classes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from pydantic import Field
 
 from finecal.config import Fraction, Listed, Seed
 from finecal.datasets._image_files import class_name
-from finecal.datasets._image_places import DOMAINS, SHOWN, Place, class_counts, listed, says_subset, tell_left_out
+from finecal.datasets._image_places import (
+    DOMAINS,
+    SHOWN,
+    Place,
+    count_up_to_two,
+    has_subsets,
+    join_quoted,
+    report_skipped,
+)
 from finecal.datasets._stored import Stored
 from finecal.errors import UserError, closest
 from finecal.io.contents import content_hashes
@@ -56,47 +64,42 @@ def domains(options: Options) -> tuple[str, ...]:
 
 
 def without_images(options: Options) -> tuple[str, ...]:
-    """The domains that have no images: of those the model is taken as it is."""
     return () if options.source is not None else ("source",)
 
 
 def classes(options: Options) -> tuple[str, ...]:
     if options.classes is None:
-        return tuple(sorted(class_counts(_places("source", options)[0])))
-    return _given_classes(options)
+        return tuple(sorted(count_up_to_two(_places("source", options)[0])))
+    return _read_classes(options)
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
-def sampled(domain: str, options: Options) -> tuple[frozenset[str], frozenset[str]]:
-    """The classes that have training samples in a domain, and those that have test samples."""
+def sampled_classes(domain: str, options: Options) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the classes that have training samples in a domain, and those that have test samples."""
     place, test = _places(domain, options)
-    found = class_counts(place)
+    found = count_up_to_two(place)
     if test is not None:
-        return frozenset(found), frozenset(class_counts(test))
+        return frozenset(found), frozenset(count_up_to_two(test))
     if place.is_list and (known := [row for row in place.rows() if row.subset]):
         return tuple(frozenset(row.label for row in known if row.subset == s) for s in ("train", "test"))  # type: ignore[return-value]
     return frozenset(found), frozenset(found)
 
 
 def check(options: Options) -> None:
-    """Whether the folders are there and their classes fit together, as far as it shows without reading the images.
+    """Check that the folders exist and their classes fit together, as far as possible without reading the images.
 
     Raises
     ------
     UserError
-        Its `where` is the option.
+        With the option as `where`.
     """
     if options.source is None and options.classes is None:
         raise UserError(
             "without `source`, the classes must be given", where="classes",
-            why="They are what the rows of the pretrained model's head stand for",
+            why="They are the rows of the pretrained model's head",
         )  # fmt: skip
     if options.source is None and options.source_test is not None:
         raise UserError("`source_test` belongs to `source`", where="source_test")
-    total = frozenset(_named("classes", lambda: classes(options)))
+    total = frozenset(_with_option("classes", lambda: classes(options)))
     if len(total) < 2:
         raise UserError(f"there is only the class {min(total)!r}", where="source", why="At least two are needed")
     for domain in DOMAINS:
@@ -108,26 +111,26 @@ def _check_domain(domain: str, options: Options, total: frozenset[str]) -> None:
     place, test = _places(domain, options)
     keys = {domain: place, **({f"{domain}_test": test} if test is not None else {})}
     for key, one in keys.items():
-        found = _named(key, lambda one=one: class_counts(one))
+        found = _with_option(key, lambda one=one: count_up_to_two(one))
         _check_names(key, frozenset(found), total, options)
         single = sorted(name for name, count in found.items() if count < 2)
-        if test is None and single and not says_subset(one):
+        if test is None and single and not has_subsets(one):
             raise UserError(
-                f"{listed(single)} {'has' if len(single) == 1 else 'have'} a single image", where=key,
-                why="A part of each class is kept for testing, so a class needs two at least",
+                f"{join_quoted(single)} {'has' if len(single) == 1 else 'have'} a single image", where=key,
+                why="A part of each class is kept for testing, so each class needs at least two",
                 hint=f"Or give the test images a place of their own, `{domain}_test`",
             )  # fmt: skip
     if test is not None:
-        if says_subset(place) or says_subset(test):
-            raise UserError("the list says itself which images are for testing", where=f"{domain}_test")
+        if has_subsets(place) or has_subsets(test):
+            raise UserError("the list already says which images are for testing", where=f"{domain}_test")
         if place.path.resolve() == test.path.resolve():
             raise UserError("training and test images are the same", where=f"{domain}_test")
-    of_train, of_test = sampled(domain, options)
+    of_train, of_test = sampled_classes(domain, options)
     needed = total if domain == "source" else frozenset()
     for kind, present in (("training", of_train), ("test", of_test)):
         if missing := sorted(needed - present):
             raise UserError(
-                f"there is no {kind} image of {listed(missing)}", where=domain,
+                f"there is no {kind} image of {join_quoted(missing)}", where=domain,
                 why="The source has all classes",
             )  # fmt: skip
         if not present:
@@ -151,11 +154,11 @@ def _check_names(key: str, found: frozenset[str], total: frozenset[str], options
     )  # fmt: skip
 
 
-def decides(domain: str, options: Options) -> dict[str, Any]:
-    """The options that concern a domain, its classes, how many files it has, and a hash of what they are.
+def decisive_options(domain: str, options: Options) -> dict[str, Any]:
+    """Return the options that concern a domain, its classes, and the number and a hash of its files.
 
-    That is, in the order of the samples: training or test if that is given, class, name relative to the folder or list,
-    and contents. Where the folder or list is decides nothing, and neither does any time.
+    The hash is over each sample's subset if it is given, class, name relative to the folder or list, and contents, in
+    the order of the samples. It does not depend on where the folder or list is, nor on times.
     """
     places = {name for one in DOMAINS for name in (one, f"{one}_test")}
     own = options.model_dump(mode="json", exclude={*places, "classes"})
@@ -167,7 +170,7 @@ def decides(domain: str, options: Options) -> dict[str, Any]:
         rows = place.rows()
         hashes = content_hashes([row.file for row in rows], f"{place.path} ({domain})")
         for row, name, hashed in zip(rows, place.names(rows), hashes, strict=True):
-            # One that cannot be read is named when it is decoded.
+            # Decoding names the files that cannot be read.
             described = (row.subset or subset, row.label, name, hashed or "unreadable")
             digest.update(os.fsencode("\0".join(described) + "\0"))
         count += len(rows)
@@ -175,7 +178,7 @@ def decides(domain: str, options: Options) -> dict[str, Any]:
 
 
 def prepare(domain: str, options: Options, files: object = None) -> ImageFiles:
-    """The files of a domain, with their labels; nothing is decoded yet."""
+    """Return the files of a domain with their labels; nothing is decoded yet."""
     import numpy as np
 
     from finecal.data.image_files import ImageFiles
@@ -186,14 +189,14 @@ def prepare(domain: str, options: Options, files: object = None) -> ImageFiles:
     names = classes(options)
     number = {name: i for i, name in enumerate(names)}
     place, test_place = _places(domain, options)
-    tell_left_out(place, test_place)
+    report_skipped(place, test_place)
     rows = place.rows()
     training = len(rows)
     rows += test_place.rows() if test_place is not None else []
     labels = np.array([number[row.label] for row in rows], np.int32)
     if test_place is not None:
         test = np.arange(len(rows)) >= training
-    elif says_subset(place):
+    elif has_subsets(place):
         test = np.array([row.subset == "test" for row in rows])
     else:
         test = stratified_test(labels, options.test_fraction, generator("image_folder", domain, "test", options.seed))
@@ -213,7 +216,7 @@ def _places(domain: str, options: Options) -> tuple[Place, Place | None]:
     return Place.of(train, domain), None if test is None else Place.of(test, domain)
 
 
-def _given_classes(options: Options) -> tuple[str, ...]:
+def _read_classes(options: Options) -> tuple[str, ...]:
     given = options.classes or ()
     if isinstance(given, str):
         try:
@@ -223,12 +226,12 @@ def _given_classes(options: Options) -> tuple[str, ...]:
     names = tuple(map(class_name, given))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:
-        raise UserError(f"{listed(twice)} stands there twice" if twice else "there is no class", where="classes")
+        raise UserError(f"{join_quoted(twice)} is given twice" if twice else "there is no class", where="classes")
     return names
 
 
-def _named(key: str, look: Any) -> Any:
-    """The result; an error about a path names the option, too."""
+def _with_option(key: str, look: Any) -> Any:
+    """Return the result of `look`; add the option to an error about a path."""
     try:
         return look()
     except UserError as error:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from finecal.datasets._imagenet import SOURCE, listed_images
-from finecal.datasets._official import CLASS_ORDERS, class_order, official_file
+from finecal.datasets import find_downloads
+from finecal.datasets._imagenet import SOURCE, read_imagenet_lists
+from finecal.datasets._official import CLASS_ORDERS, read_class_order
 from finecal.datasets._stored import Stored
-from finecal.download.spec import Download
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from finecal.data.image_files import ImageFiles
-    from finecal.download.spec import Files
+    from finecal.download.spec import Download, Files
 
 LICENCE = "MIT for the collection; the images' copyright stays with their owners."
 CITATION = (
@@ -48,20 +48,16 @@ def without_images(options: Options) -> tuple[str, ...]:
     return (SOURCE,)
 
 
-def classes(options: Options) -> tuple[str, ...] | None:
-    return None  # timm knows them, which is slow to import
-
-
 def official_tasks(options: Options) -> tuple[str, ...]:
     return (f"{SOURCE}-r",)
 
 
 def official_downloads(options: Options) -> tuple[Download, ...]:
-    return (official_file(CLASS_ORDERS),)
+    return find_downloads("imagenet_r", CLASS_ORDERS)
 
 
 def official_split(source: str, options: Options, folder: Path) -> tuple[tuple[int, ...], int]:
-    order = class_order(folder, "IMAGENET_TARGET_R_CLASSES")
+    order = read_class_order(folder, "IMAGENET_TARGET_R_CLASSES")
     if options.classes == "present":  # which are those of the order
         places = {number: place for place, number in enumerate(sorted(order))}
         order = tuple(places[number] for number in order)
@@ -69,18 +65,7 @@ def official_split(source: str, options: Options, folder: Path) -> tuple[tuple[i
 
 
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
-    if domain == SOURCE:
-        return ()
-    archive = Download(
-        ARCHIVE,
-        (
-            "https://people.eecs.berkeley.edu/~hendrycks/imagenet-r.tar",
-            "https://huggingface.co/flashingtt/imagenet-r/resolve/main/imagenet-r.tar",
-        ),
-        bytes=2_191_079_936,
-        sha256="18c6bf493b39a0d975d48e587437f562caab9c52ae6327dcfa9dd8eb54aa1b52",
-    )
-    return (archive, *(official_file(f"asset/ImageNet/image_list/R_{part}.txt") for part in ("training", "testing")))
+    return () if domain == SOURCE else find_downloads("imagenet_r", ARCHIVE, "R_training.txt", "R_testing.txt")
 
 
 def sizes(domain: str, options: Options) -> tuple[int, int, int]:
@@ -89,10 +74,10 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
 
 
 def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
-    """The listed images: first those for training, then those for testing."""
+    """Return the listed images: first those for training, then those for testing."""
     folder = files.extract(ARCHIVE, only=lambda member: member.endswith(".jpg"))
     training, test = (files.path(f"R_{part}.txt") for part in ("training", "testing"))
-    return listed_images(
+    return read_imagenet_lists(
         training,
         test,
         folder,

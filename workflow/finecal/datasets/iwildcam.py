@@ -1,12 +1,14 @@
-"""iWildCam 2020 as in WILDS (version 2.0): animals before camera traps; the target are cameras at other places.
+"""iWildCam 2020 as in WILDS (version 2.0): animals in camera traps; the target domain has cameras at other places.
 
-The domain `train_locations` has the cameras of WILDS's training split: its training samples, and as test samples its
-`id_test` ones (the same cameras on other days). `test_locations` and `val_locations` have other cameras; WILDS does
-not divide them, so a part of their sequences is drawn for testing. A camera takes several pictures in a row: all of a
-sequence are on one side, else the test pictures would be nearly those of the training.
+The domain `train_locations` has the cameras of WILDS's training split: its training samples, and as test samples those
+of `id_test` (the same cameras on other days). `test_locations` and `val_locations` have other cameras. WILDS does not
+divide their samples, so a part of their sequences is drawn for testing. A camera takes several images in a row, which
+are almost the same: a sequence is either for training or for testing.
 
-Many species are before few cameras only. Y are those with at least `min_per_class` training and test samples in both
-domains; how many these are is known when the archive has been read.
+Many species appear at few cameras only. Y are the species with at least `min_per_class` training and test samples in
+both domains; how many there are is known only from the archive.
+
+CodaLab packs the archive anew for every download, so neither a hash nor a size holds for all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from finecal.config import Count, Fraction, Seed
+from finecal.datasets import find_downloads
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
@@ -54,25 +57,12 @@ def domains(options: Options) -> tuple[str, ...]:
     return (SOURCE, options.target)
 
 
-def classes(options: Options) -> tuple[str, ...] | None:
-    return None
-
-
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
-    from finecal.download.spec import Download
-
-    # CodaLab packs the folder anew for every download, so that there is no hash, and no size, that always holds.
-    bundle = "https://worksheets.codalab.org/rest/bundles/0x6313da2b204647e79a14b468131fcd64/contents/blob/"
-    by_hand = f"CodaLab has been out of order at times: get {ARCHIVE} (12 GB) from a copy"
-    return (Download(ARCHIVE, urls=(bundle,), about=12_000_000_000, by_hand=by_hand),)
+    return find_downloads("iwildcam", ARCHIVE)
 
 
 def sizes(domain: str, options: Options) -> tuple[int, int, int]:
-    """At most these: which species have enough pictures is known when the archive has been read."""
+    """Return upper bounds: the archive tells which species have enough images."""
     total, most = 182, options.max_per_class
     if domain == SOURCE:
         train, test = 129_809, 8_154
@@ -84,14 +74,14 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
 
 
 def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
-    """The images of one domain. The archive is read twice: for its tables, then for the images that are wanted."""
+    """Return the images of one domain. The archive is read twice: for its tables, then for the images of the domain."""
     from finecal.data.image_files import ImageFiles
-    from finecal.datasets._iwildcam import chosen, read_tables
+    from finecal.datasets._iwildcam import choose_samples, read_tables
     from finecal.download.archives import extract
 
     tables = ("metadata.csv", "categories.csv")
     folder = files.extract(ARCHIVE, only=lambda member: PurePosixPath(member).name in tables)
-    names, samples = chosen(*read_tables(folder), options, source=SOURCE)
+    names, samples = choose_samples(*read_tables(folder), options, source=SOURCE)
     samples = samples[samples["domain"] == domain]
     wanted = {f"train/{name}" for name in samples["filename"]}  # all images of the archive are in its folder `train`
     images = files.scratch / "images"

@@ -1,8 +1,8 @@
 """PACS: seven kinds of things as art paintings, cartoons, photographs and sketches.
 
-The archive lies on Google Drive, which shows a page before it gives a large file: a person has to fetch it. It holds
-`kfold/{domain}/{class}/*.jpg` (or `.png`). The division into training and test samples is drawn here, stratified; the
-publisher's folds divide the training domains of domain generalisation, which is another question.
+The archive is on Google Drive, which shows a page before it gives a large file: a person has to fetch it. It has
+`kfold/{domain}/{class}/*.jpg` (or `.png`). The division into training and test samples is drawn here, stratified. The
+publisher's folds are not used: they divide the training domains for domain generalization.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from finecal.config import Fraction, Seed
+from finecal.datasets import find_downloads
 from finecal.datasets._stored import Stored
 from finecal.errors import UserError
 
@@ -44,18 +45,8 @@ def classes(options: Options) -> tuple[str, ...]:
     return CLASSES
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
-    from finecal.download.spec import Download
-
-    by_hand = (
-        f"Fetch `kfold.zip` (174 MB) from https://drive.google.com/file/d/1JFr8f805nMUelQWWmfnJR3y4_SYoN5Pd, linked "
-        f"from https://domaingeneralization.github.io, call it {ARCHIVE}"
-    )
-    return (Download(ARCHIVE, by_hand=by_hand, about=174_000_000),)
+    return find_downloads("pacs", ARCHIVE)
 
 
 def sizes(domain: str, options: Options) -> tuple[int, int, int]:
@@ -64,7 +55,7 @@ def sizes(domain: str, options: Options) -> tuple[int, int, int]:
 
 
 def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
-    """All images of one domain, those of a class in the order of their names."""
+    """Return all images of one domain by class, those of a class in the order of their names."""
     import numpy as np
 
     from finecal.data.image_files import ImageFiles
@@ -72,7 +63,7 @@ def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     from finecal.seeds import generator
 
     folder = files.extract(ARCHIVE, only=lambda member: f"/{domain}/" in f"/{member}" and "__MACOSX" not in member)
-    found = [(file, label) for label, name in enumerate(CLASSES) for file in _images(folder, domain, name)]
+    found = [(file, label) for label, name in enumerate(CLASSES) for file in _list_images(folder, domain, name)]
     labels = np.array([label for _, label in found], dtype=np.int32)
     test = stratified_test(labels, options.test_fraction, generator("pacs", domain, "test", options.seed))
     return ImageFiles(
@@ -86,8 +77,8 @@ def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     )
 
 
-def _images(folder: Path, domain: str, name: str) -> list[Path]:
-    """The images of a class, wherever in the archive the folder of the domain is."""
+def _list_images(folder: Path, domain: str, name: str) -> list[Path]:
+    """List the images of a class, wherever in the archive the folder of the domain is."""
     found = sorted(file for file in folder.glob(f"**/{domain}/{name}/*") if not file.name.startswith("."))
     if not found:
         raise UserError(f"there is no image in a folder {domain}/{name}", where=ARCHIVE)

@@ -5,7 +5,7 @@ fine-tuning classes show of the shift holds for the absent ones too; in `dissimi
 It is in the spirit of the two-dimensional example in the paper's appendix, whose exact points are not published: the
 angles are this project's own.
 
-A point is an 8 × 8 grey picture whose left half is as bright as x is large and whose right half shows y.
+A point is drawn as an 8 × 8 gray image: the brightness of its left half is x, that of its right half y.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from finecal.data.packed import PackedImages
 
 CLASSES = tuple("ABCD")
-OTHERWISE = ("C", "D")  # those that turn the other way in `dissimilar`
-EDGE = 2.0  # coordinates from −2 to 2 are shown, by 256 levels of brightness
+OTHERWISE = ("C", "D")  # classes that turn the other way in `dissimilar`
+EDGE = 2.0  # coordinates from −2 to 2 are shown by 256 levels of brightness
 SIDE = 8
 
 
@@ -46,10 +46,6 @@ def classes(options: Options) -> tuple[str, ...]:
     return CLASSES
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def prepare(domain: str, options: Options, files: object = None) -> PackedImages:
     """Draw the points of one domain."""
     import numpy as np
@@ -65,14 +61,14 @@ def prepare(domain: str, options: Options, files: object = None) -> PackedImages
     centres = np.column_stack([np.cos(angles), np.sin(angles)])
     points = centres[labels] + options.spread * random.standard_normal((len(labels), 2))
     test = stratified_test(labels, options.test_fraction, generator("toy", domain, "test", options.seed))
-    return PackedImages(pictures(points), labels, test, CLASSES)
+    return PackedImages(draw_points(points), labels, test, CLASSES)
 
 
-def pictures(points: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """(N, 8, 8, 1) pictures of (N, 2) points; coordinates outside ±2 are moved to the edge.
+def draw_points(points: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """Draw (N, 2) points as (N, 8, 8, 1) images; coordinates outside ±2 are moved to the edge.
 
     >>> import numpy as np
-    >>> places(pictures(np.array([[-2.0, 2.0], [9.0, 0.4]]))).round(2).tolist()
+    >>> read_points(draw_points(np.array([[-2.0, 2.0], [9.0, 0.4]]))).round(2).tolist()
     [[-2.0, 2.0], [2.0, 0.4]]
     """
     import numpy as np
@@ -81,8 +77,8 @@ def pictures(points: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     return np.broadcast_to(levels.repeat(SIDE // 2, axis=1)[:, None, :, None], (len(points), SIDE, SIDE, 1)).copy()
 
 
-def places(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """The (N, 2) points that pictures show."""
+def read_points(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return the (N, 2) points that images show."""
     import numpy as np
 
     corners: npt.NDArray[np.float64] = pixels[:, 0, [0, -1], 0].astype(np.float64)

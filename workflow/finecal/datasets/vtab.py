@@ -1,15 +1,17 @@
 """Tasks of VTAB with names of classes: one data set for each `task`, such as Caltech101, DTD or EuroSAT.
 
 VTAB (Zhai et al. 2019, "A large-scale study of representation learning with the visual task adaptation benchmark")
-adapts a model that knows nothing of the task's classes. The domains are made for that:
+adapts a model that does not know the task's classes. So the domains are:
 
-- `images` has the task's training and test samples;
-- `few` has `source_per_class` of its training samples of each class, which `images` then has not, and the same test
-  samples. A head over all classes is trained on it when the pretrained model has none (`few-images`);
-- `web` has no images: it is what a model was trained on that has a head for the classes already (`web-images`).
+- `images`: the task's training and test samples;
+- `few`: `source_per_class` of the training samples of each class, which `images` then lacks, and the same test samples.
+  A head over all classes is trained on it if the pretrained model has none (`few-images`);
+- `web`: without images; it stands for what a model was trained on that already has a head for the classes
+  (`web-images`).
 
-Training and test samples are the publisher's where there is an official division, else drawn, stratified. What the
-publisher or torchvision keeps for validation is trained on; `validation_fraction` holds out samples for any data set.
+Training and test samples are the publisher's if there is an official division; if not, they are drawn, stratified.
+Samples that the publisher or torchvision keeps for validation are trained on; `validation_fraction` holds out samples
+for any data set.
 
 The patch_camelyon, retinopathy and synthetic tasks of VTAB have no names of things as classes and are left out;
 `food101` and `gtsrb` are not in VTAB and use the same code.
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from finecal.config import Fraction, Seed
+from finecal.datasets import find_downloads
 from finecal.datasets._stored import Stored
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from finecal.data.packed import PackedImages
     from finecal.download.spec import Download, Files
 
-LICENCE = "Each task has its own: `TASKS` in datasets/_vtab.py, and docs/datasets.md."
+LICENCE = "Each task has its own: see docs/datasets.md."
 CITATION = (
     "X. Zhai et al., A large-scale study of representation learning with the visual task adaptation benchmark, 2019; "
     "and each task's own."
@@ -73,7 +76,6 @@ def domains(options: Options) -> tuple[str, ...]:
 
 
 def without_images(options: Options) -> tuple[str, ...]:
-    """The domains that have no images: of those the model is taken as it is."""
     return (WEB,)
 
 
@@ -83,17 +85,14 @@ def classes(options: Options) -> tuple[str, ...] | None:
     return TASKS[options.task].classes
 
 
-def official_tasks(options: Options) -> tuple[str, ...]:
-    return ()
-
-
 def downloads(domain: str, options: Options) -> tuple[Download, ...]:
     from finecal.datasets._vtab import TASKS
 
-    return () if domain == WEB else TASKS[options.task].downloads
+    return () if domain == WEB else find_downloads("vtab", *TASKS[options.task].files)
 
 
-# Images, of which a part is drawn for testing, or training (with validation) and test images; for estimates.
+# Numbers of images, for estimates: of all images, a part of which is drawn for testing, or of training images (with
+# those for validation) and test images.
 SIZES: dict[str, tuple[int, ...]] = {
     "caltech101": (8_677,), "cifar100": (50_000, 10_000), "dtd": (3_760, 1_880), "eurosat": (27_000,),
     "flowers102": (2_040, 6_149), "food101": (75_750, 25_250), "gtsrb": (26_640, 12_630), "pets": (3_680, 3_669),
@@ -119,7 +118,7 @@ def stored_side(options: Options) -> int:
 
 
 def prepare(domain: str, options: Options, files: Files) -> PackedImages | ImageFiles:
-    """One domain of the task; pixels as they are if the archive has them as arrays, else files to decode."""
+    """Return one domain of the task: pixels if the archive has arrays, else files to decode."""
     import numpy as np
 
     from finecal.data.image_files import ImageFiles
@@ -132,7 +131,7 @@ def prepare(domain: str, options: Options, files: Files) -> PackedImages | Image
     if test is None:
         random = generator("vtab", options.task, "test", options.seed)
         test = stratified_test(found.labels, options.test_fraction, random)
-    few = _few(found.labels, test, options.source_per_class, generator("vtab", options.task, "few", options.seed))
+    few = _draw_few(found.labels, test, options.source_per_class, generator("vtab", options.task, "few", options.seed))
     kept = np.flatnonzero(test | few if domain == "few" else ~few)
     labels, test = found.labels[kept].astype(np.int32), test[kept]
     if isinstance(found.images, np.ndarray):
@@ -148,8 +147,8 @@ def prepare(domain: str, options: Options, files: Files) -> PackedImages | Image
     )
 
 
-def _few(labels: np.ndarray, test: np.ndarray, per_class: int, random: np.random.Generator) -> np.ndarray:
-    """(N,) bool: this many training samples of each class, at most half of them, at least one; none if it is 0."""
+def _draw_few(labels: np.ndarray, test: np.ndarray, per_class: int, random: np.random.Generator) -> np.ndarray:
+    """Draw this many training samples of each class, at most half of them, at least one; return a (N,) bool mask."""
     import numpy as np
 
     few = np.zeros(len(labels), dtype=bool)

@@ -1,4 +1,4 @@
-"""Unpack archives from elsewhere without trusting them: zip, tar, and tar packed with gzip, bzip2 or xz."""
+"""Unpack archives without trusting them: zip, tar, and tar compressed with gzip, bzip2 or xz."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from typing import IO
 from finecal.errors import UserError
 
 CHUNK = 1 << 20
-# A photo hardly shrinks, a text by 10, tables of numbers by 20; a bomb by a thousand and more.
+# Compression makes photos hardly smaller, texts 10 times, tables of numbers 20 times, and a bomb a thousand times.
 MOST_RATIO = 200
-HARMLESS = 64 << 20  # bytes unpacked up to which the ratio does not matter
-KEPT_FREE = 256 << 20  # bytes left on the disk
+HARMLESS = 64 << 20  # the ratio is not checked for archives that unpack to fewer bytes
+KEPT_FREE = 256 << 20  # bytes of the disk that are not used
 
 MOST_MEMBERS = 2_000_000  # files and folders; ImageNet has 1.3 million
-# A zip begins with its first member, or with the end of its list if it is empty.
+# The first bytes of a zip: of its first member, or if it is empty, of the end of its directory.
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 CORRUPT = (tarfile.TarError, zipfile.BadZipFile, BadGzipFile, zlib.error, LZMAError, EOFError, NotImplementedError)
@@ -32,7 +32,7 @@ CORRUPT = (tarfile.TarError, zipfile.BadZipFile, BadGzipFile, zlib.error, LZMAEr
 
 @dataclass(frozen=True)
 class _Member:
-    """A member of an archive; `open` is None for a folder, `refused` says why it may not be unpacked."""
+    """A member of an archive; `open` is None for a folder, `refused` is the reason not to unpack it, or empty."""
 
     name: str
     open: Callable[[], IO[bytes]] | None
@@ -45,19 +45,19 @@ def extract(archive: Path, folder: Path, *, only: Callable[[str], bool] = lambda
     Parameters
     ----------
     folder
-        Must not be there; made beside a temporary one and renamed.
+        Must not exist. It is filled under a temporary name beside it and then renamed.
     only
-        Which members to unpack, by their names in the archive. The others are not looked at further.
+        Tells by a member's name in the archive whether to unpack it. The others are not checked.
 
     Raises
     ------
     UserError
-        If the archive is of no known kind, truncated or corrupt. If a wanted member lies outside of the folder, is a
-        link or a device, is encrypted, or comes twice. If it unpacks to more than 200 times its size, to more than the
-        disk has, or to more than two million files.
+        If the archive is of an unknown format, truncated or corrupt; if a wanted member lies outside of the folder, is
+        a link or a device, is encrypted, or appears twice; if it unpacks to more than 200 times its size, to more than
+        fits on the disk, or to more than two million files.
     """
     if folder.exists():
-        raise UserError("this folder is there already", where=str(folder))
+        raise UserError("this folder exists already", where=str(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -66,11 +66,11 @@ def extract(archive: Path, folder: Path, *, only: Callable[[str], bool] = lambda
     except CORRUPT as error:
         raise _corrupt(archive, error) from error
     except OSError as error:
-        if error.errno is None:  # of bzip2, which has no error of its own
+        if error.errno is None:  # bzip2 has no error class of its own
             raise _corrupt(archive, error) from error
         raise UserError(f"cannot be unpacked ({error.strerror or error})", where=str(archive)) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # not there any more if all went well
+        shutil.rmtree(temporary, ignore_errors=True)  # renamed if all went well
 
 
 def _corrupt(archive: Path, error: Exception) -> UserError:
@@ -92,14 +92,14 @@ def _unpack(archive: Path, folder: Path, only: Callable[[str], bool]) -> None:
             )
         if not only(member.name):
             continue
-        if refused := member.refused or _outside(member.name):
+        if refused := member.refused or _reason_to_refuse(member.name):
             raise UserError(f"its member {member.name!r} {refused}", where=str(archive), why="Nothing was unpacked")
         path = folder.joinpath(*PurePosixPath(member.name).parts)
         if member.open is None:
             path.mkdir(parents=True, exist_ok=True)
             continue
         if path in seen:
-            raise UserError(f"its member {member.name!r} comes twice", where=str(archive), why="Nothing was unpacked")
+            raise UserError(f"its member {member.name!r} appears twice", where=str(archive), why="Nothing was unpacked")
         seen.add(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as read, path.open("xb") as write:
@@ -114,67 +114,67 @@ def _unpack(archive: Path, folder: Path, only: Callable[[str], bool]) -> None:
                 write.write(chunk)
 
 
-def _outside(name: str) -> str:
-    """Why a member's name is refused; empty if it lies inside."""
+def _reason_to_refuse(name: str) -> str:
+    """Return why a member's name is refused; empty if it is inside the folder."""
     path = PurePosixPath(name)
     if "\\" in name or "\0" in name or name.strip() in ("", "."):
-        return "" if name in (".", "./") else "has no name that every system can keep"
+        return "" if name in (".", "./") else "has a name that some systems cannot store"
     return "lies outside of the archive's folder" if path.is_absolute() or ".." in path.parts else ""
 
 
 def _members(archive: Path) -> Iterator[_Member]:
-    """The members one after another; behind the last one, what is left of the archive is read and checked."""
+    """Yield the members one after another; after the last one, read and check the rest of the archive."""
     with archive.open("rb") as file:
         begins = file.read(len(ZIP[0]))
-    # Not by `is_zipfile`, which looks at the end: a tar may end in a zip.
+    # `is_zipfile` looks at the end of the file, and a tar may end with a zip.
     if begins in ZIP:
         with zipfile.ZipFile(archive) as unpacked:
             for info in unpacked.infolist():
-                yield _of_zip(unpacked, info)
+                yield _zip_member(unpacked, info)
         return
     if not tarfile.is_tarfile(archive):
         raise UserError(
-            "this is no archive that can be read", where=str(archive),
-            why="It must be zip, tar, tar.gz, tar.bz2 or tar.xz, and whole",
+            "this file cannot be read as an archive", where=str(archive),
+            why="It must be a complete zip, tar, tar.gz, tar.bz2 or tar.xz",
         )  # fmt: skip
     with tarfile.open(archive, "r:*") as unpacked_tar:
         for entry in unpacked_tar:
-            yield _of_tar(unpacked_tar, entry)
+            yield _tar_member(unpacked_tar, entry)
         _check_end(unpacked_tar)
 
 
 def _check_end(opened: tarfile.TarFile) -> None:
-    """Whether a tar ends as it should: `tarfile` takes a truncated or damaged header for the end.
+    """Raise `tarfile.ReadError` unless a tar ends as it should: `tarfile` takes a damaged header for the end.
 
-    Reading on to the end of the file lets gzip, bzip2 and xz compare their checksums.
+    Reading to the end of the file makes gzip, bzip2 and xz compare their checksums.
     """
     assert opened.fileobj is not None  # it is open
-    opened.fileobj.seek(opened.offset)  # behind the last member
+    opened.fileobj.seek(opened.offset)  # after the last member
     if opened.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise tarfile.ReadError("it ends without the mark of its end")
+        raise tarfile.ReadError("its end mark is missing")
     read = 0
     while chunk := opened.fileobj.read(CHUNK):
         read += len(chunk)
         if read > HARMLESS:
-            raise tarfile.ReadError(f"behind its end there are more than {HARMLESS:,} bytes")
+            raise tarfile.ReadError(f"more than {HARMLESS:,} bytes follow its end")
 
 
-def _of_zip(unpacked: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+def _zip_member(unpacked: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     kind = stat.S_IFMT(info.external_attr >> 16)
     refused = ""
     if kind == stat.S_IFLNK:
         refused = "is a link"
     elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        refused = "is no file and no folder"
+        refused = "is neither a file nor a folder"
     elif info.flag_bits & 1:
         refused = "is encrypted"
     return _Member(info.filename, None if info.is_dir() else lambda: unpacked.open(info), refused)
 
 
-def _of_tar(opened: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
+def _tar_member(opened: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
     refused = "is a link" if entry.issym() or entry.islnk() else ""
     if not refused and not entry.isfile() and not entry.isdir():
-        refused = "is no file and no folder"
+        refused = "is neither a file nor a folder"
 
     def read() -> IO[bytes]:
         file = opened.extractfile(entry)

@@ -1,9 +1,8 @@
 """Fetch the files of data sets, and check them.
 
-A file comes from the mirror of the site if there is one, else from its addresses in their order: a broken connection is
-taken up where it broke (download/resume.py), an address that does not give the file or gives wrong bytes leads to the
-next. Where the publisher gives no hash, that of the first download is written beside the file (`NAME.sha256`) and holds
-from then on.
+The site's mirror is tried first, if there is one, then the addresses in their order. A broken connection is resumed
+(`finecal.download.resume`). If an address does not give the file or gives wrong bytes, the next one is tried. If no
+hash is published, that of the first download is written beside the file (`NAME.sha256`) and compared from then on.
 """
 
 from __future__ import annotations
@@ -24,27 +23,27 @@ from finecal.io.atomic import write_text
 
 
 def fetch(download: Download, folder: Path, *, mirror: str | None = None, wait: float = WAIT) -> Path:
-    """Bring a file into a folder, unless it is there, and check it.
+    """Fetch a file into a folder, unless it is there, and check it.
 
     Parameters
     ----------
     folder
         `resources/{data set}`.
     mirror
-        A folder or an address that has `{data set}/{name}`; asked first.
+        A folder or an address that has `{data set}/{name}`; it is tried first.
     wait
-        Seconds before the second try at an address.
+        Seconds before an address is tried a second time.
 
     Raises
     ------
     UserError
-        If no address gives the file or all give wrong bytes; if there is not enough space; if it is there and wrong.
+        If no address gives the file, or all give wrong bytes; if the disk is full; if the file is there but wrong.
     """
     target = folder / download.name
     if target.exists():
         check(download, folder)
         return target
-    if not (urls := [*_in_mirror(download, folder, mirror), *download.urls]):
+    if not (urls := [*_mirror_urls(download, folder, mirror), *download.urls]):
         raise UserError(
             "this file has to be fetched by hand", where=str(target), why=f"{download.by_hand} and put it there",
             hint="A `mirror` in config.yaml that has it works too",
@@ -59,9 +58,9 @@ def fetch(download: Download, folder: Path, *, mirror: str | None = None, wait: 
             with _progress(download.name) as progress:
                 page = download.name.endswith((".html", ".htm"))
                 transfer(url, part, expected=download.bytes, progress=progress, page=page, wait=wait)
-            if not (wrong := _settle(download, part, target)):
+            if not (wrong := _finish(download, part, target)):
                 return target
-            if resumed:  # perhaps only what was kept is bad
+            if resumed:  # perhaps only the bytes from the earlier try are wrong
                 urls.insert(0, url)
             raise Failed(wrong)
         except Failed as failed:
@@ -74,11 +73,11 @@ def fetch(download: Download, folder: Path, *, mirror: str | None = None, wait: 
 
 
 STATE = "# size, time in ns:"
-HINT = "What has arrived is kept for the next try; on a site without network set `mirror` in config.yaml"
+HINT = "The next try resumes what was fetched; on a site without network set `mirror` in config.yaml"
 
 
 def fetch_all(files: Mapping[Path, Download], *, mirror: str | None = None, wait: float = WAIT) -> None:
-    """As `fetch`, for paths and what is to be there; all are tried before an error names those that failed."""
+    """Fetch several files, path → download; try all of them before an error names those that failed."""
     failed = []
     for path, download in files.items():
         try:
@@ -88,24 +87,24 @@ def fetch_all(files: Mapping[Path, Download], *, mirror: str | None = None, wait
     if len(failed) == 1:
         raise failed[0]
     if failed:
-        told = " ".join(f"({number}) {error}" for number, error in enumerate(failed, start=1))
-        raise UserError(f"{len(failed)} of {len(files)} files are not there: {told}")
+        reasons = " ".join(f"({number}) {error}" for number, error in enumerate(failed, start=1))
+        raise UserError(f"{len(failed)} of {len(files)} files could not be fetched: {reasons}")
 
 
 def check(download: Download, folder: Path) -> None:
-    """Check a file that is there; quick if it has been checked before and has its hash beside it.
+    """Check a file; quick if it was checked before, when its hash was written beside it.
 
     Raises
     ------
     UserError
-        If it is missing, or has another size or hash than the publisher or the first download say.
+        If it is missing, or its size or hash is not the published one or that of the first download.
     """
     target = folder / download.name
     if not target.is_file():
         raise UserError("this file is missing", where=str(target), hint="`finecal download` fetches it")
     wrong = _wrong_size(download, target)
-    beside = _beside(target)
-    recorded, of_state = _recorded(beside)
+    beside = _hash_file(target)
+    recorded, of_state = _read_record(beside)
     if not wrong and recorded and of_state == _state(target):
         if download.sha256 is not None and recorded != download.sha256:
             wrong = f"its SHA-256 is {recorded}, expected is {download.sha256}"
@@ -115,7 +114,7 @@ def check(download: Download, folder: Path) -> None:
         raise UserError(wrong, where=str(target), hint=f"Remove it and {beside.name}, then fetch it again")
 
 
-def _in_mirror(download: Download, folder: Path, mirror: str | None) -> list[str]:
+def _mirror_urls(download: Download, folder: Path, mirror: str | None) -> list[str]:
     if not mirror:
         return []
     if "://" in mirror:
@@ -125,18 +124,18 @@ def _in_mirror(download: Download, folder: Path, mirror: str | None) -> list[str
     return [(Path(mirror).resolve() / folder.name / download.name).as_uri()]
 
 
-def _beside(target: Path) -> Path:
+def _hash_file(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
 
 
 def _state(path: Path) -> str:
-    """Size and time of a file: as long as both are those of the record, its hash need not be computed again."""
+    """Return size and time of a file; while both are as recorded, its hash is not computed again."""
     found = path.stat()
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
-def _recorded(beside: Path) -> tuple[str, str]:
-    """The hash that is written beside a file, and the file's state then; both empty if there is none."""
+def _read_record(beside: Path) -> tuple[str, str]:
+    """Read the hash that is written beside a file, and the file's state then; both are empty if there is none."""
     try:
         hashed, _, state = beside.read_text("utf-8").partition("\n")
     except FileNotFoundError:
@@ -144,8 +143,8 @@ def _recorded(beside: Path) -> tuple[str, str]:
     return next(iter(hashed.split()), ""), state.removeprefix(STATE).strip()
 
 
-def _settle(download: Download, part: Path, target: Path) -> str:
-    """Give a part that is complete its final name; wrong bytes are removed, what is wrong is said."""
+def _finish(download: Download, part: Path, target: Path) -> str:
+    """Rename a complete part to its final name, or remove it if its bytes are wrong and say what is wrong."""
     wrong = _wrong_size(download, part) or _wrong_hash(download, part, target)
     if not wrong:
         part.replace(target)
@@ -154,18 +153,19 @@ def _settle(download: Download, part: Path, target: Path) -> str:
 
 
 def _wrong_size(download: Download, path: Path) -> str:
+    """Say what is wrong with a file's size; nothing if it is right or not known."""
     size = path.stat().st_size
     return "" if download.bytes in (None, size) else f"it has {size:,} bytes, expected are {download.bytes:,}"
 
 
 def _wrong_hash(download: Download, path: Path, target: Path) -> str:
-    """What is wrong with a file's hash; if nothing is, its SHA-256 is written beside `target`.
+    """Say what is wrong with a file's hash; if nothing is, write its SHA-256 beside `target`.
 
-    What the first download had counts where the publisher gives no hash.
+    If no hash is published, the one of the first download is compared.
     """
-    beside, state = _beside(target), _state(path)  # of before: what changes while it is read is read again
+    beside, state = _hash_file(target), _state(path)  # taken before: a file that changes while it is read is read again
     sha256 = _hash(path, "sha256")
-    recorded = _recorded(beside)[0] or None
+    recorded = _read_record(beside)[0] or None
     publisher_says = download.sha256 or download.md5
     for name, found, expected in (
         ("SHA-256", sha256, download.sha256),
@@ -175,8 +175,8 @@ def _wrong_hash(download: Download, path: Path, target: Path) -> str:
         if expected is not None and found != expected.lower():
             of_first = "" if publisher_says else f", which the first download had ({beside.name})"
             return f"its {name} is {found}, expected is {expected}{of_first}"
-    if os.access(beside.parent, os.W_OK):  # a folder shared by many may be read only
-        # As sha256sum writes it; it reads it, too, and passes over a comment.
+    if os.access(beside.parent, os.W_OK):  # a shared folder may be read-only
+        # In the format of sha256sum, which ignores the comment.
         write_text(beside, f"{sha256}  {target.name}\n{STATE} {state}\n")
     return ""
 
@@ -188,25 +188,25 @@ def _hash(path: Path, name: str) -> str:
 
 @contextmanager
 def _progress(name: str) -> Iterator[Progress]:
-    """A bar on a terminal, else a line in the log at each tenth of the file and at least every minute."""
+    """Show a bar on a terminal; otherwise print a line at each tenth of the file and at least every minute."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 
         with tqdm(desc=name, unit="B", unit_scale=True) as bar:
 
-            def move(there: int, total: int | None) -> None:
+            def update(there: int, total: int | None) -> None:
                 bar.total = total
                 bar.update(there - bar.n)
 
-            yield move
+            yield update
         return
     last = {"tenth": -1, "time": time.monotonic()}
 
-    def line(there: int, total: int | None) -> None:
+    def report(there: int, total: int | None) -> None:
         tenth = 10 * there // total if total else 0
         if tenth > last["tenth"] or time.monotonic() - last["time"] > 60:
             last.update(tenth=tenth, time=time.monotonic())
             of = f" of {total / 1e6:,.1f}" if total else ""
             print(f"{name}: {there / 1e6:,.1f}{of} MB", flush=True)
 
-    yield line
+    yield report

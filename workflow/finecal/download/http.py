@@ -1,6 +1,6 @@
-"""What an address answers: the bytes of a file from a position on, and which version of it they belong to.
+"""Ask an address for the bytes of a file from a position on, and for the version that they belong to.
 
-`requests` brings proxies, certificates and redirects as they are set up on a machine.
+`requests` uses the proxies, certificates and redirects that are set up on a machine.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from urllib.request import url2pathname
 
 import requests
 
-CHUNK = 1 << 16  # what is lost at most when a connection breaks
-TIMEOUT = (20.0, 60.0)  # seconds to connect, and without a byte
+CHUNK = 1 << 16  # bytes that are lost at most when a connection breaks
+TIMEOUT = (20.0, 60.0)  # seconds to connect, and to wait for the next byte
 
 
-class Failed(Exception):  # noqa: N818 - of an address, which is not yet an error
-    """An address that does not give the file; `again` if another try may help."""
+class Failed(Exception):  # noqa: N818 - another address may still give the file
+    """An address does not give the file; `again` tells whether another try may help."""
 
     def __init__(self, reason: str, *, again: bool = False) -> None:
         super().__init__(reason)
@@ -27,7 +27,7 @@ class Failed(Exception):  # noqa: N818 - of an address, which is not yet an erro
 
 @dataclass(frozen=True)
 class Version:
-    """What a part is a part of: `etag` and `date` are the server's, empty where it gives none."""
+    """The version of a file at an address: `etag` and `date` are the server's, empty if it gives none."""
 
     url: str
     total: int | None = None
@@ -36,7 +36,7 @@ class Version:
 
     @property
     def known(self) -> bool:
-        """Whether the server can tell this version from another."""
+        """Whether the server can distinguish this version from others."""
         return self.total is not None and bool(self.etag or self.date)
 
 
@@ -50,7 +50,7 @@ class Answer:
 
 
 def ask(url: str, start: int, kept: Version | None, page: bool) -> Answer:
-    """Ask for the bytes from `start` on; those of the version `kept`, if the server can tell.
+    """Ask for the bytes from `start` on, of the version `kept` if the server still has it.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def ask(url: str, start: int, kept: Version | None, page: bool) -> Answer:
     Raises
     ------
     Failed
-        If the address does not give the file; also while the chunks are read.
+        If the address does not give the file; it may also be raised while the chunks are read.
     """
     return _ask_file(url, start) if urlsplit(url).scheme == "file" else _ask_http(url, start, kept, page)
 
@@ -86,10 +86,10 @@ def _ask_file(url: str, start: int) -> Answer:
 
 
 def _ask_http(url: str, start: int, kept: Version | None, page: bool) -> Answer:
-    headers = {"Accept-Encoding": "identity"}  # the bytes as they are stored: those have the size and the hash
+    headers = {"Accept-Encoding": "identity"}  # size and hash are those of the stored bytes
     if start and kept:
         headers["Range"] = f"bytes={start}-"
-        if kept.etag and not kept.etag.startswith("W/"):  # weak ones do not promise the same bytes
+        if kept.etag and not kept.etag.startswith("W/"):  # a weak one may stand for different bytes
             headers["If-Range"] = kept.etag
         elif kept.date:
             headers["If-Range"] = kept.date
@@ -98,7 +98,7 @@ def _ask_http(url: str, start: int, kept: Version | None, page: bool) -> Answer:
     except requests.exceptions.RequestException as error:
         again = isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout))
         raise Failed(_reason(error), again=again and not _is_unknown_host(error)) from error
-    if response.status_code == 416 and start:  # what is there does not begin this version
+    if response.status_code == 416 and start:  # the bytes that are kept are not the beginning of this version
         response.close()
         return _ask_http(url, 0, None, page)
     if response.status_code not in (200, 206):
@@ -116,14 +116,14 @@ def _ask_http(url: str, start: int, kept: Version | None, page: bool) -> Answer:
         if begin != start:
             response.close()
             if not start:
-                raise Failed("it gives a part of the file, the whole was asked for")
+                raise Failed("it gives a part of the file instead of the whole")
             return _ask_http(url, 0, None, page)
     version = Version(url, total, response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
     return Answer(version, begin, _body(response))
 
 
 def _content_range(value: str) -> tuple[int, int | None]:
-    """`bytes 100-199/1000` → (100, 1000)."""
+    """Parse the header Content-Range: `bytes 100-199/1000` → (100, 1000)."""
     span, _, whole = value.removeprefix("bytes ").partition("/")
     first = span.partition("-")[0]
     return (int(first) if first.isdecimal() else -1), (int(whole) if whole.isdecimal() else None)
@@ -138,7 +138,7 @@ def _body(response: requests.Response) -> Iterator[bytes]:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause in a line; what urllib3 wraps around it says nothing more."""
+    """Return the innermost cause in one line; the errors that urllib3 wraps around it add nothing."""
     if _is_unknown_host(error):
         return "no such host, or no network"
     inner: BaseException = error

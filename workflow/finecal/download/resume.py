@@ -1,12 +1,10 @@
-"""One file from one address, in as many tries as it takes: what has arrived is kept and gone on from.
+"""Fetch one file from one address in several tries, each of which resumes the one before.
 
-An unfinished file lies as `NAME.part` beside its final place, with `NAME.part.json` that says where it is from and
-which version it is a part of (the server's ETag or date, and the size). The server is asked for the rest of that
-version only (HTTP `Range` with `If-Range`); where the version has changed, or the server does not send parts, it
-begins anew.
+An unfinished file is `NAME.part` beside its final place. `NAME.part.json` has its address and version (the server's
+ETag or date, and the size). The server is asked for the rest of that version only (HTTP `Range` with `If-Range`). If
+the version has changed, or the server does not send parts, the file is fetched from its beginning.
 
-The retries of `requests` end where a body begins, and a body of gigabytes is where the connection breaks: hence the
-loop here.
+`requests` retries until a body begins, but connections break within bodies of gigabytes; so the loop is here.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from pathlib import Path
 from finecal.download.http import Failed, Version, ask
 from finecal.errors import UserError
 
-TRIES = 6  # in a row without a byte more
+TRIES = 6  # in a row that bring no further byte
 WAIT = 1.0  # seconds before the second try, doubled for each further one
 
 Progress = Callable[[int, int | None], None]
@@ -39,18 +37,18 @@ def transfer(
     tries: int = TRIES,
     wait: float = WAIT,
 ) -> None:
-    """Bring the whole file of an address (http, https or file) into `part`.
+    """Fetch the whole file of an address (http, https or file) into `part`.
 
     Parameters
     ----------
     expected
-        Its size in bytes, if the publisher says it: another size is refused before anything is fetched.
+        Its size in bytes, if it is published: another size is refused before anything is fetched.
     progress
-        Called with the bytes that are there and the bytes that there will be (None: not known).
+        Called with the number of bytes that are there, and of all bytes (None if it is not known).
     page
-        Whether the file is a web page; otherwise a web page is what a site shows instead of the file.
+        Whether the file is a web page; if not, a web page is taken for a message of the site and refused.
     tries
-        How often in a row it is asked without a byte more.
+        How many tries in a row may bring no further byte.
     wait
         Seconds before the second try, doubled for each further one.
 
@@ -59,14 +57,14 @@ def transfer(
     Failed
         If the address does not give the file.
     UserError
-        If the disk has not enough space, or another process is fetching the same file.
+        If the disk has too little space, or another process is fetching the same file.
     """
-    with _alone(part):
+    with _locked(part):
         failures = 0
         while True:
             before = part.stat().st_size
             try:
-                _once(url, part, expected, progress, page)
+                _try_once(url, part, expected, progress, page)
                 return
             except Failed as failed:
                 failures = 1 if part.stat().st_size > before else failures + 1
@@ -78,7 +76,7 @@ def transfer(
 
 
 def forget(part: Path) -> None:
-    """Remove a part and what is known of it."""
+    """Remove a part and the note on its version."""
     for path in (part, _note(part)):
         with suppress(FileNotFoundError):
             path.unlink()
@@ -89,8 +87,8 @@ def _note(part: Path) -> Path:
 
 
 @contextmanager
-def _alone(part: Path) -> Iterator[None]:
-    """Only one process writes a part; where the file system has no locks, Snakemake's own lock has to do."""
+def _locked(part: Path) -> Iterator[None]:
+    """Lock a part, so that one process writes it; on file systems without locks, Snakemake's own lock must suffice."""
     part.parent.mkdir(parents=True, exist_ok=True)
     with part.open("ab") as file:
         try:
@@ -98,20 +96,20 @@ def _alone(part: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise UserError("another process is fetching this file", where=str(part)) from error
         except OSError:
-            pass  # e.g. NFS without locks
+            pass  # such as NFS without locks
         yield
 
 
-def _once(url: str, part: Path, expected: int | None, progress: Progress, page: bool) -> None:
-    """One try. What has arrived stays in the part, also if this fails."""
-    kept = _kept(url, part)
+def _try_once(url: str, part: Path, expected: int | None, progress: Progress, page: bool) -> None:
+    """Try once; if it fails, what has arrived stays in the part."""
+    kept = _read_version(url, part)
     start = part.stat().st_size if kept else 0
     if kept and start == kept.total:
         return
     answer = ask(url, start, kept, page)
     total = answer.version.total
     if expected is not None and total is not None and total != expected:
-        raise Failed(f"it has {total:,} bytes there, {expected:,} are expected")
+        raise Failed(f"it has {total:,} bytes instead of {expected:,}")
     if kept and answer.version != kept:
         answer = answer if answer.start == 0 else ask(url, 0, None, page)
     _check_space(part, (total or expected or 0) - answer.start)
@@ -129,11 +127,11 @@ def _once(url: str, part: Path, expected: int | None, progress: Progress, page: 
     if total is not None and arrived > total:
         forget(part)
         part.touch()
-        raise Failed(f"{arrived:,} bytes came, {total:,} were announced", again=True)
+        raise Failed(f"it sent {arrived:,} bytes instead of {total:,}", again=True)
 
 
-def _kept(url: str, part: Path) -> Version | None:
-    """The version that a part belongs to, if the rest of it can be asked for."""
+def _read_version(url: str, part: Path) -> Version | None:
+    """Read the version that a part belongs to; None if its rest cannot be asked for."""
     try:
         version = Version(**json.loads(_note(part).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
@@ -146,5 +144,5 @@ def _check_space(part: Path, needed: int) -> None:
     if needed > free:
         raise UserError(
             f"this file needs {needed:,} bytes more, the disk has {free:,} left", where=str(part.with_suffix("")),
-            hint="Free some space, or make `resources` a link to a larger disk; what is fetched already is kept",
+            hint="Free some space, or make `resources` a link to a larger disk; the next try resumes this one",
         )  # fmt: skip

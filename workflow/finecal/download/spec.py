@@ -1,9 +1,9 @@
-"""The files that a data set is made from: what they are, and from where.
+"""The files that a data set is made from: names, addresses, sizes and hashes.
 
-They are fetched once, checked, and kept under `resources/{data set}/` (download/fetch.py). A file that only a person
-can get, since a page asks for a licence or a sign-in, is put into the same place by hand; it passes the same checks.
+They are fetched once, checked, and kept in `resources/{data set}/` (`finecal.download.fetch`). A file that only a
+person can get, because a page asks for a licence or a sign-in, is put there by hand and passes the same checks.
 
-Data sets import this when a study is checked: nothing heavy here.
+Every check of a study imports this module, so its imports are light.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ class Download:
     name
         The file's name under `resources/{data set}/`.
     urls
-        Addresses (https, http or file), the publisher's first, then mirrors; none if only a person can fetch it.
+        Addresses (https, http or file), the publisher's first, then copies; none if only a person can fetch it.
     bytes, sha256, md5
-        As far as the publisher says them.
+        Size and hashes, as far as they are known.
     about
-        Bytes roughly, where they are not known exactly: for estimates.
+        Approximate size in bytes, for estimates, where the exact one is not known.
     by_hand
-        Where a person gets the file, in a sentence that goes on with "and put it there"; needed if there are no `urls`.
+        How a person gets the file, as the beginning of a sentence that ends with "and put it there"; needed without
+        `urls`.
     """
 
     name: str
@@ -42,30 +43,30 @@ class Download:
 
 @dataclass(frozen=True)
 class Files:
-    """What a data set's `prepare` reads.
+    """What the `prepare` of a data set reads.
 
     Attributes
     ----------
     folder
-        Has the data set's downloads, checked.
+        The folder with the data set's downloads, checked.
     scratch
-        An empty folder, removed after the domain is packed: for what is in the archives.
+        An empty folder for the contents of archives, removed after the domain is packed.
     """
 
     folder: Path
     scratch: Path
 
     def path(self, name: str) -> Path:
-        """A download by its name."""
+        """Return the path of a download."""
         return self.folder / name
 
     def extract(self, name: str, only: Callable[[str], bool] = lambda member: True) -> Path:
-        """Unpack those members of an archive whose names `only` accepts; the folder that has them.
+        """Unpack the members of an archive whose names `only` accepts, and return the folder with them.
 
         Raises
         ------
         UserError
-            If the archive is corrupt or has members that no data set needs (see `finecal.download.archives.extract`).
+            If the archive is corrupt or has members that are refused (see `finecal.download.archives.extract`).
         """
         from finecal.download.archives import extract
 

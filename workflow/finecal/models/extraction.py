@@ -7,7 +7,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from finecal.data.augmentation import unchanged
+from finecal.data.augmentation import resize_and_normalise
 from finecal.data.reader import PackedFile, Pixels, Source
 from finecal.errors import UserError
 from finecal.io.list_columns import list_array
@@ -46,7 +46,9 @@ def extract(
     features = np.empty((len(source), classifier.in_features), np.float32)
     logits = np.empty((len(source), classifier.out_features), np.float32)
     end = 0
-    batches = (unchanged(pixels, description.image_size, (mean, std)) for pixels in source.batches(BATCH, device))
+    batches = (
+        resize_and_normalise(pixels, description.image_size, (mean, std)) for pixels in source.batches(BATCH, device)
+    )
     for batch in made_ahead(batches) if can_work_ahead(device) else batches:
         start, end = end, end + len(batch)
         with autocast(device, precision):

@@ -50,7 +50,7 @@ class Inputs:
 
     def _downloads(self, dataset: str, domain: str) -> list[str]:
         folder = paths.downloads_folder(self.plan.options("prepare", dataset)["source"])
-        return [str(folder / download.name) for download in self.plan.downloads(dataset, domain)]
+        return [str(folder / download.name) for download in self.plan.data_set(dataset).downloads(domain)]
 
     def of_pretraining(self, wildcards: Any) -> str:
         """The images of the source domain.
@@ -74,8 +74,9 @@ class Inputs:
         if split["kind"] == "clustered":
             files.append(f"{paths.PRETRAINED}/{paths.CLASS_MEANS}".format(dataset=wildcards.dataset, **split))
         elif split["kind"] == "official":
-            folder = paths.downloads_folder(self.plan.dataset_options(wildcards.dataset)[0])
-            files += [str(folder / one.name) for one in self.plan.official_downloads(wildcards.dataset)]
+            data_set = self.plan.data_set(wildcards.dataset)
+            folder = paths.downloads_folder(data_set.source)
+            files += [str(folder / one.name) for one in data_set.official_downloads()]
         return files
 
     def of_calibration(self, **patterns: str) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from snakemake.common import get_function_params, overwrite_function_params
 
 from finecal import paths, registry
 from finecal.config.settings import parse_settings
-from finecal.datasets._stored import Stored
 from finecal.errors import UserError
 from finecal.orchestration.inputs import or_stop, run_key
 from finecal.plan import axes
@@ -106,8 +105,7 @@ class Workflow:
 
     def decoding_threads(self, dataset: str) -> int:
         """Threads that prepare a data set: several if its images are files, which decode side by side."""
-        source = or_stop(lambda: self.plan.options("prepare", dataset)["source"])
-        return DECODING_THREADS if issubclass(registry.load("dataset", source).Options, Stored) else 1
+        return DECODING_THREADS if or_stop(lambda: self.plan.data_set(dataset).decodes_files()) else 1
 
     def gpu_percent(self, gpus: int) -> int:
         """The part of this machine's GPU that a job takes: with `runs_per_gpu` jobs it is in full use."""

@@ -13,7 +13,7 @@ from typing import Any
 from finecal import registry
 from finecal.config.extends import study_names
 from finecal.config.load import load_study
-from finecal.data import dataset as data_set
+from finecal.data.dataset import DataSet
 from finecal.errors import UserError
 from finecal.paths import ALL_CLASSES
 from finecal.plan.options import resolved
@@ -69,12 +69,12 @@ def _of_stage(options: Options, stage: str) -> list[tuple[tuple[str, ...], Spec]
 
 def _size(split: Spec, dataset: Spec) -> float:
     """How many classes a split puts into S, where they are known beforehand; else what tells sizes apart."""
-    module = registry.load("dataset", dataset["source"])
-    classes = module.classes(module.Options.model_validate(dataset["options"]))
+    data_set = DataSet(dataset["source"], dataset["options"])
+    classes = data_set.classes()
     if split["kind"] == "classes":
         return len(split["fine_tuning"])
     if split["kind"] == "present":
-        found = data_set.sampled(dataset["source"], split["target"], module.Options.model_validate(dataset["options"]))
+        found = data_set.sampled_classes(split["target"])
         return len(found.train) if found else 0
     if split.get("count"):
         return int(split["count"])

@@ -1,7 +1,6 @@
 """What studies will take: GPU-hours from a throughput, and disk. Rough on purpose: whether it is a night or a month.
 
-A data set takes part if its module has `sizes(domain, options)`: (training samples, test samples, classes). Where its
-images are not stored with the option `size`, `stored_side(options)` says with which side.
+A data set takes part if it says how many samples it has (`finecal.data.dataset.DataSet.sizes`).
 """
 
 from __future__ import annotations
@@ -87,11 +86,12 @@ def estimated(plan: Plan) -> Work:
         work.downloads += size or 0
         work.unknown += size is None
     for dataset, domain in plan.domains():
-        sizes = _sizes(plan, dataset, domain)
+        data_set = plan.data_set(dataset)
+        sizes = data_set.sizes(domain)
         if sizes is None:
             work.left_out.add(dataset)
         else:
-            work.images += (sizes[0] + sizes[1]) * 3 * _stored_side(plan, dataset) ** 2
+            work.images += (sizes.train + sizes.test) * 3 * data_set.stored_side() ** 2
     for dataset, source, backbone in dict.fromkeys((r.dataset, r.source, r.backbone) for r in plan.trainings):
         _add_pretraining(work, plan, dataset, source, backbone)
     for run in plan.trainings:
@@ -100,7 +100,7 @@ def estimated(plan: Plan) -> Work:
 
 
 def _add_pretraining(work: Work, plan: Plan, dataset: str, source: str, backbone: str) -> None:
-    spec, sizes = plan.options("pretrain", dataset, backbone), _sizes(plan, dataset, source)
+    spec, sizes = plan.options("pretrain", dataset, backbone), plan.data_set(dataset).sizes(source)
     if sizes is None:
         return
     work.models += FLOAT * _parameters(spec["backbone"]["model"])[0]
@@ -109,7 +109,8 @@ def _add_pretraining(work: Work, plan: Plan, dataset: str, source: str, backbone
 
 
 def _add_run(work: Work, plan: Plan, run: RunKey) -> None:
-    spec, sizes = plan.options("finetune", run.dataset, run.backbone, run.recipe), _sizes(plan, run.dataset, run.target)
+    spec = plan.options("finetune", run.dataset, run.backbone, run.recipe)
+    sizes = plan.data_set(run.dataset).sizes(run.target)
     if sizes is None:
         return
     train, test, classes = sizes
@@ -138,19 +139,6 @@ def _add_training(
     steps = training["steps_per_epoch"] or math.ceil(train / batch)
     work.trained += times * training["epochs"] * steps * batch * area
     work.evaluated += times * (training["epochs"] + 1) * test * area  # the history has the test accuracy of each epoch
-
-
-def _sizes(plan: Plan, dataset: str, domain: str) -> tuple[int, int, int] | None:
-    source, options = plan.dataset_options(dataset)
-    module = registry.load("dataset", source)
-    found: tuple[int, int, int] | None = getattr(module, "sizes", lambda _domain, _options: None)(domain, options)
-    return found
-
-
-def _stored_side(plan: Plan, dataset: str) -> int:
-    source, options = plan.dataset_options(dataset)
-    side = getattr(registry.load("dataset", source), "stored_side", lambda given: getattr(given, "size", 0))
-    return int(side(options))
 
 
 def _area(side: int) -> float:

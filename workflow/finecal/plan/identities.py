@@ -137,8 +137,7 @@ class Identities:
 
     def _further_files(self, record: Stage, key: tuple[str, ...], options: Options) -> Iterable[Path]:
         if options.get("kind") == "official":
-            source, _ = self.plan.dataset_options(key[0])
-            return [*_further("official"), *plugin_files("dataset", [source])]
+            return [*_further("official"), *plugin_files("dataset", [self.plan.data_set(key[0]).source])]
         if options.get("recipe") == IMPORTED or (record.name == "pretrain" and own_weights(options)):
             return _further(*OF_CHECKPOINTS)
         if record.name == "pretrain" and "zero_shot" in options["backbone"]:

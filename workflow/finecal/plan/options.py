@@ -29,7 +29,7 @@ def resolved(name: str, study: Study) -> Iterator[Resolved]:
     """
     for dataset, use in study.datasets.items():
         source = use.source or dataset
-        options = resolved_options(plugin_options("dataset", source, use.options))
+        options = resolved_options(study.data_set(dataset).options)
         prepare = {"source": source, "options": options, "validation_fraction": use.validation_fraction}
         yield ("prepare", dataset), prepare
         for split, spec in study.splits.items():

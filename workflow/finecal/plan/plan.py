@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from finecal import paths, registry
-from finecal.config import Study, plugin_options
+from finecal import paths
+from finecal.config import Study
 from finecal.config.groups import expand_groups
 from finecal.config.load import load_study
-from finecal.config.official_splits import is_for_task, official_downloads
-from finecal.data import dataset as data_set
+from finecal.config.official_splits import is_for_task
+from finecal.data.dataset import DataSet
 from finecal.download.spec import Download
 from finecal.errors import UserError, unknown
 from finecal.models import locations
@@ -172,14 +171,12 @@ class Plan:
 
     def first_domain(self, dataset: str) -> str:
         """The domain whose file gives the names of the classes; all domains of a data set have the same."""
-        spec = self.options("prepare", dataset)
-        module = registry.load("dataset", spec["source"])
-        known: tuple[str, ...] = module.domains(module.Options.model_validate(spec["options"]))
-        return next(domain for domain in known if self.has_images(dataset, domain))
+        data_set = self.data_set(dataset)
+        return next(domain for domain in data_set.domains() if domain not in data_set.without_images())
 
     def has_images(self, dataset: str, domain: str) -> bool:
         """Whether a domain is prepared; one that is not stands for what a model was pretrained on elsewhere."""
-        return domain not in data_set.without_images(*self.dataset_options(dataset))
+        return domain not in self.data_set(dataset).without_images()
 
     def images_of_source(self, dataset: str, source: str) -> str:
         """The file of images that a pretrained model needs: the source's, or if it has none, the first domain's.
@@ -192,23 +189,13 @@ class Plan:
     def prepare_options(self, dataset: str, domain: str) -> Options:
         """Options of the stage prepare for a domain, with the contents of the user's own files in place of paths."""
         spec = self.options("prepare", dataset)
-        source, options = self.dataset_options(dataset)
-        decides = data_set.decides(source, domain, options)
-        return spec if decides is None else {**spec, "options": decides}
+        decisive = self.data_set(dataset).decisive_options(domain)
+        return spec if decisive is None else {**spec, "options": decisive}
 
-    def downloads(self, dataset: str, domain: str) -> tuple[Download, ...]:
-        """The files that a domain of a data set is made from."""
+    def data_set(self, dataset: str) -> DataSet:
+        """A data set of the selected studies, with its options."""
         spec = self.options("prepare", dataset)
-        return data_set.downloads(spec["source"], domain, spec["options"])
-
-    def official_downloads(self, dataset: str) -> tuple[Download, ...]:
-        """The files that tell the official splits of a data set."""
-        return official_downloads(*self.dataset_options(dataset))
-
-    def dataset_options(self, dataset: str) -> tuple[str, Any]:
-        """The module of a data set (its name or the path of a file), and the options as it knows them."""
-        spec = self.options("prepare", dataset)
-        return spec["source"], plugin_options("dataset", spec["source"], spec["options"])
+        return DataSet(spec["source"], spec["options"])
 
     def all_downloads(self) -> dict[Path, Download]:
         """Path → what is fetched there, for all selected studies.
@@ -219,11 +206,12 @@ class Plan:
             If two data sets mean different files by one name.
         """
         found: dict[Path, Download] = {}
-        needed = [(dataset, self.downloads(dataset, domain)) for dataset, domain in self.domains()]
+        needed = [(self.data_set(dataset), domain) for dataset, domain in self.domains()]
+        files = [(data_set.source, data_set.downloads(domain)) for data_set, domain in needed]
         of_splits = {key[1] for key, (split, _) in self._options.items() if split.get("kind") == "official"}
-        needed += [(dataset, self.official_downloads(dataset)) for dataset in sorted(of_splits)]
-        for dataset, downloads in needed:
-            folder = paths.downloads_folder(self.options("prepare", dataset)["source"])
+        files += [(one.source, one.official_downloads()) for one in map(self.data_set, sorted(of_splits))]
+        for source, downloads in files:
+            folder = paths.downloads_folder(source)
             for download in downloads:
                 if found.setdefault(folder / download.name, download) != download:
                     raise UserError("this name stands for two different files", where=str(folder / download.name))

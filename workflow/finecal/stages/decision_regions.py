@@ -37,8 +37,8 @@ def decision_regions(run: RunKey, settings: Settings) -> None:
     fine_tuning, names = read_split(split_path)
     images = read_images(images_path)
     levels = np.stack(np.meshgrid(LEVELS, LEVELS), axis=-1).reshape(-1, 2)
-    pictures = toy.pictures(levels / 255 * 2 * toy.EDGE - toy.EDGE)
-    grid = toy.places(pictures)
+    pictures = toy.draw_points(levels / 255 * 2 * toy.EDGE - toy.EDGE)
+    grid = toy.read_points(pictures)
 
     def rows(element: str, classifier: str, calibrator: str, places: np.ndarray, classes: np.ndarray) -> pa.Table:
         constant = {"element": element, "classifier": classifier, "calibrator": calibrator}
@@ -51,7 +51,7 @@ def decision_regions(run: RunKey, settings: Settings) -> None:
         }
         return with_columns(pa.table(columns), constant)
 
-    tables = [rows("sample", "", "", toy.places(images.pixels[images.test]), images.labels[images.test])]
+    tables = [rows("sample", "", "", toy.read_points(images.pixels[images.test]), images.labels[images.test])]
     for classifier, path in models.items():
         model, description = load_model(path, device)
         _, logits = extract(model, description, pictures, device, settings.precision)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from finecal import paths, registry
-from finecal.data import dataset as data_set
+from finecal.data.dataset import DataSet
 from finecal.download.fetch import fetch_all
 from finecal.download.spec import Download
 from finecal.errors import UserError, unknown
@@ -42,30 +41,29 @@ def _file(plan: Plan, target: str) -> dict[Path, Download]:
 
 def _data_set(plan: Plan, name: str) -> dict[Path, Download]:
     """The files of a data set of the studies, of all that are made by a module, or of a module as it is by default."""
-    used = {dataset: plan.options("prepare", dataset) for dataset, _ in plan.domains()}
+    used = {dataset: plan.data_set(dataset) for dataset, _ in plan.domains()}
     if name in used:
-        meant = [(used[name]["source"], used[name]["options"])]
+        meant = [used[name]]
     elif name in registry.names("dataset"):
-        meant = [(name, spec["options"]) for spec in used.values() if spec["source"] == name]
-        meant = meant or [(name, _default(name))]
+        meant = [data_set for data_set in used.values() if data_set.source == name] or _with_defaults(name)
     else:
         raise unknown("data set", name, [*used, *registry.names("dataset")])
     found: dict[Path, Download] = {}
-    for source, options in meant:
-        module, folder = registry.load("dataset", source), paths.downloads_folder(source)
-        if not hasattr(module, "downloads"):
-            continue
-        for domain in module.domains(module.Options.model_validate(options)):
-            found.update({folder / one.name: one for one in data_set.downloads(source, domain, options)})
+    for data_set in meant:
+        folder = paths.downloads_folder(data_set.source)
+        found.update({folder / one.name: one for one in data_set.all_downloads()})
     return found
 
 
-def _default(name: str) -> dict[str, Any]:
+def _with_defaults(name: str) -> list[DataSet]:
+    """A built-in data set with the options as they are by default; none if it needs no files whatever the options."""
     module = registry.load("dataset", name)
+    if not hasattr(module, "downloads"):
+        return []
     needed = [key for key, field in module.Options.model_fields.items() if field.is_required()]
-    if needed and hasattr(module, "downloads"):
+    if needed:
         raise UserError(
             f"the data set {name!r} has no files by default: it needs the option {needed[0]!r}", where="download",
             hint="Name a study that gives it, and the data set as that study calls it",
         )  # fmt: skip
-    return {}
+    return [DataSet(name, {})]

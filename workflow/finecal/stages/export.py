@@ -20,7 +20,7 @@ from finecal.calibration.contract import Fitted, Unlabelled, restrict
 from finecal.calibration.deployment import export_form
 from finecal.calibration.inputs import read_head, read_split
 from finecal.calibration.parameters import calibrator, read_states
-from finecal.data.augmentation import unchanged
+from finecal.data.augmentation import resize_and_normalise
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError, unknown
 from finecal.export import folder as export_folder
@@ -196,7 +196,7 @@ def compare(
         If the folder or the ONNX file gives other logits than finecal.
     """
     channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    prepared = unchanged(channels_first, description.image_size, normaliser(description, CPU))
+    prepared = resize_and_normalise(channels_first, description.image_size, normaliser(description, CPU))
     model = export_folder.load_exported(folder)
     rows = [_row("folder", _in_batches(model, prepared), wanted)]
     notes = []

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from finecal import paths, registry
-from finecal.config import plugin_options
-from finecal.data.image_files import ImageFiles
+from finecal import paths
+from finecal.data.dataset import DataSet
 from finecal.data.packed import PackedImages, hold_out_validation, write_images
 from finecal.download.fetch import check
 from finecal.download.spec import Files
@@ -21,18 +20,18 @@ from finecal.seeds import generator
 
 def prepare(plan: Plan, dataset: str, domain: str, threads: int = 1) -> None:
     """Write results/{dataset}/images/{domain}.parquet; files are decoded by this many threads."""
-    spec = plan.options("prepare", dataset)
-    module = registry.load("dataset", spec["source"])
-    options = plugin_options("dataset", spec["source"], spec["options"])
-    if domain not in module.domains(options):
-        raise unknown("domain", domain, module.domains(options), where=f"the data set {dataset!r}")
+    data_set = plan.data_set(dataset)
+    if domain not in data_set.domains():
+        raise unknown("domain", domain, data_set.domains(), where=f"the data set {dataset!r}")
     path = paths.IMAGES.format(dataset=dataset, domain=domain)
     columns = {"dataset": dataset, "domain": domain}
-    with _files(plan, dataset, domain) as files:
-        samples: PackedImages | ImageFiles = module.prepare(domain, options, files)
+    fraction = plan.options("prepare", dataset)["validation_fraction"]
+    with _open_files(data_set, domain, path) as files:
         # Its own generator: a data set has the same training and test samples with and without validation.
-        samples = hold_out_validation(samples, spec["validation_fraction"], generator("validation", dataset, domain))
-        inputs = [files.folder / download.name for download in plan.downloads(dataset, domain)]
+        samples = hold_out_validation(
+            data_set.prepare(domain, files), fraction, generator("validation", dataset, domain)
+        )
+        inputs = [files.folder / download.name for download in data_set.downloads(domain)]
         made = provenance(Identities(plan).of("prepare", columns).record(), inputs=inputs)
         if isinstance(samples, PackedImages):
             write_images(path, samples, columns=columns, provenance=made)
@@ -43,13 +42,13 @@ def prepare(plan: Plan, dataset: str, domain: str, threads: int = 1) -> None:
 
 
 @contextmanager
-def _files(plan: Plan, dataset: str, domain: str) -> Iterator[Files]:
-    """The domain's downloads, checked, and a scratch folder that lives as long as the block."""
-    folder = paths.downloads_folder(plan.options("prepare", dataset)["source"])
-    downloads = plan.downloads(dataset, domain)
+def _open_files(data_set: DataSet, domain: str, result: str) -> Iterator[Files]:
+    """Check the domain's downloads, and make a scratch folder that is removed after the block."""
+    folder = paths.downloads_folder(data_set.source)
+    downloads = data_set.downloads(domain)
     for download in downloads:
         check(download, folder)
-    otherwise = paths.state_folder(paths.IMAGES.format(dataset=dataset, domain=domain)).with_suffix("")
+    otherwise = paths.state_folder(result).with_suffix("")
     # Archives of images are about as large as what is in them.
     needed = 2 * sum((folder / download.name).stat().st_size for download in downloads)
     with scratch_folder(otherwise, needed) as scratch:

@@ -33,8 +33,9 @@ def split(plan: Plan, dataset: str, split: str) -> None:
         inputs.append(f"{paths.PRETRAINED}/{paths.CLASS_MEANS}".format(dataset=dataset, **spec))
         means = matrix_column(read_table(inputs[1]), "mean", inputs[1])
     elif spec["kind"] == "official":
-        folder = paths.downloads_folder(plan.dataset_options(dataset)[0])
-        inputs += [str(folder / download.name) for download in plan.official_downloads(dataset)]
+        data_set = plan.data_set(dataset)
+        folder = paths.downloads_folder(data_set.source)
+        inputs += [str(folder / download.name) for download in data_set.official_downloads()]
     table = pa.table(
         {
             "class": pa.array(range(len(classes)), pa.int32()),
@@ -73,9 +74,9 @@ def _mask(
         mask[table["class"].filter(pc.equal(table["subset"], "train")).unique().to_numpy()] = True
         check_size(int(mask.sum()), len(classes), where)
     else:
-        source, options = plan.dataset_options(dataset)
-        folder = paths.downloads_folder(source)
-        for download in plan.official_downloads(dataset):
+        data_set = plan.data_set(dataset)
+        folder = paths.downloads_folder(data_set.source)
+        for download in data_set.official_downloads():
             check(download, folder)
-        mask[official_classes(source, options, use, folder, len(classes))] = True
+        mask[official_classes(data_set, use, folder, len(classes))] = True
     return mask

@@ -17,7 +17,7 @@ from timm.optim import create_optimizer_v2
 from torch import Tensor, nn
 
 from finecal.config import Training
-from finecal.data.augmentation import augment, unchanged
+from finecal.data.augmentation import augment, resize_and_normalise
 from finecal.errors import UserError
 from finecal.models.build import Architecture, head, normaliser
 from finecal.models.extraction import extract
@@ -98,7 +98,7 @@ def train(
     augmentation = training.augmentation.model_dump()
 
     def plain(positions: np.ndarray) -> Tensor:
-        return unchanged(data.pixels[positions], description.image_size, (mean, std))
+        return resize_and_normalise(data.pixels[positions], description.image_size, (mean, std))
 
     def changed(pixels: Tensor, step: int) -> Tensor:
         random = torch.Generator().manual_seed(seed_of(*coordinates, "augment", step))
