@@ -9,7 +9,7 @@ from finecal.config import ClassesSplit, ClusteredSplit, PresentSplit, Study
 from finecal.config.extends import Origin
 from finecal.config.split_resolution import AnySplit, check_size, class_numbers, clustered_with, present_in
 from finecal.data import dataset as data_set
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 
 SHOWN = 5
 
@@ -128,6 +128,4 @@ def _of(study: Study, dataset: str) -> tuple[str, Any]:
 
 
 def _listed(names: frozenset[str]) -> str:
-    shown = sorted(names)
-    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-    return ", ".join(map(repr, shown[:SHOWN])) + more
+    return join_names([repr(name) for name in sorted(names)], SHOWN)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from finecal.datasets._image_files import class_folders, images_in, others_in
 from finecal.datasets._image_lists import LISTS, Row, read_list
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 
 DOMAINS = ("source", "target")
 SHOWN = 10
@@ -98,6 +98,5 @@ def tell_left_out(*places: Place | None) -> None:
 
 
 def listed(names: list[str]) -> str:
-    """The first few names, as an error shows them."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(repr, names[:SHOWN])) + more
+    """Join the first few names, quoted, as an error shows them."""
+    return join_names([repr(name) for name in names], SHOWN)
