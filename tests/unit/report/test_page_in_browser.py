@@ -274,7 +274,7 @@ def test_hostile_names_are_text_everywhere(browser: Browser, tmp_path: Path) -> 
 
 
 def test_a_run_without_classes_says_so(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = explorer.explorer([view()])["runs"][0]["cells"]["n"]
+    rows = explorer.explorer(explorer.Explored([view()]))["runs"][0]["cells"]["n"]
     monkeypatch.setattr(explorer, "ROWS", len(rows))  # no room for the second run's
     with opened(browser, write_page(tmp_path)) as page:
         wait_for_charts(page)
