@@ -106,7 +106,7 @@ def main() -> None:
             found: dict[str, list[_measure.Measured]] = {way: [] for way in WAYS}
             for _ in range(args.repeats):
                 for way, taken in found.items():
-                    taken.append(_measure.measured([sys.executable, __file__, "--child", way], folder))
+                    taken.append(_measure.measure([sys.executable, __file__, "--child", way], folder))
             check_equal(folder)
             size = (folder / "results/tables/curve.parquet").stat().st_size / _measure.MIB
         base, other, _ = (_cost(taken) for taken in found.values())

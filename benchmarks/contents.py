@@ -29,7 +29,7 @@ from pathlib import Path
 from statistics import median
 
 import yaml
-from _measure import measured, table
+from _measure import measure, table
 from PIL import Image
 
 from finecal import paths
@@ -90,7 +90,7 @@ def timed(action: Callable[[], None]) -> tuple[float, float]:
 def planned(study: str) -> tuple[float, float]:
     options = ["--dry-run", "--quiet", "--cores", "2", "--snakefile", str(REPOSITORY / "Snakefile")]
     command = [sys.executable, "-m", "snakemake", *options, "--config", f"studies=[{study}.yaml]"]
-    found = measured(command)
+    found = measure(command)
     return found.seconds, found.cpu
 
 

@@ -20,7 +20,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/slurm"))
+from background import repeated
 from mini_cluster import CONFIGURATION, Cluster, slurm
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_sources, in_partition
 
@@ -128,23 +128,12 @@ def watched(project: Project) -> Iterator[dict[str, int]]:
     """The seconds that each of the project's jobs has run, also after the block."""
     elapsed: dict[str, int] = {}
     before = set(seconds_of_jobs(project))
-    ended = threading.Event()
 
     def look() -> None:
         elapsed.update({job: spent for job, spent in seconds_of_jobs(project).items() if job not in before})
 
-    def watch() -> None:
-        while not ended.wait(2):
-            look()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with repeated(look, 2):
         yield elapsed
-    finally:
-        ended.set()
-        watcher.join()
-        look()
 
 
 def seconds_of_jobs(project: Project) -> dict[str, int]:

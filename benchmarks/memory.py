@@ -73,7 +73,7 @@ def write_folder(folder: Path, per_class: int) -> Path:
 def jobs(folder: Path, target: str) -> Iterator[Job]:
     """In the order of the plan; every file of a job is made by one before it."""
     plan = [*SNAKEMAKE, "--dry-run", "--printshellcmds", "--cores", "1", target]
-    for found in BLOCK.finditer(_measure.measured(plan, folder).output):
+    for found in BLOCK.finditer(_measure.measure(plan, folder).output):
         files = [file for part in (found["input"], found["output"]) if part for file in part.split(", ")]
         yield Job(found["rule"], shlex.split(found["command"]), files)
 
@@ -93,7 +93,7 @@ def run(folder: Path, target: str) -> dict[str, Taken]:
     taken: dict[str, Taken] = {}
     for job in jobs(folder, target):
         command = [sys.executable, "-m", "finecal.cli", *job.command[1:]]
-        peak = _measure.measured(command, folder).memory
+        peak = _measure.measure(command, folder).memory
         data = sum(in_memory(folder / file) for file in job.files) / _measure.MIB
         taken[job.rule] = max(Taken(peak, data), taken.get(job.rule, Taken(0, 0)))
     return taken

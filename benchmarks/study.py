@@ -68,7 +68,7 @@ def write_folder(folder: Path, study: str | dict[str, Any]) -> Path:
 def commands(folder: Path, target: str) -> list[list[str]]:
     """What the jobs run, in the order of the plan."""
     plan = [*SNAKEMAKE, "--dry-run", "--printshellcmds", "--cores", "1", target]
-    return [shlex.split(line) for line in COMMAND.findall(_measure.measured(plan, folder).output)]
+    return [shlex.split(line) for line in COMMAND.findall(_measure.measure(plan, folder).output)]
 
 
 def check_equal(one: Path, other: Path) -> None:
@@ -111,10 +111,10 @@ def main() -> None:
         for repeat in range(args.repeats):
             folders = [write_folder(Path(temporary) / f"{name}{repeat}", study) for name in ("snakemake", "plain")]
             run = [*SNAKEMAKE, "--cores", str(args.cores), args.target]
-            snakemake.append(_measure.measured(run, folders[0]))
+            snakemake.append(_measure.measure(run, folders[0]))
             jobs = commands(folders[1], args.target)
             (folders[1] / "commands.json").write_text(json.dumps(jobs))
-            plain.append(_measure.measured([sys.executable, __file__, "--child"], folders[1]))
+            plain.append(_measure.measure([sys.executable, __file__, "--child"], folders[1]))
             check_equal(*folders)
 
     print(f"{len(jobs)} jobs; median of {args.repeats} interleaved repeats.\n")
