@@ -29,7 +29,7 @@ WAYS = {"glibc as it comes": "plain", "freed memory is kept": "kept"}
 
 
 def train(model: str, size: int, batch: int, steps: int) -> float:
-    """Seconds of some steps after two that are not counted."""
+    """Return the seconds of some steps, after two that are not counted."""
     torch.manual_seed(0)
     description = architecture({"model": model, "options": {}, "image_size": size}, CLASSES, 3)
     network = placed(build(description, weights="random"), torch.device("cpu")).train()

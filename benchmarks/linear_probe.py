@@ -71,7 +71,7 @@ def plain(work: Workload, epochs: int) -> Callable[[], float]:
 
 
 def finecal(work: Workload, epochs: int, folder: Path) -> Callable[[], float]:
-    """The passes and the training of the stage `finetune`."""
+    """Pass the images and train, as the stage `finetune` does."""
     training = Training(optimizer="sgd", lr=1e-2, epochs=epochs, batch_size=work.batch)
 
     def run() -> float:

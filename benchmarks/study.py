@@ -43,7 +43,7 @@ SMALL: dict[str, Any] = {
 
 
 def child() -> None:
-    """All commands (a JSON list of lists, from standard input) in this process, in the current folder."""
+    """Run all commands (a JSON list of lists from standard input) in this process, in the current folder."""
     from functools import cache
 
     from finecal.cli import job_commands, parser
@@ -56,7 +56,7 @@ def child() -> None:
 
 
 def write_folder(folder: Path, study: str | dict[str, Any]) -> Path:
-    """A working directory whose configuration selects a study."""
+    """Make a working directory whose configuration selects a study."""
     folder.mkdir(parents=True)
     name = study if isinstance(study, str) else "small.yaml"
     if not isinstance(study, str):
@@ -66,13 +66,13 @@ def write_folder(folder: Path, study: str | dict[str, Any]) -> Path:
 
 
 def commands(folder: Path, target: str) -> list[list[str]]:
-    """What the jobs run, in the order of the plan."""
+    """List the commands of the jobs in the order of the plan."""
     plan = [*SNAKEMAKE, "--dry-run", "--printshellcmds", "--cores", "1", target]
     return [shlex.split(line) for line in COMMAND.findall(_measure.measure(plan, folder).output)]
 
 
 def check_equal(one: Path, other: Path) -> None:
-    """Every table of results has the same rows, but for what depends on the time a job took."""
+    """Check that all tables have the same rows, without what depends on time."""
     from pandas.testing import assert_frame_equal
 
     from finecal.io.parquet import read_table

@@ -97,7 +97,7 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, lab
 
 
 def bare(work: Workload, epochs: int) -> Callable[[], float]:
-    """Random batches of tensors that are ready."""
+    """Train on random batches of tensors in memory."""
     chosen = np.flatnonzero(work.file.train)
     pixels = work.load(work.file.train)[np.arange(len(chosen))]
     images = unchanged(pixels, work.size, normaliser(work.description, work.device))
@@ -189,7 +189,7 @@ def usual(work: Workload, epochs: int, workers: int, *, evaluation: bool = False
 
 
 def timms(work: Workload, epochs: int, workers: int) -> Callable[[], float]:
-    """As timm's train.py: data set, loader, optimiser and schedule of timm, its meter of losses."""
+    """Train as timm's train.py does: with timm's data set, loader, optimiser, schedule and loss meter."""
     folder = timm.data.create_dataset("", root=str(work.folder), split="train", is_training=True)
     batches = timm.data.create_loader(
         folder, (3, work.size, work.size), work.batch, is_training=True, scale=AUGMENTATION.crop_scale,
@@ -222,7 +222,7 @@ def timms(work: Workload, epochs: int, workers: int) -> Callable[[], float]:
 
 
 def best_workers(way: Callable[[int], Callable[[], float]], candidates: Sequence[int]) -> int:
-    """The number with which an epoch is fastest, after one that is not counted."""
+    """Find the number of workers with the fastest epoch, after one that is not counted."""
     found: dict[int, float] = {}
     for workers in candidates:
         run = way(workers)
