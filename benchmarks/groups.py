@@ -31,7 +31,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/slurm"))
-from background import repeated
+from background import repeat
 from mini_cluster import CONFIGURATION, Cluster, slurm
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_sources, in_partition
 
@@ -132,7 +132,7 @@ def watched(project: Project) -> Iterator[dict[str, int]]:
     def look() -> None:
         elapsed.update({job: spent for job, spent in seconds_of_jobs(project).items() if job not in before})
 
-    with repeated(look, 2):
+    with repeat(look, 2):
         yield elapsed
 
 

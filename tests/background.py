@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def repeated(action: Callable[[], object], seconds: float) -> Iterator[None]:
+def repeat(action: Callable[[], object], seconds: float) -> Iterator[None]:
     """Call `action` every so many seconds until the block ends, and once more after it."""
     ended = threading.Event()
 
-    def repeat() -> None:
+    def call() -> None:
         while not ended.wait(seconds):
             action()
 
-    thread = threading.Thread(target=repeat)
+    thread = threading.Thread(target=call)
     thread.start()
     try:
         yield

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from background import repeated
+from background import repeat
 from mini_cluster import Cluster, mount, slurm
 from projects import GPU, UNTIL_INTERRUPTED, Project, in_partition, run_folder
 from scenarios import RESUMED, assert_as_undisturbed, model, named, played
@@ -196,7 +196,7 @@ def most_trainings_at_a_time(project: Project) -> Iterator[list[int]]:
     def look() -> None:
         most[0] = max(most[0], len({*_jobs_with_a_training(project)}))
 
-    with repeated(look, 0.1):
+    with repeat(look, 0.1):
         yield most
 
 

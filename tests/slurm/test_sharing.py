@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from background import repeated
+from background import repeat
 from mini_cluster import Cluster, slurm, wait_until
 from projects import GPU, STUDY, TASK, TINY, UNTIL_INTERRUPTED, Project
 from scenarios import named
@@ -49,7 +49,7 @@ def watched(project: Project, rule: str) -> Iterator[list[str]]:
             slurm("scontrol", "show", "job", "--details", job) for job in project.jobs(rule, "--state", "RUNNING")
         )
 
-    with repeated(look, 0.3):
+    with repeat(look, 0.3):
         yield seen
 
 
