@@ -1,4 +1,4 @@
-"""What the benchmarks share: a command measured as a process of its own, and Markdown tables."""
+"""What the benchmarks share: measuring a command in its own process, and Markdown tables."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ LOOK = 0.01  # seconds between two looks at a process's memory
 
 
 class Measured(NamedTuple):
-    """What a command took.
+    """Time and memory of a command.
 
     Attributes
     ----------
     seconds
         From start to end.
     cpu
-        CPU seconds, of the processes that it has started and waited for too.
+        CPU seconds, including those of the processes that it started and waited for.
     own
-        CPU seconds of its own process alone, to a few hundredths; NaN where there is no /proc.
+        CPU seconds of its own process only, to a few hundredths; NaN where there is no /proc.
     memory
         Peak of its own process in MiB.
     output
-        What it printed, errors included.
+        What it printed, with standard error.
     """
 
     seconds: float
@@ -42,12 +42,12 @@ class Measured(NamedTuple):
     output: str
 
 
-def measured(
+def measure(
     command: Sequence[str | Path], folder: str | Path = ".", environment: Mapping[str, str] | None = None
 ) -> Measured:
-    """Run a command; the benchmark ends with the command's last lines if it fails."""
+    """Run a command; if it fails, exit with its last lines."""
     parts = [str(part) for part in command]
-    # The finecal of this very environment, however Python was started.
+    # Use the finecal of this environment, however Python was started.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryFile("w+") as output:
         start = time.perf_counter()
@@ -74,7 +74,7 @@ def measured(
 
 
 def _peak_bytes(process: int) -> int:
-    """The peak that Linux keeps; elsewhere what the process holds now. 0 if it has just ended."""
+    """Return the peak that Linux records; elsewhere the memory held now. 0 if the process has just ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{process}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -92,11 +92,11 @@ def _own_seconds(process: int, before: float) -> float:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """A Markdown table; the first `words` columns are words, the others numbers."""
+    """Format a Markdown table; the first `words` columns are left-aligned words, the others numbers."""
     rule = ["---" if i < words else "---:" for i in range(len(columns))]
     return "\n".join([line(columns), "|" + "|".join(rule) + "|", *map(line, rows)])
 
 
 def line(cells: Iterable[str]) -> str:
-    """One line of a Markdown table."""
+    """Format one line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"

@@ -1,7 +1,8 @@
-"""What the benchmarks of training and extraction work on: JPEG files, the same images packed, a model."""
+"""What the benchmarks of training and extraction share: images as JPEG files and packed, models, timing, options."""
 
 from __future__ import annotations
 
+import argparse
 import random
 import tempfile
 import time
@@ -34,7 +35,7 @@ class Workload:
     Attributes
     ----------
     folder
-        Where they are.
+        The folder with the images.
     model, size, batch
         timm's name, the side of its input, samples per step.
     device
@@ -56,7 +57,7 @@ class Workload:
         return PackedFile.open(self.folder / "images.parquet")
 
     def new_model(self) -> nn.Module:
-        """The same random weights each time."""
+        """Build the model, with the same random weights each time."""
         torch.manual_seed(0)
         return placed(build(self.description, weights="random"), self.device)
 
@@ -86,7 +87,7 @@ def workload(
 
 
 def _picture(seed: int, side: int) -> Image.Image:
-    """Smooth colours with grain: about half a byte for each pixel as a JPEG file, like a photograph."""
+    """Draw smooth colours with grain; as a JPEG file about half a byte per pixel, like a photograph."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC)).astype(np.int16)
@@ -94,7 +95,7 @@ def _picture(seed: int, side: int) -> Image.Image:
 
 
 def in_turns(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Each way gives its seconds; one unmeasured turn, then `repeats`, each in another order."""
+    """Return the seconds of each way: after one unmeasured turn, `repeats` turns, each in another order."""
     order, found = list(ways), {name: list[float]() for name in ways}
     shuffled = random.Random(0)
     for turn in range(repeats + 1):
@@ -107,31 +108,41 @@ def in_turns(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, li
 
 
 def ratio(times: dict[str, list[float]], way: str, other: str) -> float:
-    """How many times as fast a way is as another: the median over the repeats, whose turns lie close together."""
+    """Return how many times as fast a way is as another: the median over the repeats of the ratio within a repeat."""
     return median(b / a for a, b in zip(times[way], times[other], strict=True))
 
 
 def synchronised(device: torch.device) -> float:
-    """Now, once the device has done what it was told."""
+    """Wait until the device has finished; return the time in seconds."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def hardware(device: torch.device, threads: int) -> str:
-    """For the line above a table."""
+    """Describe the device and torch's version, for the line above a table."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU with {threads} threads"
     return f"{name}, torch {torch.__version__}"
 
 
-def chosen_device(name: str, threads: int | None) -> tuple[torch.device, int]:
-    """The device, set up as finecal does it for a job; and the number of threads, by default torch's own."""
+def argument_parser(description: str, *, repeats: int) -> argparse.ArgumentParser:
+    """Return a parser with the options --repeats, --device, --threads and --quick."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    return parser
+
+
+def set_up_device(name: str, threads: int | None) -> tuple[torch.device, int]:
+    """Return the device, set up as finecal does it for a job, and the number of threads, by default torch's own."""
     from finecal.runtime.device import choose_device
 
     threads = threads or torch.get_num_threads()
     return choose_device(name, threads), threads
 
 
-def listed(values: Sequence[str]) -> list[tuple[str, list[int]]]:
-    """MODEL:NUMBER:NUMBER:…, as on the command line."""
+def parse_runs(values: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """Parse MODEL:NUMBER:NUMBER:…, as on the command line."""
     return [(model, [int(n) for n in numbers]) for model, *numbers in (value.split(":") for value in values)]

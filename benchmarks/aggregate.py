@@ -27,7 +27,7 @@ WAYS = {"imports": "imports alone", "in_memory": "all in memory", "streamed": "`
 
 
 def write_study(folder: Path, runs: int) -> Path:
-    """The digits study with one split and `runs` seeds."""
+    """Return the digits study with one split and `runs` seeds."""
     study: dict[str, Any] = yaml.safe_load((REPOSITORY / "workflow/studies/digits.yaml").read_text("utf-8"))
     name, split = next(iter(study["splits"].items()))
     study |= {"seeds": list(range(runs)), "splits": {name: split}, "oracle_fine_tuning": False}
@@ -37,7 +37,7 @@ def write_study(folder: Path, runs: int) -> Path:
 
 
 def write_curves(folder: Path, samples: int) -> int:
-    """A curve.parquet in the folder of every run; its number of rows."""
+    """Write a curve.parquet into the folder of every run; return its number of rows."""
     import numpy as np
     import pyarrow as pa
 
@@ -65,7 +65,7 @@ def write_curves(folder: Path, samples: int) -> int:
 
 
 def child(way: str) -> None:
-    """One way, in the folder of the study."""
+    """Run one way in the folder of the study."""
     import pyarrow as pa
 
     from finecal import paths
@@ -106,7 +106,7 @@ def main() -> None:
             found: dict[str, list[_measure.Measured]] = {way: [] for way in WAYS}
             for _ in range(args.repeats):
                 for way, taken in found.items():
-                    taken.append(_measure.measured([sys.executable, __file__, "--child", way], folder))
+                    taken.append(_measure.measure([sys.executable, __file__, "--child", way], folder))
             check_equal(folder)
             size = (folder / "results/tables/curve.parquet").stat().st_size / _measure.MIB
         base, other, _ = (_cost(taken) for taken in found.values())
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def check_equal(folder: Path) -> None:
-    """The tables of both ways are the same."""
+    """Check that both ways write the same tables."""
     from finecal.io.parquet import read_table
 
     one, other = (read_table(folder / name) for name in ("results/tables/curve.parquet", "in_memory.parquet"))
@@ -129,7 +129,7 @@ def check_equal(folder: Path) -> None:
 
 
 def _cost(taken: list[_measure.Measured]) -> tuple[float, float]:
-    """Memory in MiB and CPU seconds."""
+    """Return memory in MiB and CPU seconds."""
     return median(one.memory for one in taken), median(one.cpu for one in taken)
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from _measure import Measured, measured, table
-from _workload import CLASSES, hardware, listed, synchronised
+from _measure import Measured, measure, table
+from _workload import CLASSES, hardware, parse_runs, synchronised
 from torch import nn
 
 from finecal.models.build import architecture, build
@@ -29,7 +29,7 @@ WAYS = {"glibc as it comes": "plain", "freed memory is kept": "kept"}
 
 
 def train(model: str, size: int, batch: int, steps: int) -> float:
-    """Seconds of some steps after two that are not counted."""
+    """Return the seconds of some steps, after two that are not counted."""
     torch.manual_seed(0)
     description = architecture({"model": model, "options": {}, "image_size": size}, CLASSES, 3)
     network = placed(build(description, weights="random"), torch.device("cpu")).train()
@@ -55,7 +55,7 @@ def compare(model: str, size: int, batch: int, args: argparse.Namespace) -> list
                 f"--steps={args.steps}",
                 f"--threads={args.threads}",
             ]
-            found[name].append(measured([sys.executable, Path(__file__), *run]))
+            found[name].append(measure([sys.executable, Path(__file__), *run]))
     seconds = {name: [float(one.output.splitlines()[-1]) for one in several] for name, several in found.items()}
     plain = next(iter(seconds.values()))
     return [
@@ -82,13 +82,13 @@ def main() -> None:
         if args.way == "kept":
             keep_freed_memory()
         torch.set_num_threads(args.threads)
-        ((model, (size, batch)),) = listed([args.run])
+        ((model, (size, batch)),) = parse_runs([args.run])
         print(train(model, size, batch, args.steps))
         return
     if args.quick:
         args.runs, args.steps, args.repeats = RUNS[:1], 2, 1
     print(f"{hardware(torch.device('cpu'), args.threads)}; median of {args.repeats} interleaved repeats\n")
-    rows = [row for model, (size, batch) in listed(args.runs) for row in compare(model, size, batch, args)]
+    rows = [row for model, (size, batch) in parse_runs(args.runs) for row in compare(model, size, batch, args)]
     print(table(["model, image size", "way", "images/s", "× as fast", "peak memory (MiB)"], rows, words=2))
 
 

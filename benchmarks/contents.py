@@ -29,7 +29,7 @@ from pathlib import Path
 from statistics import median
 
 import yaml
-from _measure import measured, table
+from _measure import measure, table
 from PIL import Image
 
 from finecal import paths
@@ -44,7 +44,7 @@ Times = list[tuple[float, float]]
 
 
 def write(files: int, size: int, checkpoint: int) -> None:
-    """The files, and a source of two real images for each class; returns once they may be noted."""
+    """Write the files, and a source of two real images per class; return once they are old enough to be noted."""
     for name in map(str, range(CLASSES)):
         for folder in ("source", "target"):
             Path(folder, name).mkdir(parents=True)
@@ -81,7 +81,7 @@ def look_at_checkpoint() -> None:
 
 
 def timed(action: Callable[[], None]) -> tuple[float, float]:
-    """Seconds, and CPU seconds of all threads."""
+    """Return wall seconds, and CPU seconds of all threads."""
     start, before = time.perf_counter(), time.process_time()
     action()
     return time.perf_counter() - start, time.process_time() - before
@@ -90,7 +90,7 @@ def timed(action: Callable[[], None]) -> tuple[float, float]:
 def planned(study: str) -> tuple[float, float]:
     options = ["--dry-run", "--quiet", "--cores", "2", "--snakefile", str(REPOSITORY / "Snakefile")]
     command = [sys.executable, "-m", "snakemake", *options, "--config", f"studies=[{study}.yaml]"]
-    found = measured(command)
+    found = measure(command)
     return found.seconds, found.cpu
 
 

@@ -32,7 +32,7 @@ class Candidate(NamedTuple):
 
 
 def problem(samples: int, classes: int, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Random logits (N, C), the true class raised, every second class fine-tuned and raised in all rows."""
+    """Draw random logits (N, C), the true class raised, every second class fine-tuned and raised in all rows."""
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((samples, classes), dtype=np.dtype(dtype).type)
     labels = rng.integers(0, classes, samples)
@@ -44,7 +44,7 @@ def problem(samples: int, classes: int, dtype: str) -> tuple[np.ndarray, np.ndar
 
 
 def arg_max_per_threshold(logits: np.ndarray, labels: np.ndarray, mask: np.ndarray, gammas: np.ndarray) -> np.ndarray:
-    """(len(gammas),) acc_y_y as the published code finds it: a new arg-max over all logits for every γ."""
+    """Compute (len(gammas),) acc_y_y as the published code does: a new arg-max over all logits for every γ."""
     result = np.empty(len(gammas))
     for i, gamma in enumerate(gammas):
         bias = np.where(mask, 0, gamma).astype(logits.dtype)
@@ -53,7 +53,7 @@ def arg_max_per_threshold(logits: np.ndarray, labels: np.ndarray, mask: np.ndarr
 
 
 def predictions_per_threshold(maxima: GroupMaxima, labels: np.ndarray, gammas: np.ndarray) -> np.ndarray:
-    """(len(gammas),) acc_y_y in the manner of scikit-learn's accuracy_score: new predictions for every γ.
+    """Compute (len(gammas),) acc_y_y as scikit-learn's accuracy_score does: new predictions for every γ.
 
     The maxima are given, found once: their time is in a row of its own.
     """
@@ -66,7 +66,7 @@ def predictions_per_threshold(maxima: GroupMaxima, labels: np.ndarray, gammas: n
 def scikit_learn_loop(
     maxima: GroupMaxima, labels: np.ndarray, mask: np.ndarray, gammas: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """(len(gammas), 2) acc_s_y and acc_u_y with accuracy_score for every γ, and the area under them with auc."""
+    """Compute (len(gammas), 2) acc_s_y and acc_u_y with accuracy_score for every γ, and their area with auc."""
     of_s = mask[labels]
     accuracies = np.empty((len(gammas), 2))
     for i, gamma in enumerate(gammas):
@@ -76,7 +76,7 @@ def scikit_learn_loop(
 
 
 def fancy_indexing(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(N,) d alone, the short way: two fancy-indexed copies of the logits."""
+    """Compute d (N,) alone, in the shortest code: with two fancy-indexed copies of the logits."""
     s, u = np.flatnonzero(mask), np.flatnonzero(~mask)
     left, right = logits[:, s], logits[:, u]
     row = np.arange(len(logits))
@@ -90,7 +90,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
-    """The most memory that the call held at one time, besides its arguments."""
+    """Return the peak memory of the call, without its arguments."""
     tracemalloc.start()
     call()
     peak = tracemalloc.get_traced_memory()[1]
@@ -99,7 +99,7 @@ def peak_bytes(call: Callable[[], object]) -> int:
 
 
 def compared(samples: int, classes: int, args: argparse.Namespace) -> list[list[str]]:
-    """The rows of one problem."""
+    """Return the rows of one problem."""
     logits, labels, mask = problem(samples, classes, args.dtype)
     curve = seen_unseen_curve(logits, labels, mask)
     inner = curve.gamma[1:-1]  # between two thresholds: no ties, so every way must agree
@@ -151,7 +151,7 @@ def compared(samples: int, classes: int, args: argparse.Namespace) -> list[list[
 
 
 def size(text: str) -> tuple[int, int]:
-    """Samples and classes from `10000x1000`."""
+    """Parse samples and classes from `10000x1000`."""
     samples, _, classes = text.partition("x")
     return int(samples), int(classes)
 

@@ -152,7 +152,7 @@ class Sweep(NamedTuple):
 
 
 def finecal(folder: Path, runs: int, snakefile: Path) -> Sweep:
-    """The sweep of finecal: the digits study with one split and `runs` seeds."""
+    """Write the sweep of finecal: the digits study with one split and `runs` seeds."""
     study: dict[str, Any] = yaml.safe_load((REPOSITORY / "workflow/studies/digits.yaml").read_text("utf-8"))
     name, split = next(iter(study["splits"].items()))
     study |= {"seeds": list(range(runs)), "splits": {name: split}, "oracle_fine_tuning": False}
@@ -163,7 +163,7 @@ def finecal(folder: Path, runs: int, snakefile: Path) -> Sweep:
 
 
 def plain(folder: Path, runs: int, chain: Chain, gathered: list[str]) -> Sweep:
-    """As many runs and rules per run, and one that reads all of them."""
+    """Write as many runs and rules per run, and a rule that reads all of them."""
     every = f'expand("r/{{seed}}/{{file}}", seed=range({runs}), file={gathered})'
     rules = [
         'rule all:\n    input: "r/all"\n',
@@ -217,7 +217,7 @@ def main() -> None:
 
 
 def row(runs: int, jobs: list[int], files: str, taken: list[list[Planned]]) -> str:
-    """One line of the table: ours, and the plain ones in brackets."""
+    """Format a line of the table: finecal, and the plain Snakefiles in brackets."""
     cpu, wall, memory = (
         [median(getattr(planned, name) for planned in part) for part in taken] for name in ("cpu", "seconds", "memory")
     )

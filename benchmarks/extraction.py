@@ -11,14 +11,23 @@ They take turns in every repeat; the ratio is the median over the repeats. Nothi
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from statistics import median
 
 import numpy as np
 import torch
 from _measure import table
-from _workload import Workload, chosen_device, hardware, in_turns, listed, ratio, synchronised, workload
+from _workload import (
+    Workload,
+    argument_parser,
+    hardware,
+    in_turns,
+    parse_runs,
+    ratio,
+    set_up_device,
+    synchronised,
+    workload,
+)
 
 from finecal.data.augmentation import resize_and_normalise
 from finecal.models.build import normaliser
@@ -56,21 +65,17 @@ def finecal(work: Workload) -> Callable[[], float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Images per second of extraction.")
+    parser = argument_parser("Images per second of extraction.", repeats=7)
     parser.add_argument("--runs", nargs="+", default=RUNS, metavar="MODEL:SIZE:BATCH:IMAGES")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     args = parser.parse_args()
     if args.quick:
         args.threads = 1
         args.runs, args.repeats = ("test_resnet:32:32",), 1
 
-    device, threads = chosen_device(args.device, args.threads)
+    device, threads = set_up_device(args.device, args.threads)
     print(f"{hardware(device, threads)}; median of {args.repeats} interleaved repeats, batches of {BATCH}\n")
     rows = []
-    for model, (size, images) in listed(args.runs):
+    for model, (size, images) in parse_runs(args.runs):
         with workload(model, size, BATCH, images, device) as work:
             times = in_turns({"bare": bare(work), "finecal": finecal(work)}, args.repeats)
             speeds = [f"{len(work.file) / median(times[way]):,.0f}" for way in ("bare", "finecal")]

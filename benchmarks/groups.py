@@ -20,7 +20,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/slurm"))
+from background import repeat
 from mini_cluster import CONFIGURATION, Cluster, slurm
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_sources, in_partition
 
@@ -77,14 +77,14 @@ def main() -> None:
 
 
 def options(size: int, partition: str | None) -> tuple[str, ...]:
-    """How Snakemake is told that so many light jobs may share a SLURM job; 0: submitted as Snakemake does."""
+    """Return Snakemake's options for so many light jobs in a SLURM job; 0: submitted as Snakemake does."""
     place = in_partition(partition) if partition else ()
     return (*place, "--set-resources", f"calibrate:in_turn={size}", f"evaluate:in_turn={size}")
 
 
 @contextmanager
 def a_cluster(folder: Path) -> Iterator[None]:
-    """The cluster of this machine, or one of our own."""
+    """Use the cluster of this machine, or start one."""
     if (CONFIGURATION / "slurm.conf").exists():
         yield
         return
@@ -98,7 +98,7 @@ def a_cluster(folder: Path) -> Iterator[None]:
 
 
 def prepared(folder: Path, runs: int) -> Project:
-    """A project with everything before scoring."""
+    """Make a project with everything that is needed for scoring."""
     project = Project(folder / "project", copy_sources(folder / "source"))
     project.folder.mkdir()
     study = {**TINY, "recipes": {"short": {"recipe": "full", "training": {"epochs": 1}}}, "seeds": list(range(runs))}
@@ -110,7 +110,7 @@ def prepared(folder: Path, runs: int) -> Project:
 
 
 def score(project: Project, runs: int, chosen: tuple[str, ...]) -> Taken:
-    """Score all runs on the cluster and take the scores away again."""
+    """Score all runs on the cluster, then remove the scores."""
     folders = [f"{TASK}/short/half/seed{seed}" for seed in range(runs)]
     with watched(project) as elapsed:
         start = time.perf_counter()
@@ -125,30 +125,19 @@ def score(project: Project, runs: int, chosen: tuple[str, ...]) -> Taken:
 
 @contextmanager
 def watched(project: Project) -> Iterator[dict[str, int]]:
-    """The seconds that each of the project's jobs has run, also after the block."""
+    """Collect the seconds that each of the project's jobs has run; complete after the block."""
     elapsed: dict[str, int] = {}
     before = set(seconds_of_jobs(project))
-    ended = threading.Event()
 
     def look() -> None:
         elapsed.update({job: spent for job, spent in seconds_of_jobs(project).items() if job not in before})
 
-    def watch() -> None:
-        while not ended.wait(2):
-            look()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with repeat(look, 2):
         yield elapsed
-    finally:
-        ended.set()
-        watcher.join()
-        look()
 
 
 def seconds_of_jobs(project: Project) -> dict[str, int]:
-    """Job → seconds it ran, of all jobs that SLURM still knows."""
+    """Return the seconds that each job ran, of all jobs that SLURM still knows."""
     lines = slurm("squeue", "--me", "-h", "--states=all", "-O", "JobID:20,TimeUsed:20,STDOUT:1000").splitlines()
     found = {}
     for line in lines:

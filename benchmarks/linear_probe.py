@@ -14,7 +14,6 @@ column counts everything; the second what one more epoch takes. Nothing here fai
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from _measure import table
-from _workload import Workload, chosen_device, hardware, in_turns, listed, synchronised, workload
+from _workload import Workload, argument_parser, hardware, in_turns, parse_runs, set_up_device, synchronised, workload
 from torch import nn
 
 from finecal.config import Training
@@ -72,7 +71,7 @@ def plain(work: Workload, epochs: int) -> Callable[[], float]:
 
 
 def finecal(work: Workload, epochs: int, folder: Path) -> Callable[[], float]:
-    """The passes and the training of the stage `finetune`."""
+    """Pass the images and train, as the stage `finetune` does."""
     training = Training(optimizer="sgd", lr=1e-2, epochs=epochs, batch_size=work.batch)
 
     def run() -> float:
@@ -94,20 +93,16 @@ def finecal(work: Workload, epochs: int, folder: Path) -> Callable[[], float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time of linear probing.")
+    parser = argument_parser("Time of linear probing.", repeats=3)
     parser.add_argument("--run", default=RUN, metavar="MODEL:SIZE:BATCH:IMAGES")
     parser.add_argument("--epochs", type=int, nargs="+", default=(5, 20, 50))
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     args = parser.parse_args()
     if args.quick:
         args.threads = 1
         args.run, args.epochs, args.repeats = "test_resnet:32:8:16", (1, 2), 1
 
-    device, threads = chosen_device(args.device, args.threads)
-    model, (size, batch, images) = listed([args.run])[0]
+    device, threads = set_up_device(args.device, args.threads)
+    model, (size, batch, images) = parse_runs([args.run])[0]
     print(f"{model}, {size} pixels, {images} training samples; ", end="")
     print(f"{hardware(device, threads)}; median of {args.repeats} interleaved repeats\n")
     with workload(model, size, batch, images, device) as work, tempfile.TemporaryDirectory() as folder:

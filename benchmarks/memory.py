@@ -51,7 +51,7 @@ class Taken(NamedTuple):
 
 
 def write_folder(folder: Path, per_class: int) -> Path:
-    """A working directory whose configuration selects the study at one size."""
+    """Make a working directory whose configuration selects the study at one size."""
     study: dict[str, Any] = yaml.safe_load((REPOSITORY / "workflow/studies/digits.yaml").read_text("utf-8"))
     steps = {"epochs": 1, "steps_per_epoch": 5}
     study |= {
@@ -71,16 +71,16 @@ def write_folder(folder: Path, per_class: int) -> Path:
 
 
 def jobs(folder: Path, target: str) -> Iterator[Job]:
-    """In the order of the plan; every file of a job is made by one before it."""
+    """List the jobs in the order of the plan; every input of a job is made by one before it."""
     plan = [*SNAKEMAKE, "--dry-run", "--printshellcmds", "--cores", "1", target]
-    for found in BLOCK.finditer(_measure.measured(plan, folder).output):
+    for found in BLOCK.finditer(_measure.measure(plan, folder).output):
         files = [file for part in (found["input"], found["output"]) if part for file in part.split(", ")]
         yield Job(found["rule"], shlex.split(found["command"]), files)
 
 
 @cache
 def in_memory(file: Path) -> int:
-    """Bytes of a table in memory; of another file those on the disk."""
+    """Return the bytes of a table in memory, of another file those on the disk."""
     if file.suffix != ".parquet":
         return file.stat().st_size
     import pyarrow.parquet as pq
@@ -89,11 +89,11 @@ def in_memory(file: Path) -> int:
 
 
 def run(folder: Path, target: str) -> dict[str, Taken]:
-    """Rule → its largest job."""
+    """Return the largest job of each rule."""
     taken: dict[str, Taken] = {}
     for job in jobs(folder, target):
         command = [sys.executable, "-m", "finecal.cli", *job.command[1:]]
-        peak = _measure.measured(command, folder).memory
+        peak = _measure.measure(command, folder).memory
         data = sum(in_memory(folder / file) for file in job.files) / _measure.MIB
         taken[job.rule] = max(Taken(peak, data), taken.get(job.rule, Taken(0, 0)))
     return taken

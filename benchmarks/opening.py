@@ -50,7 +50,7 @@ def timed(action: Callable[[Path], object], folder: Path) -> float:
 
 
 def load(folder: Path, *, every: int) -> int:
-    """The files that are open once the pixels are there."""
+    """Load the pixels; return how many files are open then."""
     file = PackedFile.open(folder / "images.parquet")
     pixels = file.load(np.arange(len(file)) % every == 0, CPU, Room())
     return len(pixels) and len(psutil.Process().open_files())

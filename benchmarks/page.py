@@ -35,7 +35,7 @@ TIMES = """() => {
 
 
 def made_page(folder: Path, samples: int, classes: int) -> Path:
-    """A page of random logits, half of whose classes have outgrown the others."""
+    """Write a page of random logits; half of the classes have larger ones."""
     random = np.random.default_rng(0)
     label = np.arange(samples) % classes
     logits = 3 * np.eye(classes, dtype=np.float32)[label] + random.standard_normal((samples, classes), np.float32)
@@ -48,7 +48,7 @@ def made_page(folder: Path, samples: int, classes: int) -> Path:
 
 
 def times(browser: Browser, page: Path) -> list[float]:
-    """Milliseconds until something can be read, until scripts have run (DOMContentLoaded), until charts are drawn."""
+    """Return milliseconds until the first paint, until scripts have run (DOMContentLoaded), until charts are drawn."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     opened = context.new_page()
     opened.add_init_script(WATCH)

@@ -43,7 +43,7 @@ SMALL: dict[str, Any] = {
 
 
 def child() -> None:
-    """All commands (a JSON list of lists, from standard input) in this process, in the current folder."""
+    """Run all commands (a JSON list of lists from standard input) in this process, in the current folder."""
     from functools import cache
 
     from finecal.cli import parser, stage_commands
@@ -56,7 +56,7 @@ def child() -> None:
 
 
 def write_folder(folder: Path, study: str | dict[str, Any]) -> Path:
-    """A working directory whose configuration selects a study."""
+    """Make a working directory whose configuration selects a study."""
     folder.mkdir(parents=True)
     name = study if isinstance(study, str) else "small.yaml"
     if not isinstance(study, str):
@@ -66,13 +66,13 @@ def write_folder(folder: Path, study: str | dict[str, Any]) -> Path:
 
 
 def commands(folder: Path, target: str) -> list[list[str]]:
-    """What the jobs run, in the order of the plan."""
+    """List the commands of the jobs in the order of the plan."""
     plan = [*SNAKEMAKE, "--dry-run", "--printshellcmds", "--cores", "1", target]
-    return [shlex.split(line) for line in COMMAND.findall(_measure.measured(plan, folder).output)]
+    return [shlex.split(line) for line in COMMAND.findall(_measure.measure(plan, folder).output)]
 
 
 def check_equal(one: Path, other: Path) -> None:
-    """Every table of results has the same rows, but for what depends on the time a job took."""
+    """Check that all tables have the same rows, without what depends on time."""
     from pandas.testing import assert_frame_equal
 
     from finecal.io.parquet import read_table
@@ -111,10 +111,10 @@ def main() -> None:
         for repeat in range(args.repeats):
             folders = [write_folder(Path(temporary) / f"{name}{repeat}", study) for name in ("snakemake", "plain")]
             run = [*SNAKEMAKE, "--cores", str(args.cores), args.target]
-            snakemake.append(_measure.measured(run, folders[0]))
+            snakemake.append(_measure.measure(run, folders[0]))
             jobs = commands(folders[1], args.target)
             (folders[1] / "commands.json").write_text(json.dumps(jobs))
-            plain.append(_measure.measured([sys.executable, __file__, "--child"], folders[1]))
+            plain.append(_measure.measure([sys.executable, __file__, "--child"], folders[1]))
             check_equal(*folders)
 
     print(f"{len(jobs)} jobs; median of {args.repeats} interleaved repeats.\n")

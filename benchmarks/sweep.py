@@ -30,7 +30,7 @@ RUN = re.compile(r"/([^/]+(?:/[^/]+){4}/seed\d+)[./]")
 
 
 def found(folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """(kind, path of what it is about, file) of everything below a working directory."""
+    """List (kind, path of what it belongs to, file) of everything below a working directory."""
     for name, kind in KINDS.items():
         for file in (folder / name).rglob("*"):
             if file.is_file():
@@ -47,7 +47,7 @@ def found(folder: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 def count(folder: Path) -> tuple[int, Counter[str], Counter[str]]:
-    """The number of runs, and of all of them together the files and the bytes of each kind."""
+    """Count the runs, and the files and bytes of each kind of all runs together."""
     evaluated = folder.glob(f"results/*/*/*/*/*/seed*/{paths.METRICS}")
     runs = {str(file.parent.relative_to(folder / "results")) for file in evaluated}
     files: Counter[str] = Counter()

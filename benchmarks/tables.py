@@ -33,7 +33,7 @@ RUN = RunKey("digits", "printed-handwritten", "test_resnet", "full", "half0", 0)
 
 
 def problem(samples: int, classes: int, features: int) -> Arrays:
-    """The columns of a logits.parquet as arrays."""
+    """Draw the columns of a logits.parquet as arrays."""
     rng = np.random.default_rng(0)
     return {
         "sample": np.arange(samples, dtype=np.int32),
@@ -51,7 +51,7 @@ def write_raw(folder: Path, arrays: Arrays) -> None:
 
 
 def write_parquet(folder: Path, arrays: Arrays) -> None:
-    """As the stage extract: from arrays to a file with the run's coordinates and provenance."""
+    """Write arrays as the stage `extract` does, with the run's coordinates and provenance."""
     columns = {name: list_array(values) if values.ndim == 2 else pa.array(values) for name, values in arrays.items()}
     table = with_columns(pa.table(columns), RUN.columns())
     write_table(folder / "logits.parquet", table, provenance=provenance({"options": {}}))
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def check_equal(parquet: Path, arrays: Arrays) -> None:
-    """What comes out is what went in."""
+    """Check that what is read equals what was written."""
     read = read_predictions(parquet, num_classes=arrays["logits"].shape[1], features=True)
     found = {"sample": read.samples, "label": read.labels, "subset": read.subset, "logits": read.logits}
     assert read.features is not None

@@ -15,7 +15,6 @@ repeat, and the medians are compared. Nothing here fails for being slow.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +23,7 @@ from statistics import median
 import timm
 import torch
 from _measure import table
-from _workload import chosen_device, hardware, in_turns, synchronised
+from _workload import argument_parser, hardware, in_turns, set_up_device, synchronised
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
@@ -115,14 +114,10 @@ WAYS: dict[str, Callable[[Work], float]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Several trainings in one process.")
+    parser = argument_parser("Several trainings in one process.", repeats=5)
     parser.add_argument("--runs", nargs="+", default=RUNS, metavar="MODEL:SIZE:BATCH")
     parser.add_argument("--copies", type=int, default=4)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     args = parser.parse_args()
     if args.quick:
         args.threads, args.runs, args.copies, args.steps, args.repeats = (
@@ -133,7 +128,7 @@ def main() -> None:
             1,
         )
 
-    device, threads = chosen_device(args.device, args.threads)
+    device, threads = set_up_device(args.device, args.threads)
     torch.use_deterministic_algorithms(False)  # vmap has no deterministic form of some operations
     print(f"{hardware(device, threads)}; {args.copies} copies; median of {args.repeats} interleaved repeats\n")
     rows = []

@@ -18,7 +18,6 @@ end of the last epoch; the state is not saved (in a real run once a minute). Not
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -31,7 +30,18 @@ import timm.scheduler
 import timm.utils
 import torch
 from _measure import line, table
-from _workload import FILE_SIDE, Workload, chosen_device, hardware, in_turns, listed, ratio, synchronised, workload
+from _workload import (
+    FILE_SIDE,
+    Workload,
+    argument_parser,
+    hardware,
+    in_turns,
+    parse_runs,
+    ratio,
+    set_up_device,
+    synchronised,
+    workload,
+)
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -87,7 +97,7 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, lab
 
 
 def bare(work: Workload, epochs: int) -> Callable[[], float]:
-    """Random batches of tensors that are ready."""
+    """Train on random batches of tensors in memory."""
     chosen = np.flatnonzero(work.file.train)
     pixels = work.load(work.file.train)[np.arange(len(chosen))]
     images = resize_and_normalise(pixels, work.size, normaliser(work.description, work.device))
@@ -179,7 +189,7 @@ def usual(work: Workload, epochs: int, workers: int, *, evaluation: bool = False
 
 
 def timms(work: Workload, epochs: int, workers: int) -> Callable[[], float]:
-    """As timm's train.py: data set, loader, optimiser and schedule of timm, its meter of losses."""
+    """Train as timm's train.py does: with timm's data set, loader, optimiser, schedule and loss meter."""
     folder = timm.data.create_dataset("", root=str(work.folder), split="train", is_training=True)
     batches = timm.data.create_loader(
         folder, (3, work.size, work.size), work.batch, is_training=True, scale=AUGMENTATION.crop_scale,
@@ -212,7 +222,7 @@ def timms(work: Workload, epochs: int, workers: int) -> Callable[[], float]:
 
 
 def best_workers(way: Callable[[int], Callable[[], float]], candidates: Sequence[int]) -> int:
-    """The number with which an epoch is fastest, after one that is not counted."""
+    """Find the number of workers with the fastest epoch, after one that is not counted."""
     found: dict[int, float] = {}
     for workers in candidates:
         run = way(workers)
@@ -249,22 +259,18 @@ def compare(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Images per second of fine-tuning.")
+    parser = argument_parser("Images per second of fine-tuning.", repeats=5)
     parser.add_argument("--runs", nargs="+", default=RUNS, metavar="MODEL:SIZE:BATCH:IMAGES")
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--workers", type=int, nargs="+", default=WORKERS, help="numbers of workers that are tried")
     parser.add_argument("--file-side", type=int, default=FILE_SIDE, help="side of the JPEG files in pixels")
     parser.add_argument("--against", nargs="+", choices=AGAINST, default=AGAINST, help="besides the bare loop")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads of torch (default: its own choice)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     args = parser.parse_args()
     if args.quick:
         args.threads = 1
         args.runs, args.repeats, args.epochs, args.workers = ("test_resnet:32:8:16",), 1, 1, (0, 1)
 
-    device, threads = chosen_device(args.device, args.threads)
+    device, threads = set_up_device(args.device, args.threads)
     print(
         f"{hardware(device, threads)}; JPEG files of {args.file_side} × {args.file_side} pixels; "
         f"median of {args.repeats} interleaved repeats of {args.epochs} epochs\n"
@@ -272,7 +278,7 @@ def main() -> None:
     began = time.monotonic()
     columns = ("model, image size", "way", "images/s", "÷ bare", "finecal is × as fast (of the same work)")
     print(table(columns, [], words=2), flush=True)
-    for model, (size, batch, images) in listed(args.runs):
+    for model, (size, batch, images) in parse_runs(args.runs):
         with workload(model, size, batch, images, device, args.file_side) as work:
             for row in compare(work, args.epochs, args.repeats, args.workers, args.against):
                 print(line(row), flush=True)

@@ -1,12 +1,12 @@
-"""Keep every package at one exact version, and the files that install them in step.
+"""Pin every package to one exact version, and write the files that install these versions.
 
-The pins live in pyproject.toml, between two marker comments under `[tool.uv]`, where uv applies them by
-itself. What other tools need (hash-checked requirements, a conda environment) is generated from them.
+The pins stand in pyproject.toml, between two marker comments under `[tool.uv]`, where uv applies them. The files for
+other tools (requirements with hashes, a conda environment) are generated from them.
 
-    uv run --no-sync python envs/pin.py                    # pin what is new, drop what is gone
-    uv run --no-sync python envs/pin.py --upgrade          # the newest versions that fit together
-    uv run --no-sync python envs/pin.py --check            # do the files agree? needs no network
-    uv run --no-sync python envs/pin.py --check --resolve  # and would uv choose the same again?
+    uv run --no-sync python envs/pin.py                    # pin new packages, remove unused pins
+    uv run --no-sync python envs/pin.py --upgrade          # pin the newest versions that fit together
+    uv run --no-sync python envs/pin.py --check            # check that the files agree, without a network
+    uv run --no-sync python envs/pin.py --check --resolve  # and that uv would choose the same versions again
 """
 
 import argparse
@@ -33,7 +33,7 @@ PROJECT = "pyproject.toml"
 REQUIREMENTS = "envs/requirements.txt"
 CONDA = "envs/finecal.yaml"
 
-# What uv calls the two lists of pins: runtime and development, and what builds finecal.
+# uv's names of the two lists of pins: for runtime and development, and for building finecal.
 KINDS = ("constraint", "build-constraint")
 
 BLOCK = re.compile(r"# pins: begin[^\n]*\n(.*)# pins: end\n", re.DOTALL)
@@ -53,10 +53,10 @@ dependencies:
 {{builders}}
 """
 
-# hatchling asks for it only while it builds an editable install, so no metadata names it.
+# hatchling requires it only to build an editable install, so no metadata names it.
 EDITABLE_BUILD = "editables~=0.3"
 
-# Where the conda environment has to work: a line that holds on all of them needs no marker.
+# The platforms of the conda environment: a requirement of all of them needs no marker.
 PLATFORMS = [
     {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"},
     {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "aarch64"},
@@ -66,24 +66,24 @@ PLATFORMS = [
 
 
 class PinError(Exception):
-    """A file that this program cannot read, or a resolve without a solution."""
+    """A file cannot be read, or the dependencies cannot be resolved."""
 
 
 # --- Reading -----------------------------------------------------------------------------------------
 
 
 def read_project(root: Path) -> dict[str, Any]:
-    """pyproject.toml as a dictionary."""
+    """Read pyproject.toml."""
     return tomllib.loads((root / PROJECT).read_text())
 
 
 def parse_requirements(text: str) -> list[Requirement]:
-    """The entries of a requirements file, without comments and hashes."""
+    """Parse a requirements file, without comments and hashes."""
     return [Requirement(line.rstrip("\\ ")) for line in text.splitlines() if line[:1].isalnum()]
 
 
 def parse_pins(text: str, source: str) -> dict[str, str]:
-    """Version by package name, from lines `name==version`; markers and hashes are passed over."""
+    """Parse lines `name==version` to version by package name; ignore markers and hashes."""
     pins: dict[str, str] = {}
     for requirement in parse_requirements(text):
         name = canonicalize_name(requirement.name)
@@ -91,18 +91,18 @@ def parse_pins(text: str, source: str) -> dict[str, str]:
         if exact is None:
             raise PinError(f"{source}: {requirement} is no exact pin (name==version)")
         if name in pins:
-            raise PinError(f"{source}: {name} is pinned twice; one version has to serve every platform")
+            raise PinError(f"{source}: {name} is pinned twice; every platform needs the same version")
         pins[name] = exact[1]
     return pins
 
 
 def read_pins(project: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """The pins of one of the KINDS."""
+    """Return the pins of one of the KINDS."""
     return parse_pins("\n".join(project["tool"]["uv"].get(f"{kind}-dependencies", [])), PROJECT)
 
 
 def direct_dependencies(project: Mapping[str, Any], kind: str) -> list[Requirement]:
-    """What pyproject.toml itself asks for; its pins are of the same kind."""
+    """Return the requirements that pyproject.toml itself names, whose pins are of this kind."""
     if kind == "build-constraint":
         lines = [*project["build-system"]["requires"], EDITABLE_BUILD]
     else:
@@ -113,7 +113,7 @@ def direct_dependencies(project: Mapping[str, Any], kind: str) -> list[Requireme
 
 
 def python_version(project: Mapping[str, Any]) -> str:
-    """The oldest supported Python, such as 3.11: what is resolved for it serves the later ones too."""
+    """Return the oldest supported Python, such as 3.11; versions resolved for it also suit later ones."""
     bounds = {bound.operator: bound.version for bound in SpecifierSet(project["project"]["requires-python"])}
     return bounds[">="]
 
@@ -122,12 +122,12 @@ def python_version(project: Mapping[str, Any]) -> str:
 
 
 def to_lines(pins: Mapping[str, str]) -> list[str]:
-    """`name==version`, sorted."""
+    """Format pins as sorted lines `name==version`."""
     return [f"{name}=={version}" for name, version in sorted(pins.items())]
 
 
 def render_pins(constraint: Mapping[str, str], build: Mapping[str, str]) -> str:
-    """The two lists between the marker comments of pyproject.toml."""
+    """Format the two lists between the marker comments of pyproject.toml."""
     return "".join(
         f"{kind}-dependencies = [\n" + "".join(f'    "{line}",\n' for line in to_lines(pins)) + "]\n"
         for kind, pins in zip(KINDS, (constraint, build), strict=True)
@@ -135,7 +135,7 @@ def render_pins(constraint: Mapping[str, str], build: Mapping[str, str]) -> str:
 
 
 def find_block(text: str) -> re.Match[str]:
-    """The marker comments in pyproject.toml; group 1 is what stands between them."""
+    """Find the marker comments in pyproject.toml; group 1 is the text between them."""
     block = BLOCK.search(text)
     if block is None:
         raise PinError(f"{PROJECT}: no lines '# pins: begin' and '# pins: end' under [tool.uv]")
@@ -143,13 +143,13 @@ def find_block(text: str) -> re.Match[str]:
 
 
 def replace_block(text: str, content: str) -> str:
-    """pyproject.toml with other pins."""
+    """Replace the pins in the text of pyproject.toml."""
     start, end = find_block(text).span(1)
     return text[:start] + content + text[end:]
 
 
 def conda_line(requirement: Requirement, python: str) -> str | None:
-    """A requirement for one Python: without a marker if it always holds, None if it never does."""
+    """Format a requirement for one Python: without its marker if it always holds, None if it never does."""
     pin = f"{requirement.name}{requirement.specifier}"
     if requirement.marker is None:
         return pin
@@ -162,10 +162,10 @@ def conda_line(requirement: Requirement, python: str) -> str | None:
 
 
 def render_conda(requirements: str, build: Mapping[str, str], python: str) -> str:
-    """The conda environment for `snakemake --sdm conda`.
+    """Write the conda environment for `snakemake --sdm conda`.
 
-    The pins are listed one by one: Snakemake copies the file, so it cannot point to its neighbours, and
-    makes the environment anew when the text changes.
+    It lists every pin, since Snakemake copies the file, so that it cannot refer to others, and creates the environment
+    again when its text changes.
     """
     required = parse_requirements(requirements)
     names = {requirement.name for requirement in required}
@@ -182,7 +182,7 @@ def render_conda(requirements: str, build: Mapping[str, str], python: str) -> st
 
 
 def run_uv(arguments: list[str], folder: Path) -> str:
-    """What uv prints, the same uv that runs this program if one does; its own words explain a failure."""
+    """Run uv (the one that runs this program, if any) and return its output; PinError with its message if it fails."""
     command = [os.environ.get("UV", "uv"), *arguments]
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
@@ -191,7 +191,7 @@ def run_uv(arguments: list[str], folder: Path) -> str:
 
 
 def keepable(project: Mapping[str, Any]) -> dict[str, str]:
-    """The pins that there are, without those that a direct dependency no longer allows."""
+    """Return the present pins without those that a direct dependency no longer allows."""
     pins = read_pins(project, "build-constraint") | read_pins(project, "constraint")
     for requirement in chain.from_iterable(direct_dependencies(project, kind) for kind in KINDS):
         name = canonicalize_name(requirement.name)
@@ -201,11 +201,11 @@ def keepable(project: Mapping[str, Any]) -> dict[str, str]:
 
 
 def generate(root: Path, upgrade: bool = False) -> dict[str, str]:
-    """Text by file name: all that this program writes. `upgrade` lets go of the pins that there are."""
+    """Return the texts of all files that this program writes, by name. `upgrade` ignores the present pins."""
     text = (root / PROJECT).read_text()
     project = read_project(root)
     builders = json.dumps([str(builder) for builder in direct_dependencies(project, "build-constraint")])
-    # What builds finecal is resolved with the rest, as one more group: in the conda environment they meet.
+    # Resolve the build requirements as one more group with the rest: the conda environment installs both.
     resolvable = replace_block(text, render_pins({} if upgrade else keepable(project), {})).replace(
         "[dependency-groups]\n", f"[dependency-groups]\nbuild = {builders}\n"
     )
@@ -230,7 +230,7 @@ def generate(root: Path, upgrade: bool = False) -> dict[str, str]:
 
 
 def lock(root: Path) -> dict[str, str]:
-    """Version by package name, as `uv sync` in a fresh clone would choose them."""
+    """Return the versions by package name that `uv sync` chooses in a fresh clone."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copy(root / PROJECT, folder)
@@ -244,14 +244,14 @@ def lock(root: Path) -> dict[str, str]:
 
 
 def diff(file: str, found: Iterable[str], expected: Iterable[str]) -> list[str]:
-    """A unified diff as one text that names the file, in a list that is empty without a difference."""
+    """Return a unified diff that names the file, as a list of one text; empty if nothing differs."""
     lines = difflib.unified_diff(list(found), list(expected), file, f"{file} (expected)", lineterm="", n=1)
     text = "\n".join(lines)
     return [text] if text else []
 
 
 def check_pins(project: Mapping[str, Any], kind: str) -> list[str]:
-    """Every direct dependency has a pin that it allows."""
+    """Check that every direct dependency has a pin that it allows."""
     pins = read_pins(project, kind)
     problems = []
     for requirement in direct_dependencies(project, kind):
@@ -264,7 +264,7 @@ def check_pins(project: Mapping[str, Any], kind: str) -> list[str]:
 
 
 def check(root: Path) -> list[str]:
-    """Where the files contradict each other, without a network; each text names the file."""
+    """Find where the files contradict each other, without a network; each text names the file."""
     text = (root / PROJECT).read_text()
     project = read_project(root)
     pins, build = (read_pins(project, kind) for kind in KINDS)
@@ -274,7 +274,7 @@ def check(root: Path) -> list[str]:
 
     direct = {canonicalize_name(Requirement(line).name) for line in project["project"]["dependencies"]}
     expected = {name: version for name, version in pins.items() if name in direct | required.keys()}
-    # A package of both kinds has one version: they meet in the conda environment.
+    # A package of both kinds needs one version, since the conda environment installs both.
     block = render_pins(pins, {name: pins.get(name, version) for name, version in build.items()})
     return [
         *chain.from_iterable(check_pins(project, kind) for kind in KINDS),
@@ -285,7 +285,7 @@ def check(root: Path) -> list[str]:
 
 
 def check_resolve(root: Path) -> list[str]:
-    """Where `uv sync` would take other versions, or this program write other files from the same pins."""
+    """Find where `uv sync` would choose other versions, or this program write other files from the same pins."""
     pins = read_pins(read_project(root), "constraint")
     problems = diff(PROJECT, to_lines(pins), to_lines(lock(root)))
     for file, text in generate(root).items():
@@ -315,7 +315,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if not problems:
         return 0
-    remedy = "To write the files anew from pyproject.toml: uv run --no-sync python envs/pin.py"
+    remedy = "To write the files again from pyproject.toml: uv run --no-sync python envs/pin.py"
     print(*problems, remedy, sep="\n\n", file=sys.stderr)
     return 1
 

@@ -102,7 +102,7 @@ def caltech101(per_class: int = 8) -> Contents:
 def cifar(
     classes: int, per_class: int = 12, names: Sequence[str] = ("apple", "aquarium_fish", "baby", "bear")
 ) -> Contents:
-    """Of CIFAR-100 for 100, else of CIFAR-10."""
+    """Make a miniature of CIFAR-100 if `classes` is 100, else of CIFAR-10."""
 
     def records(start: int) -> bytes:
         done = b""

@@ -15,6 +15,7 @@ from result_tables import NAMES, made_tables
 from finecal import schemas
 from finecal.calibration.inputs import Predictions
 from finecal.metrics.scores import rows, score
+from finecal.report.explorer import Explored
 from finecal.report.run_view import RunView, run_view
 from finecal.report.slider_stops import TestSamples
 from finecal.report.study_page import render
@@ -95,8 +96,8 @@ def write_page(folder: Path, **names: Any) -> Path:
     made = made_tables(**names)
     pictures = {sample: picture(sample) for sample in range(240)}
     html = render(
-        made, {"gain": SVG}, made=("leaderboard", "main"), studies="digits: {}\n", provenance={}, views=views, runs=2,
-        thumbnails=lambda one: ((one.where[0],), pictures),
+        made, {"gain": SVG}, made=("leaderboard", "main"), studies="digits: {}\n", provenance={},
+        explored=Explored(views, 2, lambda one: ((one.where[0],), pictures)),
     )  # fmt: skip
     file = folder / "report.html"
     file.write_text(html, "utf-8")

@@ -90,7 +90,7 @@ def batch(n: int = 6, seed: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def context(fine_tuning: np.ndarray = FINE_TUNING, labels: np.ndarray = LABELS, steps: int = 6) -> Context:
-    """What a recipe is told; the images are those of `batch`."""
+    """Make the context that a recipe is given; the images are those of `batch`."""
     images, _ = batch(len(labels))
     return Context(
         torch.from_numpy(fine_tuning), torch.from_numpy(labels.astype(np.int64)),

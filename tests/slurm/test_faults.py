@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from background import repeat
 from mini_cluster import Cluster, mount, slurm
 from projects import GPU, UNTIL_INTERRUPTED, Project, in_partition, run_folder
 from scenarios import RESUMED, assert_as_undisturbed, by_name, model, play_one
@@ -191,19 +191,13 @@ def test_fault_of_the_cluster(
 @contextmanager
 def most_trainings_at_a_time(project: Project) -> Iterator[list[int]]:
     """The largest number of SLURM jobs that were seen to have a training of a project at the same time."""
-    most, ended = [0], threading.Event()
+    most = [0]
 
-    def watch() -> None:
-        while not ended.wait(0.1):
-            most[0] = max(most[0], len({*_jobs_with_a_training(project)}))
+    def look() -> None:
+        most[0] = max(most[0], len({*_jobs_with_a_training(project)}))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with repeat(look, 0.1):
         yield most
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def _jobs_with_a_training(project: Project) -> Iterator[bytes]:

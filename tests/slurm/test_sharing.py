@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from background import repeat
 from mini_cluster import Cluster, slurm, wait_until
 from projects import GPU, STUDY, TASK, TINY, UNTIL_INTERRUPTED, Project
 from scenarios import by_name
@@ -42,20 +42,15 @@ def shared_jobs(said: str, rule: str = "finetune") -> list[int]:
 @contextmanager
 def watched(project: Project, rule: str) -> Iterator[list[str]]:
     """Collect what SLURM says of the project's jobs of a rule while they run."""
-    seen, ended = [], threading.Event()
+    seen: list[str] = []
 
-    def watch() -> None:
-        while not ended.wait(0.3):
-            for job in project.jobs(rule, "--state", "RUNNING"):
-                seen.append(slurm("scontrol", "show", "job", "--details", job))
+    def look() -> None:
+        seen.extend(
+            slurm("scontrol", "show", "job", "--details", job) for job in project.jobs(rule, "--state", "RUNNING")
+        )
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with repeat(look, 0.3):
         yield seen
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def one_fails(project: Project, _: Cluster) -> None:

@@ -24,7 +24,7 @@ CALIBRATED = jobs(calibrate=HALVES, evaluate=HALVES, gamma_draws=HALVES)
 
 
 def presented(*changed: str) -> Jobs:
-    """What follows when these aggregated tables change: the tables and figures that say they need one of them."""
+    """Return the tables and figures that need one of these aggregated tables, so that they rerun when it changes."""
 
     def in_need(kind: str) -> list[str]:
         applicable = axes.applicable(kind, frozenset())
@@ -72,7 +72,7 @@ class TestNothingChanged:
         assert project.planned() == {}
 
     def test_fresh_clone_of_the_sources(self, project: Project, tmp_path: Path) -> None:
-        """All source files are new ones, at another place, and those of before are gone."""
+        """All source files are new, in another folder, and the old ones are gone."""
         clone = Project(project.folder, copy_sources(tmp_path / "clone", project.source))
         later = time.time() + 60
         for file in clone.source.rglob("*"):
@@ -165,7 +165,7 @@ class TestStudyChanged:
         assert project.planned() == jobs(split=["half1"]) | trained(["half1"], [0]) | FURTHER_TABLES
 
     def test_one_result_only(self, project: Project) -> None:
-        """Asked for one file, what else has changed is left alone."""
+        """If one file is asked for, nothing else is made again."""
         with project.study() as study:
             study["recipes"] = {"full": {"training": {"epochs": 3}}}
         file = "results/digits/printed-handwritten/test_resnet/full/half0/seed0/logits.parquet"

@@ -113,7 +113,7 @@ def test_nothing_is_pickled(complete: Project) -> None:
 
 
 def assert_self_contained(page: str) -> None:
-    """The page loads nothing: no address in any place from which a browser would fetch."""
+    """Check that the page loads nothing: it has no address where a browser would fetch one."""
     loaded = re.findall(r"""<(?:script|img|link|iframe|image|use)\b[^>]*?(?:src|href)=["']?([^"'\s>]+)""", page)
     assert [address for address in loaded if not address.startswith(("data:", "#"))] == []
     assert not re.search(r"""@import|url\(["']?(?:https?:)?//""", page)

@@ -78,7 +78,7 @@ def test_what_is_to_be_made_is_counted(unfinished: Project) -> None:
     assert counts(output, "evaluate") == "1/2 1"
     assert "to do" in output
     assert "stopped" not in output
-    assert re.search(r"^Time left: about \d+ (?:s|min) with one job at a time", output, re.MULTILINE), output
+    assert re.search(r"^Time left: about [\d.]+ (?:s|min) with one job at a time", output, re.MULTILINE), output
 
 
 def test_a_training_under_snakemake(unfinished: Project) -> None:

@@ -157,6 +157,17 @@ def points(mean: float, low: float, high: float) -> str:
     return f"{value} point{'s' * (abs(round(mean * 100, 1)) != 1)} {bounds}".rstrip()
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the unit that gives two digits or more.
+
+    >>> duration(0.25), duration(45.2), duration(150), duration(5400), duration(200_000), duration(float("nan"))
+    ('0.2 s', '45 s', '2.5 min', '1.5 h', '56 h', '–')
+    """
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "min"), (0, "s")) if not seconds < size)
+    value = seconds / (size or 1)
+    return number(value, 1, 0 if value >= 10 else 1) + (f" {unit}" if value == value else "")
+
+
 def over(runs: int, samples: int) -> str:
     """Return in words how many runs and samples a mean is over.
 

@@ -1,13 +1,13 @@
-"""The one error a user is meant to see."""
+"""The error that users see, and the words that errors share."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
-    """Something the user can mend: bad input, a missing file, a full disk.
+    """An error that the user can correct: bad input, a missing file, a full disk.
 
     The command line prints it as one paragraph without a traceback and exits with status 2.
 
@@ -35,7 +35,7 @@ class UserError(Exception):
 
 
 def closest(name: str, known: Iterable[str]) -> list[str]:
-    """The known names, most similar first.
+    """Sort the known names by their similarity to a name, the most similar first.
 
     >>> closest("algg", ["pcv", "alg", "none"])[0]
     'alg'
@@ -43,9 +43,18 @@ def closest(name: str, known: Iterable[str]) -> list[str]:
     return sorted(known, key=lambda k: (-difflib.SequenceMatcher(None, name.lower(), k.lower()).ratio(), k))
 
 
+def join_names(names: Sequence[str], limit: int) -> str:
+    """Join the first names with commas and say how many more there are.
+
+    >>> join_names(["ash", "elm"], 2), join_names(["ash", "elm", "fir", "yew"], 2)
+    ('ash, elm', 'ash, elm and 2 more')
+    """
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
 def unknown(kind: str, name: object, known: Iterable[str], *, where: str = "", limit: int = 12) -> UserError:
-    """An error for a name that is not among the known ones; the closest are offered first."""
+    """Return the error for a name that is not known; it lists the known names, the most similar first."""
     names = closest(str(name), known)
-    shown = ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
-    why = f"Known, closest first: {shown}" if names else "There are none"
+    why = f"Known, closest first: {join_names(names, limit)}" if names else "There are none"
     return UserError(f"unknown {kind} {name!r}", where=where, why=why)

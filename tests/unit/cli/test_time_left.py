@@ -45,12 +45,12 @@ def test_jobs_are_compared_with_those_of_their_data_set_and_model() -> None:
     done = [job("finetune", "digits", n, 2) for n in range(9)] + [job("finetune", "imagenet", 0, 3600)]
     left = [job("finetune", "digits", 10), job("finetune", "imagenet", 1)]
     assert time_left(done, left[:1], []) == (
-        "Time left: about 2 s with one job at a time, and seconds for each job not measured."
+        "Time left: about 2.0 s with one job at a time, and seconds for each job not measured."
     )
-    assert time_left(done, left, []).startswith("Time left: about 60 min with one job at a time")
+    assert time_left(done, left, []).startswith("Time left: about 1.0 h with one job at a time")
     other = [job("finetune", "imagenet", 1, backbone="large")]
     mean = (9 * 2 + 3600) / 10  # nothing alike is done: the mean of the stage
-    assert time_left(done, other, []).startswith(f"Time left: about {mean / 60:.0f} min ")
+    assert time_left(done, other, []).startswith(f"Time left: about {mean / 60:.1f} min ")
 
 
 def test_a_stage_without_a_finished_job_does_not_hide_the_others() -> None:
@@ -79,7 +79,7 @@ def test_a_running_training_says_itself() -> None:
     waiting = job("finetune", "digits", 2, log=said)  # of an earlier try
     done = [job("finetune", "digits", 3, 100)]
     assert time_left(done, [*running, waiting], running) == (
-        "Time left: about 6 min with 2 jobs at a time, and seconds for each job not measured."
+        "Time left: about 5.8 min with 2 jobs at a time, and seconds for each job not measured."
     )
 
 

@@ -431,7 +431,7 @@ def test_an_unknown_model() -> None:
 
 
 def test_the_built_in_study_is_right() -> None:
-    """Else every case above could fail for a reason that has nothing to do with its edit."""
+    """So that the cases above fail because of their edits only."""
     study = parsed(BUILT_IN)
     assert (study.seeds, study.training.lr, study.image_size) == ((0, 1), 0.03, 32)
     assert (

@@ -225,14 +225,19 @@ active_file 50
 """
 
 
+def control_group(monkeypatch: pytest.MonkeyPatch, folder: Path, own: str, group: str) -> Path:
+    """Say that this process belongs to a control group: `own` as in /proc/self/cgroup; return the group's folder."""
+    (folder / "own").write_text(own)
+    made = folder / "cgroup" / group
+    made.mkdir(parents=True)
+    monkeypatch.setattr(memory, "OWN_GROUP", folder / "own")
+    monkeypatch.setattr(memory, "GROUPS", folder / "cgroup")
+    return made
+
+
 def test_a_limit_of_the_control_group_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As SLURM and containers set it, also on a group further out; what is kept of files counts as free."""
-    own = tmp_path / "own"
-    own.write_text("0::/system.slice/job_1/step_0\n")
-    inner = tmp_path / "cgroup/system.slice/job_1/step_0"
-    inner.mkdir(parents=True)
-    monkeypatch.setattr(memory, "OWN_GROUP", own)
-    monkeypatch.setattr(memory, "GROUPS", tmp_path / "cgroup")
+    inner = control_group(monkeypatch, tmp_path, "0::/system.slice/job_1/step_0\n", "system.slice/job_1/step_0")
     free(monkeypatch, 8 * 1024)
     assert memory.available() == 8 * 1024
     for folder, limit in ((inner, "max"), (inner.parent, "5000")):
@@ -244,12 +249,8 @@ def test_a_limit_of_the_control_group_counts(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_limit_of_control_groups_of_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = tmp_path / "own"
-    own.write_text("7:cpu,cpuacct:/slurm\n4:memory:/slurm/job_1\n0::/\n")
-    group = tmp_path / "cgroup/memory/slurm/job_1"
-    group.mkdir(parents=True)
-    monkeypatch.setattr(memory, "OWN_GROUP", own)
-    monkeypatch.setattr(memory, "GROUPS", tmp_path / "cgroup")
+    own = "7:cpu,cpuacct:/slurm\n4:memory:/slurm/job_1\n0::/\n"
+    group = control_group(monkeypatch, tmp_path, own, "memory/slurm/job_1")
     stat = "inactive_file 1\ntotal_inactive_file 300\n"
     for name, content in (("limit_in_bytes", "5000"), ("usage_in_bytes", "1350"), ("stat", stat)):
         (group / f"memory.{name}").write_text(content)

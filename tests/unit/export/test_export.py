@@ -21,7 +21,7 @@ from finecal.calibration.parameters import state_rows
 from finecal.config import plugin_options
 from finecal.errors import UserError
 from finecal.export.folder import fold, load_exported, run_onnx, write_model, write_onnx
-from finecal.export.model_card import wilson
+from finecal.export.model_card import accuracy_interval
 from finecal.io.parquet import write_table
 from finecal.io.provenance import provenance
 from finecal.models.build import Architecture, architecture, build, head
@@ -180,7 +180,7 @@ def test_a_model_of_finecal_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         write_model(tmp_path, build(plane, weights="random"), plane, form, None)
     assert str(caught.value) == (
-        "'finecal_mlp' is finecal's own model, timm alone cannot load it. So it is not exported."
+        "'finecal_mlp' cannot be exported. It is finecal's own model, which timm alone cannot load."
     )
 
 
@@ -234,6 +234,6 @@ def test_a_head_without_bias_is_not_folded() -> None:
     assert torch.equal(model.fc.weight, before)
 
 
-def test_wilson_s_interval_at_the_ends() -> None:
-    assert wilson(1.0, 50) == pytest.approx((50 / (50 + 1.959964**2), 1.0))
-    assert wilson(0.0, 50)[0] == pytest.approx(0.0, abs=1e-12)
+def test_the_interval_of_an_accuracy_at_its_ends() -> None:
+    assert accuracy_interval(1.0, 50) == pytest.approx((50 / (50 + 1.959964**2), 1.0))
+    assert accuracy_interval(0.0, 50)[0] == pytest.approx(0.0, abs=1e-12)

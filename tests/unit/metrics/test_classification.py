@@ -90,7 +90,7 @@ def test_golden_curve(golden: dict[str, Any]) -> None:
 
 
 def test_golden_set_has_ties_between_the_groups(golden: dict[str, Any]) -> None:
-    """γ = 0 is the plain arg-max in `accuracies`; on the curve a tie goes to S. Both are on purpose."""
+    """In `accuracies` γ = 0 is the plain arg-max; on the curve a tie goes to S. Both are intended."""
     z, y, s = golden["logits"], golden["label"], golden["fine_tuning_classes"]
     plain, curve = accuracies(z, y, s), seen_unseen_curve(z, y, s).at(0)
     tied = bool((group_maxima(z, s).difference == 0).any())

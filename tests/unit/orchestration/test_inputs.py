@@ -17,7 +17,7 @@ PATTERNS = {"pretrained": paths.PRETRAINED_LOGITS, "pseudo_splits": paths.PSEUDO
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> Inputs:
-    """Of two studies that share seed 1; one reads pretrained logits."""
+    """The inputs of two studies that share seed 1; one of them reads pretrained logits."""
     one = write_study(tmp_path, "one", seeds=[0, 1], calibrators=["none", "alg"])
     two = write_study(tmp_path, "two", seeds=[1, 2], calibrators=["source_gap"], oracle_fine_tuning=False)
     return Inputs(Plan([one, two]))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import chromium, opened, wait_for_charts, wait_until_drawn
+from browser import opened, wait_for_charts, wait_until_drawn
 from page_cases import CLASSES, GAMMAS, IN_S, logits, view, write_page
 from playwright.sync_api import Browser, FloatRect, Page
 
@@ -19,22 +18,12 @@ from finecal.metrics.classification import group_maxima, seen_unseen_curve
 from finecal.report import explorer
 from finecal.stages.diagnose import diagnose
 
+pytest_plugins = ["page_fixtures"]
 pytestmark = pytest.mark.slow
 
 EVIL = '"></script><script>window.broken=1;alert(1)</script><img src=x onerror="window.broken=1">'
 RTL = "\u05d0\u05d1\u05d2 \u202eevil"
 PHONE = (390, 844)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(tmp_path_factory.mktemp("page"))
 
 
 def box_of(page: Page, selector: str) -> FloatRect:
@@ -274,7 +263,7 @@ def test_hostile_names_are_text_everywhere(browser: Browser, tmp_path: Path) -> 
 
 
 def test_a_run_without_classes_says_so(browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = explorer.explorer([view()])["runs"][0]["cells"]["n"]
+    rows = explorer.explorer(explorer.Explored([view()]))["runs"][0]["cells"]["n"]
     monkeypatch.setattr(explorer, "ROWS", len(rows))  # no room for the second run's
     with opened(browser, write_page(tmp_path)) as page:
         wait_for_charts(page)

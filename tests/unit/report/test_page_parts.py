@@ -17,7 +17,8 @@ from finecal.data.packed import PackedImages, write_images
 from finecal.metrics.classification import group_maxima, seen_unseen_curve
 from finecal.paths import RunKey
 from finecal.report import charts, explorer, thumbnails
-from finecal.report.run_view import BINS, cells, histogram, payload, run_view
+from finecal.report.explorer import Explored
+from finecal.report.run_view import BINS, histogram, payload, run_view, sample_counts
 from finecal.stages import report
 
 
@@ -51,7 +52,7 @@ def test_without_samples_of_u_there_is_no_accuracy_of_u() -> None:
     assert payload(one)["n"] == [only.sum(), 0]
     assert one.others[0]["u"] is None
     assert {"none", "alg", "pcv"} <= {mark["name"] for mark in one.marks}
-    json.dumps(explorer.explorer([one]), allow_nan=False)
+    json.dumps(explorer.explorer(Explored([one])), allow_nan=False)
 
 
 def test_histogram_holds_every_sample_and_every_mark() -> None:
@@ -71,7 +72,7 @@ def test_histogram_holds_every_sample_and_every_mark() -> None:
 def test_cells_give_the_confusion_matrix_at_every_stop() -> None:
     labels, before, tuned = logits()
     one = view(room=12)
-    table = pd.DataFrame(cells(one))
+    table = pd.DataFrame(sample_counts(one))
     assert table["n"].sum() == len(labels)
     for stop, gamma in enumerate(one.stops.gamma):
         predicted = np.where(stop < table["stop"], table["s"], table["u"])
@@ -86,7 +87,7 @@ def test_cells_give_the_confusion_matrix_at_every_stop() -> None:
 
 def test_pictures_are_spread_over_the_margins_of_each_class() -> None:
     samples = view().samples
-    rows = thumbnails.chosen(samples)
+    rows = thumbnails.choose_rows(samples)
     order = samples.label[rows]
     assert order.tolist() == [c for c in (1, 3, 5, 0, 2, 4) for _ in range(thumbnails.PER_CLASS)]  # U first
     for label in range(6):
@@ -127,11 +128,10 @@ def test_results_without_images_have_no_pictures(tmp_path: Path, monkeypatch: py
 
 def test_the_budget_leaves_out_classes_and_pictures_never_a_curve(monkeypatch: pytest.MonkeyPatch) -> None:
     views = [view(seed) for seed in range(3)]
-    monkeypatch.setattr(explorer, "ROWS", sum(len(cells(one)["n"]) for one in views[:2]))
+    monkeypatch.setattr(explorer, "ROWS", sum(len(sample_counts(one)["n"]) for one in views[:2]))
     monkeypatch.setattr(explorer, "PICTURES", 36 * 100)
-    made = explorer.explorer(
-        views, lambda one: (("d", one.folder + str(id(one))), dict.fromkeys(range(240), "x" * 100))
-    )
+    pictures = dict.fromkeys(range(240), "x" * 100)
+    made = explorer.explorer(Explored(views, thumbnails=lambda one: (("d", one.folder + str(id(one))), pictures)))
     assert ["cells" in run for run in made["runs"]] == [True, True, False]
     assert [bool(run.get("examples")) for run in made["runs"]] == [True, False, False]
     assert len(made["pictures"]) == 36
@@ -139,7 +139,7 @@ def test_the_budget_leaves_out_classes_and_pictures_never_a_curve(monkeypatch: p
 
 
 def test_the_same_picture_is_in_the_page_once() -> None:
-    made = explorer.explorer([view(), view()], lambda _: (("d",), dict.fromkeys(range(240), "x")))
+    made = explorer.explorer(Explored([view(), view()], thumbnails=lambda _: (("d",), dict.fromkeys(range(240), "x"))))
     assert len(made["pictures"]) == 36
     assert len(made["classes"]) == 1
 
@@ -158,7 +158,7 @@ def test_json_cannot_end_its_script() -> None:
 
 
 def test_equal_names_of_classes_are_told_apart() -> None:
-    made = explorer.explorer([view(names=("a", "b", "a", "c", "d", "e"))])
+    made = explorer.explorer(Explored([view(names=("a", "b", "a", "c", "d", "e"))]))
     assert made["names"][0] == ["a (0)", "b", "a (2)", "c", "d", "e"]
 
 

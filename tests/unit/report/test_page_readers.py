@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from browser import chromium, opened, wait_for_charts, wait_until_drawn
-from page_cases import CLASSES, GAMMAS, IN_S, logits, write_page
+from browser import opened, wait_for_charts, wait_until_drawn
+from page_cases import CLASSES, GAMMAS, IN_S, logits
 from playwright.sync_api import Browser, Page
 from result_tables import made_tables
 
@@ -17,20 +16,10 @@ from finecal.display import number
 from finecal.metrics.classification import group_maxima
 from finecal.report.study_page import render
 
+pytest_plugins = ["page_fixtures"]
 pytestmark = pytest.mark.slow
 
 PAPER = 680  # A4 without its margins, in pixels
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(tmp_path_factory.mktemp("page"))
 
 
 def rows_of_classes(page: Page) -> list[list[str]]:

@@ -50,13 +50,13 @@ def test_thinning_moves_no_mark_and_spreads_along_the_curve(room: int) -> None:
     at = stops(as_samples(labels, None, tuned, IN_S), marked, room)
     for gamma in marked:
         values = accuracies(tuned, labels, IN_S, gamma)
-        assert at.right_s[at.of(gamma)] / at.n_s == values["acc_s_y"].value
-        assert at.right_u[at.of(gamma)] / at.n_u == values["acc_u_y"].value
+        assert at.right_s[at.index(gamma)] / at.n_s == values["acc_s_y"].value
+        assert at.right_u[at.index(gamma)] / at.n_u == values["acc_u_y"].value
     moved = -np.diff(at.right_s) / at.n_s + np.diff(at.right_u) / at.n_u
     assert moved.max() <= moved.sum() / (room + 1) + 1 / at.n_s  # no gap is wider than equal steps
 
 
 def test_what_is_no_stop_is_an_error() -> None:
     labels, _, tuned = logits(n=12)
-    with pytest.raises(ValueError, match=r"γ = 0\.123 is no stop"):
-        stops(as_samples(labels, None, tuned, IN_S), [], 3).of(0.123)
+    with pytest.raises(ValueError, match=r"no stop has γ = 0\.123"):
+        stops(as_samples(labels, None, tuned, IN_S), [], 3).index(0.123)

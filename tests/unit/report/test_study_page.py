@@ -17,8 +17,8 @@ from result_tables import RUNS, made_metrics, made_tables
 
 from finecal import figures, registry, tables
 from finecal.report import explorer, study_page
-from finecal.report.render import html as build
-from finecal.report.render import vega
+from finecal.report.explorer import Explored
+from finecal.report.render import report_html, vega
 from finecal.report.study_page import render
 
 SVG = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="504pt" height="100pt"><g id="a"/></svg>'
@@ -69,7 +69,7 @@ def without_scripts(html: str) -> str:
 
 @pytest.mark.parametrize("views", [[], [view(0), view(1, split="b")]], ids=["no run", "two runs"])
 def test_page_loads_nothing(views: list[Any]) -> None:
-    html = page(made_tables(), views=views, runs=len(views))
+    html = page(made_tables(), explored=Explored(views, len(views)))
     assert not re.search(r"https?:|[\"' ]//[a-z]|url\(|@import|javascript:", without_scripts(html))
     found = Page(html)
     assert {tag for tag, _ in found.tags}.isdisjoint({"link", "iframe", "object", "embed", "base"})
@@ -87,7 +87,7 @@ def test_page_loads_nothing(views: list[Any]) -> None:
 
 
 def test_only_scripts_with_the_right_hash_may_run() -> None:
-    html = page(made_tables(), views=[view()], runs=1)
+    html = page(made_tables(), explored=Explored([view()], 1))
     policy = html.partition('http-equiv="Content-Security-Policy" content="')[2].partition('"')[0]
     assert policy.startswith("default-src 'none'; img-src data:; ")
     assert "; base-uri 'none'; form-action 'none'; " in policy  # which default-src does not cover
@@ -147,11 +147,11 @@ def test_long_tables_and_large_figures_stay_in_their_files(monkeypatch: pytest.M
 
 
 def test_pages_of_other_parts_are_possible_and_unknown_parts_are_not() -> None:
-    text = Page(build(title="Two runs", provenance={"version": "1"})).text
+    text = Page(report_html(title="Two runs", provenance={"version": "1"})).text
     assert "Two runs" in text
     assert "Answer" not in text
-    with pytest.raises(TypeError, match="no such part of a page: tittle"):
-        build(tittle="x")
+    with pytest.raises(TypeError, match="unknown part of a page: tittle"):
+        report_html(tittle="x")
 
 
 def test_page_says_everything_in_order() -> None:
@@ -199,14 +199,14 @@ def test_a_page_that_is_full_is_below_five_megabytes() -> None:
     pictures = dict.fromkeys(range(240), "data:image/webp;base64," + "A" * 3000)
     long = {name: pd.concat([one.assign(recipe=f"r{n}") for n in range(30)]) for name, one in made_tables().items()}
     made = page(
-        long, svgs=drawn, views=runs, runs=5000, studies="x" * 100_000,
-        thumbnails=lambda one: ((one.where[-1],), pictures),
+        long, svgs=drawn, studies="x" * 100_000,
+        explored=Explored(runs, 5000, lambda one: ((one.where[-1],), pictures)),
     )  # fmt: skip
     assert 2_000_000 < len(made.encode()) < 5_000_000
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
-    one, two = (page(made_tables(), views=[view(0)], runs=1) for _ in range(2))
+    one, two = (page(made_tables(), explored=Explored([view(0)], 1)) for _ in range(2))
     assert one == two
 
 
@@ -215,7 +215,7 @@ def test_hostile_names_stay_text() -> None:
     made = made_tables(dataset=evil, task=f"a-{evil}", recipe="{{ 7 * 7 }}")
     views = [view(dataset=evil, task=f"a-{evil}", recipe="{{ 7 * 7 }}", names=(evil, "b", "c", "d", "e", "\u202ef"))]
     given = {**PROVENANCE, "command": evil, "inputs": {evil: evil}}
-    html = page(made, studies=f"</pre>{evil}", provenance=given, views=views, runs=1)
+    html = page(made, studies=f"</pre>{evil}", provenance=given, explored=Explored(views, 1))
     found = Page(html)
     kinds = [attributes.get("type") for tag, attributes in found.tags if tag == "script"]
     assert kinds == ["application/json", "application/json", "module", "module"]

@@ -426,7 +426,7 @@ def test_a_signal_ends_the_run_after_the_step(
 
 
 def test_a_signal_at_the_end_of_an_epoch_loses_nothing(run: Callable[..., Run], whole: dict[str, Run]) -> None:
-    """It comes when this step no longer looks whether the state is to be saved: the next one saves it."""
+    """The signal comes after this step has checked whether to save the state: the next step saves it."""
     looks: list[None] = []
 
     def receive(model: nn.Module) -> dict[str, float]:

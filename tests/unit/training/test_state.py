@@ -217,7 +217,7 @@ def test_a_corrupt_state_is_ignored(kind: str, capsys: pytest.CaptureFixture[str
 
 
 def test_every_byte_lost_is_noticed_or_does_not_matter(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever is wrong with the file, a job starts again instead of dying."""
+    """A job starts again, and does not fail, however the file is damaged."""
     path = Path("state.pt")
     file = StateFile(path, {}, interval=60)
     file.save({"step": 3})

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from statistics import fmean
 
+from finecal import display
 from finecal.plan.jobs import Job
 from finecal.training.progress import progress
 
@@ -43,7 +44,7 @@ def time_left(done: Iterable[Job], left: Iterable[Job], running: Sequence[Job]) 
         return f"Time left: not known before a job of {', '.join(sorted(unknown))} is done."
     at_once = max(1, len(running))
     together = "one job at a time" if at_once == 1 else f"{at_once} jobs at a time"
-    time = _duration(seconds / at_once)
+    time = display.duration(seconds / at_once)
     if not unknown:
         return f"Time left: about {time} with {together}, and seconds for each job not measured."
     open_ = ", ".join(f"{n:,} of {stage}" for stage, n in sorted(unknown.items()))
@@ -81,11 +82,3 @@ def _mean_seconds(done: Iterable[Job]) -> float | None:
     found = (read_measurement(job.measurement)["wall_seconds"] for job in done if job.measurement is not None)
     seconds = [value for value in islice(found, MEASURED_AT_MOST) if value == value]  # NaN: not measured
     return fmean(seconds) if seconds else None
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

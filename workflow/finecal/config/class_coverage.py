@@ -7,7 +7,7 @@ from finecal.config import ClassesSplit, ClusteredSplit, PresentSplit, Study
 from finecal.config.extends import Origin
 from finecal.config.split_resolution import AnySplit, check_size, class_numbers, clustered_with, present_in
 from finecal.data.dataset import Sampled
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 
 SHOWN = 5
 
@@ -119,6 +119,4 @@ def _check_target(
 
 
 def _listed(names: frozenset[str]) -> str:
-    shown = sorted(names)
-    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-    return ", ".join(map(repr, shown[:SHOWN])) + more
+    return join_names([repr(name) for name in sorted(names)], SHOWN)

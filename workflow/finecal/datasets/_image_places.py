@@ -12,7 +12,7 @@ from pathlib import Path
 
 from finecal.datasets._image_files import count_other_files, list_class_folders, list_images
 from finecal.datasets._image_lists import LISTS, Row, read_list
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 
 DOMAINS = ("source", "target")
 SHOWN = 10
@@ -99,5 +99,4 @@ def report_skipped(*places: Place | None) -> None:
 
 def join_quoted(names: list[str]) -> str:
     """Join the first few names, quoted, as an error shows them."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(repr, names[:SHOWN])) + more
+    return join_names([repr(name) for name in names], SHOWN)

@@ -1,1 +1,1 @@
-"""The calibrated model to take home."""
+"""Export of the calibrated classifier for use outside finecal."""

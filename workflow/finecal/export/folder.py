@@ -1,7 +1,7 @@
-"""A folder with the calibrated classifier: for timm, for ONNX Runtime, and in words.
+"""Write the calibrated classifier as a folder that timm loads, and as an ONNX file.
 
-The calibrator is folded into the head where it scales and shifts logits and the head is linear with a bias; else the
-folder holds the model as it is, and `calibrated.py` does the rest.
+A calibrator that scales and shifts logits is folded into the head if the head is linear with a bias. Otherwise the
+folder holds the model without its calibration, and `calibrated.py` in it applies the calibration.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ OPSET = 18
 def write_model(
     folder: Path, model: nn.Module, description: Architecture, form: Mapping[str, Any], pretrained: nn.Module | None
 ) -> bool:
-    """Write config.json, model.safetensors, calibration.json and, unless it is folded, what the wrapper needs.
+    """Write config.json, model.safetensors, calibration.json and, if nothing is folded, `calibrated.py` and its files.
 
     Parameters
     ----------
     model
-        The fine-tuned one; changed in place if the calibrator is folded into it.
+        The fine-tuned model; changed in place if the calibrator is folded into it.
     form
         From `finecal.calibration.deployment.export_form`, with `calibrator`, `reads` and the mask `fine_tuning`.
     pretrained
-        The other model of an ensemble.
+        The second model of an ensemble.
 
     Returns
     -------
-    Whether it is folded: then timm loads the calibrated classifier.
+    Whether the calibrator is folded: then timm alone loads the calibrated classifier.
 
     Raises
     ------
     UserError
         If timm does not have the model.
     """
-    check_is_timm_s(description.model)
+    check_is_timm_model(description.model)
     rows: dict[str, Tensor] = {}
     heads: dict[str, float] = {}
     models = {"head": (folder, model), "pretrained_head": (folder / "pretrained", pretrained)}
@@ -89,15 +89,27 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} in calibration.json")
 
 
-def check_is_timm_s(name: str) -> None:
-    """UserError for the models that finecal registers with timm itself: nobody else's timm could load them."""
+def check_is_timm_model(name: str) -> None:
+    """Raise UserError for a model that finecal itself registers with timm: timm without finecal cannot load it."""
     if not timm.models.model_entrypoint(name).__module__.startswith("timm."):
-        raise UserError(f"{name!r} is finecal's own model, timm alone cannot load it", why="So it is not exported")
+        raise UserError(f"{name!r} cannot be exported", why="It is finecal's own model, which timm alone cannot load")
 
 
 @torch.no_grad()
 def fold(model: nn.Module, scale: np.ndarray, shift: np.ndarray) -> bool:
-    """Put z′ = scale · z + shift into the head: W′ = scale · W, b′ = scale · b + shift. Whether that is possible."""
+    """Fold z′ = scale · z + shift into the head: W′ = scale · W, b′ = scale · b + shift.
+
+    Parameters
+    ----------
+    model
+        Its head is changed in place.
+    scale, shift
+        (C,) float64.
+
+    Returns
+    -------
+    Whether the head can hold it: False, and nothing is changed, for a cosine head and for a head without bias.
+    """
     last = head(model)
     if isinstance(last, CosineHead) or last.bias is None:
         return False
@@ -108,9 +120,10 @@ def fold(model: nn.Module, scale: np.ndarray, shift: np.ndarray) -> bool:
 
 
 def write_timm_folder(folder: Path, model: nn.Module, description: Architecture) -> None:
-    """What `timm.create_model("local-dir:FOLDER", pretrained=True)` loads; without a cosine head (num_classes=0).
+    """Write what `timm.create_model("local-dir:FOLDER", pretrained=True)` loads.
 
-    timm knows a projection before a cosine head as the head of CLIP's image tower.
+    timm has no cosine head, so a model with one is written without its head (num_classes=0). A projection before a
+    cosine head is written as the linear head, as in timm's CLIP image towers.
     """
     cosine = isinstance(head(model), CosineHead)
     outputs = description.projection if cosine else len(description.classes)
@@ -126,7 +139,7 @@ def write_timm_folder(folder: Path, model: nn.Module, description: Architecture)
     timm.models.save_for_hf(
         body, str(folder), safe_serialization=True, model_config=labels, data_config=preprocessing(description)
     )
-    # safetensors writes for the owner alone; whoever may read the one file may read the other.
+    # safetensors makes files that only their owner can read; take the permissions of config.json.
     (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode & 0o777)
 
 
@@ -136,7 +149,7 @@ def _size_option(description: Architecture) -> dict[str, int]:
 
 
 def preprocessing(description: Architecture) -> dict[str, Any]:
-    """finecal's preprocessing in timm's words: the whole image, bilinear with antialiasing, no crop."""
+    """Describe finecal's preprocessing as timm's data config: the whole image, bilinear with antialiasing, no crop."""
     size = description.image_size
     return {
         "input_size": (description.channels, size, size), "interpolation": "bilinear", "crop_pct": 1.0,
@@ -145,7 +158,7 @@ def preprocessing(description: Architecture) -> dict[str, Any]:
 
 
 def load_exported(folder: Path) -> nn.Module:
-    """The calibrated classifier as a user loads it: by timm, or by the folder's own calibrated.py."""
+    """Load the calibrated classifier as a user does: with timm, or with the folder's calibrated.py if there is one."""
     if not (folder / WRAPPER).is_file():
         model: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
         return model.eval()
@@ -158,15 +171,15 @@ def load_exported(folder: Path) -> nn.Module:
     return loaded
 
 
-def missing_for_onnx() -> list[str]:
-    """The packages of the extra `export` that are not installed."""
+def find_missing_onnx_packages() -> list[str]:
+    """List the packages of the extra `export` that are not installed."""
     return [name for name in ONNX_NEEDS if importlib.util.find_spec(name) is None]
 
 
 def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
-    """The classifier as one ONNX file: input `images` (N, channels, H, W), normalised; output `logits` (N, C).
+    """Write the classifier as one ONNX file: input `images` (N, channels, H, W), normalised; output `logits` (N, C).
 
-    Class names and preprocessing are in its metadata.
+    Its metadata holds the class names and the preprocessing.
 
     Raises
     ------
@@ -178,7 +191,7 @@ def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
     example = torch.zeros(2, description.channels, description.image_size, description.image_size)
     try:
         with warnings.catch_warnings():
-            # torch minds its own code here.
+            # torch's exporter calls its own deprecated code.
             warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
             torch.onnx.export(
                 model, (example,), str(path), input_names=["images"], output_names=["logits"], dynamo=True,
@@ -197,7 +210,7 @@ def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
 
 
 def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
-    """(N, C) logits of (N, channels, H, W) float32 images, by ONNX Runtime on the CPU, in batches."""
+    """Compute the (N, C) logits of (N, channels, H, W) float32 images with ONNX Runtime on the CPU, in batches."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

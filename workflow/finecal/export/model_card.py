@@ -1,4 +1,4 @@
-"""The model card of an exported classifier: what it is, how good, made from what, how to use it."""
+"""The model card of an exported classifier: its classes, accuracy, use, checks and origin."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from finecal import display
 from finecal.calibration.contract import State
 from finecal.models.build import Architecture
 from finecal.paths import RunKey
 
-Z = 1.959964  # of the normal distribution, for 95 %
 NAMES = 40  # class names shown
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the card is made from; `metrics` and `checks` are rows of the run's metrics.parquet and of check.parquet."""
+    """The contents of a card; `metrics` and `checks` are rows of the run's metrics.parquet and of check.parquet."""
 
     run: RunKey
     calibrator: str
@@ -37,19 +37,18 @@ class Card:
     onnx: bool
 
 
-def wilson(accuracy: float, n: int) -> tuple[float, float]:
-    """95 % interval of the accuracy of one fixed classifier, from n test samples (Wilson 1927).
+def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval (Wilson 1927) of the accuracy of one fixed classifier on n test samples.
 
-    >>> [round(end, 4) for end in wilson(0.9, 100)]
+    >>> [round(end, 4) for end in accuracy_interval(0.9, 100)]
     [0.8256, 0.9448]
     """
-    centre = (accuracy + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * math.sqrt(accuracy * (1 - accuracy) / n + Z * Z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    interval = binomtest(round(accuracy * n), n).proportion_ci(0.95, "wilson")
+    return float(interval.low), float(interval.high)
 
 
 def card_text(card: Card) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     run, method = card.run, display.method("fine_tuned", card.calibrator)
     of_s = [name for name, member in zip(card.description.classes, card.fine_tuning, strict=True) if member]
     of_u = [name for name, member in zip(card.description.classes, card.fine_tuning, strict=True) if not member]
@@ -97,7 +96,7 @@ Run `{run.folder}` of finecal {card.provenance["version"]} ({card.provenance["co
 
 
 def write_card(path: Path, card: Card) -> None:
-    """Write the card."""
+    """Write the card to a file."""
     path.write_text(card_text(card), "utf-8")
 
 
@@ -119,7 +118,7 @@ def _accuracies(card: Card) -> str:
 def _accuracy(value: float | None, n: int | None) -> str:
     if value is None or not n or math.isnan(value):
         return display.NOTHING
-    return f"{display.interval(value, *wilson(value, n))}, n = {n:,}"
+    return f"{display.interval(value, *accuracy_interval(value, n))}, n = {n:,}"
 
 
 def _use(card: Card) -> str:

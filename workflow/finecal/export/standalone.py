@@ -1,10 +1,10 @@
-"""The calibrated classifier of the folder that this file lies in. Needs torch, timm and safetensors, not finecal.
+"""Load the calibrated classifier of this folder. Needs torch, timm and safetensors, not finecal.
 
     import sys; sys.path.insert(0, FOLDER)
     from calibrated import load
     logits = load()(images)     # images (N, channels, H, W), normalised as config.json says; calibrated logits (N, C)
 
-calibration.json says which of the cases in `forward` it is, and has the numbers.
+`kind` in calibration.json says which case of `forward` applies; the other entries are its parameters.
 """
 
 import json
@@ -19,7 +19,7 @@ from torch.nn.functional import linear, normalize
 
 
 class Calibrated(nn.Module):
-    """A timm model (with `ensemble` two of them) and what is done with its logits."""
+    """A timm model (two for the kind `ensemble`) followed by the calibration of its logits."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -34,37 +34,37 @@ class Calibrated(nn.Module):
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
 
-    def look(self, model: nn.Module, images: Tensor, rows: str) -> tuple[Tensor, Tensor]:
-        """Features (N, D) and logits (N, C); of a cosine head from its rows (C, D)."""
+    def compute_features_and_logits(self, model: nn.Module, images: Tensor, rows: str) -> tuple[Tensor, Tensor]:
+        """Return features (N, D) and logits (N, C); a cosine head's logits come from its `rows` (C, D)."""
         features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
         if rows in self.what.get("cosine_heads", {}):
-            features = model.get_classifier()(features)  # type: ignore[operator] # of CLIP a projection, else nothing
+            features = model.get_classifier()(features)  # type: ignore[operator] # CLIP's projection; else the identity
             unit = linear(normalize(features, dim=-1), normalize(self.get_buffer(rows), dim=-1))
             return features, self.what["cosine_heads"][rows] * unit
         return features, model.get_classifier()(features)  # type: ignore[operator]
 
     def forward(self, images: Tensor) -> Tensor:
-        features, z = self.look(self.model, images, "head")
+        features, z = self.compute_features_and_logits(self.model, images, "head")
         kind, what, of_s = self.what["kind"], self.what, self.get_buffer("of_s")
-        if kind == "affine":  # scale and shift of each class
+        if kind == "affine":  # scale and shift each class's logit
             return z * self.get_buffer("scale") + self.get_buffer("shift")
-        if kind == "ensemble":  # a weighted sum of both models' logits
+        if kind == "ensemble":  # add both models' logits, weighted
             assert self.pretrained is not None
-            before = self.look(self.pretrained, images, "pretrained_head")[1]
+            _, before = self.compute_features_and_logits(self.pretrained, images, "pretrained_head")
             both: Tensor = what["weight_pretrained"] * before + what["weight_fine_tuned"] * z + self.get_buffer("shift")
             return both
-        if kind == "cosine":  # of the features with one row per class; `empty` is the cosine of a row of zeros
+        if kind == "cosine":  # of features and one row per class; `empty` stands for a row of zeros
             rows = self.get_buffer("rows")
             cosines = linear(normalize(features, dim=-1), normalize(rows, dim=-1))
             scores: Tensor = what["factor"] * torch.where(rows.ne(0).any(dim=1), cosines, what["empty"])
             return scores
         in_s, in_u = z.masked_fill(~of_s, -torch.inf), z.masked_fill(of_s, -torch.inf)
-        if kind == "group_log_softmax":  # a softmax within S, another within U
+        if kind == "group_log_softmax":  # normalise within S and within U
             return z - torch.where(of_s, in_s.logsumexp(1, keepdim=True), in_u.logsumexp(1, keepdim=True))
         best_s, best_u = in_s.amax(1, keepdim=True), in_u.amax(1, keepdim=True)
         if kind == "shift_where_s_wins":
             return z + (best_s >= best_u) * self.get_buffer("shift")
-        if kind == "ood_gate":  # the group that the energy of S does not choose is put below the other
+        if kind == "ood_gate":  # put the group that the energy of S does not choose below the other
             to_s = in_s.logsumexp(1, keepdim=True) >= what["threshold"]
             largest, other = torch.where(to_s, best_s, best_u), torch.where(to_s, best_u, best_s)
             margin = (1e-6 * other.abs()).clamp(min=what["margin"])
@@ -73,5 +73,5 @@ class Calibrated(nn.Module):
 
 
 def load(folder: str | Path = Path(__file__).parent) -> Calibrated:
-    """The classifier, in evaluation mode."""
+    """Load the classifier, in evaluation mode."""
     return Calibrated(Path(folder)).eval()

@@ -40,7 +40,7 @@ def draw(cost: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     rows = list(dict.fromkeys(data["row"]))
     figure = _style.new_figure(_style.DOUBLE, 0.85 + _style.rows_height(rows, least=0.34))
     axes = figure.subplots(1, len(PANELS), sharey=True)
-    scales = ((SECONDS, _cost.duration), (MIB, _cost.memory))
+    scales = ((SECONDS, display.duration), (MIB, _cost.memory))
     for ax, (title, looks), (ticks, words) in zip(axes, PANELS.items(), scales, strict=True):
         for name, (label, look) in looks.items():
             drawn = _draw_marks(ax, data[data["quantity"] == name], rows, look, shift=0.16 if look is SECOND else -0.16)
@@ -105,5 +105,5 @@ def _write_totals(ax: Any, data: pd.DataFrame, rows: list[str]) -> None:
     beside: Any = {"xycoords": ax.get_yaxis_transform(), "fontsize": 7.5, "va": "center"}
     total: Any
     for total in data[data["element"] == "total"].itertuples():
-        words = f"{display.count(total.n_jobs, 'job')}\n{_cost.duration(total.value)}"
+        words = f"{display.count(total.n_jobs, 'job')}\n{display.duration(total.value)}"
         ax.annotate(words, (1.03, rows.index(total.row)), **beside)

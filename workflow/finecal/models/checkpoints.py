@@ -12,7 +12,7 @@ from typing import Any
 import safetensors
 from torch import Tensor, nn
 
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 from finecal.models.build import Architecture, build, head
 from finecal.models.header import METADATA
 from finecal.models.locations import WRITTEN, label_names, read_config, weights_files
@@ -157,8 +157,8 @@ def lacks(names: Sequence[str], classes: Sequence[str]) -> str:
     missing = [name for name in classes if name not in names]
     if not missing:
         return ""
-    shown = ", ".join(map(repr, missing[:SHOWN])) + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
-    return f"has no class {shown}; it has {', '.join(map(repr, names[:SHOWN]))}{', …' * bool(names[SHOWN:])}"
+    lacking = join_names([repr(name) for name in missing], SHOWN)
+    return f"has no class {lacking}; it has {', '.join(map(repr, names[:SHOWN]))}{', …' * bool(names[SHOWN:])}"
 
 
 def _same_form(state: State, wanted: State) -> bool:

@@ -1,1 +1,1 @@
-"""The parts of the pages that people open: what they embed of a run, charts, words, tables, template and script."""
+"""The HTML pages: their data, charts, tables, templates, style and script."""

@@ -1,11 +1,16 @@
-"""The charts that follow the slider: written in Vega-Lite, compiled to Vega, so that the page carries no compiler.
+"""The charts that follow the slider, written in Vega-Lite and compiled to Vega for the page.
 
-The script hands them rows and the number of the stop.
+The page's script passes them these named data sets:
 
-Data sets that a chart is given: `points` (the stops: stop, gamma, s, u, y in %, inside: whether γ is drawn), `marks`
-(label, s, u, kind, named), `now` (one row: the stop of the slider), `bins` (x, x2, s, u: shares in %), `cells` (see
-`finecal.report.run_view.cells`), `classes` (number, name, group). Parameters: `stop`, `zero` (the stop γ = 0), `order`
-(names of the classes in the order S, U). Names of classes are data, never a part of an expression.
+- `points`: the stops; `stop`, `gamma`, `s`, `u`, `y` (accuracies in %), `inside` (whether γ is on the charts' axis)
+- `marks`: the methods; `label`, `s`, `u`, `kind`, `named` (whether the label is drawn)
+- `now`: one row, the slider's stop
+- `bins`: the histogram; `gamma`, `x2` (both ends of a bin), `s`, `u` (shares in %)
+- `cells`: see `finecal.report.run_view.sample_counts`
+- `classes`: `number`, `name`, `group`
+
+and these parameters: `stop`, `zero` (the stop with γ = 0), `order` (class names, those of S first), `ends` (of the γ
+axis). Class names are data and never part of an expression.
 """
 
 from __future__ import annotations
@@ -17,10 +22,10 @@ import vl_convert
 
 INK, SOFT, LINE = "#1a1a1a", "#595959", "#d9d9d9"
 S, U = "#0072b2", "#b04a00"
-ALL_WORDS, S_WORDS, U_WORDS = "all classes", "S (fine-tuning)", "U (absent)"  # three fit beside each other on a phone
-AXIS: dict[str, Any] = {"minExtent": 46, "maxExtent": 46}  # two charts below each other have the same plot
+ALL_WORDS, S_WORDS, U_WORDS = "all classes", "S (fine-tuning)", "U (absent)"  # short enough for one line on a phone
+AXIS: dict[str, Any] = {"minExtent": 46, "maxExtent": 46}  # charts below each other have equally wide plots
 CONFIG = {
-    "aria": False,  # the container says what the chart shows, and where its numbers are
+    "aria": False,  # the surrounding element describes the chart and names where its numbers are
     "font": 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif',
     "background": "transparent",
     "view": {"stroke": None},
@@ -35,13 +40,13 @@ CONFIG = {
 
 
 def specifications() -> dict[str, dict[str, Any]]:
-    """Name of a chart → its specification in Vega."""
+    """Return the Vega specification of every chart by its name."""
     made = {"curve": _curve(), "accuracy": _accuracy(), "margins": _margins(), "matrix": _matrix()}
     made |= {f"classes_{group}": _classes(group) for group in ("u", "s")}
     compiled = {}
     for name, chart in made.items():
         spec = vl_convert.vegalite_to_vega(chart.properties(config=CONFIG).to_dict())
-        compiled[name] = {key: value for key, value in spec.items() if key != "$schema"}  # an address
+        compiled[name] = {key: value for key, value in spec.items() if key != "$schema"}  # a web address
     return compiled
 
 
@@ -51,7 +56,7 @@ def _percent(field: str, title: str, **options: Any) -> dict[str, Any]:
 
 
 def _curve() -> Any:
-    """acc_u_y over acc_s_y, with the marks and the place of the slider."""
+    """Draw acc_u_y over acc_s_y, with the marks of the methods and a ring at the slider's stop."""
     x = alt.X(**_percent("s", "right of the fine-tuning classes S (%)"))
     y = alt.Y(**_percent("u", "right of the absent classes U (%)"))
     pick = alt.selection_point(name="pick", fields=["stop"], nearest=True, on="click", empty=False, clear=False)
@@ -85,7 +90,7 @@ def _curve() -> Any:
 
 
 def _gamma(*, title: bool) -> alt.X:
-    """The axis that the accuracies and the histogram share."""
+    """Return the γ axis of the accuracies and of the histogram."""
     ends = {"expr": "ends"}
     return alt.X(
         "gamma:Q", title="γ, added to the logits of the absent classes" if title else None,
@@ -98,7 +103,7 @@ def _ends() -> alt.Parameter:
 
 
 def _accuracy() -> Any:
-    """The three accuracies over γ."""
+    """Draw the three accuracies over γ."""
     words, dashes = [ALL_WORDS, S_WORDS, U_WORDS], [[1, 0], [8, 3], [3, 3]]
     lines = (
         alt.Chart(alt.NamedData("points"))
@@ -122,7 +127,7 @@ def _threshold() -> Any:
 
 
 def _margins() -> Any:
-    """Margins of the samples of S (upwards) and of U (downwards); the threshold γ parts them."""
+    """Draw the histogram of the margins, S upwards and U downwards, with γ as the threshold between them."""
     bins = alt.Chart(alt.NamedData("bins"))
     x = _gamma(title=True)
     tip = [
@@ -148,7 +153,7 @@ def _margins() -> Any:
 
 
 def _cells() -> Any:
-    """The samples with what is predicted at the stop of the slider."""
+    """Return the samples with the class that is predicted at the slider's stop."""
     now = "datum.stop > stop ? datum.s : datum.u"
     return alt.Chart(alt.NamedData("cells")).transform_calculate(predicted=now)
 
@@ -158,7 +163,7 @@ def _parameters() -> list[alt.Parameter]:
 
 
 def _classes(group: str) -> Any:
-    """Accuracy of every class of a group: pretrained, fine-tuned, with the γ of the slider."""
+    """Draw the accuracy of every class of a group: pretrained, fine-tuned, with the slider's γ."""
     names = alt.LookupData(alt.NamedData("classes"), key="number", fields=["name", "group"])
     per_class = (
         _cells()
@@ -212,7 +217,7 @@ def _classes(group: str) -> Any:
 
 
 def _matrix() -> Any:
-    """Confusion matrix at the stop of the slider, rows and columns ordered S, then U."""
+    """Draw the confusion matrix at the slider's stop, rows and columns ordered S, then U."""
     names = [
         alt.LookupData(alt.NamedData("classes"), key="number", fields=["name", "group"]),
         alt.LookupData(alt.NamedData("classes"), key="number", fields=["name"]),
@@ -226,7 +231,7 @@ def _matrix() -> Any:
         .transform_calculate(share="100 * datum.n / datum.of", right="datum.label == datum.predicted")
     )
     domain = alt.Scale(domain={"expr": "order"}, paddingInner=0.06)
-    # The names stay short of the plot; the whole ones are in the tooltips.
+    # Long names are cut off; the tooltips have them whole.
     axis: dict[str, Any] = {"labelLimit": 90, "labelFontSize": 11, "ticks": False, "domain": False, "grid": False}
     x = alt.X("predicted_name:N", title="predicted", scale=domain,
               axis=alt.Axis(orient="top", labelAngle=-60, **axis))  # fmt: skip
@@ -236,7 +241,7 @@ def _matrix() -> Any:
         alt.Tooltip("n:Q", title="test samples"), alt.Tooltip("share:Q", title="% of the true class", format=".1f"),
     ]  # fmt: skip
     shade = alt.Scale(domain=[0, 100], range=["#f3f6f8", "#08335c"])
-    # Of black and white the one that stands out more: on any colour that is a contrast of 4.5 or more.
+    # Write in black or white, whichever has the higher contrast: on any colour that is 4.5 or more.
     contrast = [f"contrast('{colour}', scale('color', datum.share))" for colour in ("#ffffff", "#000000")]
     boxes = cells.mark_rect().encode(x, y, color=alt.Color("share:Q", scale=shade, legend=None), tooltip=tip)
     written = alt.condition(" > ".join(contrast), alt.value("#ffffff"), alt.value("#000000"))

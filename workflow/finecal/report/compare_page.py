@@ -1,8 +1,7 @@
-"""The page of two runs beside each other."""
+"""The page that compares two runs."""
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import math
@@ -20,23 +19,27 @@ from finecal.analysis.comparison import METRICS, PLAIN, Comparison, Difference
 from finecal.analysis.statistics import Interval
 from finecal.figures import _labels
 from finecal.figures._style import BLUE, RED, SINGLE, style
-from finecal.report.render import filled
+from finecal.report.render import render_template, screen_width, svg_source
 
-LOOKS = ((BLUE, "-", "o"), (RED, (0, (4, 1.5)), "s"))  # of A and of B: told apart without colour too
-MARKED = ("alg", "pcv", "oracle")
-ENLARGED = 1.25  # a screen is read from further away than paper
+LOOKS = ((BLUE, "-", "o"), (RED, (0, (4, 1.5)), "s"))  # of A and of B; they differ in dashes and marks too
+MARKED = ("alg", "pcv", "oracle")  # methods with a mark on the curves
+WIDTH, HEIGHT = 1.3 * SINGLE, 1.15 * SINGLE  # inches
 
 
 def page(comparison: Comparison, *, place: Path, provenance: Mapping[str, Any]) -> str:
-    """The page as HTML; it loads nothing.
+    """Return the page as HTML; it loads nothing.
 
     Parameters
     ----------
+    comparison
+        The two runs and their differences.
     place
-        Where it is going to lie: its links to the runs' files start there.
+        The file that the page is written to: its links to the runs' files are relative to it.
+    provenance
+        From `finecal.io.provenance.provenance`.
     """
     a, b = comparison.a, comparison.b
-    return filled(
+    return render_template(
         "compare.html.jinja",
         title="Two runs beside each other",
         sides=[
@@ -49,8 +52,8 @@ def page(comparison: Comparison, *, place: Path, provenance: Mapping[str, Any]) 
         ],
         target=lambda folder, file: shlex.join(["snakemake", f"{folder}/{file}"]),
         sentences=_sentences(comparison),
-        figure="data:image/svg+xml;base64," + base64.b64encode(_draw(comparison)).decode(),
-        width=round(SINGLE * 96 * ENLARGED * 1.3),
+        figure=svg_source(_draw(comparison)),
+        width=screen_width(WIDTH),
         heads=[display.METRICS[metric] for metric in METRICS],
         rows=_rows(comparison.differences),
         same_split=comparison.same_split,
@@ -61,7 +64,7 @@ def page(comparison: Comparison, *, place: Path, provenance: Mapping[str, Any]) 
 
 
 def _sentences(comparison: Comparison) -> list[str]:
-    """What the fine-tuned models differ in, and what the best method that reads no test labels does."""
+    """Say how the fine-tuned models differ, and how they differ with the best method that reads no test labels."""
     found = [_sentence("As fine-tuned", [d for d in comparison.differences if d.calibrator == PLAIN])]
     read = comparison.a.metrics.set_index("calibrator")["reads"].to_dict()
     usable = [
@@ -82,7 +85,7 @@ def _sentences(comparison: Comparison) -> list[str]:
 
 
 def _sentence(start: str, differences: list[Difference]) -> str:
-    """About all classes; where U has no test samples, about S alone."""
+    """Say the difference on all classes; where U has no test samples, on S alone."""
     known = [d for d in differences if not (math.isnan(d.a) or math.isnan(d.b))]
     if not known:
         return f"{start}: nothing was measured in both."
@@ -128,9 +131,9 @@ def _text(value: Any) -> str:
 
 
 def _draw(comparison: Comparison) -> bytes:
-    """Both seen–unseen curves, fine-tuned, with the marked methods, as SVG."""
+    """Draw the seen–unseen curves of both fine-tuned models, with the marked methods, as SVG."""
     with style():
-        figure = Figure(figsize=(SINGLE * 1.3, SINGLE * 1.15))
+        figure = Figure(figsize=(WIDTH, HEIGHT))
         ax = figure.add_axes((0.11, 0.12, 0.87, 0.86))
         ax.set(xlim=(0, 103), ylim=(0, 103), xlabel="Accuracy on fine-tuning classes S (%)")
         ax.set_ylabel("Accuracy on absent classes U (%)")

@@ -1,8 +1,8 @@
 "use strict";
-// Moves γ. The charts are Vega-Lite, made by charts.py: this hands them the rows of the chosen run and the number of
-// the stop, and writes the numbers. All text goes in as text, never as HTML.
+// The slider, and tables that sort and filter. The charts are specified in charts.py: this script passes them the rows
+// of the chosen run and the number of the stop, and writes the numbers. All text is inserted as text, never as HTML.
 (() => {
-  // As Python rounds: what stands here is what stands in the tables.
+  // Rounds half to even, as Python does, so that numbers equal those in the tables.
   const ROUNDED = new Intl.NumberFormat("en", {
     minimumFractionDigits: 1, maximumFractionDigits: 1, roundingMode: "halfEven", useGrouping: false });
   const PERCENT = (value) => value === null || Number.isNaN(value) ? "–" : ROUNDED.format(100 * value);
@@ -20,7 +20,7 @@
     if (stop === run.gamma.length - 1) return "+∞";
     return run.gamma[stop].toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−");
   };
-  // Accuracies at a stop: of S, of U, of all, which needs both.
+  // The accuracies of S, of U and of all classes at a stop; the last needs test samples of both groups.
   const at = (run, stop) => {
     const [s, u] = [run.s[stop], run.u[stop]], [ofS, ofU] = run.n;
     return { s: s / ofS, u: u / ofU, y: ofS && ofU ? (s + u) / (ofS + ofU) : NaN };
@@ -28,7 +28,7 @@
 
   class Explorer {
     constructor(root, data) {
-      // The names of a data set's classes are there once, and for each split which of them are in S.
+      // Class names are stored once for each data set; each split lists which of them are in S.
       data.classes = data.classes.map(({ names, s }) => {
         const [named, members] = [data.names[names], new Set(s)];
         return { names: named, s: named.map((_, number) => members.has(number)) };
@@ -54,7 +54,7 @@
       return select;
     }
 
-    // The run with these coordinates; if there is none, one that has the coordinate just chosen and most of the others.
+    // Show the run with these coordinates, else a run with the coordinate just chosen and most of the others.
     choose(where, dimension) {
       const score = (run) => run.where.reduce((sum, value, i) => sum + (value === where[i]) * (i === dimension ? 10 : 1), 0);
       const run = this.data.runs.reduce((best, one) => score(one) > score(best) ? one : best);
@@ -84,7 +84,7 @@
       this.find("marks").replaceChildren(...places);
     }
 
-    // What the curve does not go through.
+    // List the methods that are not on the curve.
     listOthers() {
       const words = this.run.others.map((one) => `${one.label}${one.bound ? " †" : ""}: right ${PERCENT(one.y)} % of all, `
         + `${PERCENT(one.s)} % of S, ${PERCENT(one.u)} % of U`);
@@ -93,7 +93,7 @@
     }
 
     listSources() {
-      if (this.run.folder === ".") { // logits of one's own: their files are linked above, no target makes them
+      if (this.run.folder === ".") { // from `finecal diagnose`: the files are linked above, and no target makes them
         this.find("sources").closest("p").hidden = true;
         return;
       }
@@ -105,7 +105,7 @@
       this.find("sources").replaceChildren(...links, element("code", `snakemake ${path}`));
     }
 
-    // What the charts draw of this run.
+    // Compute the charts' data sets from this run.
     draw() {
       const { run, data, zero } = this, { names, s } = data.classes[run.classes];
       const low = run.bins.low, high = low + run.bins.step * run.bins.s.length;
@@ -129,7 +129,7 @@
         { ends: [low, high], zero, stop: this.stop, order: order.map((one) => one.name) });
     }
 
-    // The marked methods. Names that would lie on one another are left out, the best known ones last.
+    // The marks of the methods. Where labels would overlap, the better known method keeps its label.
     marks(points) {
       const { run } = this, known = ["none", "alg", "pcv", "oracle"], placed = [];
       const rank = (mark) => mark.kind === "pretrained" || mark.kind === "oracle_fine_tuning" ? -1 : (known.indexOf(mark.name) + 10) % 10;
@@ -150,7 +150,7 @@
       return marks;
     }
 
-    // The first time the charts are made with their rows, later they are given others.
+    // Make the charts at the first call, replace their rows at later ones.
     async fill(rows, parameters) {
       this.latest = { rows, parameters };
       if (!this.views) {
@@ -179,7 +179,7 @@
       for (const set of own.data) if (set.name in rows) set.values = structuredClone(rows[set.name]);
       for (const signal of own.signals) if (signal.name in parameters) signal.value = parameters[signal.name];
       const box = this.root.querySelector(`[data-chart="${name}"]`);
-      const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false }; // an SVG prints well
+      const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false }; // SVG prints sharply
       return (await vegaEmbed(box, own, options)).view;
     }
 
@@ -196,7 +196,7 @@
       this.follow();
     }
 
-    // Lets the charts follow, one drawing after another; the places that were passed meanwhile are left out.
+    // Draw the charts again at the current stop, one drawing at a time; stops passed meanwhile are skipped.
     async follow() {
       this.drawn = false;
       if (this.following || !this.views) return;
@@ -210,7 +210,7 @@
       this.root.dataset.drawn = `${this.run.folder} ${this.stop}`; // what the charts show
     }
 
-    // First what is quick; the classes, which may be many, once the slider rests.
+    // Update the quick charts first; those of the classes, which may be many, once the slider rests.
     async update() {
       const { curve, accuracy, margins, ...slow } = this.views, { stop } = this;
       await Promise.all([curve, accuracy, margins].map((view) => view.data("now", [this.now()]).runAsync()));
@@ -338,7 +338,7 @@
     }
   }
 
-  // Tables: a click on a heading sorts the rows of every group; boxes say what the methods may read.
+  // Tables: a click on a heading sorts the rows of every group; check boxes filter methods by what they read.
   const key = (row, column) => {
     const text = row.cells[column].textContent.trim().replaceAll("−", "-").replaceAll(",", "");
     const number = Number.parseFloat(text);
@@ -361,7 +361,7 @@
         heads.forEach((one) => one.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", direction);
         const sign = direction === "ascending" ? 1 : -1;
-        table.sortAgain = () => { // also for a table whose numbers have changed
+        table.sortAgain = () => { // called again when the numbers change
           for (const body of table.tBodies) {
             const rows = [...body.rows].filter((row) => row.cells.length === heads.length);
             const keyed = rows.map((row) => [key(row, column), row]);

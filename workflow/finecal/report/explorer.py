@@ -1,33 +1,52 @@
-"""The part of a page where one moves γ: runs, classes and pictures as one JSON value, within a budget of bytes.
+"""The data of the slider: runs, classes and pictures as one JSON value, within a budget of bytes.
 
-A study may have thousands of runs. The first run of every setting comes first, then the others as far as there is
-room. The more runs, the fewer stops each curve has; marked points stay (`finecal.report.slider_stops`). What single
-samples do (the classes, the confusion matrix) is embedded for as many runs as fit, pictures too.
+A study may have thousands of runs. The more runs, the fewer stops each curve has besides its marked points
+(`finecal.report.slider_stops`). The counts by class and the pictures are embedded for as many runs as fit.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from finecal.report import charts
-from finecal.report.run_view import RunView, cells, payload
+from finecal.report.run_view import RunView, payload, sample_counts
 from finecal.report.thumbnails import Album
 
 RUNS = 300  # in one page
-STOPS = 45_000  # of all runs together, but for the marked ones
-MOST_STOPS = 300  # of one run: more than a hand can tell apart
-ROWS = 40_000  # rows of all tables of classes together
+STOPS = 45_000  # of all runs together, without the marked ones
+MOST_STOPS = 300  # of one run: a hand cannot move a slider more finely
+ROWS = 40_000  # of `sample_counts`, of all runs together
 PICTURES = 600_000  # bytes of all pictures together
 
 Thumbnails = Callable[[RunView], tuple[tuple[str, ...], Mapping[int, str]]]
 
 
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """The runs whose γ can be moved.
+
+    Attributes
+    ----------
+    views
+        The runs in the page; those that get counts by class and pictures first come first.
+    total
+        How many runs there are, in the page or not.
+    thumbnails
+        Run → what tells its source of samples from others, and data URIs of pictures by sample number.
+    """
+
+    views: Sequence[RunView] = ()
+    total: int = 0
+    thumbnails: Thumbnails | None = None
+
+
 def room_for_stops(runs: int) -> int:
-    """How many stops a run may have besides the marked ones.
+    """Return how many stops a run may have besides the marked ones.
 
     >>> room_for_stops(4), room_for_stops(1000)
     (300, 150)
@@ -35,58 +54,55 @@ def room_for_stops(runs: int) -> int:
     return min(MOST_STOPS, STOPS // max(1, min(runs, RUNS)))
 
 
-def explorer(
-    views: Sequence[RunView],
-    thumbnails: Thumbnails | None = None,
-    start: Mapping[tuple[str, ...], str] | None = None,
-) -> Any:
-    """Everything the script needs, as plain JSON values.
+def explorer(explored: Explored, start: Mapping[tuple[str, ...], str] | None = None) -> Any:
+    """Return everything that the page's script needs, as plain JSON values.
 
     Parameters
     ----------
-    views
-        The runs; those to be shown in full first.
-    thumbnails
-        Gives what tells two sources apart, and pictures of a run: sample number → data URI.
+    explored
+        The runs; `total` is not used.
     start
-        Where the slider is first: dataset, task, backbone, recipe → name of a mark.
+        Where the slider starts: dataset, task, backbone, recipe → name of a mark.
     """
     album, room = Album(PICTURES), ROWS
-    names: list[list[str]] = []  # of a data set's classes, which many splits share
+    names: list[list[str]] = []  # the class names of a data set stand once, however many splits it has
     classes: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
-    for view in views:
+    for view in explored.views:
         one = payload(view)
-        own = {"names": _place(_distinct(view.names), names), "s": np.flatnonzero(view.samples.fine_tuning).tolist()}
-        one["classes"] = _place(own, classes)
+        own = {
+            "names": _index(_number_equal(view.names), names),
+            "s": np.flatnonzero(view.samples.fine_tuning).tolist(),
+        }
+        one["classes"] = _index(own, classes)
         one["start"] = (start or {}).get(view.where[:4], "")
-        found = cells(view)
-        if len(found["n"]) <= room:
-            room -= len(found["n"])
-            one["cells"] = found
-            if thumbnails is not None:
-                one["examples"] = album.add(view, *thumbnails(view))
+        counts = sample_counts(view)
+        if len(counts["n"]) <= room:
+            room -= len(counts["n"])
+            one["cells"] = counts
+            if explored.thumbnails is not None:
+                one["examples"] = album.add(view, *explored.thumbnails(view))
         runs.append(one)
     embedded = {"runs": runs, "classes": classes, "names": names, "pictures": album.pictures}
     return {**embedded, "charts": charts.specifications()}
 
 
 def as_json(value: Any) -> str:
-    """JSON that may stand inside a script element: nothing in it can end the element."""
+    """Return a value as JSON that cannot end the script element it is written into."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
 
 
-def _place(one: Any, found: list[Any]) -> int:
-    """The place of something in a list, to which it is added if it is new."""
+def _index(one: Any, found: list[Any]) -> int:
+    """Return the index of an item in a list; add the item if the list does not have it."""
     if one not in found:
         found.append(one)
     return found.index(one)
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, those that are there twice with their number: a chart would take them for one."""
+def _number_equal(names: Sequence[str]) -> list[str]:
+    """Add its number to each class name that occurs twice: a chart would draw the two classes as one."""
     twice = {name for name in names if list(names).count(name) > 1} if len(set(names)) < len(names) else set()
     return [f"{name} ({number})" if name in twice else name for number, name in enumerate(names)]

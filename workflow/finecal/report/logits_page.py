@@ -1,4 +1,4 @@
-"""The page for people who only brought logits: the answer and the γ to move, from one model's test samples."""
+"""The page for a user's own logits: the answer and the slider, from the test samples of one model."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pyarrow as pa
 from finecal.analysis import diagnosis
 from finecal.analysis.sample_intervals import Right, with_intervals
 from finecal.analysis.statistics import summarise
-from finecal.report.explorer import MOST_STOPS, as_json, explorer
-from finecal.report.render import html
+from finecal.report.explorer import MOST_STOPS, Explored, as_json, explorer
+from finecal.report.render import report_html
 from finecal.report.run_view import run_view
 from finecal.report.slider_stops import as_samples
-from finecal.report.study_page import answered
+from finecal.report.study_page import answer_parts
 
 
 def page(
@@ -29,28 +29,33 @@ def page(
     right: Mapping[tuple[str, str], Right],
     provenance: Mapping[str, Any],
 ) -> str:
-    """The page as HTML; it loads nothing, its links are to the files beside it.
+    """Return the page as HTML; it loads nothing, and its links are to the files beside it.
 
     Parameters
     ----------
     frames
         metrics and calibration, with the coordinates `where` as columns.
     samples
-        What any γ makes of each test sample, as in samples.parquet.
+        The columns of a samples.parquet: which class each test sample is predicted as, for any γ.
     fine_tuning
-        (C,) bool: the classes of S. Logits do not tell names, so classes are called by their numbers.
+        (C,) bool: the classes of S. Logits have no class names, so classes are called by their numbers.
+    where
+        Coordinates of the run by name.
     right
-        (classifier, calibrator) → which test samples are right: there is one model, so the intervals are over them.
+        (classifier, calibrator) → which test samples are classified correctly. The intervals are over test samples,
+        since there is one model.
+    provenance
+        From `finecal.io.provenance.provenance`.
     """
     metrics, calibration = frames["metrics"], frames["calibration"]
     answers = diagnosis.diagnose(with_intervals(summarise(metrics), right), calibration)
     names = [str(number) for number in range(len(fine_tuning))]
     view = run_view(where, ".", names, as_samples(samples, fine_tuning), metrics, calibration, room=MOST_STOPS)
     start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
-    return html(
-        **answered(answers, metrics),
+    return report_html(
+        **answer_parts(answers, metrics),
         answered_from=([f"{name}.parquet" for name in ("metrics", "calibration", "curve", "samples")], ""),
-        explorer=as_json(explorer([view], None, start)),
+        explorer=as_json(explorer(Explored([view]), start)),
         explored=(1, 1),
         one_training=True,
         provenance=provenance,

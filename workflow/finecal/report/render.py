@@ -1,8 +1,7 @@
-"""From the parts of a page to one HTML file that loads nothing.
+"""Fill the templates: each page is one HTML file that loads nothing.
 
-The content security policy allows no request at all, and only the two scripts that are in the file: Vega, and ours.
-Vega makes functions of the expressions in the charts, hence 'unsafe-eval'; names of people's own are never a part of
-an expression.
+The content security policy forbids every request and allows only the scripts in the file: Vega, and explore.js. Vega
+compiles the charts' expressions to functions, hence 'unsafe-eval'; no name of a user's is part of an expression.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from markupsafe import Markup
 FOLDER = Path(__file__).parent
 TITLE = "What was damaged, and how to get it back"
 _TABLES = [f"tables/{name}.parquet" for name in ("metrics", "calibration")]
-# What a page may have; what is empty is left out.
+ENLARGED = 1.25  # a screen is read from further away than paper
+# The parts of a report and their defaults; a part that is empty is left out.
 PARTS: dict[str, Any] = {
     "answered_from": (_TABLES, " ".join(f"results/{file}" for file in _TABLES)),
     "title": TITLE, "answers": [], "overall": [], "exports": {}, "labels": {}, "things": {}, "explorer": "",
@@ -30,7 +30,7 @@ PARTS: dict[str, Any] = {
 
 @cache
 def vega() -> str:
-    """Vega as one script, 0.9 MB: vl-convert gives it only together with Vega-Lite and Vega-Embed."""
+    """Return Vega as one script of 0.9 MB; vl-convert bundles it with Vega-Lite and Vega-Embed."""
     import vl_convert
 
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
@@ -39,8 +39,18 @@ def vega() -> str:
     return bundle
 
 
-def html(**parts: Any) -> str:
-    """The page of `report.html.jinja` with these parts (see PARTS) and what its macros call.
+def svg_source(svg: bytes) -> str:
+    """Return an SVG as a data URI."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+
+
+def screen_width(inches: float) -> int:
+    """Return the width on the screen, in CSS pixels, of a figure that is so wide on paper."""
+    return round(inches * 96 * ENLARGED)
+
+
+def report_html(**parts: Any) -> str:
+    """Fill `report.html.jinja` with its parts (see PARTS) and the functions that its macros call.
 
     Raises
     ------
@@ -50,14 +60,14 @@ def html(**parts: Any) -> str:
     functions = {"mark", "change", "lines", "method", "per_class", "most_classes"}
     unknown = sorted(parts.keys() - PARTS.keys() - functions)
     if unknown:
-        raise TypeError(f"no such part of a page: {', '.join(unknown)}")
+        raise TypeError(f"unknown part of a page: {', '.join(unknown)}")
     given = {**PARTS, **parts}
     given["explorer"] = Markup(given["explorer"])
-    return filled("report.html.jinja", charts=bool(given["explorer"]), **given)
+    return render_template("report.html.jinja", charts=bool(given["explorer"]), **given)
 
 
-def filled(template: str, *, charts: bool = False, **given: Any) -> str:
-    """A template of this folder with our style and script, and with Vega if there are charts that move."""
+def render_template(template: str, *, charts: bool = False, **given: Any) -> str:
+    """Fill a template of this folder, with style.css and explore.js, and with Vega if `charts`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

@@ -1,4 +1,4 @@
-"""What the page embeds of one run: the stops of the slider, histograms, marks, and what happens to each class."""
+"""What the page embeds of one run: the slider's stops, histograms, marks, and counts by class."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 
 from finecal import display
+from finecal.metrics.classification import SeenUnseenCurve
 from finecal.paths import CELL_KEYS, SETTING_KEYS
 from finecal.report.slider_stops import Stops, TestSamples, stops
 
 BINS = 40
-OUTSIDE = 0.005  # this share of the margins at either end is drawn in the last bin
+OUTSIDE = 0.005  # share of the margins at either end that the outermost bin also holds
 SHOWN = ("acc_s_y", "acc_u_y", "acc_y_y")
+Values = dict[tuple[str, str], tuple[str, dict[str, float]]]  # classifier, calibrator → reads, accuracies
+OnCurve = dict[str, tuple[float, str]]  # calibrator → γ, reads
 FINE_TUNED, PRETRAINED, BEST = "none", "pretrained", "oracle"
 
 
 @dataclass(frozen=True, eq=False)
 class RunView:
-    """A run as the page shows it; everything in it is exact.
+    """A run as the page shows it; all numbers are exact.
 
     Attributes
     ----------
@@ -32,11 +35,11 @@ class RunView:
     names
         Names of the classes, by number.
     samples, stops
-        Its test samples, and the places of the slider.
+        Its test samples, and the slider's stops.
     marks
-        Methods that lie on the curve, by γ: name, label, stop, reads, bound (whether an upper bound).
+        The methods on the curve, by ascending γ: name, label, stop, reads, bound (whether an upper bound).
     others
-        Those that do not, and other models: label, s, u, y (accuracies), kind, reads, bound.
+        The methods off the curve, and other models: label, s, u, y (accuracies), kind, reads, bound.
     """
 
     where: tuple[str, ...]
@@ -58,39 +61,26 @@ def run_view(
     *,
     room: int,
 ) -> RunView:
-    """One run from its test samples, its metrics, and the parameters of its calibrators.
+    """Make the view of one run from its test samples, its metrics, and the parameters of its calibrators.
 
-    A method lies on the curve if it has one γ and the accuracies of the curve there; γ = 0 is the fine-tuned model
-    as it is. γ* is marked also where no calibrator was asked for it, if both groups have test samples.
+    Parameters
+    ----------
+    where
+        Coordinates of the run by name.
+    folder
+        The folder of its files, relative to the page.
+    names
+        Class names by number.
+    samples
+        Its test samples.
+    metrics, calibration
+        The run's rows of metrics.parquet and of calibration.parquet.
+    room
+        How many stops there may be besides the marked ones.
     """
-    curve = samples.curve()
     values = _values(metrics)
-    one = calibration[(calibration["parameter"] == "gamma") & calibration["value"].notna()]
-    gammas: dict[str, float] = dict(zip(one["calibrator"].astype(str), one["value"].astype(float), strict=True))
-    gammas = {FINE_TUNED: 0.0, **gammas}
-    if curve.n_s and curve.n_u:
-        gammas.setdefault(BEST, float(curve.gamma[curve.best()]))
-    on_curve: dict[str, tuple[float, str]] = {}
-    for name, gamma in gammas.items():
-        reads, found = values.get(("fine_tuned", name), ("test" if name == BEST else "", None))
-        point = curve.at(gamma)
-        same = found is None or np.allclose(
-            [found["acc_s_y"], found["acc_u_y"]], [point.acc_s_y, point.acc_u_y],
-            rtol=0, atol=1e-12, equal_nan=True,
-        )  # fmt: skip
-        if same or name == FINE_TUNED:  # at γ = 0 equal logits may go to U
-            on_curve[name] = gamma, reads
-    placed = stops(samples, [gamma for gamma, _ in on_curve.values()], room)
-    marks = [
-        {
-            "name": name,
-            "label": display.CLASSIFIERS["fine_tuned"] if name == FINE_TUNED else display.calibrator(name),
-            "stop": placed.of(gamma) if np.isfinite(gamma) else (0 if gamma < 0 else len(placed.gamma) - 1),
-            "reads": display.reads(reads),
-            "bound": display.reads_test(reads),
-        }
-        for name, (gamma, reads) in sorted(on_curve.items(), key=lambda item: item[1][0])
-    ]
+    on_curve = _methods_on_curve(samples.curve(), values, calibration)
+    at = stops(samples, [gamma for gamma, _ in on_curve.values()], room)
     others = [
         {
             "label": display.method(*key).removeprefix("fine-tuned + "),
@@ -103,12 +93,49 @@ def run_view(
         if not (key[0] == "fine_tuned" and key[1] in on_curve)
     ]
     coordinates = tuple(str(where[name]) for name in (*SETTING_KEYS, *CELL_KEYS))
-    return RunView(coordinates, folder, tuple(names), samples, placed, marks, others)
+    return RunView(coordinates, folder, tuple(names), samples, at, _marks(on_curve, at), others)
 
 
-def _values(metrics: pd.DataFrame) -> dict[tuple[str, str], tuple[str, dict[str, float]]]:
-    """(classifier, calibrator) → what it reads, and its accuracies."""
-    found: dict[tuple[str, str], tuple[str, dict[str, float]]] = {}
+def _methods_on_curve(curve: SeenUnseenCurve, values: Values, calibration: pd.DataFrame) -> OnCurve:
+    """Find the methods that lie on the curve: those with one γ, and with the curve's accuracies at it.
+
+    γ = 0 is the fine-tuned model. γ* is included also where no calibrator finds it, if both groups have test samples.
+    """
+    one = calibration[(calibration["parameter"] == "gamma") & calibration["value"].notna()]
+    gammas: dict[str, float] = dict(zip(one["calibrator"].astype(str), one["value"].astype(float), strict=True))
+    gammas = {FINE_TUNED: 0.0, **gammas}
+    if curve.n_s and curve.n_u:
+        gammas.setdefault(BEST, float(curve.gamma[curve.best()]))
+    on_curve: OnCurve = {}
+    for name, gamma in gammas.items():
+        reads, found = values.get(("fine_tuned", name), ("test" if name == BEST else "", None))
+        point = curve.at(gamma)
+        same = found is None or np.allclose(
+            [found["acc_s_y"], found["acc_u_y"]], [point.acc_s_y, point.acc_u_y],
+            rtol=0, atol=1e-12, equal_nan=True,
+        )  # fmt: skip
+        if same or name == FINE_TUNED:  # at γ = 0 samples with equal logits may be predicted in U
+            on_curve[name] = gamma, reads
+    return on_curve
+
+
+def _marks(on_curve: OnCurve, at: Stops) -> list[dict[str, Any]]:
+    """Return the marks of the methods on the curve, by ascending γ."""
+    return [
+        {
+            "name": name,
+            "label": display.CLASSIFIERS["fine_tuned"] if name == FINE_TUNED else display.calibrator(name),
+            "stop": at.index(gamma) if np.isfinite(gamma) else (0 if gamma < 0 else len(at.gamma) - 1),
+            "reads": display.reads(reads),
+            "bound": display.reads_test(reads),
+        }
+        for name, (gamma, reads) in sorted(on_curve.items(), key=lambda item: item[1][0])
+    ]
+
+
+def _values(metrics: pd.DataFrame) -> Values:
+    """Collect what each method reads, and its accuracies."""
+    found: Values = {}
     shown = metrics[metrics["metric"].isin(SHOWN)]
     for row in shown[["classifier", "calibrator", "reads", "metric", "value"]].itertuples(index=False, name=None):
         classifier, calibrator, reads, metric, value = row
@@ -118,9 +145,9 @@ def _values(metrics: pd.DataFrame) -> dict[tuple[str, str], tuple[str, dict[str,
 
 
 def payload(view: RunView) -> dict[str, Any]:
-    """A run as plain JSON values, without its classes.
+    """Return a run as plain JSON values, without its classes.
 
-    Of the K stops only the first and last γ are infinite, and stored as null.
+    Of the K stops only the first and the last γ are infinite; they are stored as null.
     """
     at = view.stops
     return {
@@ -139,9 +166,9 @@ def payload(view: RunView) -> dict[str, Any]:
 
 
 def histogram(view: RunView) -> dict[str, Any]:
-    """How many samples of S and of U have which margin: low, step, and counts in bins.
+    """Count the samples of S and of U by their margin: the lowest end, the width of a bin, the counts.
 
-    The bins span all marks and the margins but for a half per cent at either end, which go into the outer bins.
+    The bins span all marks and the margins without half a per cent at either end, which the outermost bins hold.
     """
     margin = view.samples.margin[np.isfinite(view.samples.margin)]
     marked = view.stops.gamma[[mark["stop"] for mark in view.marks]]
@@ -157,10 +184,11 @@ def histogram(view: RunView) -> dict[str, Any]:
     return {"low": float(edges[0]), "step": float(edges[1] - edges[0]), "s": s, "u": u}
 
 
-def cells(view: RunView) -> dict[str, list[int]]:
-    """The test samples with what is predicted for them, as columns; equal ones are counted (n).
+def sample_counts(view: RunView) -> dict[str, list[int]]:
+    """Count the test samples with the same label and predictions, as columns.
 
-    label, before (−1: unknown), s and u (predicted in S, in U), stop (from which on it is the one in U), n.
+    label, before (pretrained prediction, −1: unknown), s and u (prediction in S and in U), stop (the first one at which
+    the prediction is the one in U), n.
     """
     samples = view.samples
     before = np.full(samples.label.shape, -1) if samples.before is None else samples.before

@@ -1,8 +1,8 @@
-"""Where the slider stops: the seen–unseen curve of a run, thinned without moving any marked point.
+"""The slider's stops: the seen–unseen curve of a run, thinned without moving any marked point.
 
-A stop is a γ with the exact counts at it. The ends of the curve and every marked γ (0, those of the calibrators, γ*)
-always are stops. Between them as many vertices are kept as the page has room for, evenly spaced along the curve, so
-every number shown is exact; what is left out are places in between.
+A stop is a γ with the exact counts at it. Both ends of the curve and every marked γ (0, those of the calibrators, γ*)
+are always stops. Between them the page keeps as many vertices as it has room for, evenly spaced along the curve; others
+are left out, none is interpolated.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class TestSamples:
-    """What any γ makes of the N test samples of a run: the columns of samples.parquet, and the (C,) mask of S."""
+    """The N test samples of a run: the columns of samples.parquet, and the (C,) mask of S."""
 
-    __test__ = False  # its name begins as those that pytest collects
+    __test__ = False  # pytest collects classes whose names begin with Test
 
     sample: Counts
     label: Counts
@@ -36,19 +36,19 @@ class TestSamples:
 
     @property
     def of_s(self) -> npt.NDArray[np.bool_]:
-        """(N,) whether the label is in S."""
+        """(N,) bool: whether the label is in S."""
         members: npt.NDArray[np.bool_] = self.fine_tuning[self.label]
         return members
 
     def curve(self) -> SeenUnseenCurve:
-        """The exact curve: only the difference of the two largest logits matters, so that of U may be zero."""
+        """Return the exact curve. Only the difference of the two largest logits matters, so that of U is set to 0."""
         nothing = np.zeros(len(self.label))
         maxima = GroupMaxima(self.margin, self.best_s, nothing, self.best_u, self.fine_tuning)
         return maxima.curve(self.label)
 
 
 def as_samples(table: pa.Table, fine_tuning: npt.NDArray[np.bool_]) -> TestSamples:
-    """The columns of a samples.parquet as arrays."""
+    """Return the columns of a samples.parquet as arrays."""
     columns = {name: table[name] for name in table.column_names}
     before = columns.pop("before")
     known = None if before.null_count else before.to_numpy()
@@ -61,28 +61,28 @@ class Stops:
     """K stops by ascending γ, the first −∞ and the last +∞, with counts of test samples (each (K,) integer)."""
 
     gamma: Floats
-    right_s: Counts  # samples of S that are classified right
-    right_u: Counts  # samples of U that are
+    right_s: Counts  # samples of S that are classified correctly
+    right_u: Counts  # the same of U
     s_in_s: Counts  # samples of S whose prediction is in S
     u_in_s: Counts  # samples of U whose prediction is in S
     n_s: int
     n_u: int
 
-    def of(self, gamma: float) -> int:
-        """The number of a stop by its γ, which must be one of them."""
+    def index(self, gamma: float) -> int:
+        """Return the number of the stop with this γ; ValueError if there is none."""
         found = np.flatnonzero(self.gamma == gamma)
         if not len(found):
-            raise ValueError(f"γ = {gamma} is no stop")
+            raise ValueError(f"no stop has γ = {gamma}")
         return int(found[0])
 
     def leaves_s_at(self, margin: Floats) -> Counts:
-        """(N,) the first stop at which a sample with this margin is predicted in U."""
+        """Return the (N,) first stops at which samples with these (N,) margins are predicted in U."""
         found: Counts = np.searchsorted(self.gamma, margin, side="right")
         return np.minimum(found, len(self.gamma) - 1)
 
 
 def stops(samples: TestSamples, marked: Iterable[float], room: int) -> Stops:
-    """The stops of a run: both ends, every marked γ, and about `room` vertices between them.
+    """Choose the stops of a run: both ends, every marked γ, and about `room` vertices between them.
 
     Parameters
     ----------
@@ -91,13 +91,13 @@ def stops(samples: TestSamples, marked: Iterable[float], room: int) -> Stops:
     marked
         The γ that must be stops.
     room
-        How many further vertices there may be.
+        How many other vertices there may be.
     """
     curve = samples.curve()
     marks = np.unique([gamma for gamma in marked if np.isfinite(gamma)])
     taken = np.searchsorted(curve.threshold, marks, side="left")
-    inner = np.setdiff1d(_evenly(curve, room), [*taken, 0, len(curve.gamma) - 1])
-    gamma = np.unique(np.concatenate([[-np.inf], marks, _short(curve, inner), [np.inf]]))
+    inner = np.setdiff1d(_spaced_vertices(curve, room), [*taken, 0, len(curve.gamma) - 1])
+    gamma = np.unique(np.concatenate([[-np.inf], marks, _short_gammas(curve, inner), [np.inf]]))
     vertex = np.searchsorted(curve.threshold, gamma, side="left")
     vertex[-1] = len(curve.threshold)  # also where a margin is infinite
     n_above = [
@@ -108,13 +108,13 @@ def stops(samples: TestSamples, marked: Iterable[float], room: int) -> Stops:
 
 
 def _lower_end(curve: SeenUnseenCurve, vertex: Counts) -> Floats:
-    """The smallest margin with which a sample is still predicted in S at a vertex; at the last one none is."""
-    ends: Floats = np.append(curve.threshold, np.nan)[vertex]  # NaN sorts behind everything
+    """Return the smallest margin of a sample predicted in S at each vertex; NaN at the last, where there is none."""
+    ends: Floats = np.append(curve.threshold, np.nan)[vertex]  # NaN sorts behind every number
     return ends
 
 
-def _evenly(curve: SeenUnseenCurve, room: int) -> Counts:
-    """Vertices at equal distances along the curve, a staircase: its length is what S loses plus what U gains."""
+def _spaced_vertices(curve: SeenUnseenCurve, room: int) -> Counts:
+    """Choose vertices at equal distances along the curve, a staircase: its length is what S loses plus what U gains."""
     length = (curve.acc_s_y[0] - curve.acc_s_y if curve.n_s else 0) + (curve.acc_u_y if curve.n_u else 0)
     length = np.broadcast_to(length, curve.gamma.shape)
     places = np.linspace(0, length[-1], room + 2)
@@ -122,8 +122,8 @@ def _evenly(curve: SeenUnseenCurve, room: int) -> Counts:
     return np.minimum(found, len(length) - 1)
 
 
-def _short(curve: SeenUnseenCurve, vertices: Counts) -> Floats:
-    """A γ of each vertex's interval with few digits, where there is one: short to read and to store."""
+def _short_gammas(curve: SeenUnseenCurve, vertices: Counts) -> Floats:
+    """Choose a γ with few digits from each vertex's interval, where there is one: short to read and to store."""
     low, high = curve.threshold[vertices - 1], curve.threshold[vertices]
     found = curve.gamma[vertices]
     for digits in (9, 6, 4, 3):

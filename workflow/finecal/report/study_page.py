@@ -1,8 +1,7 @@
-"""One self-contained page: the answer, the γ to move, the leaderboard, figures, tables, configuration, provenance."""
+"""The report: the answer, the slider, the leaderboard, figures, tables, configuration, provenance on one page."""
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shlex
@@ -16,15 +15,13 @@ from finecal import display, figures, paths, registry, tables
 from finecal.analysis import diagnosis, findings
 from finecal.analysis.statistics import of_setting, summarise
 from finecal.report import thumbnails
-from finecal.report.explorer import Thumbnails, as_json, explorer
-from finecal.report.render import html
-from finecal.report.run_view import RunView
+from finecal.report.explorer import Explored, as_json, explorer
+from finecal.report.render import report_html, screen_width, svg_source
 from finecal.tables._text import WORDS, group_by_setting
 
-ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_map")  # the others follow by name
-ENLARGED = 1.25  # a screen is read from further away than paper
-FIGURES = 1_200_000  # bytes of all figures together; what does not fit is a link
-ROWS = 300  # of a table; the others are in its files
+ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_map")  # then the others by name
+FIGURES = 1_200_000  # bytes of all figures together; those that do not fit are links
+ROWS = 300  # of a table; its files have the others
 MARKS = {  # class in the style, sign, short word
     findings.DAMAGED: ("damaged", "▼", "damaged"),
     findings.NOT_BY_SCALE: ("damaged", "▼", "damaged"),
@@ -41,58 +38,53 @@ def render(
     made: Sequence[str],
     studies: str,
     provenance: Mapping[str, Any],
-    views: Sequence[RunView] = (),
-    runs: int = 0,
-    thumbnails: Thumbnails | None = None,
+    explored: Explored | None = None,
 ) -> str:
-    """The page as HTML. It loads nothing, and the same input gives the same bytes.
+    """Return the page as HTML. It loads nothing, and the same input gives the same bytes.
 
     Parameters
     ----------
     aggregated
-        metrics, calibration, and what the tables of the page need.
+        The aggregated tables by name: metrics, calibration, and those that the tables of the page need.
     svgs
-        Name of a figure → its SVG. They are embedded as images, so ids in them cannot clash.
+        Name of a figure → its SVG. Figures are embedded as images, so that their ids cannot clash.
     made
-        The tables of the page.
+        Names of the tables of the page.
     studies
         The resolved studies as YAML.
     provenance
         From `finecal.io.provenance.provenance`.
-    views
-        The runs whose γ can be moved, those to be shown in full first; without any, the page has no such part.
-    runs
-        How many runs there are.
-    thumbnails
-        See `finecal.report.explorer.explorer`.
+    explored
+        The runs whose γ can be moved; the page has no slider if there are none.
     """
+    explored = explored or Explored()
     metrics = aggregated["metrics"]
     answers = diagnosis.diagnose(summarise(metrics), aggregated["calibration"])
     start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
-    boards = {name: _table(name, aggregated) for name in sorted(made, key=lambda name: (name != "main", name))}
-    return html(
-        **{**answered(answers, metrics), "exports": {a.setting: _export(metrics, a) for a in answers}},
-        explorer=as_json(explorer(views, thumbnails, start)) if views else "",
-        explored=(len(views), runs),
+    boards = {name: _table_parts(name, aggregated) for name in sorted(made, key=lambda name: (name != "main", name))}
+    return report_html(
+        **{**answer_parts(answers, metrics), "exports": {a.setting: _export_command(metrics, a) for a in answers}},
+        explorer=as_json(explorer(explored, start)) if explored.views else "",
+        explored=(len(explored.views), explored.total),
         leaderboard=boards.pop("leaderboard", None),
-        figures=_figures(svgs),
+        figures=_figure_parts(svgs),
         tables=list(boards.values()),
         studies=studies,
         provenance=provenance,
         cost=_cost(aggregated["cost"]) if "cost" in aggregated else "",
-        more_inputs=len(views),
+        more_inputs=len(explored.views),
     )
 
 
-def answered(answers: list[diagnosis.Answer], metrics: pd.DataFrame) -> dict[str, Any]:
-    """The answers as parts of a page, with what its template calls."""
+def answer_parts(answers: list[diagnosis.Answer], metrics: pd.DataFrame) -> dict[str, Any]:
+    """Return the answers as parts of a page, with the functions that its template calls."""
     return {
         "answers": answers,
         "overall": diagnosis.overall(answers),
         "exports": {answer.setting: "" for answer in answers},
         "mark": lambda verdict: MARKS.get(verdict, ("unknown", "·", verdict)),
         "change": _change,
-        "lines": _lines,
+        "lines": _break_before_interval,
         "method": lambda calibrator: display.NOTHING if calibrator == "none" else display.calibrator(calibrator),
         "labels": display.settings(metrics),
         "things": findings.TITLES,
@@ -101,8 +93,8 @@ def answered(answers: list[diagnosis.Answer], metrics: pd.DataFrame) -> dict[str
     }
 
 
-def _export(metrics: pd.DataFrame, answer: diagnosis.Answer) -> str:
-    """The command that writes the calibrated model of the setting's first run; empty where no calibrator helps."""
+def _export_command(metrics: pd.DataFrame, answer: diagnosis.Answer) -> str:
+    """Return the command that exports the setting's first run; empty where no calibrator helps."""
     if answer.advice.calibrator == "none":
         return ""
     row = of_setting(metrics, answer.setting).iloc[0]
@@ -114,28 +106,26 @@ def _change(finding: findings.Finding) -> str:
     return display.interval(finding.difference, finding.low, finding.high, sign=True)
 
 
-def _lines(cell: str) -> Markup:
-    """A mean with its interval below it."""
+def _break_before_interval(cell: str) -> Markup:
+    """Return a cell with its interval, if it has one, on a second line."""
     mean, bracket, rest = cell.partition(" [")
     return Markup("{}<span class=interval>[{}</span>").format(mean, rest) if bracket else escape(cell)
 
 
 def _cost(cost: pd.DataFrame) -> str:
-    """Jobs, their time in all, and the devices.
+    """Say how many jobs were measured, their wall time in all, and their devices.
 
     >>> _cost(pd.DataFrame({"wall_seconds": [3000.0, 4200.0, float("nan")], "device": ["cpu", "cpu", "GPU 1"]}))
-    '3 jobs measured, 2.0 hours of wall time in all; devices: GPU 1, cpu'
+    '3 jobs measured, 2.0 h of wall time in all; devices: GPU 1, cpu'
     """
-    hours = display.number(float(cost["wall_seconds"].sum()), 1 / 3600, 1)
-    minutes = display.number(float(cost["wall_seconds"].sum()), 1 / 60, 1)
-    time = f"{hours} hours" if float(cost["wall_seconds"].sum()) >= 3600 else f"{minutes} minutes"
+    time = display.duration(float(cost["wall_seconds"].sum()))
     devices = ", ".join(sorted(cost["device"].dropna().astype(str).unique()))
     return f"{display.count(len(cost), 'job')} measured, {time} of wall time in all; devices: {devices}"
 
 
-def _figures(svgs: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The figures in order; the largest become links once the page is full."""
-    room, made = FIGURES, {name: _figure(name, svg) for name, svg in svgs.items()}
+def _figure_parts(svgs: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the figures in their order; the largest become links once the page is full."""
+    room, made = FIGURES, {name: _figure_part(name, svg) for name, svg in svgs.items()}
     for name in sorted(made, key=lambda name: len(made[name]["source"])):
         size = len(made[name]["source"])
         if size > room:
@@ -148,19 +138,18 @@ def _position(name: str) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
 
 
-def _figure(name: str, svg: str) -> dict[str, Any]:
+def _figure_part(name: str, svg: str) -> dict[str, Any]:
     points = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', svg)
-    width = round(float(points[1]) / 72 * 96 * ENLARGED) if points else 800
-    source = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    width = screen_width(float(points[1]) / 72) if points else 800
     file = paths.FIGURE.format(figure=name)
     files = [f"{file.removeprefix('results/')}.{suffix}" for suffix in ("parquet", "svg", "png")]
     return {
-        "name": name, "caption": figures.caption(name), "source": source, "width": width,
+        "name": name, "caption": figures.caption(name), "source": svg_source(svg.encode()), "width": width,
         "files": files, "target": f"{file}.svg",
     }  # fmt: skip
 
 
-def _table(name: str, aggregated: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+def _table_parts(name: str, aggregated: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     columns, groups, same = group_by_setting(registry.load("table", name).present(tables.build(name, aggregated)))
     shown: dict[str, list[dict[str, Any]]] = {}
     room, left_out, filters = ROWS, 0, []

@@ -1,7 +1,7 @@
-"""Small pictures of test samples, so that one sees which classes come back.
+"""Thumbnails of test samples, which show which classes come back as γ grows.
 
-Of each class the samples are taken at equal steps through its margins, the first and the last left out: neither the
-best nor the worst are picked. Absent classes come first.
+The samples of each class are chosen at equal steps through its margins, without the first and the last: neither the
+best nor the worst. Absent classes come first.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from finecal.report.slider_stops import TestSamples
 
 PER_CLASS = 6
 CLASSES = 24  # of S and of U each
-SIDE = 56  # pixels of the longer side, at most
+SIDE = 56  # most pixels of the longer side
 
 
-def chosen(samples: TestSamples) -> npt.NDArray[np.int64]:
-    """The rows of the samples to show, by class (U first) and margin."""
+def choose_rows(samples: TestSamples) -> npt.NDArray[np.int64]:
+    """Choose the rows of the samples to show, ordered by class (U first) and margin."""
     rows: list[int] = []
     for group in (~samples.fine_tuning, samples.fine_tuning):
         for label in np.flatnonzero(group)[:CLASSES]:
@@ -39,7 +39,7 @@ def chosen(samples: TestSamples) -> npt.NDArray[np.int64]:
 
 
 def read_thumbnails(path: str | Path, samples: Iterable[int]) -> dict[int, str]:
-    """Samples of an images.parquet by number, as small WebP data URIs; one row group is in memory at a time."""
+    """Read samples of an images.parquet by number, as small WebP data URIs, one row group at a time."""
     height, width, channels = read_format(path)["shape"]
     numbers = np.unique(np.array(list(samples), dtype=np.int64))
     wanted = np.zeros(numbers[-1] + 1 if len(numbers) else 0, dtype=bool)
@@ -53,7 +53,7 @@ def read_thumbnails(path: str | Path, samples: Iterable[int]) -> dict[int, str]:
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> str:
-    """An (H, W, channels) image as a small WebP data URI."""
+    """Return an (H, W, channels) image as a small WebP data URI."""
     from PIL import Image
 
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
@@ -64,7 +64,7 @@ def thumbnail(pixels: npt.NDArray[np.uint8]) -> str:
 
 
 class Album:
-    """The pictures of a page, each in it once, as long as there is room for them."""
+    """The pictures of a page, each stored once, as far as they fit into `room` bytes."""
 
     def __init__(self, room: int) -> None:
         self.pictures: list[str] = []
@@ -72,18 +72,20 @@ class Album:
         self._room = room
 
     def add(self, view: RunView, source: tuple[str, ...], thumbnails: Mapping[int, str]) -> Any:
-        """The examples of a run as columns: picture, label, before, s, u, stop; None if there is no room.
+        """Add a run's pictures; return its examples as columns: picture, label, before, s, u, stop.
+
+        Returns None, and adds nothing, if there is no room or no picture.
 
         Parameters
         ----------
         view
             The run.
         source
-            What tells the sample numbers of two runs apart: the data set and the domain.
+            The data set and the domain: sample numbers of different sources mean different samples.
         thumbnails
             Sample number → data URI; samples without one are left out.
         """
-        samples, rows = view.samples, chosen(view.samples)
+        samples, rows = view.samples, choose_rows(view.samples)
         rows = np.array([row for row in rows if int(samples.sample[row]) in thumbnails], dtype=np.int64)
         keys = [(*source, str(number)) for number in samples.sample[rows]]
         new = {key: thumbnails[int(key[-1])] for key in keys if key not in self._places}
@@ -105,6 +107,6 @@ class Album:
         }
 
 
-def needed(views: Iterable[RunView]) -> set[int]:
-    """The numbers of the samples whose pictures are shown."""
-    return {int(number) for view in views for number in view.samples.sample[chosen(view.samples)]}
+def sample_numbers(views: Iterable[RunView]) -> set[int]:
+    """Return the numbers of the samples whose pictures are shown."""
+    return {int(number) for view in views for number in view.samples.sample[choose_rows(view.samples)]}

@@ -200,7 +200,7 @@ def compare(
     model = export_folder.load_exported(folder)
     rows = [_row("folder", _in_batches(model, prepared), wanted)]
     notes = []
-    if missing := export_folder.missing_for_onnx() if onnx else []:
+    if missing := export_folder.find_missing_onnx_packages() if onnx else []:
         notes.append(f"No ONNX: {', '.join(missing)} not installed (uv sync --extra export).")
     elif onnx:
         path = folder / export_folder.ONNX_FILE

@@ -16,11 +16,11 @@ from finecal.paths import RunKey
 from finecal.plan import axes
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.report.explorer import RUNS, Thumbnails, room_for_stops
+from finecal.report.explorer import RUNS, Explored, Thumbnails, room_for_stops
 from finecal.report.run_view import RunView, run_view
 from finecal.report.slider_stops import TestSamples, as_samples
 from finecal.report.study_page import render
-from finecal.report.thumbnails import needed, read_thumbnails
+from finecal.report.thumbnails import read_thumbnails, sample_numbers
 from finecal.stages.tables_and_figures import aggregated, table_path
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def report(plan: Plan) -> None:
         made=tables,
         studies=studies,
         provenance=provenance(Identities(plan).of("report", {}).record(), inputs=inputs),
-        views=views,
-        runs=len(plan.runs),
-        thumbnails=_thumbnails(runs[:PICTURED], views[:PICTURED]),
+        explored=Explored(views, len(plan.runs), _thumbnails(runs[:PICTURED], views[:PICTURED])),
     )
     write_text(paths.RESOLVED, studies)
     write_text(paths.REPORT, page)
@@ -88,7 +86,11 @@ def _thumbnails(runs: list[RunKey], views: list[RunView]) -> Thumbnails:
     for run, view in zip(runs, views, strict=True):
         of_source.setdefault((run.dataset, run.target), []).append(view)
     files = {source: Path(paths.IMAGES.format(dataset=source[0], domain=source[1])) for source in of_source}
-    read = {source: read_thumbnails(file, needed(of_source[source])) for source, file in files.items() if file.exists()}
+    read = {
+        source: read_thumbnails(file, sample_numbers(of_source[source]))
+        for source, file in files.items()
+        if file.exists()
+    }
     sources = {view.where: source for source, members in of_source.items() for view in members}
 
     def of(view: RunView) -> tuple[tuple[str, ...], dict[int, str]]:

@@ -34,19 +34,6 @@ def with_labels(cost: pd.DataFrame) -> pd.DataFrame:
     return jobs
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as text in a suitable unit, with two digits or more.
-
-    >>> duration(0.25), duration(45.2), duration(150), duration(5400), duration(200_000), duration(float("nan"))
-    ('0.2 s', '45 s', '2.5 min', '1.5 h', '56 h', '–')
-    """
-    for size, unit in ((3600, "h"), (60, "min"), (1, "s")):
-        if seconds >= size or unit == "s":
-            value = seconds / size
-            return display.number(value, 1, 0 if value >= 10 else 1) + (f" {unit}" if value == value else "")
-    raise AssertionError
-
-
 def memory(mib: float) -> str:
     """Return MiB as text in a suitable unit.
 
