@@ -13,7 +13,7 @@ from finecal.errors import UserError
 from finecal.io.list_columns import list_array
 from finecal.models.build import Architecture, forward, head, logits_of, normaliser
 from finecal.runtime.device import autocast
-from finecal.runtime.lookahead import can_work_ahead, made_ahead
+from finecal.runtime.lookahead import can_work_ahead, prefetch
 
 BATCH = 256
 
@@ -47,7 +47,7 @@ def extract(
     logits = np.empty((len(source), classifier.out_features), np.float32)
     end = 0
     batches = (unchanged(pixels, description.image_size, (mean, std)) for pixels in source.batches(BATCH, device))
-    for batch in made_ahead(batches) if can_work_ahead(device) else batches:
+    for batch in prefetch(batches) if can_work_ahead(device) else batches:
         start, end = end, end + len(batch)
         with autocast(device, precision):
             outputs = forward(model, batch)

@@ -23,7 +23,7 @@ from finecal.io.parquet import with_columns, write_table
 from finecal.models.build import Architecture, build, head
 from finecal.models.header import METADATA, read_header
 from finecal.models.heads import CosineHead
-from finecal.runtime.device import placed
+from finecal.runtime.device import place_model
 
 
 def save_model(path: str | Path, model: nn.Module, description: Architecture, *, provenance: Mapping[str, Any]) -> None:
@@ -51,7 +51,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn
     description = Architecture(**fields)
     model = build(description, weights="random")
     model.load_state_dict(weights)
-    return placed(model, torch.device(device)), description
+    return place_model(model, torch.device(device)), description
 
 
 def write_head(

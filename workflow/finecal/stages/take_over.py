@@ -20,7 +20,7 @@ from finecal.models.files import load_model, save_model, write_head
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.runtime.device import choose_device, used
+from finecal.runtime.device import choose_device, device_record
 from finecal.runtime.memory import Room
 from finecal.stages import Settings
 
@@ -50,7 +50,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
     rows = [before, row(1, tuned)]
     inputs = [pretrained, images_path, split_path]
     made = Identities(plan).of_run("finetune", run).record()
-    record = provenance(made, inputs=inputs, **used(device, settings.precision))
+    record = provenance(made, inputs=inputs, **device_record(device, settings.precision))
     columns = run.columns()
     table = with_columns(from_rows(rows, schemas.own_columns(schemas.HISTORY)), columns)
     write_table(run.folder / paths.HISTORY, table, schemas.HISTORY, provenance=record)
