@@ -18,7 +18,7 @@ from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.models.build import Architecture, architecture, build, head, head_classes
-from finecal.models.checkpoints import lacks, take_over
+from finecal.models.checkpoints import load_checkpoint, missing_classes
 from finecal.models.extraction import extract
 from finecal.models.files import save_model, write_head
 from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
@@ -56,12 +56,12 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         checkpoint = own_weights(spec)
         zero_shot = spec["backbone"].get("zero_shot")
         if zero_shot is not None:
-            from finecal.models.zero_shot import classifier  # for those who need it
+            from finecal.models.zero_shot import build_classifier  # for those who need it
 
             where = f"backbones.{backbone}.zero_shot"
-            model, description = classifier(zero_shot, description, dataset, where)
+            model, description = build_classifier(zero_shot, description, dataset, where)
         elif checkpoint is not None:
-            model = take_over(checkpoint, spec["backbone"], description, keep_head=pretraining.training is None)
+            model = load_checkpoint(checkpoint, spec["backbone"], description, keep_head=pretraining.training is None)
         else:
             model = build(description, weights=_on_hub(spec["backbone"]["model"], pretraining.weights))
         model = place_model(model, device)
@@ -144,7 +144,7 @@ def _rows(model: nn.Module, description: Architecture, dataset: str) -> list[int
     if names is not None and not are_imagenet(names):
         if len(names) != there:
             raise UserError(f"{len(names)} class names on the hub for a head with {there} rows", where=where, hint=hint)
-        if problem := lacks(names, classes):
+        if problem := missing_classes(names, classes):
             raise UserError(
                 f"the hub's head {problem}", where=where,
                 why=f"`null` takes the rows that are called as the classes of {dataset!r}", hint=hint,

@@ -14,7 +14,7 @@ from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.logit_anatomy import observe_run
 from finecal.models.build import head
-from finecal.models.checkpoints import take_over as take_over_weights
+from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
 from finecal.paths import RunKey
@@ -46,7 +46,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
         return {"epoch": epoch, "step": epoch, "loss": nan, "lr": nan, "seconds": 0.0, **observed}
 
     before = row(0, model)
-    tuned = take_over_weights(checkpoint, spec, description, keep_head=True).to(device)
+    tuned = load_checkpoint(checkpoint, spec, description, keep_head=True).to(device)
     rows = [before, row(1, tuned)]
     inputs = [pretrained, images_path, split_path]
     made = Identities(plan).of_run("finetune", run).record()
