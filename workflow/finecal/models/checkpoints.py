@@ -149,11 +149,11 @@ def _head_problem(weight: Tensor | None, names: tuple[str, ...] | None, classes:
     if names is None:
         differ = len(weight) != len(classes)
         return f"its head has {len(weight)} classes, the data set has {len(classes)}" if differ else ""
-    problem = missing_classes(names, classes)
+    problem = describe_missing_classes(names, classes)
     return f"its head {problem}" if problem else ""
 
 
-def missing_classes(names: Sequence[str], classes: Sequence[str]) -> str:
+def describe_missing_classes(names: Sequence[str], classes: Sequence[str]) -> str:
     """Return the end of a message on a head whose rows have these names and lack a class; empty if none is missing."""
     missing = [name for name in classes if name not in names]
     if not missing:

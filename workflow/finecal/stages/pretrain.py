@@ -18,7 +18,7 @@ from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.models.build import Architecture, architecture, build, head, head_classes
-from finecal.models.checkpoints import load_checkpoint, missing_classes
+from finecal.models.checkpoints import describe_missing_classes, load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import save_model, write_head
 from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
@@ -144,7 +144,7 @@ def _rows(model: nn.Module, description: Architecture, dataset: str) -> list[int
     if names is not None and not are_imagenet(names):
         if len(names) != there:
             raise UserError(f"{len(names)} class names on the hub for a head with {there} rows", where=where, hint=hint)
-        if problem := missing_classes(names, classes):
+        if problem := describe_missing_classes(names, classes):
             raise UserError(
                 f"the hub's head {problem}", where=where,
                 why=f"`null` takes the rows that are called as the classes of {dataset!r}", hint=hint,
