@@ -21,7 +21,7 @@ from torch import nn
 from finecal.data.packed import PackedImages, write_images
 from finecal.data.reader import PackedFile, Pixels
 from finecal.models.build import Architecture, architecture, build
-from finecal.runtime.device import placed
+from finecal.runtime.device import place_model
 from finecal.runtime.memory import Room
 
 FILE_SIDE = 256  # of the JPEG files, in pixels, unless a benchmark is told otherwise
@@ -59,7 +59,7 @@ class Workload:
     def new_model(self) -> nn.Module:
         """Build the model, with the same random weights each time."""
         torch.manual_seed(0)
-        return placed(build(self.description, weights="random"), self.device)
+        return place_model(build(self.description, weights="random"), self.device)
 
     def load(self, chosen: np.ndarray) -> Pixels:
         return self.file.load(chosen, self.device, Room())

@@ -21,7 +21,7 @@ from _workload import CLASSES, hardware, parse_runs, synchronised
 from torch import nn
 
 from finecal.models.build import architecture, build
-from finecal.runtime.device import placed
+from finecal.runtime.device import place_model
 from finecal.runtime.malloc import keep_freed_memory
 
 RUNS = ("test_resnet:32:64", "mobilenetv3_small_050:128:64", "resnet18:64:64", "vit_tiny_patch16_224:224:32")
@@ -32,7 +32,7 @@ def train(model: str, size: int, batch: int, steps: int) -> float:
     """Return the seconds of some steps, after two that are not counted."""
     torch.manual_seed(0)
     description = architecture({"model": model, "options": {}, "image_size": size}, CLASSES, 3)
-    network = placed(build(description, weights="random"), torch.device("cpu")).train()
+    network = place_model(build(description, weights="random"), torch.device("cpu")).train()
     optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
     images, labels = torch.randn(batch, 3, size, size), torch.arange(batch) % len(CLASSES)
     start = 0.0

@@ -34,8 +34,9 @@ from finecal.recipes import linear_probe
 from finecal.runtime.device import autocast
 from finecal.runtime.memory import Room
 from finecal.training.batches import TrainingData
-from finecal.training.loop import train
+from finecal.training.loop import TrainingRun
 from finecal.training.state import StateFile
+from finecal.training.task import TrainingTask
 
 RUN = "resnet18:64:64:768"
 
@@ -77,16 +78,17 @@ def finecal(work: Workload, epochs: int, folder: Path) -> Callable[[], float]:
     def run() -> float:
         model = work.new_model()
         start = synchronised(work.device)
-        data = TrainingData.of_file(work.file, work.file.train, work.device, Room())
+        data = TrainingData.from_file(work.file, work.file.train, work.device, Room())
         features, _ = extract(model, work.description, work.file, work.device)
         tested: dict[str, Any] = {"features": features[work.file.test]}
-        train(
-            model, work.description, data, linear_probe.Recipe(linear_probe.Options(augment=False)), training,
-            fine_tuning=np.ones(len(work.description.classes), dtype=bool), coordinates=("benchmark",),
-            state=StateFile(folder / "state.pt", {"start": start}, 60.0),
-            observe=lambda model: {"first": float(classify(model, tested["features"], work.device)[0, 0])},
+        recipe = linear_probe.Recipe(linear_probe.Options(augment=False))
+        of_s = np.ones(len(work.description.classes), dtype=bool)
+        TrainingRun(
+            TrainingTask(model, work.description, data, recipe, training, of_s, ("benchmark",)),
+            StateFile(folder / "state.pt", {"start": start}, 60.0),
+            lambda model: {"first": float(classify(model, tested["features"], work.device)[0, 0])},
             features=lambda: features[work.file.train],
-        )  # fmt: skip
+        ).run()
         return synchronised(work.device) - start
 
     return run

@@ -27,7 +27,7 @@ from _workload import argument_parser, hardware, in_turns, set_up_device, synchr
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from finecal.runtime.device import placed
+from finecal.runtime.device import place_model
 
 RUNS = ("features:512:64", "test_resnet:32:32")
 CLASSES, LR, MOMENTUM = 10, 1e-3, 0.9
@@ -48,7 +48,7 @@ class Work:
 
     def new_models(self) -> list[nn.Module]:
         torch.manual_seed(0)
-        return [placed(self._new(), self.device).train() for _ in self.inputs]
+        return [place_model(self._new(), self.device).train() for _ in self.inputs]
 
     def _new(self) -> nn.Module:
         if self.model == "features":

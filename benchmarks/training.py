@@ -4,7 +4,7 @@
         [--file-side PIXELS] [--against usual timm evaluation] [--device auto] [--threads N] [--quick]
 
 * bare: a plain PyTorch loop on float32 tensors in memory, normalised before, nothing augmented: the limit.
-* finecal: `finecal.training.loop.train` on the packed file, with random crops, flips, jitter and greying.
+* finecal: `finecal.training.loop.TrainingRun` on the packed file, with random crops, flips, jitter and greying.
 * usual: ImageFolder, DataLoader and torchvision's transforms on JPEG files; with the number of workers that is fastest
   here, found before. The workers live on from epoch to epoch.
 * timm: timm's data set, loader (its best number of workers, too) and optimiser, with the step of its training script.
@@ -55,8 +55,9 @@ from finecal.recipes import full
 from finecal.runtime.device import autocast
 from finecal.runtime.memory import Room
 from finecal.training.batches import TrainingData
-from finecal.training.loop import train
+from finecal.training.loop import TrainingRun
 from finecal.training.state import StateFile
+from finecal.training.task import TrainingTask
 
 # Small images, a model that is faster than JPEG files are read, a transformer, a model that computes for long.
 RUNS = (
@@ -117,7 +118,7 @@ def bare(work: Workload, epochs: int) -> Callable[[], float]:
 
 
 def finecal(work: Workload, epochs: int, *, test: bool = False) -> Callable[[], float]:
-    data = TrainingData.of_file(work.file, work.file.train, work.device, Room())
+    data = TrainingData.from_file(work.file, work.file.train, work.device, Room())
     held_out = work.load(work.file.test) if test else None
     training = Training(
         optimizer="sgd", lr=LR, backbone_lr_scale=1.0, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, epochs=epochs,
@@ -133,11 +134,11 @@ def finecal(work: Workload, epochs: int, *, test: bool = False) -> Callable[[], 
             ends.append(synchronised(work.device))
             return {}
 
-        train(
-            model, work.description, data, full.Recipe(full.Options()), training,
-            fine_tuning=np.ones(len(work.description.classes), dtype=bool), coordinates=("benchmark",),
-            state=Unsaved(Path("none"), {}, 1e9), observe=observe,
+        of_s = np.ones(len(work.description.classes), dtype=bool)
+        task = TrainingTask(
+            model, work.description, data, full.Recipe(full.Options()), training, of_s, ("benchmark",)
         )  # fmt: skip
+        TrainingRun(task, Unsaved(Path("none"), {}, 1e9), observe).run()
         return ends[-1] - ends[0]
 
     return run

@@ -18,10 +18,11 @@ from finecal import registry
 from finecal.config import Training, plugin_options
 from finecal.models.build import architecture, build
 from finecal.recipes import BaseRecipe, Context
-from finecal.runtime.device import placed
+from finecal.runtime.device import place_model
 from finecal.training.batches import TrainingData
-from finecal.training.loop import train
+from finecal.training.loop import TrainingRun
 from finecal.training.state import StateFile
+from finecal.training.task import TrainingTask
 
 SIZE = 16
 CLASSES = ("ant", "bee", "cod", "dab")
@@ -75,12 +76,12 @@ def _pretrained(description: str) -> nn.Module:
 
 def pretrained(head: str = "linear") -> nn.Module:
     """θ⁰: random weights, batch statistics that are not those of a fresh layer; in memory as after loading."""
-    return placed(copy.deepcopy(_pretrained(head)), DEVICE)
+    return place_model(copy.deepcopy(_pretrained(head)), DEVICE)
 
 
 def data(labels: np.ndarray = LABELS) -> TrainingData:
     pixels = np.random.default_rng(0).integers(0, 256, (len(labels), SIZE, SIZE, 1), dtype=np.uint8)
-    return TrainingData.of(pixels, labels, np.ones(len(labels), dtype=bool), DEVICE)
+    return TrainingData.from_arrays(pixels, labels, np.ones(len(labels), dtype=bool), DEVICE)
 
 
 def batch(n: int = 6, seed: int = 1) -> tuple[Tensor, Tensor]:
@@ -110,8 +111,5 @@ def trained(
 ) -> Run:
     """The trained model and its history; the state is saved after every step."""
     model = pretrained(head)
-    history = train(
-        model, DESCRIPTIONS[head], data(labels), recipe, training, fine_tuning=fine_tuning, coordinates=COORDINATES,
-        state=StateFile(state, {}, 0), observe=observe,
-    )  # fmt: skip
-    return model, history
+    task = TrainingTask(model, DESCRIPTIONS[head], data(labels), recipe, training, fine_tuning, COORDINATES)
+    return model, TrainingRun(task, StateFile(state, {}, 0), observe).run()

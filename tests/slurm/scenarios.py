@@ -16,7 +16,7 @@ from mini_cluster import Cluster
 from projects import Project, copy_project, run_folder
 
 Scenario = Callable[[Project, Cluster], None]
-RESUMED = r"going on from step \d+"
+RESUMED = r"resuming at step \d+"
 
 
 def model(recipe: str) -> str:

@@ -108,7 +108,7 @@ def interrupted(project: Project, *command: str, restarts: int = 1) -> None:
     assert said.count("Trying to restart job") == 2 * restarts
     for run, model in zip(runs("short"), models("short"), strict=True):
         log = project.path(run.replace("results", "logs/finetune") + ".log").read_text()
-        assert re.search(r"going on from step \d+", log), log
+        assert re.search(r"resuming at step \d+", log), log
         assert project.path(model).is_file()
     assert not any(state.parent.exists() for state in states)
 

@@ -80,7 +80,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def resumed(log: Path) -> list[int]:
     """The steps from which the trainings in a log went on."""
-    return [int(step) for step in re.findall(r"going on from step (\d+)", log.read_text())]
+    return [int(step) for step in re.findall(r"resuming at step (\d+)", log.read_text())]
 
 
 def assert_same_run(one: Path, other: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every random thing has a seed of its own, derived from its coordinates, not from what ran before it."""
+"""Seeds derived from coordinates, so that no random number depends on what was drawn before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def seed_of(*coordinates: str | int) -> int:
-    """A seed in [0, 2⁶³) from texts and numbers: the leading bytes of their SHA-256.
+    """Return a seed in [0, 2⁶³) from texts and numbers: the leading bytes of their SHA-256.
 
     >>> seed_of("digits", 1) == seed_of("digits", 1), seed_of("a", "bc") == seed_of("ab", "c")
     (True, False)
@@ -20,7 +20,7 @@ def seed_of(*coordinates: str | int) -> int:
 
 
 def generator(*coordinates: str | int) -> np.random.Generator:
-    """A NumPy generator seeded from coordinates."""
+    """Return a NumPy generator seeded from coordinates."""
     import numpy as np
 
     return np.random.default_rng(seed_of(*coordinates))

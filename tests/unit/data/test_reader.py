@@ -24,8 +24,9 @@ from finecal.models.extraction import extract
 from finecal.runtime import memory
 from finecal.runtime.memory import Room
 from finecal.training.batches import TrainingData
-from finecal.training.loop import train
+from finecal.training.loop import TrainingRun
 from finecal.training.state import StateFile
+from finecal.training.task import TrainingTask
 
 CPU = torch.device("cpu")
 N, SHAPE = 50, (16, 16, 1)
@@ -181,11 +182,9 @@ def test_training_from_a_file_is_the_same(file: PackedFile, recipe: str) -> None
     for number, limit in enumerate((PLENTY, NOWHERE)):
         model = pretrained()
         chosen = file.train & FINE_TUNING[file.labels]
-        data = TrainingData.of_file(file, chosen, CPU, Room(limit))
-        history = train(
-            model, DESCRIPTION, data, recipe_of(recipe), TRAINING, fine_tuning=FINE_TUNING, coordinates=("x", 1),
-            state=StateFile(Path(f"{number}.pt"), {}, 1e9), observe=lambda _: {},
-        )  # fmt: skip
+        data = TrainingData.from_file(file, chosen, CPU, Room(limit))
+        task = TrainingTask(model, DESCRIPTION, data, recipe_of(recipe), TRAINING, FINE_TUNING, ("x", 1))
+        history = TrainingRun(task, StateFile(Path(f"{number}.pt"), {}, 1e9), lambda _: {}).run()
         found.append((model.state_dict(), [row["loss"] for row in history[1:]]))
     assert found[0][1] == found[1][1]
     assert all(torch.equal(value, found[1][0][name]) for name, value in found[0][0].items())
@@ -239,13 +238,13 @@ def test_a_limit_of_the_control_group_counts(tmp_path: Path, monkeypatch: pytest
     """As SLURM and containers set it, also on a group further out; what is kept of files counts as free."""
     inner = control_group(monkeypatch, tmp_path, "0::/system.slice/job_1/step_0\n", "system.slice/job_1/step_0")
     free(monkeypatch, 8 * 1024)
-    assert memory.available() == 8 * 1024
+    assert memory.available_memory() == 8 * 1024
     for folder, limit in ((inner, "max"), (inner.parent, "5000")):
         for name, content in (("memory.max", limit), ("memory.current", "1350"), ("memory.stat", GROUP)):
             (folder / name).write_text(content)
-    assert memory.available() == 5000 - 1350 + 300
+    assert memory.available_memory() == 5000 - 1350 + 300
     (inner / "memory.max").write_text("1400")
-    assert memory.available() == 350
+    assert memory.available_memory() == 350
 
 
 def test_a_limit_of_control_groups_of_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,20 +253,20 @@ def test_a_limit_of_control_groups_of_version_1(tmp_path: Path, monkeypatch: pyt
     stat = "inactive_file 1\ntotal_inactive_file 300\n"
     for name, content in (("limit_in_bytes", "5000"), ("usage_in_bytes", "1350"), ("stat", stat)):
         (group / f"memory.{name}").write_text(content)
-    assert memory.available() == 5000 - 1350 + 300
+    assert memory.available_memory() == 5000 - 1350 + 300
 
 
 def test_a_job_takes_no_more_than_its_own_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Members of a SLURM job see the memory of all; several jobs of one machine see the same that is free."""
     free(monkeypatch, 1000 * 2**20)
-    monkeypatch.setattr(memory, "_of_groups", lambda: [800 * 2**20])
+    monkeypatch.setattr(memory, "_left_by_groups", lambda: [800 * 2**20])
     for name, value in (("FINECAL_MEMORY", "0"), ("SLURM_MEM_PER_NODE", "0"), ("FINECAL_SIDE_BY_SIDE", "")):
         monkeypatch.setenv(name, value)
-    assert memory.available() == 800 * 2**20
+    assert memory.available_memory() == 800 * 2**20
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "400")
-    assert memory.available() == 400 * 2**20
+    assert memory.available_memory() == 400 * 2**20
     monkeypatch.setenv("FINECAL_MEMORY", "100")
-    assert memory.available() == 100 * 2**20
+    assert memory.available_memory() == 100 * 2**20
     assert [Room().place(size * 2**20, CPU) for size in (50, 51)] == ["memory", "file"]
     monkeypatch.setenv("FINECAL_SIDE_BY_SIDE", "5")
     assert [Room().place(size * 2**20, CPU) for size in (10, 11)] == ["memory", "file"]

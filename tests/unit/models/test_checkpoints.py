@@ -221,7 +221,7 @@ def test_heads_that_do_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(model_of(classes=9).state_dict(), path)
     tail = (
-        "Without training the head is taken as it is. Hint: Say what its rows stand for (`class_names`), or train the "
+        "Without training the head is taken as it is. Hint: Name the classes of its rows (`class_names`), or train the "
         "head (`pretraining.training`)."
     )
     assert error_of(path) == f"{path}: its head has 9 classes, the data set has 4. {tail}"

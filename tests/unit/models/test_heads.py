@@ -16,8 +16,8 @@ from finecal.io.parquet import read_table
 from finecal.models.build import architecture, build, forward, head
 from finecal.models.files import load_model, save_model, write_head
 from finecal.models.heads import CosineHead
-from finecal.runtime.device import placed
-from finecal.training.loop import _optimizer
+from finecal.runtime.device import place_model
+from finecal.training.optimizer import make_optimizer
 
 CLASSES = ("cat", "dog", "eel", "fox")
 BACKBONE = {"model": "test_resnet", "options": {}, "image_size": 32, "head": "cosine", "head_scale": 7.0}
@@ -65,7 +65,7 @@ def test_it_is_saved_loaded_and_written_as_a_table(learned: bool, tmp_path: Path
     again, read = load_model(tmp_path / "model.safetensors")
     assert read == description
     images = torch.rand(2, 3, 32, 32)
-    placed(model, torch.device("cpu"))  # as `again` is: in another order of the weights in memory, sums round otherwise
+    place_model(model, torch.device("cpu"))  # as `again` is: sums round differently in another memory layout
     with torch.inference_mode():
         torch.testing.assert_close(again.eval()(images), model.eval()(images), atol=0, rtol=0)
     write_head(tmp_path / "head.parquet", model, CLASSES, {"seed": 1}, provenance={})
@@ -79,7 +79,7 @@ def test_it_is_saved_loaded_and_written_as_a_table(learned: bool, tmp_path: Path
 def test_its_parameters_have_the_learning_rate_of_the_head(learned: bool) -> None:
     model = build(architecture({**BACKBONE, "learn_head_scale": learned}, CLASSES, 3), weights="random")
     model.requires_grad_(True)
-    groups = _optimizer(model, Training(lr=0.5, backbone_lr_scale=0.1)).param_groups
+    groups = make_optimizer(model, Training(lr=0.5, backbone_lr_scale=0.1)).param_groups
     assert [group["base_lr"] for group in groups] == [0.05, 0.5]
     assert len(groups[1]["params"]) == 1 + learned
 

@@ -19,10 +19,12 @@ from finecal.data.augmentation import resize_and_normalise
 from finecal.errors import UserError
 from finecal.models.build import forward, head, logits_of, normaliser
 from finecal.models.extraction import BATCH, classify, extract
-from finecal.runtime.device import autocast, numerics, placed, resolved, used
+from finecal.runtime.device import autocast, device_record, numerics, place_model, resolve_precision
 from finecal.training.batches import Batches
-from finecal.training.loop import _optimizer, _schedule, train
+from finecal.training.loop import TrainingRun
+from finecal.training.optimizer import learning_rate_factor, make_optimizer
 from finecal.training.state import StateFile, fingerprint
+from finecal.training.task import Execution, TrainingTask
 
 
 def passes(model: nn.Module) -> list[int]:
@@ -36,10 +38,10 @@ def passes(model: nn.Module) -> list[int]:
 def run(model: nn.Module, recipe: str, state: Path, **options: Any) -> list[dict[str, float]]:
     settings, training = options.pop("settings", {}), options.pop("training", TRAINING)
     description = options.pop("description", DESCRIPTION)
-    return train(
-        model, description, data(), recipe_of(recipe, **options), training, fine_tuning=FINE_TUNING,
-        coordinates=COORDINATES, state=StateFile(state, {}, 0), observe=lambda _: {}, **settings,
+    task = TrainingTask(
+        model, description, data(), recipe_of(recipe, **options), training, FINE_TUNING, COORDINATES
     )  # fmt: skip
+    return TrainingRun(task, StateFile(state, {}, 0), lambda _: {}, **settings).run()
 
 
 # ------------------------------------------------------------------ features computed once
@@ -60,10 +62,10 @@ def test_a_probe_on_features_is_regression_on_them(tmp_path: Path) -> None:
         features, _ = forward(by_hand, images)
     by_hand.requires_grad_(False)
     layer = head(by_hand).requires_grad_(True)
-    optimizer = _optimizer(by_hand, TRAINING)
+    optimizer = make_optimizer(by_hand, TRAINING)
     batches, losses = Batches(len(LABELS), TRAINING.batch_size, COORDINATES), []
     for step in range(6):
-        optimizer.param_groups[0]["lr"] = TRAINING.lr * _schedule(step, 6, 0)
+        optimizer.param_groups[0]["lr"] = TRAINING.lr * learning_rate_factor(step, 6, 0)
         chosen = torch.from_numpy(batches[step])
         loss = nn.functional.cross_entropy(layer(features[chosen]), samples.labels[chosen])
         optimizer.zero_grad()
@@ -117,11 +119,9 @@ def test_a_probe_taken_up_again_is_the_same(tmp_path: Path, recipe: str, step: i
             raise StoppedError
 
     used_up.after_step = stop  # type: ignore[method-assign]
+    task = TrainingTask(pretrained(), DESCRIPTION, data(), used_up, TRAINING, FINE_TUNING, COORDINATES)
     with pytest.raises(StoppedError):
-        train(
-            pretrained(), DESCRIPTION, data(), used_up, TRAINING, fine_tuning=FINE_TUNING, coordinates=COORDINATES,
-            state=StateFile(tmp_path / "state.pt", {}, 0), observe=lambda _: {},
-        )  # fmt: skip
+        TrainingRun(task, StateFile(tmp_path / "state.pt", {}, 0), lambda _: {}).run()
     again = pretrained()
     rest = run(again, recipe, tmp_path / "state.pt")
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
@@ -154,14 +154,14 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], torch.device]:
 
 
 def test_auto_is_bfloat16_on_a_gpu_that_has_it(gpu: Callable[[bool], torch.device]) -> None:
-    assert resolved("auto", DEVICE) == "float32"
-    assert resolved("auto", gpu(True)) == "bfloat16"
-    assert resolved("auto", gpu(False)) == "float32"
-    assert resolved("bfloat16", DEVICE) == "bfloat16"
-    assert resolved("float32", gpu(True)) == "float32"
-    assert used(DEVICE) == {"device": "cpu", "precision": "float32"}
-    assert used(DEVICE, "bfloat16") == {"device": "cpu", "precision": "bfloat16"}
-    assert used(DEVICE, compiled=True) == {"device": "cpu", "precision": "float32", "compiled": True}
+    assert resolve_precision("auto", DEVICE) == "float32"
+    assert resolve_precision("auto", gpu(True)) == "bfloat16"
+    assert resolve_precision("auto", gpu(False)) == "float32"
+    assert resolve_precision("bfloat16", DEVICE) == "bfloat16"
+    assert resolve_precision("float32", gpu(True)) == "float32"
+    assert device_record(DEVICE) == {"device": "cpu", "precision": "float32"}
+    assert device_record(DEVICE, "bfloat16") == {"device": "cpu", "precision": "bfloat16"}
+    assert device_record(DEVICE, compiled=True) == {"device": "cpu", "precision": "float32", "compiled": True}
 
 
 def test_a_state_is_of_one_precision_and_of_one_way_to_run_the_model(gpu: Callable[[bool], torch.device]) -> None:
@@ -178,9 +178,8 @@ def test_bfloat16_is_used_where_it_is_asked_for(tmp_path: Path) -> None:
         model = pretrained()
         seen = kinds.setdefault(precision, set())
         model.conv1[0].register_forward_hook(lambda module, inputs, output, seen=seen: seen.add(output.dtype))
-        history = run(
-            model, "full", tmp_path / f"{precision}.pt", settings={"precision": precision}, description=description
-        )
+        settings = {"execution": Execution(precision)}
+        history = run(model, "full", tmp_path / f"{precision}.pt", settings=settings, description=description)
         assert all(np.isfinite(row["loss"]) for row in history[1:])
         assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert kinds == {"float32": {torch.float32}, "bfloat16": {torch.bfloat16}}
@@ -192,7 +191,7 @@ def test_a_loss_that_is_not_finite_names_the_precision_to_try(tmp_path: Path, pr
     with torch.no_grad():
         head(model).weight.fill_(torch.inf)
     with pytest.raises(UserError, match="the loss of step 0 is nan") as caught:
-        run(model, "full", tmp_path / "state.pt", settings={"precision": precision})
+        run(model, "full", tmp_path / "state.pt", settings={"execution": Execution(precision)})
     assert ("`precision: float32`" in str(caught.value)) == (precision == "bfloat16")
 
 
@@ -213,7 +212,7 @@ def test_logits_have_32_bits_in_every_precision() -> None:
 
 
 def test_weights_lie_channels_last() -> None:
-    weight = placed(nn.Conv2d(3, 5, 3), DEVICE).weight
+    weight = place_model(nn.Conv2d(3, 5, 3), DEVICE).weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert not weight.is_contiguous()
 
@@ -238,7 +237,7 @@ def test_a_compiled_model_trains_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     plain, compiled = pretrained(), pretrained()
     expected = run(plain, "full", tmp_path / "plain.pt")
-    found = run(compiled, "full", tmp_path / "compiled.pt", settings={"compiled": True})
+    found = run(compiled, "full", tmp_path / "compiled.pt", settings={"execution": Execution(compiled=True)})
     assert compiled._compiled_call_impl is not None
     assert list(compiled.state_dict()) == list(plain.state_dict())
     assert [row["loss"] for row in found[1:]] == pytest.approx([row["loss"] for row in expected[1:]], rel=1e-3)

@@ -26,7 +26,7 @@ from finecal.models import locations
 from finecal.models.build import Architecture, architecture, head
 from finecal.models.files import load_model, save_model
 from finecal.models.locations import check_open_clip
-from finecal.models.zero_shot import _check_names, classifier, prompts
+from finecal.models.zero_shot import _check_names, build_classifier, prompt_names
 from finecal.orchestration.inputs import Inputs
 from finecal.plan.plan import Plan
 from finecal.stages.prefetch import prefetch
@@ -76,7 +76,7 @@ def logits(model: nn.Module, pixels: Tensor) -> Tensor:
 @pytest.mark.parametrize("channels", [3, 1])
 def test_logits_are_open_clip_s(clip: Clip, channels: int) -> None:
     """A grey image stands for its three equal channels."""
-    model, made = classifier(a_use(clip[0]), described(channels), "mine", "x")
+    model, made = build_classifier(a_use(clip[0]), described(channels), "mine", "x")
     pixels = images(channels)
     wanted = by_open_clip(clip[1], pixels.expand(-1, 3, -1, -1), ["Alarm Clock", "vase", "cat", "dog"])
     torch.testing.assert_close(logits(model, pixels), wanted, rtol=1e-4, atol=1e-4)
@@ -88,13 +88,13 @@ def test_logits_are_open_clip_s(clip: Clip, channels: int) -> None:
 
 def test_rows_have_length_one_and_names_may_be_given(clip: Clip) -> None:
     names = ["an alarm", "a vase", "a cat", "a dog"]
-    model, _ = classifier(a_use(clip[0], class_names=names), described(), "mine", "x")
+    model, _ = build_classifier(a_use(clip[0], class_names=names), described(), "mine", "x")
     torch.testing.assert_close(head(model).weight.norm(dim=1), torch.ones(4))
     torch.testing.assert_close(logits(model, images()), by_open_clip(clip[1], images(), names), rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_saved_needs_no_clip(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, made = classifier(a_use(clip[0]), described(), "mine", "x")
+    model, made = build_classifier(a_use(clip[0]), described(), "mine", "x")
     save_model(tmp_path / "model.safetensors", model, made, provenance={})
     monkeypatch.delattr(open_clip, "create_model")
     loaded, found = load_model(tmp_path / "model.safetensors")
@@ -103,7 +103,7 @@ def test_what_is_saved_needs_no_clip(clip: Clip, tmp_path: Path, monkeypatch: py
 
 
 def test_the_exported_folder_has_the_projection(clip: Clip, tmp_path: Path) -> None:
-    model, made = classifier(a_use(clip[0]), described(), "mine", "x")
+    model, made = build_classifier(a_use(clip[0]), described(), "mine", "x")
     wanted = logits(model, images())
     form = {"kind": "affine", "scale": np.ones(4), "shift": np.array([0, 0, 2.0, 2.0])}
     more = {"calibrator": "alg", "reads": [], "fine_tuning": np.array([True, True, False, False])}
@@ -125,7 +125,7 @@ def error_of(make: Callable[[], Any]) -> str:
 def test_without_the_extra(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert error_of(lambda: check_open_clip("x")) == WITHOUT
-    assert error_of(lambda: classifier(a_use(clip[0]), described(), "mine", "x")) == WITHOUT
+    assert error_of(lambda: build_classifier(a_use(clip[0]), described(), "mine", "x")) == WITHOUT
 
 
 def test_names_that_open_clip_does_not_know() -> None:
@@ -144,15 +144,15 @@ def test_names_that_open_clip_does_not_know() -> None:
 
 def test_names_become_words() -> None:
     names = ["Alarm_Clock", "AnnualCrop", "cabin/outdoor", "7", "T-shirt"]
-    assert prompts(names, None, "mine", "x") == ["Alarm Clock", "Annual Crop", "cabin outdoor", "7", "T-shirt"]
+    assert prompt_names(names, None, "mine", "x") == ["Alarm Clock", "Annual Crop", "cabin outdoor", "7", "T-shirt"]
 
 
 def test_classes_without_words() -> None:
-    assert error_of(lambda: prompts(["0", "1"], None, "digits", "x")) == (
+    assert error_of(lambda: prompt_names(["0", "1"], None, "digits", "x")) == (
         "x: the classes of 'digits' have numbers for names, CLIP reads words. "
         "Hint: Give them in the order of the data set: `class_names: [...]`; the first is '0'."
     )
-    assert error_of(lambda: prompts(["a", "b"], ["a"], "mine", "x")) == (
+    assert error_of(lambda: prompt_names(["a", "b"], ["a"], "mine", "x")) == (
         "x.class_names: 1 names for the 2 classes of 'mine'. Every class needs one, in the order of the data set."
     )
 
@@ -169,26 +169,28 @@ OTHER_TOWERS: dict[str, dict[str, Any]] = {
 def test_another_image_tower_than_timm_s(case: str, tmp_path: Path) -> None:
     name, _ = write_clip(tmp_path / "clip", **OTHER_TOWERS[case])
     assert "x: timm's 'vit_base_patch32_clip_224' is not the image tower of" in error_of(
-        lambda: classifier(a_use(name), described(), "mine", "x")
+        lambda: build_classifier(a_use(name), described(), "mine", "x")
     )
 
 
 def test_a_model_without_a_place_for_the_projection(clip: Clip) -> None:
     """Also one of the same size whose head reads something else."""
     other = described(model="test_resnet", options={})
-    assert error_of(lambda: classifier(a_use(clip[0]), other, "mine", "x")).startswith(
+    assert error_of(lambda: build_classifier(a_use(clip[0]), other, "mine", "x")).startswith(
         "backbones: a ResNet has no place for a projection before its head."
     )
 
 
 def test_another_size_and_files_that_are_no_clip(clip: Clip, tmp_path: Path) -> None:
-    assert error_of(lambda: classifier(a_use(clip[0]), described(image_size=64), "mine", "x")).endswith(
+    assert error_of(lambda: build_classifier(a_use(clip[0]), described(image_size=64), "mine", "x")).endswith(
         "sees 32. Hint: Give the study `image_size: 32`."
     )
     name, _ = write_clip(tmp_path / "biased", init_logit_bias=-10.0)
-    assert "have a bias. Such models (SigLIP)" in error_of(lambda: classifier(a_use(name), described(), "mine", "x"))
+    assert "have a bias. Such models (SigLIP)" in error_of(
+        lambda: build_classifier(a_use(name), described(), "mine", "x")
+    )
     (tmp_path / "biased" / "open_clip_model.safetensors").write_bytes(b"nothing")
-    assert "could not be loaded (" in error_of(lambda: classifier(a_use(name), described(), "mine", "x"))
+    assert "could not be loaded (" in error_of(lambda: build_classifier(a_use(name), described(), "mine", "x"))
 
 
 # ------------------------------------------------------------------ studies

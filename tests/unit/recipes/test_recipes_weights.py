@@ -184,7 +184,7 @@ def test_dropout_twice() -> None:
         recipe_of("dropout").prepare(model, context())
     assert str(caught.value) == (
         "recipe dropout: the backbone has dropout already (drop_rate 0.2). "
-        "Hint: Take `drop_rate` out of the backbone's options."
+        "Hint: Remove `drop_rate` from the backbone's options."
     )
 
 
@@ -193,4 +193,4 @@ def test_nothing_to_train(tmp_path: Path) -> None:
     recipe.prepare = lambda model, context: model.requires_grad_(False)  # type: ignore[method-assign, assignment]
     with pytest.raises(UserError) as caught:
         trained(recipe, tmp_path / "state.pt")
-    assert str(caught.value) == "recipes: the recipe finds no parameter of this model to train."
+    assert str(caught.value) == "recipes: the recipe leaves no parameter of this model to train."

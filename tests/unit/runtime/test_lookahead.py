@@ -20,11 +20,12 @@ from finecal.data import augmentation
 from finecal.data.reader import Pixels
 from finecal.models import extraction
 from finecal.models.extraction import extract
-from finecal.runtime.lookahead import can_work_ahead, made_ahead
-from finecal.training import loop
-from finecal.training.batches import Preparation, TrainingData
-from finecal.training.loop import train
+from finecal.runtime.lookahead import can_work_ahead, prefetch
+from finecal.training import inputs
+from finecal.training.batches import BatchLoader, TrainingData
+from finecal.training.loop import TrainingRun
 from finecal.training.state import StateFile
+from finecal.training.task import TrainingTask
 
 CPU = torch.device("cpu")
 N = 600  # three batches of an extraction
@@ -73,7 +74,7 @@ def test_items_come_in_order_and_the_next_is_made_while_one_is_used() -> None:
             yield number
 
     seen = []
-    for item in made_ahead(items()):
+    for item in prefetch(items()):
         assert item == len(begun) - 1 or begun[item + 1].wait(10)
         seen.append(item)
     assert seen == [0, 1, 2, 3]
@@ -84,7 +85,7 @@ def test_an_error_reaches_who_uses_the_items() -> None:
         yield 1
         raise OSError("the disk is gone")
 
-    made = made_ahead(items())
+    made = prefetch(items())
     assert next(made) == 1
     with pytest.raises(OSError, match="the disk is gone"):
         next(made)
@@ -100,14 +101,14 @@ def test_a_step_is_prepared_once_in_the_thread(cores: dict[str, int], images: np
         made.append((step, in_thread()))
         return pixels.float() + step
 
-    prepared = Preparation(Pixels.of(images, CPU), change)
-    assert prepared.looks_ahead
+    loader = BatchLoader(Pixels.of(images, CPU), change)
+    assert loader.prefetches
     positions = np.array([3, 1])
     expected = torch.from_numpy(images[positions]).permute(0, 3, 1, 2).float()
-    assert torch.equal(prepared(0, positions), expected)
-    prepared.ahead(1, positions)
-    assert torch.equal(prepared(1, positions), expected + 1)
-    assert torch.equal(prepared(5, positions), expected + 5)
+    assert torch.equal(loader(0, positions), expected)
+    loader.prefetch(1, positions)
+    assert torch.equal(loader(1, positions), expected + 1)
+    assert torch.equal(loader(5, positions), expected + 5)
     assert made == [(0, False), (1, True), (5, False)]
 
 
@@ -129,11 +130,11 @@ def test_without_a_core_to_spare_a_file_is_read_in_the_thread(
         return pixels.float() + step
 
     monkeypatch.setattr(Pixels, "read", noted)
-    prepared = Preparation(Pixels(stored, CPU, file=file), change)
-    assert prepared.looks_ahead
+    loader = BatchLoader(Pixels(stored, CPU, file=file), change)
+    assert loader.prefetches
     positions = np.array([3, 1])
-    prepared.ahead(1, positions)
-    assert torch.equal(prepared(1, positions), torch.from_numpy(images[positions]).permute(0, 3, 1, 2).float() + 1)
+    loader.prefetch(1, positions)
+    assert torch.equal(loader(1, positions), torch.from_numpy(images[positions]).permute(0, 3, 1, 2).float() + 1)
     assert done == [("read", True), ("changed", False)]
 
 
@@ -141,26 +142,26 @@ def test_without_a_core_to_spare_nothing_is_begun_with_images_at_hand(
     cores: dict[str, int], images: np.ndarray
 ) -> None:
     cores["n"] = 1
-    prepared = Preparation(Pixels.of(images, CPU), lambda pixels, step: pixels.float())
-    assert not prepared.looks_ahead
-    prepared.ahead(1, np.array([0]))
-    assert torch.equal(prepared(1, np.array([0])), torch.from_numpy(images[:1]).permute(0, 3, 1, 2).float())
+    loader = BatchLoader(Pixels.of(images, CPU), lambda pixels, step: pixels.float())
+    assert not loader.prefetches
+    loader.prefetch(1, np.array([0]))
+    assert torch.equal(loader(1, np.array([0])), torch.from_numpy(images[:1]).permute(0, 3, 1, 2).float())
 
 
 def test_another_step_than_the_one_begun_gets_its_own(cores: dict[str, int], images: np.ndarray) -> None:
-    prepared = Preparation(Pixels.of(images, CPU), lambda pixels, step: pixels.float() + step)
-    prepared.ahead(7, np.array([0]))
-    assert torch.equal(prepared(8, np.array([0])), torch.from_numpy(images[:1]).permute(0, 3, 1, 2).float() + 8)
+    loader = BatchLoader(Pixels.of(images, CPU), lambda pixels, step: pixels.float() + step)
+    loader.prefetch(7, np.array([0]))
+    assert torch.equal(loader(8, np.array([0])), torch.from_numpy(images[:1]).permute(0, 3, 1, 2).float() + 8)
 
 
 def test_an_error_of_a_step_is_that_of_its_training(cores: dict[str, int], images: np.ndarray) -> None:
     def change(pixels: Tensor, step: int) -> Tensor:
         raise ValueError(f"step {step} fails")
 
-    prepared = Preparation(Pixels.of(images, CPU), change)
-    prepared.ahead(2, np.array([0]))
+    loader = BatchLoader(Pixels.of(images, CPU), change)
+    loader.prefetch(2, np.array([0]))
     with pytest.raises(ValueError, match="step 2 fails"):
-        prepared(2, np.array([0]))
+        loader(2, np.array([0]))
 
 
 # ------------------------------------------------------------------ the same results
@@ -176,16 +177,14 @@ def test_a_training_is_the_same(
         helped[cores["n"]] += in_thread()
         return augment(*arguments)
 
-    monkeypatch.setattr(loop, "augment", noted)
+    monkeypatch.setattr(inputs, "augment", noted)
     labels = (np.arange(N) % len(FINE_TUNING)).astype(np.int32)
     found = []
     for cores["n"] in (1, 2):
         model = pretrained()
-        data = TrainingData.of(images, labels, FINE_TUNING[labels] & (np.arange(N) < 60), CPU)
-        history = train(
-            model, DESCRIPTION, data, recipe_of(recipe), TRAINING, fine_tuning=FINE_TUNING, coordinates=("x", 1),
-            state=StateFile(tmp_path / f"{cores['n']}.pt", {}, 1e9), observe=lambda _: {},
-        )  # fmt: skip
+        data = TrainingData.from_arrays(images, labels, FINE_TUNING[labels] & (np.arange(N) < 60), CPU)
+        task = TrainingTask(model, DESCRIPTION, data, recipe_of(recipe), TRAINING, FINE_TUNING, ("x", 1))
+        history = TrainingRun(task, StateFile(tmp_path / f"{cores['n']}.pt", {}, 1e9), lambda _: {}).run()
         found.append((model.state_dict(), [row["loss"] for row in history[1:]]))
     assert found[0][1] == found[1][1]
     assert all(torch.equal(value, found[1][0][name]) for name, value in found[0][0].items())

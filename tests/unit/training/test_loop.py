@@ -22,8 +22,10 @@ from finecal.errors import UserError
 from finecal.models.build import Architecture, architecture, build, head
 from finecal.recipes import full
 from finecal.training.batches import Batches, TrainingData
-from finecal.training.loop import FUSED, _optimizer, _schedule, train
+from finecal.training.loop import TrainingRun
+from finecal.training.optimizer import FUSED, learning_rate_factor, make_optimizer
 from finecal.training.state import Interrupted, StateFile
+from finecal.training.task import TrainingTask
 
 SIZE = 32
 COORDINATES = ("digits", "run", 3)
@@ -63,7 +65,7 @@ def data() -> TrainingData:
     """20 of 40 samples; every pixel of a sample is five times its number, so that a batch shows whom it holds."""
     pixels = np.repeat(np.arange(40, dtype=np.uint8) * 5, SIZE * SIZE).reshape(40, SIZE, SIZE, 1)
     chosen = np.arange(40) % 2 == 1
-    return TrainingData.of(pixels, np.arange(40, dtype=np.int32) % 3, chosen, torch.device("cpu"))
+    return TrainingData.from_arrays(pixels, np.arange(40, dtype=np.int32) % 3, chosen, torch.device("cpu"))
 
 
 class Recipe(full.Recipe):
@@ -127,10 +129,8 @@ def run(fresh: nn.Module, description: Architecture, data: TrainingData) -> Call
         observe: Callable[[nn.Module], dict[str, float]] = observe,
     ) -> Run:
         model = copy.deepcopy(fresh)
-        history = train(
-            model, description, data, recipe or Recipe(), training, fine_tuning=OF_S, coordinates=coordinates,
-            state=StateFile(Path(state), {"of": belongs_to}, interval), observe=observe,
-        )  # fmt: skip
+        task = TrainingTask(model, description, data, recipe or Recipe(), training, OF_S, coordinates)
+        history = TrainingRun(task, StateFile(Path(state), {"of": belongs_to}, interval), observe).run()
         return model.state_dict(), history
 
     return run
@@ -187,11 +187,11 @@ def test_training_data_keeps_numbers_and_layout(data: TrainingData) -> None:
 def test_some_of_the_training_data_share_its_pixels(data: TrainingData) -> None:
     """Chosen by a mask of all samples of the data set: of 1, 3, 5, … those below 10 and above 30."""
     mask = (np.arange(40) < 10) | (np.arange(40) > 30)
-    part = data.some(mask)
+    part = data.select(mask)
     assert part.samples.tolist() == [1, 3, 5, 7, 9, 31, 33, 35, 37, 39]
     assert part.labels.tolist() == [n % 3 for n in part.samples]
     assert part.pixels[np.array([9, 0])][:, 0, 0, 0].tolist() == [5 * 39, 5 * 1]
-    again = part.some(np.arange(40) == 35)
+    again = part.select(np.arange(40) == 35)
     assert again.pixels[np.array([0])][0, 0, 0, 0] == 5 * 35
 
 
@@ -199,7 +199,7 @@ def test_some_of_the_training_data_share_its_pixels(data: TrainingData) -> None:
 
 
 def test_the_learning_rate_falls_along_a_half_cosine() -> None:
-    factors = [_schedule(step, 10, 0) for step in range(10)]
+    factors = [learning_rate_factor(step, 10, 0) for step in range(10)]
     assert factors[0] == 1
     assert factors[5] == pytest.approx(0.5)
     assert factors == sorted(factors, reverse=True)
@@ -207,14 +207,14 @@ def test_the_learning_rate_falls_along_a_half_cosine() -> None:
 
 
 def test_the_warm_up_rises_in_equal_steps_to_one() -> None:
-    factors = [_schedule(step, 12, 4) for step in range(6)]
+    factors = [learning_rate_factor(step, 12, 4) for step in range(6)]
     assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert factors[5] < 1
-    assert _schedule(3, 4, 4) == 0.8  # nothing but warm-up
+    assert learning_rate_factor(3, 4, 4) == 0.8  # nothing but warm-up
 
 
 def test_two_groups_with_two_learning_rates(fresh: nn.Module) -> None:
-    optimizer = _optimizer(fresh, Training(lr=0.5, backbone_lr_scale=0.1, weight_decay=0.01, momentum=0.8))
+    optimizer = make_optimizer(fresh, Training(lr=0.5, backbone_lr_scale=0.1, weight_decay=0.01, momentum=0.8))
     backbone, last = optimizer.param_groups
     assert (backbone["lr"], last["lr"]) == (pytest.approx(0.05), 0.5)
     assert {id(p) for p in last["params"]} == {id(p) for p in head(fresh).parameters()}
@@ -224,20 +224,20 @@ def test_two_groups_with_two_learning_rates(fresh: nn.Module) -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "adabelief", "adadelta", "adagrad", "rmsprop"])
 def test_the_optimisers_of_the_paper(fresh: nn.Module, optimizer: str) -> None:
-    made = _optimizer(
+    made = make_optimizer(
         fresh, Training(optimizer=optimizer, optimizer_options={"eps": 1e-6} if optimizer != "sgd" else {})
     )
     assert [group["base_lr"] for group in made.param_groups] == [pytest.approx(1e-4), 1e-3]
 
 
 def test_options_of_an_optimiser_arrive(fresh: nn.Module) -> None:
-    made = _optimizer(fresh, Training(optimizer="adamw", optimizer_options={"betas": [0.7, 0.8]}))
+    made = make_optimizer(fresh, Training(optimizer="adamw", optimizer_options={"betas": [0.7, 0.8]}))
     assert list(made.param_groups[0]["betas"]) == [0.7, 0.8]
 
 
 def test_an_option_that_the_optimiser_does_not_have(fresh: nn.Module) -> None:
     with pytest.raises(UserError) as caught:
-        _optimizer(fresh, Training(optimizer_options={"nonsense": 1}))
+        make_optimizer(fresh, Training(optimizer_options={"nonsense": 1}))
     assert str(caught.value) == (
         "training.optimizer: timm cannot create the optimiser 'sgd' with {'nonsense': 1}: "
         "SGD.__init__() got an unexpected keyword argument 'nonsense'."
@@ -248,11 +248,11 @@ def test_an_option_that_the_optimiser_does_not_have(fresh: nn.Module) -> None:
 def test_the_optimisers_with_one_kernel_are_torchs(fresh: nn.Module, name: str) -> None:
     """torch has those kernels on the CPU, too: there they are asked for by hand."""
     model = copy.deepcopy(fresh)
-    optimizer = _optimizer(model, Training(optimizer=name, optimizer_options={"fused": True}))
+    optimizer = make_optimizer(model, Training(optimizer=name, optimizer_options={"fused": True}))
     assert all(group["fused"] for group in optimizer.param_groups)
     sum((p**2).sum() for p in model.parameters()).backward()
     optimizer.step()
-    assert not any(group["fused"] for group in _optimizer(model, Training(optimizer=name)).param_groups)
+    assert not any(group["fused"] for group in make_optimizer(model, Training(optimizer=name)).param_groups)
 
 
 # ------------------------------------------------------------------ a run
@@ -265,7 +265,9 @@ def test_the_history_has_a_row_for_the_start_and_each_epoch(run: Callable[..., R
     assert [row["step"] for row in history] == [0, 3, 6, 9]
     assert math.isnan(history[0]["loss"])
     assert all(math.isfinite(row["loss"]) for row in history[1:])
-    assert [row["lr"] for row in history] == pytest.approx([0.05, *(0.05 * _schedule(t, 9, 0) for t in (2, 5, 8))])
+    assert [row["lr"] for row in history] == pytest.approx(
+        [0.05, *(0.05 * learning_rate_factor(t, 9, 0) for t in (2, 5, 8))]
+    )
     assert len({row["norm"] for row in history}) == 4
     assert (recipe.calls, recipe.finished) == (STEPS, 1)
     assert recipe.smoothing == {0.0}
@@ -300,17 +302,15 @@ def test_the_run_depends_on_its_coordinates_alone(run: Callable[..., Run]) -> No
 def test_every_step_has_randomness_of_its_own(fresh: nn.Module, description: Architecture, jitter: float) -> None:
     """Equal samples and no learning: only dropout makes losses differ, and only augmentation makes images differ."""
     pixels = np.full((8, SIZE, SIZE, 1), 100, np.uint8)
-    same = TrainingData.of(pixels, np.ones(8, np.int32), np.ones(8, bool), torch.device("cpu"))
+    same = TrainingData.from_arrays(pixels, np.ones(8, np.int32), np.ones(8, bool), torch.device("cpu"))
     augmentation = STILL.model_copy(update={"color_jitter": jitter})
     training = Training(
         lr=1e-12, weight_decay=0.0, batch_size=8, epochs=1, steps_per_epoch=4, augmentation=augmentation
     )
     losses: list[float] = []
     recipe = Noted(losses)
-    train(
-        copy.deepcopy(fresh), description, same, recipe, training, fine_tuning=OF_S, coordinates=COORDINATES,
-        state=StateFile(Path("state.pt"), {}, 1e9), observe=observe,
-    )  # fmt: skip
+    task = TrainingTask(copy.deepcopy(fresh), description, same, recipe, training, OF_S, COORDINATES)
+    TrainingRun(task, StateFile(Path("state.pt"), {}, 1e9), observe).run()
     assert fresh.drop_rate == 0.3
     assert len(set(losses)) == 4
     assert len({images.numpy().tobytes() for images in recipe.batches}) == (4 if jitter else 1)
@@ -364,10 +364,8 @@ def whole(fresh: nn.Module, description: Architecture, data: TrainingData, tmp_p
         model = copy.deepcopy(fresh)
         state = StateFile(tmp_path_factory.mktemp("whole") / "state.pt", {}, 1e9)
         training = TRAINING.model_copy(update={"optimizer": optimizer})
-        history = train(
-            model, description, data, Recipe(), training, fine_tuning=OF_S, coordinates=COORDINATES, state=state,
-            observe=observe,
-        )  # fmt: skip
+        task = TrainingTask(model, description, data, Recipe(), training, OF_S, COORDINATES)
+        history = TrainingRun(task, state, observe).run()
         runs[optimizer] = (model.state_dict(), history)
     torch.set_num_threads(threads)
     return runs
@@ -416,7 +414,7 @@ def test_a_signal_ends_the_run_after_the_step(
     recipe = Recipe(4, receive)
     with pytest.raises(Interrupted) as caught:
         run(recipe, interval=1e9)
-    assert str(caught.value) == f"interrupted by {number.name}; the state is saved, a rerun goes on from it"
+    assert str(caught.value) == f"interrupted by {number.name}; the state is saved, and a rerun resumes from it"
     assert caught.value.number == number
     assert (recipe.calls, recipe.finished) == (5, 0)
     assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGUSR1)] == handlers

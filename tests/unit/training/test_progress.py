@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from finecal.training import progress as module
-from finecal.training.progress import EVERY, Progress, Teller, progress
+from finecal.training.progress import EVERY, Progress, ProgressLog, read_progress
 
 LOSSES = torch.tensor([4.0, 2.0, 0.0, 0.0])
 
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_within_an_epoch_a_line_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    teller = Teller(3, 4, 100)
+    teller = ProgressLog(3, 4, 100)
     clock.now += EVERY - 1
     teller.step(1, LOSSES, 1000.0)
     assert capsys.readouterr().err == ""
@@ -62,7 +62,7 @@ class Full(io.StringIO):
 @pytest.mark.usefixtures("clock")
 def test_a_full_disk_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Full())
-    with Teller(3, 4, 100) as teller:
+    with ProgressLog(3, 4, 100) as teller:
         teller.epoch({"epoch": 1, "loss": 1.5, "seconds": 80.0})
 
 
@@ -74,7 +74,7 @@ class NeverLooked(torch.Tensor):
 
 
 def test_losses_are_looked_at_for_a_line_only(clock: Clock) -> None:
-    teller = Teller(1, 1000, 10)
+    teller = ProgressLog(1, 1000, 10)
     losses = torch.zeros(1000).as_subclass(NeverLooked)
     for step in range(1, 1000):
         clock.now += (EVERY - 1) / 1000
@@ -88,7 +88,7 @@ class Terminal(io.StringIO):
 
 def test_on_a_terminal_a_line_takes_the_place_of_the_last(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
-    with Teller(3, 4, 100) as teller:
+    with ProgressLog(3, 4, 100) as teller:
         for step in (1, 2):
             clock.now += EVERY
             teller.step(step, LOSSES, 1000.0)
@@ -106,16 +106,16 @@ def test_on_a_terminal_a_line_takes_the_place_of_the_last(clock: Clock, monkeypa
 
 def test_status_reads_the_last_line(clock: Clock, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert progress(log) is None
-    log.write_text("going on from step 3 of 9\n")
-    assert progress(log) is None
-    teller = Teller(3, 4, 100)
+    assert read_progress(log) is None
+    log.write_text("resuming at step 3 of 9\n")
+    assert read_progress(log) is None
+    teller = ProgressLog(3, 4, 100)
     teller.epoch({"epoch": 1, "loss": 1.5, "seconds": 80.0})
     clock.now += EVERY + 10
     teller.step(6, LOSSES, 1000.0)
     log.write_text(capsys.readouterr().err)
-    assert progress(log) == Progress("epoch 2/3, step 2/4, loss 3.0000, 5 images/s, 120 s left", 120.0)
+    assert read_progress(log) == Progress("epoch 2/3, step 2/4, loss 3.0000, 5 images/s, 120 s left", 120.0)
     log.write_text("pseudo-split 2 of 3\n" + log.read_text())
-    assert progress(log) == Progress(
+    assert read_progress(log) == Progress(
         "pseudo-split 2 of 3, epoch 2/3, step 2/4, loss 3.0000, 5 images/s, 120 s left", None
     )

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from finecal.training import state
-from finecal.training.state import StateFile, earlier_tries, fingerprint, spent, state_of_one_process
+from finecal.training.state import StateFile, earlier_tries, fingerprint, lock_state, measure_usage
 
 FOLDER = Path("state/digits/run")
 
@@ -38,7 +38,7 @@ class Holder:
 
     def _hold(self, pipe: Connection) -> None:
         with Path(f"{self.name}.log").open("w", buffering=1) as log, contextlib.redirect_stderr(log):
-            with state_of_one_process(FOLDER) as folder:
+            with lock_state(FOLDER) as folder:
                 (folder / "mine").write_text(self.name)
                 pipe.send("in")
                 pipe.recv()
@@ -56,24 +56,24 @@ class Holder:
 
 
 def test_the_folder_goes_after_success() -> None:
-    with state_of_one_process(FOLDER) as folder:
+    with lock_state(FOLDER) as folder:
         assert folder == FOLDER
         (folder / "state.pt").write_text("")
     assert not Path("state").exists()
 
 
 def test_the_folder_stays_after_an_error() -> None:
-    with pytest.raises(ZeroDivisionError), state_of_one_process(FOLDER) as folder:  # noqa: PT012 - the block is tested
+    with pytest.raises(ZeroDivisionError), lock_state(FOLDER) as folder:  # noqa: PT012 - the block is tested
         (folder / "state.pt").write_text("half")
         raise ZeroDivisionError
-    with state_of_one_process(FOLDER) as folder:
+    with lock_state(FOLDER) as folder:
         assert (folder / "state.pt").read_text() == "half"
     assert not Path("state").exists()
 
 
 def test_the_states_of_others_stay() -> None:
     Path("state/digits/other").mkdir(parents=True)
-    with state_of_one_process(FOLDER):
+    with lock_state(FOLDER):
         pass
     assert sorted(p.name for p in Path("state/digits").iterdir()) == ["other"]
 
@@ -94,7 +94,7 @@ def test_processes_wait_for_each_other() -> None:
         assert Path(f"{order[0]}.log").read_text() == ""
         said = Path(f"{order[-1]}.log").read_text()
         assert said.startswith("waiting: ")
-        assert said.endswith(f" is at work on the training whose state is {FOLDER}\n")
+        assert said.endswith(f" is working on the training whose state is {FOLDER}\n")
     finally:
         for h in holders:
             h.process.kill()
@@ -106,7 +106,7 @@ def test_a_killed_process_does_not_block_the_next() -> None:
     assert first.is_inside(60)
     first.process.kill()
     first.process.join()
-    with state_of_one_process(FOLDER) as folder:
+    with lock_state(FOLDER) as folder:
         assert (folder / "mine").read_text() == "first"
 
 
@@ -160,7 +160,7 @@ def test_a_state_comes_back() -> None:
 def test_the_tries_before_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each process tells of itself and of those whose state it went on from, in whichever file that is."""
     took: dict[str, float] = {"wall_seconds": 10.0, "cpu_seconds": 7.0, "peak_memory_mib": 300.0}
-    monkeypatch.setattr(state, "spent", lambda: took)
+    monkeypatch.setattr(state, "measure_usage", lambda: took)
 
     def of_try(*names: str) -> dict[str, object]:
         monkeypatch.setattr(StateFile, "earlier", {})
@@ -180,7 +180,7 @@ def test_the_tries_before_are_remembered(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_this_process_took() -> None:
-    found = spent()
+    found = measure_usage()
     assert set(found) == {"wall_seconds", "cpu_seconds", "peak_memory_mib"}
     assert 50 < found["peak_memory_mib"] < 2**20
     assert found["wall_seconds"] > 0

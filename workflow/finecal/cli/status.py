@@ -23,7 +23,7 @@ from finecal.orchestration.lock import at_work
 from finecal.plan.jobs import Job, jobs
 from finecal.plan.plan import Plan
 from finecal.plan.stages import STAGES
-from finecal.training.progress import progress, tail
+from finecal.training.progress import read_progress, read_tail
 
 LINES = 4  # of a stopped job's log that are shown
 SHOWN = 10  # jobs that are listed one by one
@@ -170,10 +170,10 @@ def _name(job: Job) -> str:
 
 
 def _of_running(job: Job) -> Iterable[str]:
-    known = progress(job.log)
+    known = read_progress(job.log)
     return [f"{_name(job)}{f': {known.text}' if known else ''}"]
 
 
 def _of_stopped(job: Job) -> Iterable[str]:
-    said = [line for line in tail(job.log).splitlines() if line.strip()][-LINES:]
+    said = [line for line in read_tail(job.log).splitlines() if line.strip()][-LINES:]
     return [_name(job), *(f"      {line}" for line in said or ["(its log is empty)"]), f"      ({job.log})"]

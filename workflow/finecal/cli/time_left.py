@@ -9,7 +9,7 @@ from statistics import fmean
 
 from finecal import display
 from finecal.plan.jobs import Job
-from finecal.training.progress import progress
+from finecal.training.progress import read_progress
 
 MEASURED_AT_MOST = 50  # jobs of a kind whose seconds are averaged
 Kind = tuple[str | int | None, ...]
@@ -34,7 +34,7 @@ def time_left(done: Iterable[Job], left: Iterable[Job], running: Sequence[Job]) 
     at_work = {(job.stage, job.result) for job in running}
     seconds, unknown = 0.0, Counter[str]()
     for job in left:
-        said = progress(job.log) if (job.stage, job.result) in at_work else None
+        said = read_progress(job.log) if (job.stage, job.result) in at_work else None
         expected = said.seconds_left if said and said.seconds_left is not None else known.seconds(job)
         if expected is None:
             unknown[job.record.title] += 1

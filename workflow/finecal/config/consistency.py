@@ -75,7 +75,7 @@ def _check_backbone(study: Study, name: str, where: Origin) -> None:
         )  # fmt: skip
     if backbone.class_names is not None and not backbone.weights and folder is None:
         raise UserError("`class_names` belong to `weights`", where=location)
-    locations.class_names(backbone.class_names, f"{location}.class_names")
+    locations.read_class_names(backbone.class_names, f"{location}.class_names")
 
 
 def _check_zero_shot(use: ZeroShot, model: str, where: str) -> None:
@@ -86,12 +86,12 @@ def _check_zero_shot(use: ZeroShot, model: str, where: str) -> None:
             why="The weights are CLIP's: give timm's name of its image tower, without a tag",
         )  # fmt: skip
     locations.clip_files(use.model, f"{where}.model")
-    locations.class_names(use.class_names, f"{where}.class_names")
+    locations.read_class_names(use.class_names, f"{where}.class_names")
 
 
 def _check_imported(study: Study, name: str, where: Origin) -> None:
     """Check that nothing asks to train a recipe that is a checkpoint."""
-    locations.class_names(study.recipes[name].class_names, where.at("recipes", name, "class_names"))
+    locations.read_class_names(study.recipes[name].class_names, where.at("recipes", name, "class_names"))
     for calibrator, use in study.calibrators.items():
         if "pseudo_splits" in registry.calibrator_record(use.calibrator or calibrator).reads:
             raise UserError(

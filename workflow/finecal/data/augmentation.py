@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from finecal.data.colors import ORDERS, jitter_one, jitter_together, luma
 from finecal.data.crops import crop_one, crop_together, draw_crops, resize
-from finecal.runtime.device import sent
+from finecal.runtime.device import to_device
 
 # On the CPU, images with more pixels than this are changed one by one, so that each stays in the cache. For smaller
 # ones the cost of starting an operation dominates, and the batch is changed together.
@@ -138,7 +138,7 @@ def change_together(images: Tensor, changes: Changes, size: int, normaliser: tup
     columns = [changes.boxes, changes.flips[:, None]]
     columns += [values for values in (changes.factors, changes.turns) if values is not None]
     columns += [] if changes.grey is None else [changes.grey[:, None]]
-    table = sent(torch.cat([column.float() for column in columns], dim=1), images.device)
+    table = to_device(torch.cat([column.float() for column in columns], dim=1), images.device)
     changed = _to_unit(crop_together(images, table[:, :4], table[:, 4] > 0, size), images.dtype)
     if changes.factors is not None:
         changed = jitter_together(changed, table[:, 5:8], table[:, 8:11].long())
@@ -157,7 +157,7 @@ def resize_and_normalise(pixels: Tensor, size: int, normaliser: tuple[Tensor, Te
             result[part] = resize(pixels[part], size)
             _to_unit(result[part], pixels.dtype).sub_(normaliser[0]).div_(normaliser[1])
         return result
-    whole = sent(torch.tensor([[0.0, 0.0, height, width, 0.0]]), pixels.device)
+    whole = to_device(torch.tensor([[0.0, 0.0, height, width, 0.0]]), pixels.device)
     scaled = crop_together(pixels, whole[:, :4], whole[:, 4] > 0, size)
     return _to_unit(scaled, pixels.dtype).sub_(normaliser[0]).div_(normaliser[1])
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from finecal import schemas
 from finecal.data.packed import Samples, check_samples, pixels_of, read_format
 from finecal.io.parquet import read_row_groups, read_table
-from finecal.runtime.device import sent
-from finecal.runtime.lookahead import made_ahead
+from finecal.runtime.device import to_device
+from finecal.runtime.lookahead import prefetch
 from finecal.runtime.memory import Room, file_in_scratch
 
 
@@ -105,8 +105,8 @@ class PackedFile(Samples):
 
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
         """Yield all samples. The next batch is prefetched; at most a row group and two batches are in memory."""
-        for batch in made_ahead(_cut_batches(self._parts(np.ones(len(self), dtype=bool)), size)):
-            yield sent(torch.from_numpy(batch), device).permute(0, 3, 1, 2)
+        for batch in prefetch(_cut_batches(self._parts(np.ones(len(self), dtype=bool)), size)):
+            yield to_device(torch.from_numpy(batch), device).permute(0, 3, 1, 2)
 
     def _parts(self, chosen: np.ndarray) -> Iterator[np.ndarray]:
         """Yield (n, H, W, channels) uint8 of the chosen samples of each row group that has any."""
@@ -171,7 +171,7 @@ class Pixels:
         rows = self._rows[positions]
         if self._file is not None:
             self._advise(rows)
-        batch = self._stored.index_select(0, sent(torch.from_numpy(rows), self._stored.device))
+        batch = self._stored.index_select(0, to_device(torch.from_numpy(rows), self._stored.device))
         return batch.pin_memory() if batch.device.type == "cpu" and self.device.type == "cuda" else batch
 
     def sent(self, batch: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""timm's models: where weights are, building, heads, foreign checkpoints, saving, features and logits."""
+"""timm models: locations of weights, building, heads, foreign checkpoints, files, features and logits."""

@@ -1,4 +1,4 @@
-"""timm models: create them, feed them, and reach the head."""
+"""Create timm models, run them, and access their head."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 import finecal.models.toy  # noqa: F401 - registers finecal_mlp
 from finecal.errors import UserError, unknown
-from finecal.models.heads import with_cosine_head, with_projection
+from finecal.models.heads import attach_cosine_head, insert_projection
 from finecal.models.locations import HUB, read_config
 
-# Arguments of a model that follow from the data set, not from the configuration its weights came with.
+# Arguments of a model that the data set determines, not the configuration of its weights.
 OF_THE_DATA = ("num_classes", "in_chans", "img_size")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """All that is needed to build a model and to feed it.
+    """What is needed to build a model and to prepare its input.
 
     Attributes
     ----------
@@ -41,9 +41,9 @@ class Architecture:
     head
         "linear", timm's own, or "cosine".
     head_scale, learn_head_scale
-        Of a cosine head: its scale at the start, and whether that is trained.
+        Of a cosine head: its initial scale, and whether the scale is trained.
     projection
-        Width of a linear layer before the head, as CLIP's image towers have it; 0: there is none.
+        Width of a linear layer before the head, as in CLIP's image towers; 0 without one.
     """
 
     model: str
@@ -60,16 +60,16 @@ class Architecture:
 
 
 def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: int) -> Architecture:
-    """The architecture of a study's backbone for a data set; mean and standard deviation are timm's for the model.
+    """Return the architecture of a study's backbone for a data set, with timm's mean and standard deviation.
 
     Parameters
     ----------
     backbone
-        `model`, `options`, `image_size` and what concerns the head, as in the plan.
+        `model`, `options`, `image_size` and the options of the head, as in the plan.
     """
     name, options = backbone["model"], dict(backbone["options"])
     if ":" in name:
-        name, given, source = timm_source(name)
+        name, given, source = read_timm_source(name)
         options = {key: value for key, value in given.items() if key not in OF_THE_DATA} | options
         mean, std = tuple(source.get("mean", IMAGENET_DEFAULT_MEAN)), tuple(source.get("std", IMAGENET_DEFAULT_STD))
     else:
@@ -83,8 +83,8 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
     )  # fmt: skip
 
 
-def timm_source(model: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """timm's name, model arguments and preprocessing of `local-dir:FOLDER` or `hf-hub:ORGANISATION/NAME`.
+def read_timm_source(model: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Read timm's name, model arguments and preprocessing of `local-dir:FOLDER` or `hf-hub:ORGANISATION/NAME`.
 
     Raises
     ------
@@ -108,20 +108,20 @@ def timm_source(model: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
 
 
 def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any] | None = None) -> nn.Module:
-    """Create the timm model; its random weights come from torch's global generator.
+    """Create the timm model; random weights are drawn from torch's global generator.
 
     Parameters
     ----------
     weights
-        "random", "hub" to fetch timm's weights for the model's name, or `hf-hub:ORGANISATION/NAME` to fetch those (the
-        head is replaced if the classes differ).
+        "random"; "hub" for timm's weights of the model's name; or `hf-hub:ORGANISATION/NAME`. A fetched head is
+        replaced if the number of classes differs.
     overlay
-        Changes to timm's configuration of the weights, which are then those that it names.
+        Changes to timm's configuration of the weights; the weights that it names are then loaded.
 
     Raises
     ------
     UserError
-        For options the model does not take, weights that cannot be fetched, or a model without a linear head.
+        If the model does not take the options, the weights cannot be fetched, or the model has no linear head.
     """
     options = dict(description.options)
     if _has_fixed_input(description.model):
@@ -150,9 +150,9 @@ def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any]
         ) from error
     linear = head(model)
     if description.projection:
-        linear = with_projection(model, linear, description.projection)
+        linear = insert_projection(model, linear, description.projection)
     if description.head == "cosine":
-        with_cosine_head(model, linear, scale=description.head_scale, learned=description.learn_head_scale)
+        attach_cosine_head(model, linear, scale=description.head_scale, learned=description.learn_head_scale)
     return model
 
 
@@ -162,7 +162,7 @@ def _has_fixed_input(name: str) -> bool:
 
 
 def _config(name: str) -> Any:
-    """timm's configuration of a model; None for one on the hub only. UserError for weights it does not know."""
+    """Return timm's configuration of a model, None if it is on the hub only; UserError for an unknown weights tag."""
     try:
         return timm.get_pretrained_cfg(name, allow_unregistered=True) if ":" not in name else None
     except RuntimeError as error:
@@ -171,9 +171,12 @@ def _config(name: str) -> Any:
 
 
 def head(model: nn.Module) -> nn.Linear:
-    """The last layer: timm's linear one, or a `CosineHead` in its place. UserError if the model has another kind.
+    """Return the last layer, timm's linear one or a `CosineHead` in its place; its rows belong to the classes.
 
-    Its rows are what γ and the analyses speak about.
+    Raises
+    ------
+    UserError
+        If it is of another kind.
     """
     classifier = model.get_classifier()  # type: ignore[operator]
     if not isinstance(classifier, nn.Linear):
@@ -184,36 +187,36 @@ def head(model: nn.Module) -> nn.Linear:
 
 
 def head_classes(model: nn.Module) -> int:
-    """How many classes the weights on timm's hub were trained for, whatever the model's head has now."""
+    """Return how many classes timm's weights of the model were trained for, whatever its head has now."""
     config: Any = model.pretrained_cfg
     return int(config["num_classes"])
 
 
 def forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Features and logits of a batch.
+    """Compute the features and logits of a batch.
 
     Parameters
     ----------
     images
-        (N, channels, H, W), normalised.
+        (N, channels, H, W) float32, normalised.
 
     Returns
     -------
-    features (N, D), what the head reads; logits (N, C).
+    The features (N, D), which the head reads, and the logits (N, C) float32.
     """
     features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
     return features, logits_of(model, features)
 
 
 def logits_of(model: nn.Module, features: Tensor) -> Tensor:
-    """(N, C) float32 of (N, D) features; 16 bits would make logits equal that are not, and γ is found between them."""
+    """Compute logits (N, C) of features (N, D), in float32: γ lies between logits, which 16 bits would make equal."""
     with torch.autocast(features.device.type, enabled=False):
         logits: Tensor = head(model)(features.float())
     return logits
 
 
 def normaliser(description: Architecture, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation as (1, channels, 1, 1) tensors."""
+    """Return mean and standard deviation as (1, channels, 1, 1) float32 tensors on the device."""
     shape = (1, description.channels, 1, 1)
     mean = torch.tensor(description.mean, device=device).reshape(shape)
     return mean, torch.tensor(description.std, device=device).reshape(shape)

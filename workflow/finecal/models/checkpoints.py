@@ -1,4 +1,4 @@
-"""Weights that finecal has not trained: state dicts of any origin into timm models, heads by the names of classes."""
+"""Load weights that finecal has not trained into timm models; match the rows of heads by class names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from finecal.models.state_dicts import SHOWN, State, read_state
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A state dict, the file it comes from, and the names of its head's rows where they are known."""
+    """A state dict, its file, and the names of its head's rows, None if unknown."""
 
     state: State
     file: Path
@@ -34,26 +34,26 @@ def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Che
     Parameters
     ----------
     names
-        What the rows of the head stand for, if the user says so; else config.json of a folder may, or the metadata of a
-        file that finecal has written.
+        The classes of the head's rows, if the user gives them. Else they are read from the folder's config.json or the
+        metadata of a file that finecal has written, where there are any.
 
     Raises
     ------
     UserError
-        If it is missing, damaged, holds more than tensors, or a weight is not finite.
+        If it is missing or damaged, holds more than tensors, or a weight is not finite.
     """
     file, *config = weights_files(str(path), str(path))
     state = read_state(file)
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise UserError(f"the tensor {name!r} has values that are NaN or infinite", where=str(file))
-    known = tuple(names) if names else _names_with(file, whole_folder=bool(config))
+    known = tuple(names) if names else _read_class_names(file, whole_folder=bool(config))
     return Checkpoint(state, file, known)
 
 
-def _names_with(file: Path, *, whole_folder: bool) -> tuple[str, ...] | None:
-    """From the config.json that belongs to the weights, or the metadata of a file that finecal has written."""
-    if whole_folder or (file.name in WRITTEN and _is_timm_s(file.parent)):
+def _read_class_names(file: Path, *, whole_folder: bool) -> tuple[str, ...] | None:
+    """Read them from the config.json of the weights, or the metadata of a file that finecal has written."""
+    if whole_folder or (file.name in WRITTEN and _is_timm_folder(file.parent)):
         return label_names(read_config(file.parent))
     if file.suffix != ".safetensors":
         return None
@@ -68,8 +68,8 @@ def _names_with(file: Path, *, whole_folder: bool) -> tuple[str, ...] | None:
         ) from error  # fmt: skip
 
 
-def _is_timm_s(folder: Path) -> bool:
-    """Whether timm has written the folder; anything may be called config.json."""
+def _is_timm_folder(folder: Path) -> bool:
+    """Return whether the folder's config.json is timm's."""
     try:
         read_config(folder)
     except UserError:
@@ -77,46 +77,46 @@ def _is_timm_s(folder: Path) -> bool:
     return True
 
 
-def take_over(path: str, use: Mapping[str, Any], description: Architecture, *, keep_head: bool) -> nn.Module:
-    """The model of a description with the weights of a checkpoint; `use` may name the classes of its head."""
+def load_checkpoint(path: str, use: Mapping[str, Any], description: Architecture, *, keep_head: bool) -> nn.Module:
+    """Read a checkpoint and return the described model with its weights; `use` may have its head's `class_names`."""
     return load_as(read_checkpoint(path, use.get("class_names")), description, keep_head=keep_head)
 
 
 def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: bool) -> nn.Module:
-    """The model of a description with the weights of a checkpoint.
+    """Return the described model with the weights of a checkpoint.
 
-    Names and shapes that differ from the model's are handed to timm, which knows older and other namings of its models,
-    other numbers of channels and other sizes of position embeddings.
+    State dicts whose names or shapes differ from the model's are passed to timm, which converts older and other namings
+    of its models, other numbers of channels and other sizes of position embeddings.
 
     Parameters
     ----------
     keep_head
-        Whether the head is needed as it is, its rows brought into the order of the data set's classes. If not, it is
-        taken where it fits, and else stays random.
+        Whether the head is needed, with its rows in the order of the data set's classes. If not, it is loaded where it
+        fits and stays random otherwise.
 
     Raises
     ------
     UserError
-        If tensors are missing, too many, or of another shape; if the head is needed and its classes are not the data
-        set's.
+        If tensors are missing, unexpected or of another shape; if the head is needed and lacks a class of the data
+        set.
     """
     model = build(description, weights="random")
     last = head(model)
     place = next(name for name, module in model.named_modules() if module is last)
-    if f"{place}.weight" not in checkpoint.state and (renamed := _renamed(checkpoint.state, description, model)):
+    if f"{place}.weight" not in checkpoint.state and (renamed := _rename_by_timm(checkpoint.state, description, model)):
         checkpoint = dataclasses.replace(checkpoint, state=renamed)
-    state = _with_head(checkpoint, description, model.state_dict(), f"{place}.", keep=keep_head)
-    if _same_form(state, model.state_dict()):
+    state = _fit_head(checkpoint, description, model.state_dict(), f"{place}.", keep=keep_head)
+    if _shapes_match(state, model.state_dict()):
         model.load_state_dict(state)
         return model
-    adapted = _by_timm(state, description, model) if description.head == "linear" else None
+    adapted = _load_by_timm(state, description, model) if description.head == "linear" else None
     if adapted is None:
-        raise _mismatch(state, model.state_dict(), checkpoint.file, description.model)
+        raise _mismatch_error(state, model.state_dict(), checkpoint.file, description.model)
     return adapted
 
 
-def _with_head(checkpoint: Checkpoint, description: Architecture, wanted: State, prefix: str, *, keep: bool) -> State:
-    """The state with the head's rows in the data set's order; with the model's own head where it does not fit."""
+def _fit_head(checkpoint: Checkpoint, description: Architecture, wanted: State, prefix: str, *, keep: bool) -> State:
+    """Return the state with the head's rows in the data set's order, or with the model's head if it does not fit."""
     state, names, classes = dict(checkpoint.state), checkpoint.names, description.classes
     weight = state.get(f"{prefix}weight")
     if weight is not None and names is not None and len(names) != len(weight):
@@ -128,7 +128,7 @@ def _with_head(checkpoint: Checkpoint, description: Architecture, wanted: State,
     if problem and keep:
         raise UserError(
             problem, where=str(checkpoint.file), why="Without training the head is taken as it is",
-            hint="Say what its rows stand for (`class_names`), or train the head (`pretraining.training`)",
+            hint="Name the classes of its rows (`class_names`), or train the head (`pretraining.training`)",
         )  # fmt: skip
     of_head = [key for key in wanted if key.startswith(prefix)]
     if problem:
@@ -143,17 +143,18 @@ def _with_head(checkpoint: Checkpoint, description: Architecture, wanted: State,
 
 
 def _head_problem(weight: Tensor | None, names: tuple[str, ...] | None, classes: tuple[str, ...], prefix: str) -> str:
+    """Return why a head does not fit the classes; empty if it does."""
     if weight is None:
         return f"it has no head ({prefix}weight)"
     if names is None:
         differ = len(weight) != len(classes)
         return f"its head has {len(weight)} classes, the data set has {len(classes)}" if differ else ""
-    problem = lacks(names, classes)
+    problem = describe_missing_classes(names, classes)
     return f"its head {problem}" if problem else ""
 
 
-def lacks(names: Sequence[str], classes: Sequence[str]) -> str:
-    """What to say of a head whose rows have these names if it lacks a class; empty if it has all."""
+def describe_missing_classes(names: Sequence[str], classes: Sequence[str]) -> str:
+    """Return the end of a message on a head whose rows have these names and lack a class; empty if none is missing."""
     missing = [name for name in classes if name not in names]
     if not missing:
         return ""
@@ -161,28 +162,28 @@ def lacks(names: Sequence[str], classes: Sequence[str]) -> str:
     return f"has no class {lacking}; it has {', '.join(map(repr, names[:SHOWN]))}{', …' * bool(names[SHOWN:])}"
 
 
-def _same_form(state: State, wanted: State) -> bool:
+def _shapes_match(state: State, wanted: State) -> bool:
     return state.keys() == wanted.keys() and all(state[key].shape == wanted[key].shape for key in wanted)
 
 
-def _renamed(state: State, description: Architecture, model: nn.Module) -> State | None:
-    """The state in timm's names with its own head, which is called otherwise so far; None if timm knows no such names.
+def _rename_by_timm(state: State, description: Architecture, model: nn.Module) -> State | None:
+    """Return the state with its own head under timm's names; None if timm cannot convert its names.
 
-    Whose rows are how many classes is not known yet: the head is a matrix over the features, and the only one of its
-    shape, since layers within a model repeat.
+    The number of classes of the head is not known yet. It is taken from the only matrix over the features whose shape
+    occurs once, since layers within a model repeat.
     """
     shapes = Counter(tuple(tensor.shape) for tensor in state.values() if tensor.ndim == 2)
     width = head(model).in_features
     for (rows, columns), count in shapes.items():
         if count == 1 and columns == width and description.head == "linear":
             whole = dataclasses.replace(description, classes=tuple(map(str, range(rows))))
-            if (found := _by_timm(state, whole, model)) is not None:
+            if (found := _load_by_timm(state, whole, model)) is not None:
                 return found.state_dict()
     return None
 
 
-def _by_timm(state: State, description: Architecture, model: nn.Module) -> nn.Module | None:
-    """Let timm rename and reshape what it knows; None if the result is not the whole model."""
+def _load_by_timm(state: State, description: Architecture, model: nn.Module) -> nn.Module | None:
+    """Let timm rename and reshape the state; None if the result is not the whole model."""
     config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
     first = config.get("first_conv")
     first_weight = state.get(f"{first}.weight") if isinstance(first, str) else None
@@ -195,10 +196,10 @@ def _by_timm(state: State, description: Architecture, model: nn.Module) -> nn.Mo
     try:
         return build(description, weights="random", overlay=overlay)
     except (UserError, RuntimeError, KeyError, AttributeError, AssertionError, TypeError, ValueError, IndexError):
-        return None  # the caller says what does not fit
+        return None  # the caller reports what does not fit
 
 
-def _mismatch(state: State, wanted: State, file: Path, model: str) -> UserError:
+def _mismatch_error(state: State, wanted: State, file: Path, model: str) -> UserError:
     missing = [f"{key} {_shape(wanted[key])}" for key in wanted if key not in state]
     surplus = [f"{key} {_shape(state[key])}" for key in state if key not in wanted]
     other = [

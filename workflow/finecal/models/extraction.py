@@ -1,4 +1,4 @@
-"""Features and logits of many samples."""
+"""Compute features and logits of many samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finecal.errors import UserError
 from finecal.io.list_columns import list_array
 from finecal.models.build import Architecture, forward, head, logits_of, normaliser
 from finecal.runtime.device import autocast
-from finecal.runtime.lookahead import can_work_ahead, made_ahead
+from finecal.runtime.lookahead import can_work_ahead, prefetch
 
 BATCH = 256
 
@@ -26,12 +26,12 @@ def extract(
     device: torch.device,
     precision: str = "auto",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, D) and logits (N, C), both float32.
+    """Compute features (N, D) and logits (N, C), both float32, in evaluation mode.
 
     Parameters
     ----------
     images
-        A file of images, pixels that lie in memory, or an (N, H, W, channels) uint8 array.
+        A file of images, pixels in memory, or an (N, H, W, channels) uint8 array.
 
     Raises
     ------
@@ -49,19 +49,19 @@ def extract(
     batches = (
         resize_and_normalise(pixels, description.image_size, (mean, std)) for pixels in source.batches(BATCH, device)
     )
-    for batch in made_ahead(batches) if can_work_ahead(device) else batches:
+    for batch in prefetch(batches) if can_work_ahead(device) else batches:
         start, end = end, end + len(batch)
         with autocast(device, precision):
             outputs = forward(model, batch)
         for array, tensor in zip((features, logits), outputs, strict=True):
             array[start:end] = tensor.float().cpu().numpy()
     model.train(was_training)
-    return features, checked(logits)
+    return features, check_finite(logits)
 
 
 @torch.inference_mode()
 def classify(model: nn.Module, features: np.ndarray, device: torch.device) -> np.ndarray:
-    """Logits (N, C) float32 of features (N, D), as `extract` has them.
+    """Compute logits (N, C) float32 of features (N, D) float32, equal to those of `extract`.
 
     Raises
     ------
@@ -72,11 +72,11 @@ def classify(model: nn.Module, features: np.ndarray, device: torch.device) -> np
     for start in range(0, len(features), BATCH):
         part = torch.from_numpy(features[start : start + BATCH]).to(device)
         logits[start : start + BATCH] = logits_of(model, part).cpu().numpy()
-    return checked(logits)
+    return check_finite(logits)
 
 
-def checked(logits: np.ndarray) -> np.ndarray:
-    """The logits, if they are finite; else a UserError that names the first that is not."""
+def check_finite(logits: np.ndarray) -> np.ndarray:
+    """Return the logits (N, C); UserError if a value is not finite, which names the first such image."""
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(bad):
         raise UserError(f"the model gives logits that are not finite, first for image {bad[0]} of {len(logits)}")
@@ -86,12 +86,12 @@ def checked(logits: np.ndarray) -> np.ndarray:
 def extract_table(
     model: nn.Module, description: Architecture, images: PackedFile, device: torch.device, precision: str = "auto"
 ) -> pa.Table:
-    """All samples of a domain as the columns sample, label, subset, logits, features of a logits.parquet."""
+    """Extract all samples of a domain into the columns sample, label, subset, logits, features of a logits.parquet."""
     return as_table(images, *extract(model, description, images, device, precision))
 
 
 def as_table(images: PackedFile, features: np.ndarray, logits: np.ndarray) -> pa.Table:
-    """The columns of a logits.parquet from features (N, D) and logits (N, C)."""
+    """Return the columns of a logits.parquet from features (N, D) and logits (N, C)."""
     return pa.table(
         {
             "sample": pa.array(np.arange(len(images), dtype=np.int32)),

@@ -1,4 +1,4 @@
-"""Models as files: weights as safetensors that know their architecture, and the head as a table."""
+"""Models as files: weights as safetensors with their architecture as metadata, and the head as a table."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from finecal.io.parquet import with_columns, write_table
 from finecal.models.build import Architecture, build, head
 from finecal.models.header import METADATA, read_header
 from finecal.models.heads import CosineHead
-from finecal.runtime.device import placed
+from finecal.runtime.device import place_model
 
 
 def save_model(path: str | Path, model: nn.Module, description: Architecture, *, provenance: Mapping[str, Any]) -> None:
-    """Write the weights as safetensors; the architecture and the provenance are in its metadata."""
+    """Write the weights as safetensors, with the architecture and the provenance as metadata."""
     metadata = {METADATA: json.dumps({"architecture": asdict(description), **provenance}, sort_keys=True)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with whole_file(path) as temporary:
@@ -51,7 +51,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn
     description = Architecture(**fields)
     model = build(description, weights="random")
     model.load_state_dict(weights)
-    return placed(model, torch.device(device)), description
+    return place_model(model, torch.device(device)), description
 
 
 def write_head(
@@ -62,7 +62,7 @@ def write_head(
     *,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write the head as a table: class, name, weight (a list of D floats), bias, scale (null unless it is cosine)."""
+    """Write the head as a table: class, name, weight (D × float32), bias, scale (null unless it is a cosine head)."""
     linear = head(model)
     bias = linear.bias if linear.bias is not None else torch.zeros(len(classes))
     scale = float(linear.scale.detach()) if isinstance(linear, CosineHead) else None

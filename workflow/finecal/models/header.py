@@ -1,4 +1,4 @@
-"""What a file of weights says of its model, read without torch."""
+"""The metadata of a file of weights, read without torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ METADATA = "finecal"
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
-    """The metadata that finecal writes beside weights: `architecture`, and the provenance.
+    """Read the metadata that finecal writes with weights: `architecture` and the provenance.
 
     Raises
     ------

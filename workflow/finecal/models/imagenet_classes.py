@@ -1,4 +1,4 @@
-"""ImageNet's 1,000 classes: what they are called, and which rows of a head are theirs."""
+"""ImageNet's 1,000 classes: their names, and their rows in a head."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CLASSES = 1000
 
 
 def class_names() -> tuple[str, ...]:
-    """The first of each class's names, in the order of the heads; of two with one name, also their WordNet number."""
+    """Return each class's first name in the order of the heads, with the WordNet number where two are equal."""
     from timm.data import ImageNetInfo
 
     info = ImageNetInfo()
@@ -20,14 +20,14 @@ def class_names() -> tuple[str, ...]:
 
 
 def numbers_by_folder() -> dict[str, int]:
-    """WordNet number (the name of a folder) → class number."""
+    """Return class numbers by WordNet number, the name of a folder of images."""
     from timm.data import ImageNetInfo
 
     return {name: number for number, name in enumerate(ImageNetInfo().label_names())}
 
 
 def are_imagenet(labels: Sequence[str]) -> bool:
-    """Whether the labels of a head are ImageNet's in its order: WordNet numbers, names or descriptions."""
+    """Return whether the labels are ImageNet's in its order, as WordNet numbers, names or descriptions."""
     from timm.data import ImageNetInfo
 
     info = ImageNetInfo()
@@ -39,6 +39,6 @@ def are_imagenet(labels: Sequence[str]) -> bool:
 
 
 def numbers_of(classes: Sequence[str]) -> dict[str, int]:
-    """Class → its row in a head of ImageNet's classes, for those that are called as there or by WordNet's number."""
+    """Return the row in a head of ImageNet's classes for those of the classes that have ImageNet's name or number."""
     numbers = {name: number for number, name in enumerate(class_names())} | numbers_by_folder()
     return {name: numbers[name] for name in classes if name in numbers}

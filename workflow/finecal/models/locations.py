@@ -1,4 +1,4 @@
-"""Where a model of the user's own comes from: a checkpoint, or a folder that timm can load. Reads no weights."""
+"""Files of a user's own model: a checkpoint, or a folder that timm can load. Reads no weights."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ LOCAL, HUB = "local-dir:", "hf-hub:"
 FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 CONFIG = "config.json"
 CLIP_CONFIG = "open_clip_config.json"
-# Suffixes of vocabularies and of the configuration of a tokeniser.
+# Suffixes of the vocabulary and the configuration of a tokeniser.
 TOKENISER = (".json", ".txt", ".model")
-# The names that timm writes; a folder with another name has to have one file of weights.
+# The names that timm writes; a folder without them must have exactly one file of weights.
 WRITTEN = ("model.safetensors", "pytorch_model.bin")
 
 
 def folder_of(model: str) -> str | None:
-    """The folder in a model's name `local-dir:FOLDER`; None for other names."""
+    """Return the folder in a model's name `local-dir:FOLDER`; None for other names."""
     return model.removeprefix(LOCAL) if model.startswith(LOCAL) else None
 
 
 def weights_files(path: str, where: str) -> tuple[Path, ...]:
-    """The files that a checkpoint consists of: first the weights, then config.json if `path` is a folder.
+    """Return the files of a checkpoint: first the weights, then config.json if `path` is a folder.
 
     Raises
     ------
     UserError
-        If something is missing, or the file is of a kind that is not read.
+        If something is missing, or the file's suffix is not in `FORMATS`.
     """
     place = Path(path)
     if place.is_dir():
@@ -43,7 +43,7 @@ def weights_files(path: str, where: str) -> tuple[Path, ...]:
                 f"the folder {path!r} has no {CONFIG}", where=where,
                 why="A folder is one that timm has written (`timm.models.save_for_hf`) or `finecal export`",
             )  # fmt: skip
-        return _weights_in(place, where), config
+        return _find_weights(place, where), config
     if not place.is_file():
         raise UserError(f"there is no file {path!r}", where=where, why="The path is relative to the working directory")
     if place.suffix not in FORMATS:
@@ -52,28 +52,28 @@ def weights_files(path: str, where: str) -> tuple[Path, ...]:
 
 
 def checkpoint_files(path: str, where: str, *, named: bool) -> tuple[Path, ...]:
-    """The files that decide what is taken from a checkpoint: its own, and a config.json beside it with class names.
+    """Return the files that decide what a checkpoint gives: its own, and a config.json beside it with class names.
 
     Parameters
     ----------
     named
-        Whether the study names the rows of the head, so that nothing else is asked for their names.
+        Whether the study names the rows of the head, so that no config.json beside the file is read for them.
 
     Raises
     ------
     UserError
-        As `weights_files`.
+        As for `weights_files`.
     """
     files = weights_files(path, where)
     beside = files[0].parent / CONFIG
-    read = not named and files[0].name in WRITTEN and beside.is_file()  # as in models/checkpoints.py
+    read = not named and files[0].name in WRITTEN and beside.is_file()  # as models/checkpoints.py does
     return (*files, beside) if read and beside not in files else files
 
 
 def clip_files(model: str, where: str) -> tuple[Path, ...]:
-    """The files that a CLIP of the user's own consists of, `local-dir:FOLDER`; none for other names.
+    """Return the files of a user's own CLIP, `local-dir:FOLDER`: weights, configuration and tokeniser.
 
-    Weights, configuration, and what a tokeniser may read.
+    For other names there are none.
 
     Raises
     ------
@@ -97,12 +97,12 @@ def clip_files(model: str, where: str) -> tuple[Path, ...]:
 
 
 def has_open_clip() -> bool:
-    """Whether the extra `clip` is installed; imports nothing."""
+    """Return whether the extra `clip` is installed, without importing it."""
     return importlib.util.find_spec("open_clip") is not None
 
 
 def check_open_clip(where: str) -> None:
-    """UserError if open_clip, which makes zero-shot heads, is not installed."""
+    """Raise UserError if open_clip, which makes zero-shot heads, is not installed."""
     if not has_open_clip():
         raise UserError(
             "a zero-shot head is made with open_clip, which is not installed", where=where,
@@ -110,7 +110,7 @@ def check_open_clip(where: str) -> None:
         )  # fmt: skip
 
 
-def _weights_in(folder: Path, where: str) -> Path:
+def _find_weights(folder: Path, where: str) -> Path:
     for name in WRITTEN:
         if (folder / name).is_file():
             return folder / name
@@ -125,12 +125,12 @@ def _weights_in(folder: Path, where: str) -> Path:
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """The config.json of a timm folder.
+    """Read the config.json of a timm folder.
 
     Raises
     ------
     UserError
-        If it is missing, no JSON, or names no model that timm has.
+        If it is missing, is not JSON, or does not name a timm model.
     """
     path = Path(folder) / CONFIG
     try:
@@ -149,15 +149,15 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 
 
 def label_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The names of the head's rows in a timm configuration; None where they are not given."""
+    """Return the names of the head's rows in a timm configuration; None if it has none."""
     given = config.get("label_names") or (config.get("pretrained_cfg") or {}).get("label_names")
     if isinstance(given, Mapping):  # number → name
         given = [given[key] for key in sorted(given, key=int)]
     return tuple(map(str, given)) if given else None
 
 
-def class_names(given: str | Sequence[str] | None, where: str) -> list[str] | None:
-    """The names that a study gives for a head's rows: a list, or a text file with one per line."""
+def read_class_names(given: str | Sequence[str] | None, where: str) -> list[str] | None:
+    """Read the names that a study gives a head's rows: a list, or a text file with one per line."""
     if given is None:
         return None
     if isinstance(given, str):
@@ -173,10 +173,10 @@ def class_names(given: str | Sequence[str] | None, where: str) -> list[str] | No
     return names
 
 
-def filled(pattern: str, coordinates: Mapping[str, Any], where: str) -> str:
-    """A path with `{split}`, `{seed}` and the like filled in.
+def fill(pattern: str, coordinates: Mapping[str, Any], where: str) -> str:
+    """Fill `{split}`, `{seed}` and the like into a path.
 
-    >>> filled("models/{split}_{seed}.pth", {"split": "half0", "seed": 3}, "")
+    >>> fill("models/{split}_{seed}.pth", {"split": "half0", "seed": 3}, "")
     'models/half0_3.pth'
     """
     for name in placeholders(pattern, where):
@@ -186,8 +186,10 @@ def filled(pattern: str, coordinates: Mapping[str, Any], where: str) -> str:
 
 
 def placeholders(pattern: str, where: str) -> list[str]:
-    """The names in braces."""
+    """Return the names in braces."""
     try:
         return [name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None]
     except ValueError as error:
-        raise UserError(f"{pattern!r} is no path ({error})", where=where, why="Braces hold names: {split}") from error
+        raise UserError(
+            f"{pattern!r} is not a valid path pattern ({error})", where=where, why="Braces hold names: {split}"
+        ) from error

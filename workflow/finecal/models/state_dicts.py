@@ -1,6 +1,6 @@
-"""State dicts in files of any origin.
+"""Read state dicts from files of any origin.
 
-Files are read without running anything in them: safetensors, or torch's own format with `weights_only`.
+Nothing in a file is executed: it is safetensors, or torch's own format read with `weights_only`.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from torch import Tensor
 from finecal.errors import UserError
 
 State = dict[str, Tensor]
-# Under which keys trainers put the state dict; averaged weights first, as timm does.
+# The keys under which trainers save the state dict; averaged weights first, as in timm.
 NESTED = (
     "state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model_state", "model", "module", "net",
     "weights",
 )  # fmt: skip
-# What wrappers put before every name: DistributedDataParallel, torch.compile, Lightning.
+# Prefixes that wrappers add to every name: DistributedDataParallel, torch.compile, Lightning.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 SHOWN = 6  # names in an error
 
 
 def read_state(file: Path) -> State:
-    """The tensors of a file by their names, without the names of wrappers.
+    """Read the tensors of a file by name, without the prefixes of wrappers.
 
     Raises
     ------
     UserError
-        If it is damaged, holds more than tensors, or no state dict.
+        If it is damaged, holds more than tensors, or holds no state dict.
     """
     try:
         if file.suffix == ".safetensors":
-            return _plain(safetensors.torch.load_file(file), file)
+            return _find_state_dict(safetensors.torch.load_file(file), file)
         content = _load(file)
     except (safetensors.SafetensorError, OSError) as error:
-        raise _unreadable(file, error) from error
-    return _plain(content, file)
+        raise _unreadable_error(file, error) from error
+    return _find_state_dict(content, file)
 
 
 def _load(file: Path) -> Any:
@@ -55,19 +55,19 @@ def _load(file: Path) -> Any:
             hint="Save it again with torch.save(model.state_dict(), PATH), or as safetensors",
         ) from error  # fmt: skip
     except Exception as error:
-        # The bytes of a damaged file are taken for instructions, which may fail in any way: KeyError, IndexError, ….
-        raise _unreadable(file, error) from error
+        # Unpickling the bytes of a damaged file may raise anything: KeyError, IndexError, ….
+        raise _unreadable_error(file, error) from error
 
 
-def _unreadable(file: Path, error: Exception) -> UserError:
+def _unreadable_error(file: Path, error: Exception) -> UserError:
     said = str(error).splitlines()[:1]
     known = isinstance(error, (safetensors.SafetensorError, OSError, RuntimeError, ValueError)) and said
     reason = said[0] if known else ": ".join([type(error).__name__, *said])
     return UserError(f"not readable as a checkpoint ({reason})", where=str(file))
 
 
-def _plain(content: Any, file: Path) -> State:
-    """The innermost dict of tensors, without the numbers beside them and the prefixes of wrappers."""
+def _find_state_dict(content: Any, file: Path) -> State:
+    """Return the innermost dict of tensors, without the numbers among them and the prefixes of wrappers."""
     passed: list[Any] = []
     while isinstance(content, Mapping) and not any(content is one for one in passed):
         passed.append(content)

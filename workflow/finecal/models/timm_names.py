@@ -1,4 +1,4 @@
-"""What timm offers, read from its source: importing timm takes seconds, and every job would pay."""
+"""The names of timm's models and optimisers, read from its source, since importing timm takes seconds in every job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _timm() -> Path:
 
 @cache
 def architectures() -> frozenset[str]:
-    """The names under which timm and finecal register a model with timm, without pretrained tags."""
+    """Return the names of all models that timm and finecal register with timm, without tags of weights."""
     pattern = re.compile(r"^@register_model(?: +#.*)?\s+def (\w+)\(", re.MULTILINE)
     files = [*(_timm() / "models").glob("*.py"), Path(__file__).with_name("toy.py")]
     return frozenset(name for file in files for name in pattern.findall(file.read_text("utf-8")))
@@ -26,11 +26,11 @@ def architectures() -> frozenset[str]:
 
 @cache
 def optimizers() -> frozenset[str]:
-    """The names of timm's optimiser factory."""
+    """Return the names of timm's optimiser factory."""
     source = (_timm() / "optim" / "_optim_factory.py").read_text("utf-8")
     return frozenset(re.findall(r"OptimInfo\(\s*name='(\w+)'", source))
 
 
 def is_model(name: str) -> bool:
-    """Whether timm can create a model of this name; a `.tag` names pretrained weights and is not checked."""
+    """Return whether timm can create a model of this name; a `.tag` of weights is not checked."""
     return name.startswith("hf-hub:") or name.partition(".")[0] in architectures()

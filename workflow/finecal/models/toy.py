@@ -1,6 +1,6 @@
-"""A small network for points in the plane, under the name `finecal_mlp` among timm's models.
+"""A small network for points in the plane, registered with timm as `finecal_mlp`.
 
-It reads the pictures that the data set `toy` makes of points.
+It reads the images that the data set `toy` makes of points.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PlaneMLP(nn.Module):
         return self.head
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """(N, hidden) from (N, channels, H, W): the mean brightness of the left half is x, that of the right y."""
+        """Compute (N, hidden) of (N, channels, H, W): x is the mean brightness of the left half, y of the right."""
         left, right = images.tensor_split(2, dim=3)
         return self.body(torch.stack([left.mean(dim=(1, 2, 3)), right.mean(dim=(1, 2, 3))], dim=1))  # type: ignore[no-any-return]
 
@@ -47,7 +47,7 @@ class PlaneMLP(nn.Module):
 def finecal_mlp(
     pretrained: bool = False, *, num_classes: int = 4, in_chans: int = 1, hidden: int = 32, **of_timm: Any
 ) -> PlaneMLP:
-    """See `PlaneMLP`; any number of channels will do, since their mean is read."""
+    """Create a `PlaneMLP`; it takes any number of channels, since it reads their mean."""
     if pretrained:
         raise ValueError("there are no pretrained weights of this model")
     unknown = [name for name, value in of_timm.items() if not name.startswith(("pretrained_cfg", "cache_dir"))]

@@ -1,10 +1,9 @@
-"""CLIP's zero-shot classifier as a pretrained model: the image tower is timm's, the head is made from class names.
+"""CLIP's zero-shot classifier as a pretrained model: timm's image tower with a head made from class names.
 
 CLIP (Radford et al. 2021, "Learning transferable visual models from natural language supervision", section 3.1) embeds
 images and texts in one space. A text such as "a photo of a vase." for each class makes a classifier without an image:
 the logit of class c is s · cos(image, text_c). That is a cosine head whose rows are the embeddings of the texts, so
-what is made here is fine-tuned, saved and exported as any other model. open_clip, an optional extra, is needed for the
-making only.
+the model is fine-tuned, saved and exported as any other. open_clip, an optional extra, is needed only to create it.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from finecal.errors import UserError, unknown
 from finecal.models.build import Architecture, build
 from finecal.models.locations import HUB, LOCAL, check_open_clip
 
-BATCH = 64  # texts at once
-TOLERANCE = 1e-3  # of the largest value: what float32 may differ by in another order of summation
-# What open_clip, and the loading of weights that are not a model's, fail with.
+BATCH = 64  # texts per forward pass
+TOLERANCE = 1e-3  # relative to the largest value: float32 sums in another order differ by less
+# Exceptions of open_clip, and of loading the weights of another model.
 FAILURES = (
     OSError, RuntimeError, ValueError, ImportError, AssertionError, TypeError, KeyError, AttributeError,
     UnpicklingError, SafetensorError,
@@ -35,7 +34,7 @@ FAILURES = (
 
 
 def load_clip(use: Mapping[str, Any], where: str) -> tuple[nn.Module, Any]:
-    """CLIP with both towers in evaluation mode, and its tokeniser; the weights come from the cache or the network.
+    """Load CLIP with both towers, in evaluation mode, and its tokeniser, from the cache or the network.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ def load_clip(use: Mapping[str, Any], where: str) -> tuple[nn.Module, Any]:
     Raises
     ------
     UserError
-        If open_clip is missing, it does not know the names, or the weights cannot be fetched or are another model's.
+        If open_clip is missing or does not know the names, or the weights cannot be fetched or are another model's.
     """
     check_open_clip(where)
     import open_clip
@@ -53,7 +52,7 @@ def load_clip(use: Mapping[str, Any], where: str) -> tuple[nn.Module, Any]:
     name, tag = use["model"], use["pretrained"]
     if not name.startswith((HUB, LOCAL)):
         _check_names(name, tag, where)
-    # open_clip tells of every file on the root logger, which other modules' warnings go to as well.
+    # open_clip logs every file to the root logger, which also gets other modules' warnings.
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.WARNING)
@@ -85,7 +84,7 @@ def _check_names(name: str, tag: str | None, where: str) -> None:
     tags = list_pretrained_tags_by_model(name)
     if tag not in tags:
         raise unknown(f"weights of {name}", tag, tags, where=f"{where}.pretrained")
-    # open_clip only warns of it, but the embeddings are then wrong.
+    # open_clip only warns, but the embeddings would be wrong.
     wanted, has = (bool(config.get("quick_gelu")) for config in (get_pretrained_cfg(name, tag), get_model_config(name)))
     if wanted != has:
         other = name.removesuffix("-quickgelu") if has else f"{name}-quickgelu"
@@ -95,16 +94,16 @@ def _check_names(name: str, tag: str | None, where: str) -> None:
         )  # fmt: skip
 
 
-def prompts(classes: Sequence[str], names: Sequence[str] | None, dataset: str, where: str) -> list[str]:
-    """What stands in the templates for each class: the names that the study gives, or the data set's in plain words.
+def prompt_names(classes: Sequence[str], names: Sequence[str] | None, dataset: str, where: str) -> list[str]:
+    """Return the name of each class in the templates: the study's, or the data set's as words.
 
-    >>> prompts(["Alarm_Clock", "AnnualCrop", "cabin/outdoor"], None, "mine", "")
+    >>> prompt_names(["Alarm_Clock", "AnnualCrop", "cabin/outdoor"], None, "mine", "")
     ['Alarm Clock', 'Annual Crop', 'cabin outdoor']
 
     Raises
     ------
     UserError
-        If there are no names, or not one for each class.
+        If the classes have only numbers for names, or the study's names are not one for each class.
     """
     if names is not None:
         if len(names) != len(classes):
@@ -123,18 +122,18 @@ def prompts(classes: Sequence[str], names: Sequence[str] | None, dataset: str, w
 
 
 @torch.inference_mode()
-def text_rows(clip: nn.Module, tokenizer: Any, names: Sequence[str], templates: Sequence[str]) -> Tensor:
-    """Rows (C, D) of length 1: the mean of the templates' normalised embeddings, normalised (section 3.1.4)."""
+def embed_names(clip: nn.Module, tokenizer: Any, names: Sequence[str], templates: Sequence[str]) -> Tensor:
+    """Return rows (C, D) float32 of length 1: the normalised mean of the templates' embeddings (section 3.1.4)."""
     texts = [template.replace("{}", name) for name in names for template in templates]
     parts = [clip.encode_text(tokenizer(texts[k : k + BATCH])).float() for k in range(0, len(texts), BATCH)]  # type: ignore[operator]
     embedded = functional.normalize(torch.cat(parts), dim=-1)
     return functional.normalize(embedded.reshape(len(names), len(templates), -1).mean(dim=1), dim=-1)
 
 
-def classifier(
+def build_classifier(
     use: Mapping[str, Any], description: Architecture, dataset: str, where: str
 ) -> tuple[nn.Module, Architecture]:
-    """The model of a description with CLIP's image tower and a head that is made from the names of its classes.
+    """Build the described model with CLIP's image tower and a head made from the names of its classes.
 
     Parameters
     ----------
@@ -143,18 +142,18 @@ def classifier(
 
     Returns
     -------
-    The model, and the description with what CLIP says: normalisation, scale, and the width of its embedding.
+    The model, and the description with CLIP's normalisation, scale and width of the embedding.
 
     Raises
     ------
     UserError
-        As `load_clip` and `prompts`, and if the timm model of the description is not this CLIP's image tower.
+        As for `load_clip` and `prompt_names`, and if the timm model of the description is not this CLIP's image tower.
     """
-    names = prompts(description.classes, use["class_names"], dataset, where)
+    names = prompt_names(description.classes, use["class_names"], dataset, where)
     clip, tokenizer = load_clip(use, where)
-    rows = text_rows(clip, tokenizer, names, use["templates"]).clone()
+    rows = embed_names(clip, tokenizer, names, use["templates"]).clone()
     visual: Any = clip.visual
-    # Before the tower is built, which would be of the wrong size.
+    # Check before building the tower, which would have the wrong size.
     size = visual.image_size[0] if isinstance(visual.image_size, tuple) else int(visual.image_size)
     if size != description.image_size:
         raise UserError(
@@ -167,17 +166,17 @@ def classifier(
     scale = float(clip.logit_scale.detach().exp())  # type: ignore[operator]
     made = replace(description, head="cosine", head_scale=scale, projection=rows.shape[1], mean=mean, std=std)
     model = build(made, weights="random")
-    state = {**_tower(clip, made, where), "head.weight": rows, "head.scale": torch.tensor(scale)}
+    state = {**_tower_weights(clip, made, where), "head.weight": rows, "head.scale": torch.tensor(scale)}
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise _other_tower(description.model, use["model"], where) from error
-    _compare(model, clip, made, use["model"], where)
+        raise _tower_error(description.model, use["model"], where) from error
+    _check_tower(model, clip, made, use["model"], where)
     return model, made
 
 
-def _tower(clip: nn.Module, made: Architecture, where: str) -> dict[str, Tensor]:
-    """The image tower's weights under timm's names, which calls the projection of such a model its head."""
+def _tower_weights(clip: nn.Module, made: Architecture, where: str) -> dict[str, Tensor]:
+    """Return the image tower's weights under timm's names; timm calls the projection of such a model its head."""
     plain = replace(made, head="linear", projection=0, classes=tuple(map(str, range(made.projection))))
     overlay = {
         "state_dict": clip.state_dict(), "num_classes": made.projection, "label_offset": 0, "custom_load": False,
@@ -186,16 +185,19 @@ def _tower(clip: nn.Module, made: Architecture, where: str) -> dict[str, Tensor]
     try:
         state = build(plain, weights="random", overlay=overlay).state_dict()
     except FAILURES as error:
-        raise _other_tower(made.model, "CLIP", where) from error
-    bias = state.pop("head.bias", None)  # zeros, CLIP's has none
+        raise _tower_error(made.model, "CLIP", where) from error
+    bias = state.pop("head.bias", None)  # zeros, since CLIP's projection has no bias
     assert bias is None or not bool(bias.any())
     state["fc_norm.weight"] = state.pop("head.weight")
     return state
 
 
 @torch.inference_mode()
-def _compare(model: nn.Module, clip: nn.Module, made: Architecture, name: str, where: str) -> None:
-    """Weights of the right shapes are not enough: activations and normalisations differ between the towers."""
+def _check_tower(model: nn.Module, clip: nn.Module, made: Architecture, name: str, where: str) -> None:
+    """Raise UserError if timm's tower and CLIP's give different features.
+
+    Weights of the right shapes are not enough: the towers may differ in activations and normalisations.
+    """
     shape = (2, made.channels, made.image_size, made.image_size)
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     wanted = clip.encode_image(images.expand(-1, 3, -1, -1)).float()  # type: ignore[operator]
@@ -203,10 +205,10 @@ def _compare(model: nn.Module, clip: nn.Module, made: Architecture, name: str, w
     found = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
     model.train()
     if not torch.allclose(found, wanted, rtol=0, atol=TOLERANCE * float(wanted.abs().max())):
-        raise _other_tower(made.model, name, where)
+        raise _tower_error(made.model, name, where)
 
 
-def _other_tower(model: str, clip: str, where: str) -> UserError:
+def _tower_error(model: str, clip: str, where: str) -> UserError:
     return UserError(
         f"timm's {model!r} is not the image tower of {clip!r}", where=where,
         why="It must be the same vision transformer, with the same activation",

@@ -111,8 +111,8 @@ def _with_names(options: Options, where: str) -> Options:
     """The options with the names of classes as a list, where they are given in a file."""
     named = dict(options)
     if "class_names" in options:
-        named["class_names"] = locations.class_names(options["class_names"], f"{where}.class_names")
+        named["class_names"] = locations.read_class_names(options["class_names"], f"{where}.class_names")
     if (use := options.get("zero_shot")) is not None:
-        names = locations.class_names(use["class_names"], f"{where}.zero_shot.class_names")
+        names = locations.read_class_names(use["class_names"], f"{where}.zero_shot.class_names")
         named["zero_shot"] = {**use, "class_names": names}
     return named

@@ -246,7 +246,7 @@ class Plan:
         """The checkpoint that a run is, if it is not trained: a path. `where` names the study in errors."""
         pattern = self.options("finetune", run.dataset, run.backbone, run.recipe).get("weights")
         coordinates = {**run.columns(), "source": run.source, "target": run.target}
-        return locations.filled(pattern, coordinates, where) if pattern else None
+        return locations.fill(pattern, coordinates, where) if pattern else None
 
     def _check_imported(self, name: str, study: Study) -> None:
         """Each checkpoint must be there, and be one run only: else the same numbers would be counted twice."""

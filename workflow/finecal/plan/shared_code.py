@@ -14,7 +14,16 @@ MODELS = (
     "data/reader.py",
     "models/toy.py",
 )
-TRAINING = (*MODELS, "training/batches.py", "recipes/__init__.py", "seeds.py", "training/loop.py")
+TRAINING = (
+    *MODELS,
+    "training/batches.py",
+    "training/task.py",
+    "training/inputs.py",
+    "training/optimizer.py",
+    "recipes/__init__.py",
+    "seeds.py",
+    "training/loop.py",
+)
 RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
 # Fitting calibrators to logits, and applying them.
 CALIBRATORS = (

@@ -1,4 +1,4 @@
-"""Which parameters train, and batch normalisation that keeps the statistics of θ⁰."""
+"""Choose the parameters that train; keep the batch statistics of θ⁰."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def train_only(model: nn.Module, parameters: Iterable[nn.Parameter]) -> None:
         parameter.requires_grad_(True)
 
 
-def normalisations(model: nn.Module) -> list[nn.Module]:
-    """The normalisation layers with weights of their own: batch, layer, group, RMS, ...
+def find_normalisations(model: nn.Module) -> list[nn.Module]:
+    """Return the normalisation layers with parameters of their own: batch, layer, group, RMS, ….
 
-    They are known by the word Norm in the name of their class, as in torch and timm; timm's blocks that only contain
-    such a layer (`ConvNormAct`) have no weights of their own.
+    They are recognised by "norm" in the name of their class, as in torch and timm. timm's blocks that only contain such
+    a layer (`ConvNormAct`) have no parameters of their own.
     """
     return [
         module
@@ -29,12 +29,12 @@ def normalisations(model: nn.Module) -> list[nn.Module]:
     ]
 
 
-def batch_normalisations(model: nn.Module) -> list[nn.Module]:
-    """The layers that keep running statistics."""
+def find_batch_normalisations(model: nn.Module) -> list[nn.Module]:
+    """Return the layers that keep running statistics."""
     return [module for module in model.modules() if getattr(module, "running_mean", None) is not None]
 
 
 def hold_statistics(model: nn.Module) -> None:
-    """Let batch normalisation use its running statistics and not change them, until the next `model.train()`."""
-    for module in batch_normalisations(model):
+    """Make batch normalisation use its running statistics without updating them, until the next `model.train()`."""
+    for module in find_batch_normalisations(model):
         module.eval()

@@ -1,4 +1,4 @@
-"""A low-rank update of a weight, as a parametrisation of torch."""
+"""A low-rank update of a weight as a torch parametrisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class LowRank(nn.Module):
     Parameters
     ----------
     weight
-        (out, …): all further dimensions are taken as one. A is drawn from torch's global generator, B is zero.
+        (out, …): all further dimensions are flattened. A is drawn from torch's global generator, B starts at zero.
     rank
         r; at most the smaller side of the matrix.
     alpha
@@ -30,5 +30,5 @@ class LowRank(nn.Module):
         nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The effective weight, of the weight's shape."""
+        """Return the updated weight, of the weight's shape."""
         return weight + (self.scale * self.b @ self.a).reshape(weight.shape)

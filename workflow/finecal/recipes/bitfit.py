@@ -1,6 +1,6 @@
-"""BitFit: only biases are trained (Ben Zaken et al. 2022), those of normalisation layers and of the head too.
+"""BitFit: only biases are trained, including those of normalisation layers and of the head (Ben Zaken et al. 2022).
 
-Batch statistics stay those of θ⁰: no tensor but biases changes.
+Batch statistics stay those of θ⁰, so that no tensor but biases changes.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ PAPER = "Ben Zaken et al. 2022, BitFit (arXiv 2106.10199)"
 
 
 class Options(Model):
-    """What is trained beside the biases."""
+    """What is trained besides the biases."""
 
     head: bool = Field(False, description="Train the last layer's weights too.")
 
 
 class Recipe(BaseRecipe[Options]):
-    """Biases alone."""
+    """Only biases."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Freeze all but the parameters that are called bias."""
+        """Freeze all but the parameters named bias."""
         from finecal.models.build import head
         from finecal.recipes._frozen import train_only
 

@@ -1,7 +1,7 @@
 """Full fine-tuning with dropout of the features that the last layer reads.
 
-It is what timm's `drop_rate` does, for every architecture: part of the recipe, not of the backbone, so the pretrained
-model is shared with other recipes and the saved one has no dropout.
+It does what timm's `drop_rate` does, for every architecture. Being part of the recipe and not of the backbone, it lets
+the run share the pretrained model with other recipes and save a model without dropout.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ class Recipe(BaseRecipe[Options]):
     """Dropout before the head."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Train everything; drop in front of the head."""
+        """Train everything; put dropout before the head.
+
+        Raises
+        ------
+        UserError
+            If the backbone has dropout of its own.
+        """
         from torch.nn.functional import dropout
 
         from finecal.errors import UserError
@@ -38,7 +44,7 @@ class Recipe(BaseRecipe[Options]):
         if getattr(model, "drop_rate", 0):
             raise UserError(
                 f"the backbone has dropout already (drop_rate {model.drop_rate})", where="recipe dropout",
-                hint="Take `drop_rate` out of the backbone's options",
+                hint="Remove `drop_rate` from the backbone's options",
             )  # fmt: skip
         super().prepare(model, context)
 
@@ -48,5 +54,5 @@ class Recipe(BaseRecipe[Options]):
         self._hook = head(model).register_forward_pre_hook(drop)
 
     def finish(self, model: nn.Module) -> None:
-        """The head is an ordinary one again."""
+        """Remove the dropout."""
         self._hook.remove()

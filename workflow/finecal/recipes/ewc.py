@@ -1,8 +1,8 @@
 """EWC: full fine-tuning with the penalty λ/2 Σᵢ Fᵢ (θᵢ − θ⁰ᵢ)² (Kirkpatrick et al. 2017).
 
 F is the diagonal Fisher information of θ⁰ on training samples of S, not augmented, the model in evaluation mode:
-Fᵢ = mean of (∂ log p(y|x; θ⁰) / ∂θᵢ)², one gradient per sample. The source data on which the method's authors take
-F is not there.
+Fᵢ = mean of (∂ log p(y|x; θ⁰) / ∂θᵢ)², one gradient per sample. The authors compute F on the source data, which is not
+available here.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ class Options(Model):
 
 
 class Recipe(BaseRecipe[Options]):
-    """A pull back to θ⁰, strong where the pretrained model is sensitive."""
+    """A penalty on leaving θ⁰, strong where the pretrained model is sensitive."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Train everything, remember θ⁰ and estimate F."""
-        from finecal.recipes._reference import trained_parameters
+        """Train everything; keep θ⁰ and estimate F."""
+        from finecal.recipes._reference import copy_trained_parameters
 
         super().prepare(model, context)
-        self._start = trained_parameters(model)
-        self._fisher = self._information(model, context)
+        self._start = copy_trained_parameters(model)
+        self._fisher = self._estimate_fisher(model, context)
 
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
-        """Cross-entropy + λ/2 Σᵢ Fᵢ (θᵢ − θ⁰ᵢ)²."""
+        """Return cross-entropy + λ/2 Σᵢ Fᵢ (θᵢ − θ⁰ᵢ)²."""
         from finecal.recipes._reference import squared_distance
 
         fit = super().loss(model, images, labels, label_smoothing=label_smoothing)
         return fit + self.options.strength / 2 * squared_distance(model, self._start, self._fisher)
 
-    def _information(self, model: nn.Module, context: Context) -> dict[str, Tensor]:
-        """Parameter → its Fᵢ, of the parameter's shape."""
+    def _estimate_fisher(self, model: nn.Module, context: Context) -> dict[str, Tensor]:
+        """Return F by the parameters' names, each of the parameter's shape."""
         import torch
         from torch.nn.functional import cross_entropy
 

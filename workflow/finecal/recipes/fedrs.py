@@ -1,6 +1,6 @@
 """FedRS: in the cross-entropy the absent logits are scaled, z_U ← α z_U (restricted softmax, Li & Zhan 2021).
 
-α = 1 is full fine-tuning. α scales the gradient of U's rows too; only the loss sees it, not the finished model.
+α = 1 is full fine-tuning. α also scales the gradient of U's rows. It is part of the loss, not of the finished model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PAPER = "Li and Zhan 2021, FedRS: federated learning with restricted softmax for
 
 
 class Options(Model):
-    """How much the loss sees of the absent classes."""
+    """How much the absent classes count in the loss."""
 
     alpha: Probability = Field(0.5, description="α, the factor of the absent logits in the loss.")
 
@@ -28,12 +28,12 @@ class Recipe(BaseRecipe[Options]):
     """Restricted softmax."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Train everything."""
+        """Train everything; keep the factor of each class."""
         super().prepare(model, context)
         self._scale = context.fine_tuning.float() + self.options.alpha * (~context.fine_tuning).float()
 
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
-        """Cross-entropy of the scaled logits."""
+        """Return the cross-entropy of the scaled logits."""
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(model(images).float() * self._scale, labels, label_smoothing=label_smoothing)

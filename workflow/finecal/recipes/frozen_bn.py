@@ -16,14 +16,20 @@ class Options(Model):
 
 
 class Recipe(BaseRecipe[Options]):
-    """Everything but batch normalisation."""
+    """Everything but batch normalisation is trained."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Freeze the batch normalisation layers."""
-        from finecal.errors import UserError
-        from finecal.recipes._frozen import batch_normalisations
+        """Freeze the batch normalisation layers.
 
-        layers = batch_normalisations(model)
+        Raises
+        ------
+        UserError
+            If the backbone has none.
+        """
+        from finecal.errors import UserError
+        from finecal.recipes._frozen import find_batch_normalisations
+
+        layers = find_batch_normalisations(model)
         if not layers:
             raise UserError("the backbone has no batch normalisation", where="recipe frozen_bn")
         model.requires_grad_(True)

@@ -1,6 +1,6 @@
 """L2-SP: full fine-tuning with the penalty λ/2 ‖θ − θ⁰‖² on all trained parameters, the head's too (Li et al. 2018).
 
-It comes on top of `training.weight_decay`, which pulls to zero: set that to 0 to have the penalty alone.
+It adds to `training.weight_decay`, which pulls to zero; set that to 0 to use the penalty alone.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ class Options(Model):
 
 
 class Recipe(BaseRecipe[Options]):
-    """A pull back to θ⁰."""
+    """A penalty on leaving θ⁰."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Train everything and remember θ⁰."""
-        from finecal.recipes._reference import trained_parameters
+        """Train everything; keep θ⁰."""
+        from finecal.recipes._reference import copy_trained_parameters
 
         super().prepare(model, context)
-        self._start = trained_parameters(model)
+        self._start = copy_trained_parameters(model)
 
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
-        """Cross-entropy + λ/2 ‖θ − θ⁰‖²."""
+        """Return cross-entropy + λ/2 ‖θ − θ⁰‖²."""
         from finecal.recipes._reference import squared_distance
 
         fit = super().loss(model, images, labels, label_smoothing=label_smoothing)

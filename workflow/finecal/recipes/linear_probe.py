@@ -1,6 +1,6 @@
 """Linear probe: only the last layer is trained, on the features of the pretrained model.
 
-The backbone stays in evaluation mode, so the features are exactly those of θ⁰: no dropout, no new batch statistics.
+The backbone stays in evaluation mode, so the features are exactly those of θ⁰, without dropout or new batch statistics.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Options(Model):
 
 
 class Recipe(BaseRecipe[Options]):
-    """The last layer alone."""
+    """Only the last layer is trained."""
 
     keeps_features = True
 
@@ -39,9 +39,9 @@ class Recipe(BaseRecipe[Options]):
         train_only(model, head(model).parameters())
 
     def on_features(self, step: int) -> bool:
-        """Unless images are augmented, each has one row of features."""
+        """Return True unless the images are augmented: then each has one fixed row of features."""
         return not self.options.augment
 
     def before_step(self, model: nn.Module, step: int) -> None:
-        """The features are those of θ⁰."""
+        """Put the backbone into evaluation mode."""
         model.eval()

@@ -1,8 +1,8 @@
-"""LOLSGD, leave-out local SGD: copies trained on random subsets of S, averaged again and again.
+"""LOLSGD, leave-out local SGD: copies trained on random subsets of S and averaged, round by round.
 
 From holistic transfer (Tu et al. 2023). Each round starts M copies from the same weights; each takes SGD steps on a
 random subset of the classes of S; then their weights are averaged. Class-specific changes cancel, those of the domain
-stay. The copies train one after another: a step of `training` is a step of one copy, so the cost is that of `full`.
+remain. The copies train one after another: a step of `training` is a step of one copy, so the cost is that of `full`.
 Every copy has a new optimiser; the learning rate follows the schedule over all steps. Batch statistics are averaged
 like weights. An epoch that ends within a round is observed on a copy; the last one ends with a round.
 """
@@ -42,10 +42,10 @@ class Recipe(BaseRecipe[Options]):
         """Train everything; divide the steps into rounds and copies."""
         import numpy as np
 
-        from finecal.recipes._weights import Mean, copy_of
+        from finecal.recipes._weights import Mean, copy_weights
 
         super().prepare(model, context)
-        self._model, self._start, self._mean = model, copy_of(model), Mean()
+        self._model, self._start, self._mean = model, copy_weights(model), Mean()
         self._coordinates = context.coordinates
         self._labels = context.labels.cpu().numpy()
         copies = min(self.options.copies, context.steps)
@@ -55,53 +55,53 @@ class Recipe(BaseRecipe[Options]):
         self._begins = np.arange(parts + 1) * context.steps // parts
 
     def restarts(self, step: int) -> bool:
-        """Every copy has an optimiser of its own."""
+        """Return True where a copy begins: each has an optimiser of its own."""
         return step in self._begins
 
     def batch(self, step: int, positions: np.ndarray) -> np.ndarray:
-        """As many samples as the loop would take, from the classes that the copy sees."""
+        """Draw as many samples as `positions` has, from the classes that the copy sees."""
         import numpy as np
 
         from finecal.seeds import generator
 
-        members = np.flatnonzero(np.isin(self._labels, self._classes(self._copy(step))))
+        members = np.flatnonzero(np.isin(self._labels, self._draw_classes(self._copy_number(step))))
         random = generator(*self._coordinates, "lolsgd samples", step)
         return random.choice(members, len(positions), replace=len(members) < len(positions))
 
     def before_step(self, model: nn.Module, step: int) -> None:
-        """A round's copies all start from the same weights."""
-        from finecal.recipes._weights import Mean, copy_of, put_into
+        """Set a copy that begins to the weights from which its round started."""
+        from finecal.recipes._weights import Mean, copy_weights, load_weights
 
         if step in self._begins:
-            if self._copy(step) % self._copies == 0:
-                self._start, self._mean = copy_of(model), Mean()
+            if self._copy_number(step) % self._copies == 0:
+                self._start, self._mean = copy_weights(model), Mean()
             else:
-                put_into(model, self._start)
+                load_weights(model, self._start)
 
     def after_step(self, model: nn.Module, step: int) -> None:
-        """A finished copy goes into the mean; after the last one the model is the mean."""
+        """Add a finished copy to the mean; after the last one of a round, set the model to the mean."""
         if step + 1 in self._begins:
             self._mean.add(model)
             if self._mean.count == self._copies:
-                self._mean.put_into(model)
+                self._mean.load_into(model)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the round began, and the copies that are finished."""
+        """Return the weights at the round's start, and the mean of its finished copies."""
         return {"start": self._start, "mean": self._mean.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on within the round."""
+        """Resume within the round."""
         self._start = state["start"]
         self._mean.load_state_dict(state["mean"], self._model)
 
-    def _copy(self, step: int) -> int:
-        """The number of a step's copy, counted over all rounds."""
+    def _copy_number(self, step: int) -> int:
+        """Return the number of a step's copy, counted over all rounds."""
         import numpy as np
 
         return int(np.searchsorted(self._begins, step, side="right")) - 1
 
-    def _classes(self, copy: int) -> np.ndarray:
-        """The classes that a copy sees, of those that have training samples."""
+    def _draw_classes(self, copy: int) -> np.ndarray:
+        """Return the classes that a copy sees, drawn from those with training samples."""
         import numpy as np
 
         from finecal.seeds import generator

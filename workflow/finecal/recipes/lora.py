@@ -1,8 +1,8 @@
 """LoRA: low-rank updates W⁰ + (α/r) B A of linear and convolution layers (Hu et al. 2022), merged at the end.
 
-B (out × r) starts at zero, A (r × in) as torch starts a linear layer; a convolution's kernel is taken as a matrix with
-one row per output channel. All else is frozen, and batch statistics stay those of θ⁰; `head` says how the last layer
-is trained. The saved model has ordinary weights.
+B (out × r) starts at zero, A (r × in) as torch initialises a linear layer. A convolution's kernel is a matrix with one
+row per output channel. All else is frozen, and batch statistics stay those of θ⁰; `head` says how the last layer is
+trained. The saved model has ordinary weights.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Recipe(BaseRecipe[Options]):
     """Low-rank updates."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Freeze everything; put A and B beside each weight."""
+        """Freeze everything; add A and B to each weight."""
         from torch import nn
         from torch.nn.utils import parametrize
 
@@ -57,7 +57,7 @@ class Recipe(BaseRecipe[Options]):
         hold_statistics(model)
 
     def finish(self, model: nn.Module) -> None:
-        """Merge: W⁰ + (α/r) B A becomes the weight."""
+        """Replace each weight by W⁰ + (α/r) B A."""
         from torch.nn.utils import parametrize
 
         for module in list(model.modules()):

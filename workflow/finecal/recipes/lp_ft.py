@@ -1,7 +1,7 @@
 """LP-FT: a linear probe, then full fine-tuning from it, each a whole training (Kumar et al. 2022).
 
-Both have all epochs, the whole schedule of the learning rate and an optimiser of their own; the history counts their
-epochs through. The probe keeps the backbone in evaluation mode, as `linear_probe` does.
+Each has all epochs, the whole schedule of the learning rate and an optimiser of its own; the history numbers the epochs
+of both consecutively. The probe keeps the backbone in evaluation mode, as `linear_probe` does.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ class Options(Model):
 
 
 class Recipe(BaseRecipe[Options]):
-    """First the last layer, then everything."""
+    """Train the last layer first, then everything."""
 
     cycles = 2
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """All parameters belong to the optimiser; in the first half only the head has gradients."""
+        """Give all parameters to the optimiser; in the first half only the head has gradients."""
         model.requires_grad_(True)
         self._probe_steps = context.steps // self.cycles
 
     def on_features(self, step: int) -> bool:
-        """In the first half, unless its images are augmented."""
+        """Return True in the first half, unless its images are augmented."""
         return step < self._probe_steps and not self.options.augment_probe
 
     def before_step(self, model: nn.Module, step: int) -> None:
-        """Choose what has gradients; in the first half the features are those of θ⁰."""
+        """Choose what has gradients; in the first half put the backbone into evaluation mode."""
         from finecal.models.build import head
         from finecal.recipes._frozen import train_only
 

@@ -1,6 +1,6 @@
 """Mixup or CutMix of the batch with itself in reverse order, by `timm.data.Mixup`.
 
-An odd batch leaves its last sample as it is. `training.label_smoothing` goes into the mixed targets.
+The last sample of an odd batch is not mixed. `training.label_smoothing` is applied to the mixed targets.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Recipe(BaseRecipe[Options]):
     """Full fine-tuning on mixed images."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Train everything."""
+        """Train everything; keep the number of classes."""
         super().prepare(model, context)
         self._classes = len(context.fine_tuning)
 
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
-        """Cross-entropy to the mixed targets."""
+        """Return the cross-entropy with the mixed targets."""
         import torch
         from timm.data import Mixup
         from timm.data.mixup import mixup_target
@@ -55,7 +55,7 @@ class Recipe(BaseRecipe[Options]):
             switch_prob=o.switch_probability, mode=o.mode, label_smoothing=label_smoothing, num_classes=self._classes,
         )  # fmt: skip
         even = len(images) // 2 * 2
-        # It writes into its images, and draws from NumPy's global generator, which the loop seeds for each step.
+        # Mixup changes the images in place and draws from NumPy's global generator, which the loop seeds each step.
         mixed, targets = mix(images[:even].clone(), labels[:even])
         rest = mixup_target(labels[even:], self._classes, smoothing=label_smoothing)
         logits = model(torch.cat([mixed, images[even:]])).float()

@@ -17,21 +17,27 @@ if TYPE_CHECKING:
 
 
 class Options(Model):
-    """What is trained beside the normalisation layers."""
+    """What is trained besides the normalisation layers."""
 
     head: bool = Field(False, description="Train the last layer too.")
 
 
 class Recipe(BaseRecipe[Options]):
-    """Scales and shifts of normalisation alone."""
+    """Only scales and shifts of normalisation are trained."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Freeze all but the normalisation layers' own parameters."""
+        """Freeze all but the normalisation layers' own parameters.
+
+        Raises
+        ------
+        UserError
+            If there are none.
+        """
         from finecal.errors import UserError
         from finecal.models.build import head
-        from finecal.recipes._frozen import normalisations, train_only
+        from finecal.recipes._frozen import find_normalisations, train_only
 
-        layers = normalisations(model)
+        layers = find_normalisations(model)
         if not layers:
             raise UserError("the backbone has no normalisation layer with parameters", where="recipe norm_tuning")
         own = [p for layer in layers for p in layer.parameters(recurse=False)]

@@ -20,16 +20,16 @@ class Options(Model):
 
 
 class Recipe(BaseRecipe[Options]):
-    """The loss does not see the absent classes."""
+    """A loss without the absent classes."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Train everything; number the classes of S among themselves."""
+        """Train everything; number the classes of S from 0."""
         super().prepare(model, context)
         self._classes = context.fine_tuning.nonzero().flatten()
         self._number_in_s = context.fine_tuning.long().cumsum(dim=0) - 1
 
     def loss(self, model: nn.Module, images: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
-        """Cross-entropy over S."""
+        """Return the cross-entropy over S."""
         from torch.nn.functional import cross_entropy
 
         logits = model(images).float()[:, self._classes]

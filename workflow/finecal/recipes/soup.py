@@ -1,9 +1,8 @@
 """Soup: the mean of the weights of several full fine-tunings from θ⁰ (Wortsman et al. 2022, uniform soup).
 
 The members differ in the order of samples, augmentation and dropout. They are trained one after another within one
-run, each a whole training, so the run costs `members` times as much, and pseudo-splits are souped like the run itself.
-The history counts the members' epochs through; only its last row is the soup's. Batch statistics are averaged like
-weights.
+run, each a whole training, so the run costs `members` times as much, and so do its pseudo-splits. The history numbers
+the members' epochs consecutively; only its last row is the soup's. Batch statistics are averaged like weights.
 """
 
 from __future__ import annotations
@@ -35,31 +34,31 @@ class Recipe(BaseRecipe[Options]):
         self.cycles = options.members
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Train everything and remember θ⁰, from which every member starts."""
-        from finecal.recipes._weights import Mean, copy_of
+        """Train everything; keep θ⁰, from which every member starts."""
+        from finecal.recipes._weights import Mean, copy_weights
 
         super().prepare(model, context)
-        self._model, self._start, self._mean = model, copy_of(model), Mean()
+        self._model, self._start, self._mean = model, copy_weights(model), Mean()
         self._member_steps = context.steps // self.cycles
 
     def before_step(self, model: nn.Module, step: int) -> None:
-        """A new member starts at θ⁰."""
-        from finecal.recipes._weights import put_into
+        """Set the model to θ⁰ where a member begins."""
+        from finecal.recipes._weights import load_weights
 
         if step % self._member_steps == 0:
-            put_into(model, self._start)
+            load_weights(model, self._start)
 
     def after_step(self, model: nn.Module, step: int) -> None:
-        """A finished member goes into the mean; after the last one the model is the mean."""
+        """Add a finished member to the mean; after the last one, set the model to the mean."""
         if (step + 1) % self._member_steps == 0:
             self._mean.add(model)
             if self._mean.count == self.cycles:
-                self._mean.put_into(model)
+                self._mean.load_into(model)
 
     def state_dict(self) -> dict[str, Any]:
-        """The members that are finished."""
+        """Return the mean of the finished members."""
         return self._mean.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the same members."""
+        """Resume with the same members."""
         self._mean.load_state_dict(state, self._model)

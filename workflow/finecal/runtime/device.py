@@ -1,4 +1,4 @@
-"""The device a job computes on, and how torch behaves there."""
+"""The device that a job computes on, and torch's settings there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from finecal.runtime.malloc import keep_freed_memory
 
 
 def choose_device(name: str, threads: int) -> torch.device:
-    """Set torch up for a job and return its device.
+    """Configure torch for a job and return its device.
 
     Parameters
     ----------
@@ -27,33 +27,33 @@ def choose_device(name: str, threads: int) -> torch.device:
     Raises
     ------
     UserError
-        If "cuda" is asked for and no GPU is visible: never silently the CPU.
+        If "cuda" is asked for and no GPU is visible; there is no silent fallback to the CPU.
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # no result needs it
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # no result depends on it
     visible = torch.cuda.is_available()
     if name == "cuda" and not visible:
         raise UserError(
             "device is 'cuda', but no GPU is visible to this job",
             where="config.yaml: device",
-            hint="Check that the job got a GPU (CUDA_VISIBLE_DEVICES) and its driver works; or say `device: cpu`",
+            hint="Check that the job has a GPU (CUDA_VISIBLE_DEVICES) and its driver works, or set `device: cpu`",
         )  # fmt: skip
     return torch.device("cuda" if visible and name != "cpu" else "cpu")
 
 
 def describe(device: torch.device) -> str:
-    """The name that provenance and tables give a device."""
+    """Return the name of a device for provenance and tables: the GPU's model, or "cpu"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def used(device: torch.device, precision: str = "auto", *, compiled: bool | None = None) -> dict[str, Any]:
-    """For provenance: the device's name, the precision and, of a GPU, the most memory of tensors so far, in MiB.
+def device_record(device: torch.device, precision: str = "auto", *, compiled: bool | None = None) -> dict[str, Any]:
+    """Return, for provenance, the device's name, the precision and, of a GPU, the peak memory of tensors in MiB.
 
-    Of a training also whether the model was compiled.
+    A training gives `compiled`, whether torch compiled its model.
     """
-    record: dict[str, Any] = {"device": describe(device), "precision": resolved(precision, device)}
+    record: dict[str, Any] = {"device": describe(device), "precision": resolve_precision(precision, device)}
     if compiled is not None:
         record["compiled"] = compiled
     if device.type == "cuda":
@@ -61,35 +61,35 @@ def used(device: torch.device, precision: str = "auto", *, compiled: bool | None
     return record
 
 
-def resolved(precision: str, device: torch.device) -> str:
-    """What `auto` means on a device: bfloat16 on a GPU that has it, else float32.
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """Return "float32" or "bfloat16"; "auto" is bfloat16 on a GPU that supports it, else float32.
 
-    Not on the CPU: some have no instructions for it, and results there are to be the same everywhere.
+    On the CPU it is always float32: some CPUs lack instructions for bfloat16, and their results must be equal.
     """
     if precision == "auto":
-        # Not where torch only imitates it, which is slower than float32.
-        has = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return "bfloat16" if has else "float32"
+        # Emulation is slower than float32.
+        supported = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if supported else "float32"
     return precision
 
 
 def numerics(device: torch.device, precision: str, compiled: bool) -> dict[str, Any]:
-    """What a training computes with, for the fingerprint of its state: none goes on with something else."""
-    return {"precision": resolved(precision, device), "compiled": compiled}
+    """Return the settings that change a training's last digits, as a part of the fingerprint of its state."""
+    return {"precision": resolve_precision(precision, device), "compiled": compiled}
 
 
 def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[None]:
-    """The context in which models run: float32, or bfloat16 where torch holds it to be precise enough."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=resolved(precision, device) == "bfloat16")
+    """Return the context for running models: float32, or bfloat16 for the operations in torch's list for autocast."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bfloat16")
 
 
-def placed(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model on a device, its weights in the order that convolutions are fastest with there."""
+def place_model(model: nn.Module, device: torch.device) -> nn.Module:
+    """Move the model to a device, in the memory layout (channels last) with which convolutions are fastest."""
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Values of the CPU on a device. A GPU does not stop for them: pinned memory is copied beside its work."""
+def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a CPU tensor to a device; to a GPU from pinned memory, so that the copy overlaps with its work."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 

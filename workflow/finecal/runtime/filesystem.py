@@ -1,4 +1,4 @@
-"""The file system that a path lies on."""
+"""The type of the file system that a path lies on."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from pathlib import Path
 
 import psutil
 
-# What lies there takes the machine's memory and is seen by no other machine. `rootfs` is the root of nodes without a
-# disk.
+# File systems in the machine's memory, which no other machine sees. `rootfs` is the root of nodes without a disk.
 IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs", "rootfs"})
 
 
 def filesystem_type(path: Path) -> str:
-    """The type of the file system that a path really lies on, links followed; empty where that cannot be told.
+    """Return the type of the file system that a path lies on, links followed; empty if it is not known.
 
     The path need not exist.
     """
@@ -24,6 +23,8 @@ def filesystem_type(path: Path) -> str:
     best, found = -1, ""
     for one in mounted:
         depth = len(Path(one.mountpoint).parts)
-        if depth >= best and place.is_relative_to(one.mountpoint):  # of two on one mount point the later one covers
+        if depth >= best and place.is_relative_to(
+            one.mountpoint
+        ):  # of two on one mount point the later covers the other
             best, found = depth, one.fstype
     return found

@@ -1,4 +1,4 @@
-"""Imports of large libraries, faster."""
+"""Faster imports of large libraries."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def large_imports() -> Iterator[None]:
-    """Around imports of large libraries: what they make lives on, so nothing is looked for in it.
+    """Switch off the garbage collector during the imports in the block, and exempt their objects from it afterwards.
 
-    Of timm it is a million objects; to look for garbage among them again and again takes a quarter of the import.
+    timm creates a million objects that live as long as the process; collecting among them takes a quarter of the
+    import's time.
     """
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""How the C library hands out memory to a job that computes on the CPU."""
+"""Settings of the C library's memory allocator for jobs that compute on the CPU."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ NEVER = -1
 
 
 def keep_freed_memory() -> None:
-    """Keep the memory of freed tensors for the next ones; elsewhere than with glibc nothing happens.
+    """Make glibc keep the memory of freed tensors for the next ones; do nothing with another C library.
 
-    By default glibc gives large blocks back to the kernel at once. A training frees and needs the same ones in every
-    step, and each time the kernel would fill every page with zeros, which takes longer than what small models do with
-    them. What a job holds at its peak stays about the same (benchmarks/allocation.py).
+    By default glibc returns large blocks to the kernel at once. A training frees and allocates the same ones in every
+    step, and the kernel clears every page each time, which takes longer than a small model's computation. The peak
+    memory of a job stays about the same (benchmarks/allocation.py).
     """
     change = getattr(ctypes.CDLL(None), "mallopt", None)
     if change is not None:

@@ -1,4 +1,4 @@
-"""How much memory a job may fill with data, and a file for what does not fit."""
+"""The memory that a job may fill with data, and a scratch file for what does not fit."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from finecal.errors import UserError
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 
 MIB = 2**20
-# Data may take this part of what is free; the rest is for the model, its gradients and activations.
+# The part of the free memory that data may take; the rest is for the model, its gradients and activations.
 PART_FOR_DATA = 0.5
 OWN_GROUP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-# What a job is told by the environment: MiB that it has asked for (of a member of a SLURM job its own; all of the job),
-# and how many jobs of this machine may fill memory at the same time.
+# Environment variables: the MiB requested by this job (by this member of a SLURM job; by the whole SLURM job), and how
+# many jobs of this machine may fill memory at the same time.
 MEMORY_OF_JOB = ("FINECAL_MEMORY", "SLURM_MEM_PER_NODE")
 SIDE_BY_SIDE = "FINECAL_SIDE_BY_SIDE"
 
 
 class Room:
-    """What a job has left for data.
+    """The memory that a job has left for data.
 
     Parameters
     ----------
     limit
-        MiB of the machine's memory; by default half of what is free to the job, or of its part of that where several
-        jobs share it: each sees the same free memory when they start together.
+        MiB of the machine's memory. By default half of what is free to the job; where several jobs share the machine,
+        each takes its part of that half, since all see the same free memory when they start together.
     """
 
     def __init__(self, limit: float | None = None) -> None:
-        share = PART_FOR_DATA / max(1, _number(SIDE_BY_SIDE))
-        self._memory = share * available() if limit is None else limit * MIB
+        share = PART_FOR_DATA / max(1, _read_number(SIDE_BY_SIDE))
+        self._memory = share * available_memory() if limit is None else limit * MIB
         self._device: float | None = None
 
     def place(self, size: int, device: torch.device) -> Literal["device", "memory", "file"]:
-        """Where data of `size` bytes goes that is used on a device; the room it takes is then no more."""
+        """Reserve room for data of `size` bytes that is used on a device, and return where it goes."""
         if device.type == "cuda":
             if self._device is None:
                 self._device = PART_FOR_DATA * torch.cuda.mem_get_info(device)[0]
@@ -54,20 +54,20 @@ class Room:
         return "file"
 
 
-def available() -> int:
-    """Bytes that this process may still take: of the machine, its control groups (SLURM, Docker), its job."""
-    of_job = [_number(name) * MIB for name in MEMORY_OF_JOB]
-    return min([psutil.virtual_memory().available, *_of_groups(), *filter(None, of_job)])
+def available_memory() -> int:
+    """Return the bytes that this process may still take of the machine, its control groups and its job's memory."""
+    of_job = [_read_number(name) * MIB for name in MEMORY_OF_JOB]
+    return min([psutil.virtual_memory().available, *_left_by_groups(), *filter(None, of_job)])
 
 
-def _number(variable: str) -> int:
-    """Of the environment; 0 if there is none. SLURM says 0 of a job that may take all."""
+def _read_number(variable: str) -> int:
+    """Read a number from the environment; 0 if there is none. SLURM sets 0 for a job that may take all memory."""
     text = os.environ.get(variable, "")
     return int(text) if text.isdecimal() else 0
 
 
-def _of_groups() -> Iterator[int]:
-    """What the control groups that this process lies in leave, of those that have a limit."""
+def _left_by_groups() -> Iterator[int]:
+    """Yield the bytes left by each control group of this process that has a limit."""
     try:
         groups = [line.split(":", 2) for line in OWN_GROUP.read_text().splitlines()]
     except OSError:
@@ -83,18 +83,18 @@ def _of_groups() -> Iterator[int]:
         folder = root / own.strip("/")
         for group in (folder, *folder.parents):
             try:
-                granted, taken = int((group / limit).read_text()), int((group / used).read_text())
+                limit_bytes, taken = int((group / limit).read_text()), int((group / used).read_text())
                 lines = (group / "memory.stat").read_text().splitlines()
-            except (OSError, ValueError):  # above the groups, or "max": no limit
+            except (OSError, ValueError):  # above the groups, or "max", which is no limit
                 continue
-            # What is kept of files is given back when it is needed.
-            yield max(0, granted - taken + sum(int(line.split()[1]) for line in lines if line.startswith(kept)))
+            # The kernel frees cached file contents when memory is needed.
+            yield max(0, limit_bytes - taken + sum(int(line.split()[1]) for line in lines if line.startswith(kept)))
 
 
 def file_in_scratch(size: int) -> mmap.mmap:
-    """A mapped file of `size` bytes without a name: it is gone when the process is, however that ends.
+    """Map a temporary file of `size` bytes that has no name, so that it is gone when the process ends, however it ends.
 
-    It lies in the folder for temporary files ($TMPDIR), or in ./state where that folder is itself in memory.
+    It lies in the folder for temporary files ($TMPDIR), or in ./state if that folder is itself in memory.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A folder for what a job unpacks: tens of thousands of files, better on a node's own disk than on a shared one."""
+"""A folder, on the node's own disk if possible, for the tens of thousands of files that a job unpacks."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from finecal.runtime.signals import WARNINGS
 
 @contextmanager
 def scratch_folder(otherwise: Path, needed: int) -> Iterator[Path]:
-    """An empty folder that is removed after the block, and if the job is ended by a signal.
+    """Create an empty folder; remove it after the block, also if a signal ends the job.
 
-    It lies where temporary files do (TMPDIR, which Snakemake sets from the resource `tmpdir`), unless that place is in
-    memory or has less than `needed` bytes: then it is `otherwise`, a relative path, which is emptied first.
+    It lies in the folder for temporary files (TMPDIR, which Snakemake sets from the resource `tmpdir`), unless that is
+    in memory or has less than `needed` bytes free. Then it is `otherwise`, a relative path, which is emptied first.
     """
     temporary = Path(tempfile.gettempdir())
     on_node = filesystem_type(temporary) not in IN_MEMORY and shutil.disk_usage(temporary).free > needed
@@ -32,7 +32,7 @@ def scratch_folder(otherwise: Path, needed: int) -> Iterator[Path]:
         folder = otherwise
         shutil.rmtree(folder, ignore_errors=True)  # left by a job that was killed
         folder.mkdir(parents=True)
-    before = {number: signal.signal(number, _leave) for number in WARNINGS}
+    before = {number: signal.signal(number, _exit) for number in WARNINGS}
     try:
         yield folder
     finally:
@@ -44,5 +44,5 @@ def scratch_folder(otherwise: Path, needed: int) -> Iterator[Path]:
             remove_empty_parents(folder)
 
 
-def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)

@@ -19,7 +19,7 @@ from finecal.metrics import classification
 from finecal.models.extraction import extract
 from finecal.models.files import load_model
 from finecal.plan.code_digests import Identity
-from finecal.runtime.device import choose_device, used
+from finecal.runtime.device import choose_device, device_record
 from finecal.runtime.memory import Room
 from finecal.stages import Settings
 
@@ -47,5 +47,5 @@ def class_means(dataset: str, source: str, backbone: str, settings: Settings) ->
         }
     )
     made = Identity.of("class_means", {"image_size": description.image_size})
-    record = provenance(made.record(), inputs=inputs, **used(device, settings.precision))
+    record = provenance(made.record(), inputs=inputs, **device_record(device, settings.precision))
     write_table(folder / paths.CLASS_MEANS, with_columns(table, columns), schemas.CLASS_MEANS, provenance=record)

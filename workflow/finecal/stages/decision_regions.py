@@ -18,7 +18,7 @@ from finecal.models.extraction import extract
 from finecal.models.files import load_model
 from finecal.paths import RunKey
 from finecal.plan.code_digests import Identity
-from finecal.runtime.device import choose_device, used
+from finecal.runtime.device import choose_device, device_record
 from finecal.stages import Settings
 
 LEVELS = np.arange(0, 256, 2)  # every second brightness: places that a picture shows exactly
@@ -60,7 +60,9 @@ def decision_regions(run: RunKey, settings: Settings) -> None:
             shifted = np.where(fine_tuning, logits, logits.astype(np.float64) + gamma)
             tables.append(rows("region", classifier, calibrator, grid, shifted.argmax(axis=1)))
     inputs = [split_path, images_path, calibration_path, *models.values()]
-    record = provenance(Identity.of("decision_regions", {}).record(), inputs=inputs, **used(device, settings.precision))
+    record = provenance(
+        Identity.of("decision_regions", {}).record(), inputs=inputs, **device_record(device, settings.precision)
+    )
     table = with_columns(pa.concat_tables(tables), run.columns())
     write_table(run.folder / paths.DECISION_REGIONS, table, schemas.DECISION_REGIONS, provenance=record)
 

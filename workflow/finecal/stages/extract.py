@@ -54,10 +54,10 @@ def _compute(model_path: Path, images_path: Path, settings: Settings) -> tuple[p
     from finecal.data.reader import PackedFile
     from finecal.models.extraction import extract_table
     from finecal.models.files import load_model
-    from finecal.runtime.device import choose_device, used
+    from finecal.runtime.device import choose_device, device_record
 
     device = choose_device(settings.device, settings.threads)
     images = PackedFile.open(images_path)
     model, description = load_model(model_path, device)
     table = extract_table(model, description, images, device, settings.precision)
-    return table, used(device, settings.precision)
+    return table, device_record(device, settings.precision)

@@ -25,12 +25,13 @@ from finecal.models.files import load_model, save_model, write_head
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.runtime.device import choose_device, describe, numerics, resolved, used
+from finecal.runtime.device import choose_device, describe, device_record, numerics, resolve_precision
 from finecal.runtime.memory import Room
 from finecal.stages import Settings, _handover
 from finecal.training.batches import TrainingData
-from finecal.training.loop import train
-from finecal.training.state import StateFile, earlier_tries, state_of_one_process
+from finecal.training.loop import TrainingRun
+from finecal.training.state import StateFile, earlier_tries, lock_state
+from finecal.training.task import Execution, TrainingTask
 
 
 def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
@@ -61,10 +62,10 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
         "numerics": numerics(device, settings.precision, settings.compile),
     }
 
-    with state_of_one_process(paths.state_folder(run.folder)) as state_folder:
+    with lock_state(paths.state_folder(run.folder)) as state_folder:
         model, description = load_model(pretrained, device)
         room = Room(settings.data_memory)
-        data = TrainingData.of_file(images, chosen, device, room)
+        data = TrainingData.from_file(images, chosen, device, room)
         test_labels = images.labels[images.test]
 
         @cache
@@ -84,26 +85,20 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             weights = head(model).weight.detach().float().cpu().numpy()
             return observe_run(logits, test_labels, fine_tuning, weights)
 
-        history = train(
-            model,
-            description,
-            data,
-            recipe,
-            Training.model_validate(spec["training"]),
-            fine_tuning=fine_tuning,
-            coordinates=coordinates,
-            state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
-            observe=observe,
+        training = Training.model_validate(spec["training"])
+        history = TrainingRun(
+            TrainingTask(model, description, data, recipe, training, fine_tuning, coordinates),
+            StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
+            observe,
             features=(lambda: fixed_features()[chosen]) if recipe.keeps_features else None,
-            precision=settings.precision,
-            compiled=settings.compile,
-        )
+            execution=Execution(settings.precision, settings.compile),
+        ).run()
         if recipe.keeps_features:
             features, logits = fixed_features(), classify(model, fixed_features(), device)
         else:
             features, logits = extract(model, description, images, device, settings.precision)
         record = provenance(
-            identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
+            identity.record(), inputs=inputs, **device_record(device, settings.precision, compiled=settings.compile)
         )
         columns = run.columns()
         table = with_columns(from_rows(history, schemas.own_columns(schemas.HISTORY)), columns)
@@ -116,5 +111,5 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             model=run.folder / paths.MODEL,
             images=images_path,
             device=describe(device),
-            precision=resolved(settings.precision, device),
+            precision=resolve_precision(settings.precision, device),
         )

@@ -17,7 +17,7 @@ from finecal.models.files import load_model
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.runtime.device import choose_device, used
+from finecal.runtime.device import choose_device, device_record
 from finecal.runtime.memory import Room
 from finecal.stages import Settings
 
@@ -51,7 +51,7 @@ def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
             )
         )
     made = Identities(plan).of_run("interpolate", run).record()
-    record = provenance(made, inputs=inputs, **used(device, settings.precision))
+    record = provenance(made, inputs=inputs, **device_record(device, settings.precision))
     table = with_columns(pa.concat_tables(parts), run.columns())
     write_table(run.path(paths.INTERPOLATED), table, schemas.INTERPOLATED, provenance=record)
 

@@ -18,7 +18,7 @@ from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.models.build import Architecture, architecture, build, head, head_classes
-from finecal.models.checkpoints import lacks, take_over
+from finecal.models.checkpoints import describe_missing_classes, load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import save_model, write_head
 from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
@@ -27,13 +27,14 @@ from finecal.plan.identities import Identities
 from finecal.plan.options import own_weights
 from finecal.plan.plan import Plan
 from finecal.recipes import full
-from finecal.runtime.device import choose_device, numerics, placed, seed_everything, used
+from finecal.runtime.device import choose_device, device_record, numerics, place_model, seed_everything
 from finecal.runtime.memory import Room
 from finecal.seeds import seed_of
 from finecal.stages import Settings
 from finecal.training.batches import TrainingData
-from finecal.training.loop import train
-from finecal.training.state import StateFile, earlier_tries, state_of_one_process
+from finecal.training.loop import TrainingRun
+from finecal.training.state import StateFile, earlier_tries, lock_state
+from finecal.training.task import Execution, TrainingTask
 
 
 def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Settings) -> None:
@@ -49,21 +50,21 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
     folder = Path(paths.PRETRAINED.format(dataset=dataset, source=source, backbone=backbone))
     columns: dict[str, str | int] = {"dataset": dataset, "source": source, "backbone": backbone}
 
-    with state_of_one_process(paths.state_folder(folder)) as state_folder:
+    with lock_state(paths.state_folder(folder)) as state_folder:
         seed_everything(seed_of(*coordinates, "weights"))
         description = architecture(spec["backbone"], images.classes, images.shape[-1])
         checkpoint = own_weights(spec)
         zero_shot = spec["backbone"].get("zero_shot")
         if zero_shot is not None:
-            from finecal.models.zero_shot import classifier  # for those who need it
+            from finecal.models.zero_shot import build_classifier  # for those who need it
 
             where = f"backbones.{backbone}.zero_shot"
-            model, description = classifier(zero_shot, description, dataset, where)
+            model, description = build_classifier(zero_shot, description, dataset, where)
         elif checkpoint is not None:
-            model = take_over(checkpoint, spec["backbone"], description, keep_head=pretraining.training is None)
+            model = load_checkpoint(checkpoint, spec["backbone"], description, keep_head=pretraining.training is None)
         else:
             model = build(description, weights=_on_hub(spec["backbone"]["model"], pretraining.weights))
-        model = placed(model, device)
+        model = place_model(model, device)
         history: list[dict[str, float]] = []
         if pretraining.training is not None:
             belongs_to = {
@@ -75,30 +76,31 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             }
 
             room = Room(settings.data_memory)
-            data = TrainingData.of_file(images, images.train, device, room)
+            data = TrainingData.from_file(images, images.train, device, room)
             test = images.load(images.test, device, room)
 
             def observe(model: nn.Module) -> dict[str, float]:
                 _, logits = extract(model, description, test, device, settings.precision)
                 return {"acc_y_y": float(np.mean(logits.argmax(axis=1) == images.labels[images.test]))}
 
-            history = train(
-                model,
-                description,
-                data,
-                full.Recipe(full.Options()),
-                pretraining.training,
-                fine_tuning=np.ones(len(images.classes), dtype=bool),
-                coordinates=coordinates,
-                state=StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
-                observe=observe,
-                precision=settings.precision,
-                compiled=settings.compile,
-            )
+            history = TrainingRun(
+                TrainingTask(
+                    model,
+                    description,
+                    data,
+                    full.Recipe(full.Options()),
+                    pretraining.training,
+                    fine_tuning=np.ones(len(images.classes), dtype=bool),
+                    coordinates=coordinates,
+                ),
+                StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
+                observe,
+                execution=Execution(settings.precision, settings.compile),
+            ).run()
         elif checkpoint is None and zero_shot is None:
             take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
         record = provenance(
-            identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
+            identity.record(), inputs=inputs, **device_record(device, settings.precision, compiled=settings.compile)
         )
         table = with_columns(from_rows(history, schemas.own_columns(schemas.PRETRAINED_HISTORY)), columns)
         of_history = record | earlier_tries()
@@ -142,7 +144,7 @@ def _rows(model: nn.Module, description: Architecture, dataset: str) -> list[int
     if names is not None and not are_imagenet(names):
         if len(names) != there:
             raise UserError(f"{len(names)} class names on the hub for a head with {there} rows", where=where, hint=hint)
-        if problem := lacks(names, classes):
+        if problem := describe_missing_classes(names, classes):
             raise UserError(
                 f"the hub's head {problem}", where=where,
                 why=f"`null` takes the rows that are called as the classes of {dataset!r}", hint=hint,

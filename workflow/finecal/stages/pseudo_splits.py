@@ -27,13 +27,14 @@ from finecal.models.files import load_model
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.runtime.device import choose_device, numerics, used
+from finecal.runtime.device import choose_device, device_record, numerics
 from finecal.runtime.memory import Room
 from finecal.seeds import generator
 from finecal.stages import Settings
 from finecal.training.batches import TrainingData
-from finecal.training.loop import train
-from finecal.training.state import StateFile, earlier_tries, state_of_one_process
+from finecal.training.loop import TrainingRun
+from finecal.training.state import StateFile, earlier_tries, lock_state
+from finecal.training.task import Execution, TrainingTask
 
 
 def pseudo_splits(plan: Plan, run: RunKey, settings: Settings) -> None:
@@ -53,35 +54,36 @@ def pseudo_splits(plan: Plan, run: RunKey, settings: Settings) -> None:
         "inputs": [sha256(path) for path in inputs],
         "numerics": numerics(device, settings.precision, settings.compile),
     }
-    data = TrainingData.of_file(images, images.train & fine_tuning[images.labels], device, Room(settings.data_memory))
+    data = TrainingData.from_file(images, images.train & fine_tuning[images.labels], device, Room(settings.data_memory))
     logits_parts, history_rows = [], []
 
-    with state_of_one_process(paths.state_folder(run.path(paths.PSEUDO))) as state_folder:
+    with lock_state(paths.state_folder(run.path(paths.PSEUDO))) as state_folder:
         for fold in range(options.folds):
             print(f"pseudo-split {fold + 1} of {options.folds}", file=sys.stderr, flush=True)
             coordinates = (*run.columns().values(), "pcv", fold)
             s_prime, training, validation = divide(images, fine_tuning, options, coordinates)
             belongs_to = {**computed, "coordinates": coordinates}
             model, description = load_model(pretrained, device)
-            history = train(
-                model,
-                description,
-                data.some(training),
-                recipe,
-                Training.model_validate(spec["training"]),
-                fine_tuning=s_prime,
-                coordinates=coordinates,
-                state=StateFile(_state(state_folder, fold), belongs_to, settings.state_interval),
+            history = TrainingRun(
+                TrainingTask(
+                    model,
+                    description,
+                    data.select(training),
+                    recipe,
+                    Training.model_validate(spec["training"]),
+                    fine_tuning=s_prime,
+                    coordinates=coordinates,
+                ),
+                StateFile(_state(state_folder, fold), belongs_to, settings.state_interval),
                 observe=lambda _model: {},
-                precision=settings.precision,
-                compiled=settings.compile,
-            )
-            _, logits = extract(model, description, data.some(validation).pixels, device, settings.precision)
+                execution=Execution(settings.precision, settings.compile),
+            ).run()
+            _, logits = extract(model, description, data.select(validation).pixels, device, settings.precision)
             labels = images.labels[validation]
             logits_parts.append(_fold_table(fold, np.flatnonzero(validation), labels, s_prime, logits))
             history_rows += [{"fold": fold, **row} for row in history]
         record = provenance(
-            identity.record(), inputs=inputs, **used(device, settings.precision, compiled=settings.compile)
+            identity.record(), inputs=inputs, **device_record(device, settings.precision, compiled=settings.compile)
         )
         record |= earlier_tries()
         for pattern, table, schema in (

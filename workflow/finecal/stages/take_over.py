@@ -14,13 +14,13 @@ from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.logit_anatomy import observe_run
 from finecal.models.build import head
-from finecal.models.checkpoints import take_over as take_over_weights
+from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.runtime.device import choose_device, used
+from finecal.runtime.device import choose_device, device_record
 from finecal.runtime.memory import Room
 from finecal.stages import Settings
 
@@ -46,11 +46,11 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
         return {"epoch": epoch, "step": epoch, "loss": nan, "lr": nan, "seconds": 0.0, **observed}
 
     before = row(0, model)
-    tuned = take_over_weights(checkpoint, spec, description, keep_head=True).to(device)
+    tuned = load_checkpoint(checkpoint, spec, description, keep_head=True).to(device)
     rows = [before, row(1, tuned)]
     inputs = [pretrained, images_path, split_path]
     made = Identities(plan).of_run("finetune", run).record()
-    record = provenance(made, inputs=inputs, **used(device, settings.precision))
+    record = provenance(made, inputs=inputs, **device_record(device, settings.precision))
     columns = run.columns()
     table = with_columns(from_rows(rows, schemas.own_columns(schemas.HISTORY)), columns)
     write_table(run.folder / paths.HISTORY, table, schemas.HISTORY, provenance=record)

@@ -1,1 +1,1 @@
-"""The framework of the recipes: loop, batches, resumable state, lines of progress."""
+"""The framework of the recipes: task, inputs, optimiser, loop, resumable state and progress log."""

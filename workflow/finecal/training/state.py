@@ -1,4 +1,4 @@
-"""The state of an unfinished training: saved whole, locked against a second process, resumed by fingerprint."""
+"""The state of an unfinished training: saved atomically, locked against a second process, matched by fingerprint."""
 
 from __future__ import annotations
 
@@ -26,70 +26,78 @@ from finecal.errors import UserError
 from finecal.io.atomic import remove_empty_parents, whole_file
 from finecal.runtime.signals import WARNINGS
 
-# So many times as long as saving took, the next one waits at least.
+# The least time between two saves, in multiples of what a save takes.
 SAVING = 30
 
 
 class Interrupted(Exception):  # noqa: N818 - a request, not an error
-    """A signal asked the job to end; its state is saved."""
+    """A signal asked the job to end; its state has been saved."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(number).name}; the state is saved, a rerun goes on from it")
+        super().__init__(
+            f"interrupted by {signal.Signals(number).name}; the state is saved, and a rerun resumes from it"
+        )
         self.number = number
 
 
 class Signals:
-    """Notes a cluster's warnings instead of dying; the loop looks when it can save."""
+    """Records the signals that announce the end of a job; the training loop reads them where it can save.
+
+    Attributes
+    ----------
+    received
+        Number of the last signal; None before the first.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
 
     def __enter__(self) -> Signals:
         # The handler only sets a flag: signals may arrive together, and a handler that logs is not re-entrant.
-        self._before = {s: signal.signal(s, self._note) for s in WARNINGS}
+        self._before = {s: signal.signal(s, self._record) for s in WARNINGS}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
+    def _record(self, number: int, _frame: FrameType | None) -> None:
         self.received = number
 
 
 def fingerprint(belongs_to: dict[str, Any]) -> str:
-    """A hash of plain values that a state must match to be resumed."""
+    """Return the SHA-256 of plain values; a state is resumed only if its own is equal."""
     return hashlib.sha256(json.dumps(belongs_to, sort_keys=True).encode()).hexdigest()
 
 
 _STARTED = time.monotonic()
 
 
-def spent() -> dict[str, float]:
-    """What this process took so far, as Snakemake measures a job: seconds and MiB."""
+def measure_usage() -> dict[str, float]:
+    """Return the seconds and MiB that this process has used so far, as Snakemake measures a job."""
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    taken = {
+    usage = {
         "wall_seconds": time.monotonic() - _STARTED,
         "cpu_seconds": sum(part.ru_utime + part.ru_stime for part in (own, children)),
         "peak_memory_mib": own.ru_maxrss / (1024 if sys.platform == "linux" else 2**20),
     }
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        taken["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() / 2**20
-    return taken
+        usage["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    return usage
 
 
-def together(tries: Iterable[dict[str, float]]) -> dict[str, float]:
-    """What several tries of a job took: seconds are added up, of memory the most counts."""
+def combine_usage(tries: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Combine the usage of several tries of a job: the sum of seconds, the maximum of memory."""
     total: dict[str, float] = {}
-    for taken in tries:
-        for name, value in taken.items():
+    for usage in tries:
+        for name, value in usage.items():
             before = total.get(name, 0.0)
             total[name] = before + value if name.endswith("_seconds") else max(before, value)
     return total
 
 
 class StateFile:
-    """One training's state on disk.
+    """The state of one training on disk.
 
     Parameters
     ----------
@@ -102,8 +110,8 @@ class StateFile:
         Seconds between two saves; 0 saves after every step.
     """
 
-    # What the earlier tries of this job took that the process goes on from: it is one try of one job, even if it has
-    # several trainings, each with a file.
+    # Usage of the earlier tries of this job, as saved in the state that is resumed. It belongs to the process, which is
+    # one try of one job even if it runs several trainings with a file each.
     earlier: ClassVar[dict[str, float]] = {}
 
     def __init__(self, path: Path, belongs_to: dict[str, Any], interval: float) -> None:
@@ -111,7 +119,7 @@ class StateFile:
         self._saved, self._took = time.monotonic(), 0.0
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state if there is one of this training, tensors on the CPU."""
+        """Return the saved state with its tensors on the CPU; None if there is none of this training."""
         try:
             state: dict[str, Any] = dict(torch.load(self.path, map_location="cpu", weights_only=True))
         except FileNotFoundError:
@@ -121,24 +129,27 @@ class StateFile:
             print(f"{self.path} is not readable ({reason}); starting from the beginning", file=sys.stderr)
             return None
         if state.get("fingerprint") != self.fingerprint:
-            print(f"{self.path} belongs to other options, inputs or code; starting from the beginning", file=sys.stderr)
+            print(
+                f"{self.path} belongs to other options, inputs or code; starting from the beginning",
+                file=sys.stderr,
+            )
             return None
-        # The file that was saved last knows most.
+        # Of several files, the one saved last counts most time.
         if state.get("spent", {}).get("wall_seconds", 0.0) > StateFile.earlier.get("wall_seconds", 0.0):
             StateFile.earlier = state["spent"]
         return state
 
     def is_due(self) -> bool:
-        """Whether the interval is over. Where saving takes long it is longer: a thirtieth of the time may go there."""
-        longest = max(self.interval, SAVING * self._took) if self.interval else 0
-        return time.monotonic() - self._saved >= longest
+        """Return whether the interval has passed, which is longer where saving would take over 1/30 of the time."""
+        wait = max(self.interval, SAVING * self._took) if self.interval else 0
+        return time.monotonic() - self._saved >= wait
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write the state, whole or not at all."""
+        """Write the state atomically."""
         start = time.monotonic()
-        content = io.BytesIO()  # torch tells of a full disk by a RuntimeError about positions
-        taken = together([StateFile.earlier, spent()])
-        torch.save({**state, "fingerprint": self.fingerprint, "spent": taken}, content)
+        content = io.BytesIO()  # written to a full disk directly, torch raises a RuntimeError about positions
+        usage = combine_usage([StateFile.earlier, measure_usage()])
+        torch.save({**state, "fingerprint": self.fingerprint, "spent": usage}, content)
         with whole_file(self.path) as temporary:
             temporary.write_bytes(content.getbuffer())
         self._saved = time.monotonic()
@@ -146,26 +157,31 @@ class StateFile:
 
 
 def earlier_tries() -> dict[str, Any]:
-    """For provenance: what earlier tries took up to the state that this one went on from; nothing of an only try."""
+    """Return, for provenance, the usage of earlier tries up to the state that was resumed; empty if none was."""
     return {"earlier_tries": StateFile.earlier} if StateFile.earlier else {}
 
 
 @contextmanager
-def state_of_one_process(folder: Path) -> Iterator[Path]:
-    """Hold the folder of a training's state; another process that wants it waits until this one ends.
+def lock_state(folder: Path) -> Iterator[Path]:
+    """Hold the folder of a training's state; a second process that asks for it waits until the first one ends.
 
-    After the block has succeeded the folder is removed; after an error or a signal it stays. The lock is the
-    operating system's (flock): it ends with the process, however that ends.
+    The folder is removed when the block succeeds and stays after an error or a signal. The lock is the operating
+    system's (flock), so it ends with the process however that ends.
+
+    Raises
+    ------
+    UserError
+        If the file system does not support flock.
 
     Notes
     -----
-    Not by the package `filelock`, since the lock's file is removed together with the folder. To learn whether the file
-    that it has locked was removed meanwhile, filelock asks for its number of links. On NFS a removed file that a
-    process has open lives on under another name, so two processes would hold the lock. `_locked` asks whether the name
-    still leads to the file.
+    The package `filelock` does not suit, because the lock's file is removed together with the folder. filelock detects
+    by the number of links whether the file that it has locked was removed meanwhile; on NFS a removed file that a
+    process has open lives on under another name, so two processes would hold the lock. `_lock` compares the inode that
+    the name leads to.
     """
     lock = folder.with_name(f"{folder.name}.lock")
-    with _locked(lock, f"the training whose state is {folder}"):
+    with _lock(lock, f"the training whose state is {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         shutil.rmtree(folder)
@@ -174,22 +190,22 @@ def state_of_one_process(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(lock: Path, what: str) -> Iterator[None]:
+def _lock(lock: Path, what: str) -> Iterator[None]:
     while True:
-        with _opened(lock) as file:
+        with _open(lock) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                print(f"waiting: {file.read().strip() or 'another process'} is at work on {what}", file=sys.stderr)
+                print(f"waiting: {file.read().strip() or 'another process'} is working on {what}", file=sys.stderr)
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError as error:
                 raise UserError(
                     f"cannot be locked ({os.strerror(error.errno or 0)})", where=str(lock),
                     why="The file system of the folder `state` must support flock",
                 ) from error  # fmt: skip
-            # Whoever held the lock may have removed the file. Then others lock a new one, so try that.
-            if not _is_file(lock, os.fstat(file.fileno()).st_ino):
+            # The process that held the lock may have removed the file; then others lock a new one, so try that.
+            if not _leads_to(lock, os.fstat(file.fileno()).st_ino):
                 continue
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -198,15 +214,15 @@ def _locked(lock: Path, what: str) -> Iterator[None]:
             return
 
 
-def _opened(lock: Path) -> IO[str]:
+def _open(lock: Path) -> IO[str]:
     for _ in range(100):
-        with contextlib.suppress(FileNotFoundError):  # another job has just removed the folder, which was empty
+        with contextlib.suppress(FileNotFoundError):  # another job has just removed the empty folder
             lock.parent.mkdir(parents=True, exist_ok=True)
             return lock.open("a+")
     return lock.open("a+")
 
 
-def _is_file(path: Path, inode: int) -> bool:
+def _leads_to(path: Path, inode: int) -> bool:
     try:
         return path.stat().st_ino == inode
     except FileNotFoundError:
