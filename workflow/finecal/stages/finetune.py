@@ -35,7 +35,7 @@ from finecal.training.state import StateFile, earlier_tries, state_of_one_proces
 
 def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
     """Write model.safetensors, head.parquet and history.parquet of a run; one that is a checkpoint is taken over."""
-    checkpoint = plan.imported(run)
+    checkpoint = plan.checkpoint_of(run)
     if checkpoint is not None:
         from finecal.stages.take_over import take_over
 
