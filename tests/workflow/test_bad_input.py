@@ -146,7 +146,7 @@ def test_disk_full_of_states(complete: Project, project: Project) -> None:
         (("finetune", RUNS), ["is not the folder of a run"]),
         (("finetune", f"{RUNS}/half9/seed0"), ["unknown split 'half9'", "half0"]),
         (("evaluate", f"{RUN}x"), ["is not the folder of a run"]),
-        (("prepare", "results/digits/handwritten.parquet"), ["is no such path", "results/{dataset}/images/{domain}"]),
+        (("prepare", "results/digits/handwritten.parquet"), ["does not match results/{dataset}/images/{domain}"]),
         (("prepare", "results/digits/images/painted.parquet"), ["unknown domain 'painted'", "printed"]),
         (("split", "results/digits/splits/half9.parquet"), ["half9"]),
         (("aggregate", "metric"), ["unknown aggregated table 'metric'", "closest first: metrics"]),

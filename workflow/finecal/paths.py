@@ -1,4 +1,4 @@
-"""Every path pattern of the project. Nobody else builds a path.
+"""All path patterns of the project; no other module builds a path.
 
 The patterns use Snakemake's wildcard syntax, which is also `str.format`'s. All are relative to the
 working directory.
@@ -118,7 +118,7 @@ class RunKey:
         return {name: getattr(self, name) for name in RUN_KEYS}
 
     def path(self, pattern: str, **further: str) -> Path:
-        """A pattern of this module filled with this run's coordinates, and further wildcards."""
+        """Fill a pattern of this module with this run's coordinates and further wildcards."""
         return Path(pattern.format(**self._filling, **further))
 
     @cached_property
@@ -130,7 +130,7 @@ class RunKey:
         return self.path(PRETRAINED)
 
     def oracle(self) -> RunKey:
-        """The run with the same recipe and seed that may train on all classes."""
+        """Return the run with the same recipe and seed that trains on all classes."""
         return RunKey(self.dataset, self.task, self.backbone, self.recipe, ALL_CLASSES, self.seed)
 
     @classmethod
@@ -153,7 +153,7 @@ class RunKey:
 
     @classmethod
     def named(cls, source: str, target: str, seed: str, **names: str) -> RunKey:
-        """From the values of the wildcards in `RUN`."""
+        """Make a run from the values of the wildcards in `RUN`."""
         return cls(task=f"{source}-{target}", seed=int(seed), **names)
 
 
@@ -164,19 +164,19 @@ CELL_KEYS = ("split", "seed")
 
 
 def downloads_folder(source: str) -> Path:
-    """The folder with the downloads of a data set's module, given by its name or by the path of the user's own file."""
+    """Return the folder with the downloads of a data set's module, given by its name or the path of a file."""
     return Path(DOWNLOADS.format(module=Path(source).name.removesuffix(".py")))
 
 
 def parse(pattern: str, path: str) -> dict[str, str] | None:
-    """The wildcard values with which `path` (or a folder above it) matches `pattern`, else None."""
+    """Return the wildcard values with which `path` (or a folder above it) matches `pattern`, else None."""
     regex = re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{WILDCARDS[m[1]]})", re.escape(pattern))
     match = re.match(f"(?:\\./)?{regex}(?:/|$)", path)
     return match.groupdict() if match else None
 
 
 def state_folder(result: str | Path) -> Path:
-    """Where an unfinished training keeps its state.
+    """Return the folder where an unfinished training keeps its state.
 
     It lies outside the results, since Snakemake deletes the outputs of a failed job, and would delete the state with
     them. That of pseudo-splits lies beside that of their run, not in it: the two jobs run at the same time, and each

@@ -11,11 +11,11 @@ from finecal import paths, registry
 from finecal.config.groups import PAPER
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.lock import release_stale_lock
-from finecal.orchestration.rules import Told, Workflow, keep_signatures
+from finecal.orchestration.rules import NotCompared, Workflow, keep_signatures
 from finecal.plan.jobs import jobs
 from finecal.plan.stages import STAGES
 
-# `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and every job is told so.
+# `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and passes that on to every job.
 # (Snakemake itself knows its targets only after this file is read.)
 if workflow.is_main_process and PAPER in sys.argv:
     config["studies"] = [PAPER]
@@ -26,9 +26,8 @@ if workflow.is_main_process and PAPER in sys.argv:
     ]
     workflow.config_settings.config_args = [*others, f"studies={PAPER}"]
 
-# Planning a sweep makes millions of objects, and none of them is garbage: to look for some again and again takes a
-# quarter of the time. `onstart` switches it on for the hours that follow. Before it ends Python would look once
-# more and take the plan apart, object by object: the system does that at once.
+# Planning a sweep makes millions of objects, none of which is garbage: collecting garbage meanwhile takes a quarter of
+# the time. `onstart` switches it on for the hours that follow. Freezing at the end spares Python a last collection.
 if workflow.is_main_process:
     gc.disable()
     atexit.register(gc.freeze)
@@ -52,9 +51,9 @@ def on_cluster():
 
 
 # Parts of commands: which studies are selected, where files come from, where jobs run.
-STUDY = Told(lambda: WORKFLOW.study_option)
-MIRROR = Told(WORKFLOW.mirror_option)
-TORCH = Told(lambda: WORKFLOW.torch_options(on_cluster=on_cluster()))
+STUDY = NotCompared(lambda: WORKFLOW.study_option)
+MIRROR = NotCompared(WORKFLOW.mirror_option)
+TORCH = NotCompared(lambda: WORKFLOW.torch_options(on_cluster=on_cluster()))
 
 
 def GPUS(wildcards):
@@ -65,10 +64,10 @@ def GPU_PERCENT(wildcards):
     return WORKFLOW.gpu_percent(GPUS(wildcards))
 
 
-# A few seconds of work: on SLURM so many of a rule share a job, one after the other.
+# Jobs that take a few seconds: on SLURM so many of a rule share one job, one after the other.
 IN_TURN = 10
-# With `--sdm conda`, and for the linter, which does not look at environment variables. Otherwise the note that Snakemake
-# keeps of each output would hold the whole text of an environment in which its job did not run.
+# Needed with `--sdm conda` and for the linter, which alone does not check environment variables. Otherwise Snakemake's
+# note of each output would hold the whole text of an environment in which its job did not run.
 CONDA = (
     "../../envs/finecal.yaml"
     if not workflow.check_envvars

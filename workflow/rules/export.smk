@@ -22,7 +22,7 @@ rule export:
         runtime=lambda w, attempt: 30 * attempt,
     params:
         stage=lambda w: WORKFLOW.stage("export", w),
-        run=lambda w: Told(lambda: WORKFLOW.run_folder(w)),
+        run=lambda w: NotCompared(lambda: WORKFLOW.run_folder(w)),
         study=STUDY,
     shell:
         "exec finecal export {params.run} --calibrator {wildcards.calibrator} {params.study} "

@@ -8,7 +8,7 @@ rule report:
             f"{paths.TABLE}.parquet", table=[*WORKFLOW.report_reads, *WORKFLOW.tables]
         ),
         expand(f"{paths.FIGURE}.svg", figure=WORKFLOW.figures),
-        lambda w: INPUTS.explored(),
+        lambda w: INPUTS.explored_files(),
     output:
         report(
             STAGES["report"].outputs["page"],

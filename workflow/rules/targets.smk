@@ -23,11 +23,14 @@ STOPS = {
     ),
     "exported": (
         "Of every run a calibrated model to take home",
-        lambda w: INPUTS.exported(),
+        lambda w: INPUTS.export_cards(),
     ),
     "cost": (
         "What the jobs took, a table and a figure",
-        [WORKFLOW.shown("table", "cost_by_stage"), WORKFLOW.shown("figure", "cost")],
+        [
+            WORKFLOW.main_file("table", "cost_by_stage"),
+            WORKFLOW.main_file("figure", "cost"),
+        ],
     ),
 }
 # Name → figure or table. The description is the figure's or table's own.
@@ -70,7 +73,7 @@ for target, (kind, result) in RESULTS.items():
         name:
             target
         input:
-            WORKFLOW.shown(kind, result),
+            WORKFLOW.main_file(kind, result),
         localrule: True
 
     workflow.get_rule(target).docstring = registry.title(kind, result)

@@ -26,7 +26,7 @@ from finecal.io.parquet import write_table
 from finecal.io.provenance import provenance
 from finecal.models.build import Architecture, architecture, build, head
 from finecal.models.extraction import extract
-from finecal.stages.export import TOLERANCE, compare, fitted_state
+from finecal.stages.export import TOLERANCE, compare, read_fitted_state
 
 CLASSES = ("ant", "bee", "cod", "dab", "eel")
 FINE_TUNING = np.array([True, False, True, True, False])
@@ -192,14 +192,14 @@ def test_a_calibrator_that_is_not_fitted_yet(tmp_path: Path) -> None:
     options = {name: use[name] for name in ("none", "alg")}
     fitted = pa.Table.from_pylist(rows, schema=schemas.own_columns(schemas.CALIBRATION))
     write_table(path, fitted, provenance=provenance({"options": options}))
-    assert fitted_state(path, "alg", use["alg"]) == {"gamma": 2.5}
-    assert fitted_state(path, "none", use["none"]) == {}
+    assert read_fitted_state(path, "alg", use["alg"]) == {"gamma": 2.5}
+    assert read_fitted_state(path, "none", use["none"]) == {}
     for name, told, one in (
         ("pcv", "'pcv' is not fitted yet", use["pcv"]),
         ("alg", "'alg' is not fitted with these options yet", {**use["alg"], "options": {"more": 1}}),
     ):
         with pytest.raises(UserError) as caught:
-            fitted_state(path, name, one)
+            read_fitted_state(path, name, one)
         assert str(caught.value) == (
             f"{path}: {told}. It has alg, none. Hint: snakemake {path} fits what the study has now."
         )

@@ -468,7 +468,7 @@ def test_an_imported_recipe_has_no_training(place: Path) -> None:
     recipes, backbones = {"mine": {"weights": "{backbone}.pth"}}, {"a": {"model": "test_resnet"}}
     plan = Plan([study(place, recipes=recipes, backbones=backbones, **ONE_RUN)])
     (run,) = plan.trainings
-    assert plan.imported(run) == "a.pth"
+    assert plan.checkpoint_of(run) == "a.pth"
     assert set(plan.options("finetune", "digits", "a", "mine")["training"].values()) == {None}
 
 

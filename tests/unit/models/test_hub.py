@@ -102,7 +102,7 @@ def test_other_classes_and_channels_get_a_new_head_on_the_same_body(hub: str, tm
 def test_a_hub_out_of_reach_is_one_clear_error(
     tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Told that there is no network, the hub's library gives up at once; else it tries for two minutes.
+    # NotCompared that there is no network, the hub's library gives up at once; else it tries for two minutes.
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     done = fetch("http://127.0.0.1:9", tmp_path, published, 10, 3)
     assert done.returncode == 1

@@ -241,7 +241,9 @@ def test_code_known_to_compute_the_same(monkeypatch: pytest.MonkeyPatch, tmp_pat
     own.write_text("a = 1\n")
     now = code_digests.stage_digest("split")
     monkeypatch.setattr(code_digests, "_same_results", lambda: {now: "earlier"})
-    assert code_digests.code_digest("split", [own]) == code_digests.combined(["earlier", code_digests.file_digest(own)])
+    assert code_digests.code_digest("split", [own]) == code_digests.combine_digests(
+        ["earlier", code_digests.file_digest(own)]
+    )
 
 
 def test_a_data_set_brings_the_shared_files_that_it_imports() -> None:

@@ -69,7 +69,7 @@ def test_a_plugin_of_ones_own(plan: Plan, tmp_path: Path) -> None:
     found = earlier_notes.translate(noted(plan, code=code), "finetune", WILDCARDS, Identities(plan))
     assert found is not None
     digest = earlier_notes._earlier()["stages"]["finetune"]["digest"]
-    assert found.code == code_digests.combined([digest, code_digests.file_digest(own)])
+    assert found.code == code_digests.combine_digests([digest, code_digests.file_digest(own)])
     own.write_text("a = 2\n")
     assert earlier_notes.translate(noted(plan, code=code), "finetune", WILDCARDS, Identities(plan)) is None
 

@@ -11,7 +11,7 @@ import yaml
 from finecal.cli.overview import describe_plan
 from finecal.datasets import vtab
 from finecal.datasets._vtab import TASKS
-from finecal.plan.estimate import IMAGES_PER_SECOND, describe, estimated
+from finecal.plan.estimate import IMAGES_PER_SECOND, describe, estimate_work
 from finecal.plan.plan import Plan
 
 TRAIN, TEST, CLASSES = 24_076, 5_924, 1000
@@ -29,7 +29,7 @@ def a_plan(folder: Path, **changes: Any) -> Plan:
 
 
 def test_one_run_by_hand(tmp_path: Path) -> None:
-    work = estimated(a_plan(tmp_path))
+    work = estimate_work(a_plan(tmp_path))
     assert work.trained == STEPS
     assert work.evaluated == 51 * TEST + TRAIN + TEST  # before the first epoch, after each, and all images at the end
     assert work.models == 4 * 2 * PARAMETERS
@@ -41,24 +41,24 @@ def test_one_run_by_hand(tmp_path: Path) -> None:
 
 
 def test_pseudo_splits_train_as_often_as_there_are_folds(tmp_path: Path) -> None:
-    work = estimated(a_plan(tmp_path, calibrators=["none", "pcv"], pseudo_splits={"folds": 4}))
+    work = estimate_work(a_plan(tmp_path, calibrators=["none", "pcv"], pseudo_splits={"folds": 4}))
     assert work.trained == 5 * STEPS
 
 
 def test_seeds_recipes_and_the_upper_bound_add_up(tmp_path: Path) -> None:
     plan = a_plan(tmp_path, recipes=["full", "lp_ft"], seeds=[0, 1], oracle_fine_tuning=True)
-    assert estimated(plan).trained == 2 * 2 * (1 + 2) * STEPS  # lp_ft trains twice
+    assert estimate_work(plan).trained == 2 * 2 * (1 + 2) * STEPS  # lp_ft trains twice
 
 
 def test_smaller_images_take_less(tmp_path: Path) -> None:
-    assert estimated(a_plan(tmp_path, image_size=112)).trained == STEPS / 4
+    assert estimate_work(a_plan(tmp_path, image_size=112)).trained == STEPS / 4
 
 
 def test_pretraining_counts_where_there_is_one() -> None:
     plan = Plan(["office_home"])
     sources, runs, pseudo = 2, 6 * 2 * 3 * 2, 6 * 2 * 3 * 3  # tasks × recipes × seeds × (with all classes | folds)
-    assert estimated(plan).trained == (sources + runs + pseudo) * 20 * 500 * 64
-    assert estimated(plan).unknown == 0
+    assert estimate_work(plan).trained == (sources + runs + pseudo) * 20 * 500 * 64
+    assert estimate_work(plan).unknown == 0
 
 
 def test_the_overview_says_whose_figure_it_is(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_the_coordinate_that_does_not_fit_is_named(plan: Plan, coordinate: str) 
     value, message = UNKNOWN[coordinate]
     run = replace(RUN, **{coordinate: value})
     with pytest.raises(UserError) as caught:
-        plan.known(run)
+        plan.check_contains(run)
     assert str(caught.value) == f"{run.folder}: {message} Selected studies: digits."
 
 
@@ -155,7 +155,7 @@ def test_a_combination_that_no_study_has(tmp_path: Path) -> None:
     two = write_study(tmp_path, "two", seeds=[1], splits={"b": {"kind": "random", "count": 5}})
     run = replace(RUN, split="a", seed=1)
     with pytest.raises(UserError) as caught:
-        Plan([one, two]).known(run)
+        Plan([one, two]).check_contains(run)
     assert str(caught.value) == f"{run.folder}: no selected study contains this run. Selected: {one}, {two}."
 
 

@@ -1,4 +1,4 @@
-"""γ from parts of the data: which samples are drawn, and γ that is known beforehand."""
+"""γ from parts of the data: which samples are draw_samples, and γ that is known beforehand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from result_tables import made_gamma_draws
 from finecal import schemas
 from finecal.calibration.contract import Labelled, PseudoFold
 from finecal.metrics.classification import seen_unseen_curve
-from finecal.stages.gamma_draws import drawn, fit_on_parts, plan_of_parts
+from finecal.stages.gamma_draws import draw_samples, fit_on_parts, plan_of_parts
 from finecal.tables import gamma_data
 
 MASK = np.array([True, True, False, False])
@@ -49,7 +49,7 @@ def test_gamma_is_known_where_all_samples_say_the_same() -> None:
 
 
 def test_a_gamma_from_features_is_left_out(tmp_path: Path) -> None:
-    """Such a calibrator may be the user's own; parts of the samples are drawn from their logits alone."""
+    """Such a calibrator may be the user's own; parts of the samples are draw_samples from their logits alone."""
     for name, takes in (("plain", ""), ("of_features", 'TAKES = frozenset({"features"})')):
         (tmp_path / f"{name}.py").write_text(
             f"""
@@ -96,7 +96,7 @@ def test_pseudo_splits_are_drawn_from_one_by_one() -> None:
     ]
     rows = [row for row in fitted(gaps([1.0] * 8), pseudo_splits=folds) if row["calibrator"] == "pcv"]
     assert {row["n_per_class"]: row["n_samples"] for row in rows} == {1: 4, 2: 8, 3: 12}
-    part = drawn(folds, 1, ("x",))
+    part = draw_samples(folds, 1, ("x",))
     assert [list(fold.labels) for fold in part] == [[0, 1], [0, 1]]
     assert [list(fold.fine_tuning) for fold in part] == [[True, False], [False, True]]  # a mask of classes, no samples
     assert all(

@@ -1,4 +1,4 @@
-"""What there is, and what would run: for people, as text."""
+"""Describe as text what there is to choose from, and what would run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def describe_names(kind: str) -> str:
         singular = kind.removesuffix("s")
         try:
             own = _own_files(kind)
-        except UserError as error:  # just what a list of the names may help to mend
+        except UserError as error:  # a list of the names may help to correct just this
             own, note = [], f"\nFiles of your own are not listed: {error}"
         lines = {name: _described(singular, name) for name in [*registry.names(singular), *own]}
     width = max(map(len, lines), default=0)
@@ -57,7 +57,7 @@ def _own_files(kind: str) -> list[str]:
 
 
 def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> str:
-    """The runs of the selected studies, the number of jobs of each stage, and what they take."""
+    """Describe the runs of the selected studies, the number of jobs of each stage, and what they take."""
     lines = []
     for name, study in plan.studies.items():
         lines += [f"{name}: {study.description}", ""]
@@ -67,7 +67,7 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
     lines += ["", f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
     drawn = [*plan.applicable("table"), *plan.applicable("figure")]
     lines += [f"Tables and figures: {', '.join(drawn)}."]
-    lines += ["", "Jobs at most (what is there already is not made again):"]
+    lines += ["", "Jobs at most (results that exist are not made again):"]
     lines += [f"  {stage:<22} {count:>7,}" for stage, count in job_counts(plan).items()]
     lines += [f"  {'total':<22} {sum(job_counts(plan).values()):>7,}", ""]
     if needed := describe(plan, images_per_second):
@@ -80,5 +80,5 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
 
 
 def job_counts(plan: Plan) -> dict[str, int]:
-    """Stage → number of jobs if nothing is there yet, in the order of the pipeline."""
+    """Count the jobs of each stage as if none were done, in the order of the pipeline."""
     return dict(Counter(job.record.title for job in jobs(plan)))

@@ -74,7 +74,7 @@ def target_arguments(stage: Stage, given: Given, plan: Plan | None = None) -> di
     if stage.target == "RUN":
         _check_not_of_another(stage, given.target)
         run = RunKey.of(given.target)
-        return {"run": plan.known(run) if plan else run}
+        return {"run": plan.check_contains(run) if plan else run}
     if stage.target in ("FILE", "FOLDER"):
         pattern = stage.result if stage.target == "FILE" else str(Path(stage.result).parent)
         found = paths.parse(pattern, given.target)

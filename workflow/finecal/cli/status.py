@@ -40,7 +40,7 @@ class State(enum.Enum):
 
 
 def states(plan: Plan) -> dict[State, list[Job]]:
-    """The jobs of the selected studies by what is known of them.
+    """Sort the jobs of the selected studies by what is known of them.
 
     A job has stopped if it has a log but neither a result nor a process: it failed, was killed, or its result was
     removed afterwards.
@@ -54,7 +54,7 @@ def states(plan: Plan) -> dict[State, list[Job]]:
 
 
 def describe(plan: Plan) -> str:
-    """The whole answer as text."""
+    """Describe all jobs as text."""
     found = states(plan)
     total, done = sum(map(len, found.values())), len(found[State.DONE])
     others = at_work()
@@ -65,10 +65,10 @@ def describe(plan: Plan) -> str:
         *_table(found),
     ]
     if found[State.RUNNING]:
-        lines += ["", "Running:", *_listed(found[State.RUNNING], _of_running)]
+        lines += ["", "Running:", *_list_jobs(found[State.RUNNING], _of_running)]
     if found[State.STOPPED]:
         lines += ["", "Stopped (failed, killed, or the result was removed):"]
-        lines += _listed(found[State.STOPPED], _of_stopped)
+        lines += _list_jobs(found[State.STOPPED], _of_stopped)
     if done < total:
         left = [job for state, some in found.items() if state is not State.DONE for job in some]
         lines += ["", time_left(found[State.DONE], left, found[State.RUNNING])]
@@ -82,13 +82,13 @@ def _state(job: Job, begun: dict[str, float], *, busy: bool) -> State:
     if mark is not None and busy:
         # The log is opened when the job starts; an older one is of an earlier try.
         return State.RUNNING if _modified(job.log) >= mark else State.WAITING
-    if _held_by_hand(job):
+    if _is_held_by_hand(job):
         return State.RUNNING
     return State.STOPPED if _is_there(job.log) else State.TO_DO
 
 
 def _begun_outputs() -> dict[str, float]:
-    """Output → when Snakemake began the job that makes it, of all whose end it has not seen.
+    """Return output → when Snakemake began its job, for all jobs whose end it has not seen.
 
     Snakemake keeps a file for each, whose name is the path in base 64, in pieces where it is long.
     """
@@ -100,11 +100,11 @@ def _begun_outputs() -> dict[str, float]:
             try:
                 begun[base64.urlsafe_b64decode(coded).decode()] = file.stat().st_mtime
             except (binascii.Error, UnicodeDecodeError, FileNotFoundError):
-                continue  # no such mark, or the job has just ended
+                continue  # not such a mark, or the job has just ended
     return begun
 
 
-def _held_by_hand(job: Job) -> bool:
+def _is_held_by_hand(job: Job) -> bool:
     """Whether a process holds the lock on the training's state, without a Snakemake."""
     if not job.record.resumable:
         return False
@@ -121,7 +121,7 @@ def _held_by_hand(job: Job) -> bool:
 
 @cache
 def _names(folder: Path) -> frozenset[str]:
-    """A folder is listed once: asking for each of many thousand files is slow on a network file system."""
+    """List a folder once: asking for each of many thousand files is slow on a network file system."""
     try:
         return frozenset(file.name for file in folder.iterdir())
     except OSError:
@@ -140,7 +140,7 @@ def _modified(file: Path) -> float:
 
 
 def _table(found: dict[State, list[Job]]) -> list[str]:
-    """One line for each stage, one column for each state that occurs."""
+    """Make one line for each stage, with one column for each state that occurs."""
     counts: dict[str, Counter[State]] = {stage: Counter() for stage in STAGES}
     for state, some in found.items():
         for job in some:
@@ -160,7 +160,7 @@ def _table(found: dict[State, list[Job]]) -> list[str]:
     ]
 
 
-def _listed(some: list[Job], describe_one: Callable[[Job], Iterable[str]]) -> list[str]:
+def _list_jobs(some: list[Job], describe_one: Callable[[Job], Iterable[str]]) -> list[str]:
     lines = [line for job in some[:SHOWN] for line in describe_one(job)]
     return [*lines, *([f"  and {len(some) - SHOWN:,} more"] if len(some) > SHOWN else [])]
 

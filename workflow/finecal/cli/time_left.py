@@ -1,4 +1,4 @@
-"""The time that is left, from what jobs alike took."""
+"""Estimate the time that is left from what similar jobs took."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Kind = tuple[str | int | None, ...]
 
 
 def time_left(done: Iterable[Job], left: Iterable[Job], running: Sequence[Job]) -> str:
-    """In words: from the mean seconds of jobs alike that are done; of a running training from its log.
+    """Say the time that is left, from the mean seconds of similar jobs, or for a running training from its log.
 
-    Alike are those of one stage, data set and backbone; where none of them is done, those of the stage.
+    Similar are the jobs of one stage, data set and backbone; where none of them is done, all of the stage.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class _Known:
 
 
 def _kinds(job: Job) -> tuple[Kind, Kind]:
-    """The closest first."""
+    """Return the kinds of a job, the closest first."""
     return (job.stage, job.coordinates.get("dataset"), job.coordinates.get("backbone")), (job.stage,)
 
 

@@ -1,4 +1,4 @@
-"""What the verbs do that are for people alone: no rule calls them. A verb imports what it needs, nothing else."""
+"""The verbs that no rule calls. Each imports only what it needs."""
 
 from __future__ import annotations
 

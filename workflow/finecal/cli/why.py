@@ -1,4 +1,4 @@
-"""Why a result would be made again, or not: what made it beside what would make it now."""
+"""Say why a result would be made again, by comparing what made it with what would make it now."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def explain(plan: Plan, path: str | Path) -> str:
 
 
 def _own_differences(plan: Plan, job: Job) -> Iterator[str]:
-    """What differs for the job itself, whatever has become of the jobs before it."""
+    """Yield what differs for the job itself, whatever differs for the jobs before it."""
     missing = [str(output) for output in job.outputs if not output.exists()]
     if missing:
         yield f"missing: {', '.join(missing)}"
@@ -60,13 +60,13 @@ def _own_differences(plan: Plan, job: Job) -> Iterator[str]:
         if made.code != now.code:
             yield from (f"code {line}" for line in changed_modules(made.modules, now.modules))
     for name, digest in sorted(record.get("inputs", {}).items()):
-        # One that is gone is no reason: it is made again where a job that has to run reads it.
+        # A missing input is no reason to run: it is made again only if a job that has to run reads it.
         if Path(name).exists() and sha256(name) != digest:
             yield f"input {name}: other contents"
 
 
 def _made_before(plan: Plan, job: Job) -> list[Job]:
-    """The jobs whose outputs a finished job was made from, and those before them, each once, in the plan's order."""
+    """Return the jobs that a finished job depends on, directly or not, in the order of the plan."""
     every = jobs(plan)
     makers = {output: one for one in every for output in one.outputs}
     found: set[Path] = set()

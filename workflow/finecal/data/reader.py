@@ -158,7 +158,7 @@ class Pixels:
 
     def __getitem__(self, positions: np.ndarray) -> Tensor:
         """Return the images at (n,) positions: (n, channels, H, W) uint8 on the device."""
-        return self.sent(self.read(positions))
+        return self.to_device(self.read(positions))
 
     def batches(self, size: int, device: torch.device) -> Iterator[Tensor]:
         """Yield all images in their order."""
@@ -174,7 +174,7 @@ class Pixels:
         batch = self._stored.index_select(0, to_device(torch.from_numpy(rows), self._stored.device))
         return batch.pin_memory() if batch.device.type == "cpu" and self.device.type == "cuda" else batch
 
-    def sent(self, batch: Tensor) -> Tensor:
+    def to_device(self, batch: Tensor) -> Tensor:
         """Transfer a batch from `read` to the device: (n, channels, H, W) uint8."""
         return batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
 

@@ -1,4 +1,4 @@
-"""Which files a job reads, as far as that is more than a pattern."""
+"""The inputs of jobs where they are more than a pattern."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ WILDCARDS = ("dataset", "source", "target", "backbone", "recipe", "split", "seed
 
 
 def run_key(wildcards: Any) -> RunKey:
-    """The run of a job's wildcards."""
+    """Return the run of a job's wildcards."""
     return RunKey.named(**{name: getattr(wildcards, name) for name in WILDCARDS})
 
 
 def or_stop(make: Callable[[], T]) -> T:
-    """The result; a UserError ends Snakemake with its one paragraph and status 2, without a traceback."""
+    """Call a function; a UserError ends Snakemake with its one paragraph and status 2, without a traceback."""
     try:
         return make()
     except UserError as error:
@@ -45,7 +45,7 @@ class Inputs:
         self.plan = plan
 
     def downloads(self, wildcards: Any) -> list[str]:
-        """The files that a domain is made from."""
+        """Return the files that a domain is made from."""
         return or_stop(lambda: self._downloads(wildcards.dataset, wildcards.domain))
 
     def _downloads(self, dataset: str, domain: str) -> list[str]:
@@ -53,21 +53,21 @@ class Inputs:
         return [str(folder / download.name) for download in self.plan.data_set(dataset).downloads(domain)]
 
     def of_pretraining(self, wildcards: Any) -> str:
-        """The images of the source domain.
+        """Return the images of the source domain.
 
-        No file of a checkpoint of the user's own: its contents are among what decides the result (`decisive_options`).
+        A checkpoint of the user's own is not among them: its contents are part of the options (`decisive_options`).
         """
         w = wildcards
         options = or_stop(lambda: self.plan.options("pretrain", w.dataset, w.backbone))
         if "zero_shot" in options["backbone"]:
-            # Said before any job; who looks at results that are there needs no open_clip.
+            # Check before any job runs; whoever only looks at finished results needs no open_clip.
             folder = paths.PRETRAINED.format(dataset=w.dataset, source=w.source, backbone=w.backbone)
             if not Path(folder, paths.MODEL).exists():
                 or_stop(lambda: check_open_clip(f"backbones.{w.backbone}.zero_shot"))
         return or_stop(lambda: self.plan.images_of_source(w.dataset, w.source))
 
     def of_split(self, wildcards: Any) -> list[str]:
-        """The file with the names of the classes, and for a clustered split the class means."""
+        """Return the file with the names of the classes, and for a clustered split the class means."""
         split = or_stop(lambda: self.plan.options("split", wildcards.dataset, wildcards.split))
         domain = split.get("target") or or_stop(lambda: self.plan.first_domain(wildcards.dataset))
         files = [paths.IMAGES.format(dataset=wildcards.dataset, domain=domain)]
@@ -80,18 +80,18 @@ class Inputs:
         return files
 
     def of_calibration(self, **patterns: str) -> dict[str, Any]:
-        """Of the patterns those that calibrators read besides split and logits: pretrained, pseudo_splits, weights."""
-        return self._where_asked(patterns, lambda asked: asked.reads)
+        """Select the patterns that calibrators read besides split and logits: pretrained, pseudo_splits, weights."""
+        return self._where_asked(patterns, lambda request: request.reads)
 
     def of_evaluation(self, **patterns: str) -> dict[str, Any]:
-        """Of the patterns those that runs are scored with besides what all have: oracle, interpolated, weights."""
-        return self._where_asked(patterns, lambda asked: asked.for_scores)
+        """Select the patterns that only some runs are scored with: oracle, interpolated, weights."""
+        return self._where_asked(patterns, lambda request: request.for_scores)
 
     def _where_asked(self, patterns: dict[str, str], names: Callable[[RunRequest], frozenset[str]]) -> dict[str, Any]:
-        """What all runs need stays a pattern, with which planning is faster than with a function; by name."""
+        """Return name → pattern if all runs need it, which plans faster, else → a function."""
         found: dict[str, Any] = {}
         for name, pattern in patterns.items():
-            needed = {name in names(self.plan.asked(studies)) for studies in self.plan.combinations()}
+            needed = {name in names(self.plan.request(studies)) for studies in self.plan.combinations()}
             if needed == {True}:
                 found[name] = pattern
             elif True in needed:
@@ -103,12 +103,12 @@ class Inputs:
     ) -> Callable[[Any], list[str]]:
         def files(wildcards: Any) -> list[str]:
             studies = or_stop(lambda: self.plan.studies_of(run_key(wildcards)))
-            return [pattern.format(**wildcards)] if name in names(self.plan.asked(studies)) else []
+            return [pattern.format(**wildcards)] if name in names(self.plan.request(studies)) else []
 
         return files
 
-    def exported(self) -> list[str]:
-        """For every run the card of the first calibrator that changes something and reads no test labels."""
+    def export_cards(self) -> list[str]:
+        """Return for every run the card of the first calibrator that changes something and reads no test labels."""
         cards = []
         for run in self.plan.runs:
             uses = self.plan.calibrators(run)
@@ -120,17 +120,17 @@ class Inputs:
                 cards.append(str(run.path(paths.EXPORT, calibrator=name) / "README.md"))
         return cards
 
-    def measured(self) -> list[str]:
-        """A file of each job whose cost is in the table of costs.
+    def measured_results(self) -> list[str]:
+        """Return the result of each job in the table of costs.
 
-        Not the measurements themselves: where results are copied without them, nothing is to be computed again.
+        The measurements themselves are no inputs: where results are copied without them, nothing must run again.
         """
         return [str(job.result) for job in measured_jobs(self.plan)]
 
-    def explored(self) -> list[str]:
-        """What the page reads of single runs: their test samples and their classes.
+    def explored_files(self) -> list[str]:
+        """Return what the page reads of single runs: their test samples and their classes.
 
-        Not the images, of which it shows a few: where results are copied without them, no page trains anything again.
+        The images, of which it shows a few, are no inputs: where results are copied without them, nothing must rerun.
         """
         runs = self.plan.runs
         splits = sorted({str(run.path(paths.SPLIT)) for run in runs})

@@ -1,6 +1,6 @@
-"""What the Snakefile asks: which inputs a job has, what decides its result, how many GPUs it gets.
+"""What the rules need of the plan and the settings: what decides results, and how many GPUs and threads jobs get.
 
-Imported by every job's Snakemake, so nothing heavy here.
+The Snakemake of every job imports it, so it imports nothing large.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DECODING_THREADS = 8
 
 
 def keep_signatures(rules: Iterable[Any]) -> None:
-    """Note the parameters of the rules' functions, for which Snakemake asks again and again: before every call."""
+    """Cache the parameters of the rules' functions, which Snakemake otherwise inspects before every call."""
     for rule in rules:
         for item in (*rule.input, *rule.params):
             given = getattr(item, "_file", item)
@@ -44,11 +44,11 @@ def keep_signatures(rules: Iterable[Any]) -> None:
                 overwrite_function_params(function, get_function_params(given))
 
 
-class Told:
-    """A part of commands that does not decide a result: it differs without a finished job being run again.
+class NotCompared:
+    """A part of a command that does not decide the result: when it changes, finished jobs do not run again.
 
-    Of params Snakemake compares only those of plain types, and this is none. (Functions of `output` are not compared
-    either, but are called for every job.)
+    Snakemake compares only params of plain types, and this is none. (It does not compare functions of `output` either,
+    but calls them for every job.)
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Workflow:
         self.identities = Identities(self.plan)
 
     def torch_options(self, *, on_cluster: bool) -> str:
-        """What a job that runs models is told; on a cluster `auto` means the GPU that the job has asked for."""
+        """Return the options of a job that runs models; on a cluster `auto` means the GPU that the job asks for."""
         device = "cuda" if on_cluster and self.settings.device == "auto" else self.settings.device
         told = [f"--device {device} --state-interval {self.settings.state_interval:g}"]
         if self.settings.precision != "auto":
@@ -98,21 +98,21 @@ class Workflow:
         return " ".join(told)
 
     def gpus(self, *, on_cluster: bool) -> int:
-        """GPUs of a job that runs models: on `auto` one, except on this machine if it has none."""
+        """Return the GPUs of a job that runs models: on `auto` one, except on this machine if it has none."""
         if self.settings.device == "auto":
             return int(on_cluster or _has_gpu())
         return int(self.settings.device == "cuda")
 
     def decoding_threads(self, dataset: str) -> int:
-        """Threads that prepare a data set: several if its images are files, which decode side by side."""
+        """Return the threads that prepare a data set: several if its images are files, which decode in parallel."""
         return DECODING_THREADS if or_stop(lambda: self.plan.data_set(dataset).decodes_files()) else 1
 
     def gpu_percent(self, gpus: int) -> int:
-        """The part of this machine's GPU that a job takes: with `runs_per_gpu` jobs it is in full use."""
+        """Return the percentage of this machine's GPU that a job takes: `runs_per_gpu` jobs use it fully."""
         return gpus * (100 // self.settings.runs_per_gpu)
 
     def divide_memory(self, jobs: Iterable[Any], cores: int) -> None:
-        """Tell the jobs of this machine how many of them may fill its memory at the same time (finecal.runtime.memory).
+        """Set how many jobs of this machine share its memory at the same time (finecal.runtime.memory).
 
         Parameters
         ----------
@@ -124,36 +124,36 @@ class Workflow:
         os.environ["FINECAL_SIDE_BY_SIDE"] = str(at_once)
 
     def stage(self, stage: str, wildcards: Any = None) -> str:
-        """What decides the result of a job besides its inputs, options and code, as one short line.
+        """Return options and code of a job as one short line: what decides its result besides its inputs.
 
         Snakemake compares it with that of the last run.
         """
         return str(or_stop(lambda: self.identities.of(stage, {} if wildcards is None else dict(wildcards.items()))))
 
     def stage_of_runs(self, stage: str) -> Any:
-        """As `stage`: if it is the same for all runs the value, else a function, with which planning is slower."""
+        """Return `stage` as a value if it is the same for all runs, else as a function, which plans more slowly."""
         same = or_stop(lambda: self.identities.of_all(stage))
         return (lambda wildcards: self.stage(stage, wildcards)) if same is None else str(same)
 
     def mirror_option(self) -> str:
-        """What a job that fetches is told."""
+        """Return the options of a job that fetches files."""
         return f"--mirror {shlex.quote(self.settings.mirror)}" if self.settings.mirror else ""
 
     def run_folder(self, wildcards: Any) -> str:
-        """The folder of a job's run, below which it writes."""
+        """Return the folder of a job's run."""
         return str(run_key(wildcards).folder)
 
     def files(self, kind: str, name: str) -> list[str]:
-        """All files of a table or a figure."""
+        """Return all files of a table or a figure."""
         pattern, suffixes = PRESENTED[kind]
         return [f"{pattern.format(**{kind: name})}.{suffix}" for suffix in suffixes]
 
-    def shown(self, kind: str, name: str) -> str:
-        """The file of a table or a figure that people look at first."""
+    def main_file(self, kind: str, name: str) -> str:
+        """Return the file of a table or a figure that people look at first."""
         return self.files(kind, name)[0]
 
     def needs(self, kind: str, name: str) -> list[str]:
-        """The aggregated tables that a table or a figure is made from."""
+        """Return the aggregated tables that a table or a figure is made from."""
         or_stop(lambda: axes.check_applicable(kind, name, self.plan.axes()))
         return [f"{paths.TABLE.format(table=table)}.parquet" for table in registry.constant(kind, name, "NEEDS")]
 

@@ -16,7 +16,7 @@ from finecal.config.load import load_study
 from finecal.data.dataset import DataSet
 from finecal.errors import UserError
 from finecal.paths import ALL_CLASSES
-from finecal.plan.options import resolved
+from finecal.plan.options import resolve_options
 
 Spec = Mapping[str, Any]
 Options = Mapping[tuple[str, ...], Spec]
@@ -34,7 +34,7 @@ VARIED = ("optimizer", "lr", "weight_decay")
 
 
 def axes_of(options: Options) -> frozenset[str]:
-    """The keys of `MEANING` that a plan has, from its options: (stage, *coordinates) → options."""
+    """Return the keys of `MEANING` that a plan has, from its options: (stage, *coordinates) → options."""
     return frozenset(_found(options))
 
 
@@ -68,7 +68,7 @@ def _of_stage(options: Options, stage: str) -> list[tuple[tuple[str, ...], Spec]
 
 
 def _size(split: Spec, dataset: Spec) -> float:
-    """How many classes a split puts into S, where they are known beforehand; else what tells sizes apart."""
+    """Return how many classes a split puts into S where that is known beforehand, else what tells sizes apart."""
     data_set = DataSet(dataset["source"], dataset["options"])
     classes = data_set.classes()
     if split["kind"] == "classes":
@@ -95,23 +95,23 @@ def _same_without(specs: Iterable[Spec], rest: Any) -> bool:
 
 
 def axis(kind: str, name: str) -> str | None:
-    """The axis without which a figure or table shows nothing."""
+    """Return the axis that a figure or table compares; None if it is always made."""
     found: str | None = registry.constant(kind, name, "AXIS", None)
     return found
 
 
 def applicable(kind: str, axes: frozenset[str]) -> tuple[str, ...]:
-    """The names of the figures or tables that make sense where these axes vary."""
+    """Return the names of the figures or tables that make sense where these axes vary."""
     return tuple(name for name in registry.names(kind) if axis(kind, name) in (None, *axes))
 
 
 def read_by_report(axes: frozenset[str]) -> tuple[str, ...]:
-    """The aggregated tables that the report is made from: those of its answer, and those of its tables."""
+    """Return the aggregated tables that the report reads: for its answer, and for its tables."""
     return tuple(dict.fromkeys(["metrics", "calibration", *_needed("table", axes)]))
 
 
 def aggregated(axes: frozenset[str]) -> tuple[str, ...]:
-    """All aggregated tables that are made where these axes vary."""
+    """Return all aggregated tables that are made where these axes vary."""
     return tuple(dict.fromkeys([*read_by_report(axes), *_needed("figure", axes)]))
 
 
@@ -120,7 +120,7 @@ def _needed(kind: str, axes: frozenset[str]) -> list[str]:
 
 
 def check_applicable(kind: str, name: str, axes: frozenset[str]) -> None:
-    """UserError if a figure or table needs an axis that is not there; it names the built-in studies that have it."""
+    """Raise a UserError if a figure or table needs an axis that is missing; it names the studies that have it."""
     needed = axis(kind, name)
     if needed is None or needed in axes:
         return
@@ -138,4 +138,4 @@ def _built_in() -> list[str]:
 
 
 def _axes_of_study(name: str) -> frozenset[str]:
-    return axes_of(dict(resolved(name, load_study(name))))
+    return axes_of(dict(resolve_options(name, load_study(name))))

@@ -1,11 +1,11 @@
-"""Which source code decides what a stage computes, and what it amounts to: a change of it reruns the stage.
+"""Digests of the code that decides what a stage computes: a change of it reruns the stage.
 
-Snakemake does not see imported code. What a stage's modules mean is therefore a part of its rule's `params`, where it
-is compared with that of the last run; unlike input files it survives a fresh clone, whose files are all new. Modules
-that only carry data about (paths, the plan, the study's models, errors, the command line) are left out: a new option
-there must not retrain everything. What matters of them arrives as resolved options.
+Snakemake does not see imported code. The digest of a stage's modules is therefore part of its rule's `params`, which
+Snakemake compares with those of the last run; unlike input files it survives a fresh clone, whose files are all new.
+Modules that only pass data on (paths, the plan, the study's models, errors, the command line) are left out: a new
+option there must not retrain everything. What matters of them arrives as resolved options.
 
-What a module means is told by `finecal.plan.code_meaning`: comments, docstrings, imports and the names of files do not
+`finecal.plan.code_meaning` takes the meaning of a module: comments, docstrings, imports and the names of files do not
 count.
 """
 
@@ -55,26 +55,26 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, stage: str, options: Mapping[str, Any], extra: Iterable[str | Path] = ()) -> Identity:
-        """The identity of a stage with these options, whose code also consists of some further files."""
+        """Make the identity of a stage with these options and some further files of code."""
         files = [*(PACKAGE / name for name in STAGES[stage].code), *map(Path, extra)]
         return cls(
             stage,
             code_digest(stage, extra),
             {_name(file): file_digest(file) for file in files},
-            sorted_options(options),
+            sort_options(options),
         )
 
     def __str__(self) -> str:
-        """One short line, which Snakemake compares and prints."""
-        return f"{self.stage}: code {self.code}, options {_hashed([json.dumps(self.options, sort_keys=True)])}"
+        """One short line for Snakemake to compare and print."""
+        return f"{self.stage}: code {self.code}, options {_hash([json.dumps(self.options, sort_keys=True)])}"
 
     def record(self) -> dict[str, Any]:
-        """As it stands in the provenance of a result."""
+        """Return it as it stands in the provenance of a result."""
         return {"stage": self.stage, "code": self.code, "modules": self.modules, "options": self.options}
 
     @classmethod
     def recorded(cls, provenance: Mapping[str, Any]) -> Identity | None:
-        """The identity in the provenance of a result; None in that of an earlier version of finecal."""
+        """Read the identity from the provenance of a result; None where an earlier version of finecal made it."""
         try:
             return cls(*(provenance[name] for name in cls._fields))
         except KeyError:
@@ -82,25 +82,25 @@ class Identity(NamedTuple):
 
 
 def code_digest(stage: str, extra: Iterable[str | Path] = ()) -> str:
-    """What the code of a stage and some further files mean, as a digest."""
+    """Return the digest of the code of a stage and some further files."""
     parts = [stage_digest(stage), *(file_digest(Path(file)) for file in extra)]
-    return combined([_same_results().get(part, part) for part in parts])
+    return combine_digests([_same_results().get(part, part) for part in parts])
 
 
-def combined(parts: Sequence[str]) -> str:
-    """The digest of a stage's code from those of its own files, first, and of each further file."""
-    return _hashed([parts[0], *sorted(parts[1:])])
+def combine_digests(parts: Sequence[str]) -> str:
+    """Combine the digest of a stage's own files, which comes first, with those of further files."""
+    return _hash([parts[0], *sorted(parts[1:])])
 
 
 @cache
 def stage_digest(stage: str) -> str:
-    """What the files of a stage mean.
+    """Return the digest of the files of a stage.
 
-    It is a digest of all their definitions together, wherever they stand, so that it stays the same where a definition
-    moves from one module of the stage to another.
+    It is taken over all definitions together, so it stays the same when a definition moves from one module of the stage
+    to another.
     """
     files = [PACKAGE / name for name in STAGES[stage].code]
-    return _hashed([str(STAGE_VERSION), *sorted({one for file in files for one in _definitions(file)})])
+    return _hash([str(STAGE_VERSION), *sorted({one for file in files for one in _definitions(file)})])
 
 
 @cache
@@ -111,26 +111,26 @@ def _same_results() -> dict[str, str]:
 
 @cache
 def _definitions(file: Path) -> frozenset[str]:
-    """What a file consists of: digests of the definitions of a Python module, one digest of any other file."""
+    """Return the digests of the definitions in a Python module; one digest for any other file."""
     if file.suffix != ".py":
         return frozenset({hashlib.sha256(file.read_bytes()).hexdigest()})
     return frozenset(definitions(file.read_text("utf-8"), str(file)))
 
 
 def file_digest(file: Path) -> str:
-    """What a file means."""
-    return _hashed(sorted(_definitions(file)))
+    """Return the digest of a file."""
+    return _hash(sorted(_definitions(file)))
 
 
-def _hashed(parts: Iterable[str]) -> str:
+def _hash(parts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def sorted_options(value: Any) -> Any:
-    """Options with keys in order, lists in the place of tuples."""
+def sort_options(value: Any) -> Any:
+    """Return options with sorted keys, and lists in place of tuples."""
     if isinstance(value, Mapping):
-        return {str(key): sorted_options(value[key]) for key in sorted(value)}
-    return [sorted_options(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): sort_options(value[key]) for key in sorted(value)}
+    return [sort_options(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def plugin_files(kind: str, names: Iterable[str]) -> list[Path]:
@@ -145,10 +145,10 @@ def plugin_files(kind: str, names: Iterable[str]) -> list[Path]:
 
 
 def _shared(dataset: str) -> list[Path]:
-    """The files with a leading underscore that a data set's file imports, and those that they import."""
+    """Return the files with a leading underscore that a data set's file imports, directly or not."""
     pending, found = [registry.source_file("dataset", dataset)], []
     while pending:
-        for name in _imported(pending.pop()):
+        for name in _shared_imports(pending.pop()):
             file = PACKAGE / "datasets" / f"{name}.py"
             if file not in found:
                 found.append(file)
@@ -157,12 +157,12 @@ def _shared(dataset: str) -> list[Path]:
 
 
 @cache
-def _imported(file: Path) -> tuple[str, ...]:
+def _shared_imports(file: Path) -> tuple[str, ...]:
     return tuple(re.findall(r"^\s*from finecal\.datasets\.(_\w+) import ", file.read_text("utf-8"), re.MULTILINE))
 
 
 def _name(file: Path) -> str:
-    """A module as it is imported; another file by its name, since the folder of the user's own decides nothing."""
+    """Name a module as it is imported, and any other file by its file name, wherever it lies."""
     if not file.is_relative_to(PACKAGE):
         return file.name
     within = file.relative_to(PACKAGE)

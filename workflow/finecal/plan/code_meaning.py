@@ -33,7 +33,7 @@ def definitions(source: str, name: str) -> list[str]:
     Raises
     ------
     UserError
-        If it is no Python.
+        If it is not valid Python.
     """
     try:
         statements = [node for node in _stripped(ast.parse(source)) if not _for_types_only(node)]

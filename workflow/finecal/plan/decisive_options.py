@@ -67,7 +67,7 @@ def _backbone(options: Options, where: str) -> Options:
 def _recipe(plan: Plan, options: Options, run: RunKey | None) -> Options:
     if options["recipe"] != IMPORTED:
         return without_path("recipe", options)
-    path = plan.imported(run) if run is not None else None
+    path = plan.checkpoint_of(run) if run is not None else None
     if run is None or path is None:
         raise AssertionError("the run is needed to tell which checkpoint it is")
     return {**options, "weights": _checkpoint(path, f"recipes.{run.recipe}.weights", named="class_names" in options)}

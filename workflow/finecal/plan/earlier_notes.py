@@ -1,4 +1,4 @@
-"""Snakemake's notes as finecal 0.1.0 left them: translated, so that an update computes nothing anew.
+"""Translate Snakemake's notes of finecal 0.1.0, so that an update computes nothing anew.
 
 Version 0.1.0 noted each file of a stage with the hash of its bytes, and the options beside them. Where the files are
 those of its last commit, a48359b, what they mean is known (`earlier_code.json`), and with it what the result is. Other
@@ -18,7 +18,7 @@ from typing import Any
 from finecal import registry
 from finecal.config.groups import expand_groups
 from finecal.errors import UserError
-from finecal.plan.code_digests import PACKAGE, Identity, combined, file_digest, sorted_options
+from finecal.plan.code_digests import PACKAGE, Identity, combine_digests, file_digest, sort_options
 from finecal.plan.identities import Identities
 
 REVISION = "a48359b"
@@ -33,7 +33,7 @@ def is_earlier(params: list[str] | None) -> bool:
 
 
 def translate(params: list[str], stage: str, wildcards: Mapping[str, Any], identities: Identities) -> Identity | None:
-    """The identity of a result from its earlier note; None if its code or options are not the known ones.
+    """Make the identity of a result from its earlier note; None if its code is not the known one.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ def translate(params: list[str], stage: str, wildcards: Mapping[str, Any], ident
     except (ValueError, SyntaxError, UserError):  # damaged, or of no selected study
         return None
     code = _code(stage, dict(noted["code"]))
-    options = sorted_options(noted["options"])
+    options = sort_options(noted["options"])
     if "studies" in options:
         options = {**options, "studies": [Path(name).name for name in expand_groups(options["studies"])]}
-    elif options == sorted_options(identities.with_places(stage, wildcards)):
+    elif options == sort_options(identities.with_places(stage, wildcards)):
         options = planned.options  # with the contents of files in place of their paths
     return None if code is None else Identity(stage, code, {}, options)
 
@@ -62,11 +62,11 @@ def _code(stage: str, noted: dict[str, str]) -> str | None:
     if known is None or any(noted.pop(name, None) != digest for name, digest in known["files"].items()):
         return None
     further = [_digest_of(name, noted[name]) for name in noted]
-    return None if None in further else combined([known["digest"], *(one for one in further if one)])
+    return None if None in further else combine_digests([known["digest"], *(one for one in further if one)])
 
 
 def _digest_of(name: str, noted: str) -> str | None:
-    """What a further file means whose bytes had a hash; None if that is not known."""
+    """Return the digest of a further file from the hash of its bytes; None if it is not known."""
     if (known := _earlier()["files"].get(name)) is not None:
         return str(known["digest"]) if known["bytes"] == noted else None
     try:  # of the user's own
@@ -77,7 +77,7 @@ def _digest_of(name: str, noted: str) -> str | None:
 
 
 def digests() -> dict[str, str]:
-    """What the code of that commit means, by the names of `finecal.plan.same_results.present`."""
+    """Return the digests of the code of that commit, by the names of `finecal.plan.same_results.present`."""
     stages = {f"stage {stage}": str(one["digest"]) for stage, one in _earlier()["stages"].items()}
     kinds = {folder: word for word, folder in registry.KINDS.items()}
     for file, one in _earlier()["files"].items():

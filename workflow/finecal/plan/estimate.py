@@ -1,4 +1,4 @@
-"""What studies will take: GPU-hours from a throughput, and disk. Rough on purpose: whether it is a night or a month.
+"""Estimate what studies will take: GPU-hours from a throughput, and disk. Rough: whether it is a night or a month.
 
 A data set takes part if it says how many samples it has (`finecal.data.dataset.DataSet.sizes`).
 """
@@ -56,10 +56,10 @@ class Work:
 
 
 def describe(plan: Plan, images_per_second: float) -> list[str]:
-    """Lines for people; none for studies that need nothing from the network, which are small."""
+    """Describe the work in lines; none for studies that need nothing from the network, which are small."""
     if not plan.needs_network:
         return []
-    work = estimated(plan)
+    work = estimate_work(plan)
     given = "as you say" if images_per_second != IMAGES_PER_SECOND else "assumed: give yours with --images-per-second"
     more = f" and {work.unknown} files of unknown size" if work.unknown else ""
     lines = [
@@ -78,8 +78,8 @@ def _gb(size: float) -> str:
     return f"{size / 1e9:,.1f} GB"
 
 
-def estimated(plan: Plan) -> Work:
-    """The work of all jobs if nothing is there yet."""
+def estimate_work(plan: Plan) -> Work:
+    """Add up the work of all jobs as if none were done."""
     work = Work()
     for download in plan.all_downloads().values():
         size = download.bytes or download.about
@@ -146,7 +146,7 @@ def _area(side: int) -> float:
 
 
 def _cycles(spec: Mapping[str, Any]) -> int:
-    """How many trainings in a row a recipe is."""
+    """Return how many trainings in a row a recipe makes."""
     module = registry.load("recipe", spec["recipe"])
     cycles: int = module.Recipe(module.Options.model_validate(spec["options"])).cycles
     return cycles
@@ -154,7 +154,10 @@ def _cycles(spec: Mapping[str, Any]) -> int:
 
 @cache
 def _parameters(model: str) -> tuple[int, int]:
-    """Numbers of a timm model without its head, and what its head reads; nothing is computed or fetched."""
+    """Return the number of parameters of a timm model without its head, and its number of features.
+
+    Nothing is computed or fetched.
+    """
     import timm
     import torch
 

@@ -17,7 +17,7 @@ from finecal.plan.plan import Plan
 from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
 
-# What decides the result of some jobs of a stage only, beside the files of the stage.
+# Files that decide the results of some jobs of a stage only, beside the files of the stage.
 FURTHER_FILES = {
     "checkpoints": "models/checkpoints.py",
     "sources": "models/locations.py",
@@ -80,8 +80,8 @@ class Identities:
     def _key(self, record: Stage, coordinates: Mapping[str, Any]) -> tuple[str, ...]:
         """The coordinates on which a stage's options depend; for calibrators also the studies that contain the run."""
         if "recipe" in record.keys:
-            run = self.plan.known(_run(coordinates))
-            if self.plan.imported(run):  # each run has its own checkpoint
+            run = self.plan.check_contains(_run(coordinates))
+            if self.plan.checkpoint_of(run):  # each run has its own checkpoint
                 return tuple(map(str, run.columns().values()))
         own = tuple(str(coordinates[name]) for name in record.keys)
         return (*own, *self.plan.studies_of(_run(coordinates))) if record.options == "calibrators" else own
@@ -110,7 +110,7 @@ class Identities:
 
     def _of_calibrators(self, record: Stage, key: tuple[str, ...]) -> tuple[Options, Iterable[Path]]:
         names, studies = key[: len(record.keys)], key[len(record.keys) :]
-        request = self.plan.asked(studies)
+        request = self.plan.request(studies)
         if record.name == "interpolate":
             return {"alphas": request.alphas}, []
         if not names:
@@ -156,7 +156,7 @@ def _further(*names: str) -> list[Path]:
 
 
 def changed_modules(earlier: Mapping[str, str], later: Mapping[str, str]) -> Iterator[str]:
-    """Say which modules of a stage mean something else than before, from the digests in `Identity.modules`."""
+    """Say which modules of a stage have changed, from the digests in `Identity.modules`."""
     for name in sorted({*earlier, *later}):
         if name not in later:
             yield f"{name}: no longer used"
@@ -185,7 +185,7 @@ def check_made_as_planned(
     if made is None or str(made) == str(planned):
         return
     options, code = changed_options(made.options, planned.options), changed_modules(made.modules, planned.modules)
-    difference = next(options, None) or next(code, "its code is another")
+    difference = next(options, None) or next(code, "its code has changed")
     raise UserError(
         "this result was made with other options or code than are selected now", where=str(file),
         why=f"{difference} (from what made it to what is selected)",

@@ -1,4 +1,4 @@
-"""All jobs of the selected studies: what each makes, where its log is, and where its cost is measured."""
+"""All jobs of the selected studies: the outputs, the log and the measurement of each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Job(NamedTuple):
     stage
         Key of `finecal.plan.stages.STAGES`.
     coordinates
-        Its wildcards; of `domain` and `source` the former, as in the table of costs.
+        Its wildcards as in the table of costs: `domain` in place of `source`, `task` in place of both domains.
     """
 
     stage: str
@@ -37,18 +37,18 @@ class Job(NamedTuple):
 
     @property
     def record(self) -> Stage:
-        """What its stage is."""
+        """The record of its stage."""
         return STAGES[self.stage]
 
     @property
     def result(self) -> Path:
         """The file that shows that the job is done."""
-        return _filled(self.record.result, self.coordinates)
+        return _fill(self.record.result, self.coordinates)
 
     @property
     def outputs(self) -> list[Path]:
         """All that the job makes, `result` first."""
-        return [_filled(pattern, self.coordinates) for pattern in self.record.outputs.values()]
+        return [_fill(pattern, self.coordinates) for pattern in self.record.outputs.values()]
 
     @property
     def wildcards(self) -> Coordinates:
@@ -57,8 +57,8 @@ class Job(NamedTuple):
 
     @property
     def log(self) -> Path:
-        """What the job says."""
-        return _filled(self.record.log, self.coordinates)
+        """Where the job's messages are."""
+        return _fill(self.record.log, self.coordinates)
 
     @property
     def measurement(self) -> Path | None:
@@ -69,20 +69,20 @@ class Job(NamedTuple):
         pattern = self.record.benchmark
         if pattern is None:
             return None
-        file = _filled(pattern, self.coordinates)
+        file = _fill(pattern, self.coordinates)
         if self.stage in EARLIER_MEASUREMENTS and not file.exists():
-            earlier = _filled(EARLIER_MEASUREMENTS[self.stage], self.coordinates)
+            earlier = _fill(EARLIER_MEASUREMENTS[self.stage], self.coordinates)
             return earlier if earlier.exists() else file
         return file
 
 
 def jobs(plan: Plan) -> tuple[Job, ...]:
-    """The jobs of all results that the selected studies have, each once, in the order of the pipeline."""
+    """Return the jobs of all results that the selected studies have, each once, in the order of the pipeline."""
     return _jobs(plan, STAGES.values())
 
 
 def measured_jobs(plan: Plan) -> tuple[Job, ...]:
-    """The jobs whose cost is in the table of costs; their result is a table, whose provenance names the device."""
+    """Return the jobs of the table of costs; their result is a table, whose provenance names the device."""
     return _jobs(plan, (stage for stage in STAGES.values() if stage.measured))
 
 
@@ -92,7 +92,7 @@ def _jobs(plan: Plan, stages: Iterable[Stage]) -> tuple[Job, ...]:
 
 
 def job_of(plan: Plan, path: Path) -> Job:
-    """The job that makes a file.
+    """Find the job that makes a file.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def job_of(plan: Plan, path: Path) -> Job:
     )  # fmt: skip
 
 
-def _filled(pattern: str, coordinates: Coordinates) -> Path:
+def _fill(pattern: str, coordinates: Coordinates) -> Path:
     return Path(pattern.format(**_wildcards(coordinates)))
 
 

@@ -19,8 +19,8 @@ Resolved = tuple[tuple[str, ...], Options]
 IMPORTED = "imported"
 
 
-def resolved(name: str, study: Study) -> Iterator[Resolved]:
-    """What every stage of a study is told, `name` for errors.
+def resolve_options(name: str, study: Study) -> Iterator[Resolved]:
+    """Yield the options of every stage of a study; `name` is for errors.
 
     Raises
     ------
@@ -80,13 +80,13 @@ def changed_options(earlier: Mapping[str, Any], later: Mapping[str, Any], prefix
     ['training.lr: 0.03 → 0.02']
     """
     for path, one, other in different_options(earlier, later, prefix):
-        yield f"{path}: {_shown(one)} → {_shown(other)}"
+        yield f"{path}: {_show(one)} → {_show(other)}"
 
 
 def different_options(
     one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Key path and both values of each option that differs; None stands for an option that is not there."""
+    """Yield key path and both values of each option that differs; None stands for an option that is missing."""
     for key in sorted({*one, *other}):
         a, b = one.get(key), other.get(key)
         if (a or b) and a != b and all(part is None or isinstance(part, Mapping) for part in (a, b)):
@@ -95,12 +95,12 @@ def different_options(
             yield f"{prefix}{key}", a, b
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     return "not given" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def own_weights(pretrain: Options) -> str | None:
-    """The user's own checkpoint that a pretrained model comes from, from the options of the stage: a path."""
+    """Return the path of the user's own checkpoint that the stage's options name as pretrained weights."""
     backbone = pretrain["backbone"]
     folder = locations.folder_of(backbone["model"]) if pretrain["pretraining"]["weights"] == "hub" else None
     weights: str | None = backbone.get("weights", folder)
@@ -108,7 +108,7 @@ def own_weights(pretrain: Options) -> str | None:
 
 
 def _with_names(options: Options, where: str) -> Options:
-    """The options with the names of classes as a list, where they are given in a file."""
+    """Return the options with the names of classes as a list, where they are given in a file."""
     named = dict(options)
     if "class_names" in options:
         named["class_names"] = locations.read_class_names(options["class_names"], f"{where}.class_names")

@@ -1,4 +1,4 @@
-"""The selected studies as the table of runs, with the resolved options of every stage: pure data."""
+"""The selected studies as the table of runs, with the resolve_options options of every stage: pure data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from finecal.errors import UserError, unknown
 from finecal.models import locations
 from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
 from finecal.plan import axes
-from finecal.plan.options import Options, different_options, own_weights, resolved
+from finecal.plan.options import Options, different_options, own_weights, resolve_options
 from finecal.plan.requests import RunRequest
 
 
 class Plan:
-    """What the selected studies ask for.
+    """The runs and options that the selected studies ask for.
 
-    Studies share runs: one (data set, task, backbone, recipe, split, seed) is computed once, so a name must
-    mean the same in all of them. Calibrators are joined, since each is computed on its own.
+    Studies share runs: one (data set, task, backbone, recipe, split, seed) is computed once, so a name must mean the
+    same in all of them. The calibrators of a run are those of all its studies, since each is computed on its own.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def first_runs(self) -> tuple[RunKey, ...]:
-        """Of each data set, task, backbone and recipe the first split and seed: what pictures of one run show."""
+        """The first run of each data set, task, backbone and recipe: those that pictures of one run show."""
         first: dict[tuple[str, ...], RunKey] = {}
         for run in self.runs:
             first.setdefault((run.dataset, run.task, run.backbone, run.recipe), run)
@@ -75,14 +75,14 @@ class Plan:
 
     def studies_of(self, run: RunKey) -> tuple[str, ...]:
         """The selected studies that contain a run."""
-        return tuple(self._members[self.known(run)])
+        return tuple(self._members[self.check_contains(run)])
 
     def calibrators(self, run: RunKey) -> Options:
         """Name → {calibrator, options} of a run, joined over the studies that contain it."""
-        return self.asked(self.studies_of(run)).calibrators
+        return self.request(self.studies_of(run)).calibrators
 
-    def asked(self, studies: tuple[str, ...]) -> RunRequest:
-        """What some of the selected studies ask for of the runs that they share."""
+    def request(self, studies: tuple[str, ...]) -> RunRequest:
+        """Return what some of the selected studies ask for of the runs that they share."""
         if studies not in self._asked:
             names = dict.fromkeys(name for study in studies for name in self.studies[study].calibrators)
             self._asked[studies] = RunRequest(
@@ -92,23 +92,23 @@ class Plan:
         return self._asked[studies]
 
     def combinations(self) -> set[tuple[str, ...]]:
-        """The studies that have a run in common, once for each such set: over all runs that are calibrated."""
+        """Return each set of studies that share a calibrated run, once."""
         return {tuple(studies) for run, studies in self._members.items() if run.split != ALL_CLASSES}
 
     def reads(self, run: RunKey) -> frozenset[str]:
         """The data that the calibrators of a run read, all taken together."""
-        return self.asked(self.studies_of(run)).reads
+        return self.request(self.studies_of(run)).reads
 
     def takes(self, run: RunKey) -> frozenset[str]:
         """What the calibrators of a run take of each sample besides its logits, all taken together."""
-        return self.asked(self.studies_of(run)).takes
+        return self.request(self.studies_of(run)).takes
 
     def has_oracle(self, run: RunKey) -> bool:
         """Whether a study wants the upper bound, fine-tuning on all classes, beside this run."""
-        return self.asked(self.studies_of(run)).oracle
+        return self.request(self.studies_of(run)).oracle
 
     def axes(self) -> frozenset[str]:
-        """What the selected studies vary: keys of `finecal.plan.axes.MEANING`."""
+        """Return what the selected studies vary: keys of `finecal.plan.axes.MEANING`."""
         if self._axes is None:
             self._axes = axes.axes_of({key: options for key, (options, _) in self._options.items()})
         return self._axes
@@ -138,8 +138,8 @@ class Plan:
         fetched = [use for use in self.clips().values() if locations.folder_of(use["model"]) is None]
         return bool(self.all_downloads() or self.hub_models() or fetched)
 
-    def known(self, run: RunKey) -> RunKey:
-        """The run itself if a selected study contains it; else a UserError that names what does not fit."""
+    def check_contains(self, run: RunKey) -> RunKey:
+        """Return the run if a selected study contains it; else raise a UserError that names what does not fit."""
         if run in self._members:
             return run
         for coordinate, value in run.columns().items():
@@ -170,18 +170,18 @@ class Plan:
             raise
 
     def first_domain(self, dataset: str) -> str:
-        """The domain whose file gives the names of the classes; all domains of a data set have the same."""
+        """Return the domain whose file gives the names of the classes; all domains of a data set have the same."""
         data_set = self.data_set(dataset)
         return next(domain for domain in data_set.domains() if domain not in data_set.without_images())
 
     def has_images(self, dataset: str, domain: str) -> bool:
-        """Whether a domain is prepared; one that is not stands for what a model was pretrained on elsewhere."""
+        """Whether a domain is prepared; one that is not stands for the images of a pretraining elsewhere."""
         return domain not in self.data_set(dataset).without_images()
 
     def images_of_source(self, dataset: str, source: str) -> str:
-        """The file of images that a pretrained model needs: the source's, or if it has none, the first domain's.
+        """Return the file of images that a pretrained model needs: the source's, or if it has none, the first domain's.
 
-        The latter is there for the names of the classes and the number of channels.
+        The latter gives the names of the classes and the number of channels.
         """
         domain = source if self.has_images(dataset, source) else self.first_domain(dataset)
         return paths.IMAGES.format(dataset=dataset, domain=domain)
@@ -236,24 +236,24 @@ class Plan:
             )  # fmt: skip
 
     def _register(self, name: str, study: Study) -> None:
-        for key, options in resolved(name, study):
+        for key, options in resolve_options(name, study):
             self._set(name, options, *key)
         for run in self._runs(study):
             self._members.setdefault(run, []).append(name)
         self._check_imported(name, study)
 
-    def imported(self, run: RunKey, where: str = "") -> str | None:
-        """The checkpoint that a run is, if it is not trained: a path. `where` names the study in errors."""
+    def checkpoint_of(self, run: RunKey, where: str = "") -> str | None:
+        """Return the path of the checkpoint that a run is, None if it is trained. `where` names the study in errors."""
         pattern = self.options("finetune", run.dataset, run.backbone, run.recipe).get("weights")
         coordinates = {**run.columns(), "source": run.source, "target": run.target}
         return locations.fill(pattern, coordinates, where) if pattern else None
 
     def _check_imported(self, name: str, study: Study) -> None:
-        """Each checkpoint must be there, and be one run only: else the same numbers would be counted twice."""
+        """Check that each checkpoint exists and is one run only: otherwise the same numbers would be counted twice."""
         taken: dict[tuple[str, str], RunKey] = {}
         for run in self._runs(study):
             where = f"{name}: recipes.{run.recipe}.weights"
-            path = self.imported(run, where)
+            path = self.checkpoint_of(run, where)
             if path is None:
                 continue
             other = taken.setdefault((run.recipe, path), run)

@@ -1,4 +1,4 @@
-"""What the studies that contain a run ask for beside its training: its calibrators, and with them its other files."""
+"""What studies ask for beside the training of a run: its calibrators, and the files that these need."""
 
 from __future__ import annotations
 

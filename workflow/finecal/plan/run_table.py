@@ -17,8 +17,8 @@ TRAINING = (
 )  # fmt: skip
 
 
-def described(plan: Plan, run: RunKey) -> dict[str, Any]:
-    """A run's coordinates and resolved options, one value each."""
+def describe_run(plan: Plan, run: RunKey) -> dict[str, Any]:
+    """Return a run's coordinates and resolved options, one value each."""
     finetune = plan.options("finetune", run.dataset, run.backbone, run.recipe)
     split = plan.options("split", run.dataset, run.split)
     backbone = plan.options("pretrain", run.dataset, run.backbone)["backbone"]
@@ -34,12 +34,12 @@ def described(plan: Plan, run: RunKey) -> dict[str, Any]:
 
 
 def _model(name: str) -> str:
-    """timm's name, also of a model in a folder, wherever that lies."""
+    """Return timm's name of a model, also of one in a folder."""
     folder = folder_of(name)
     return name if folder is None else str(read_config(folder)["architecture"])
 
 
 def digest(plan: Plan) -> str:
-    """Changes with any value of `described`."""
-    rows = [described(plan, run) for run in plan.runs]
+    """Return a hash that changes with any value of `describe_run`."""
+    rows = [describe_run(plan, run) for run in plan.runs]
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ After a change of code that leaves every result as it was, to the bit, call
     uv run python -m finecal.plan.same_results REVISION
 
 in a checkout, with the commit before the change. It notes in `same_results.json`, for each stage and each plugin, that
-the digest of its present code stands for that of the revision's. Nothing checks the claim: compare results first.
+the digest of its present code stands for that of the revision's. Nothing checks the claim: compare the results first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHOW = "import json; from finecal.plan.same_results import present; print(json.
 
 
 def present() -> dict[str, str]:
-    """Name of each stage, of each plugin and of the modules that some jobs use besides → digest of what it means."""
+    """Return the digests of all stages, plugins, and modules that some jobs use besides: name → digest."""
     stages = {f"stage {stage}": code_digests.stage_digest(stage) for stage, one in STAGES.items() if one.code}
     files = {
         f"{kind} {name}": registry.source_file(kind, name)
@@ -39,12 +39,12 @@ def present() -> dict[str, str]:
 
 
 def of_revision(revision: str) -> dict[str, str]:
-    """The same of a commit, computed by its own code; of the last one that could not, from a file.
+    """Return the same for a commit, computed by its own code; for finecal 0.1.0, which cannot, from a file.
 
     Raises
     ------
     UserError
-        If there is no such commit, or its code cannot tell.
+        If there is no such commit, or its code cannot compute digests.
     """
     if revision == earlier_notes.REVISION:
         return earlier_notes.digests()

@@ -1,6 +1,7 @@
-"""One file per stage: read the inputs of one job, call the library, write its outputs.
+"""The stages: read the inputs of one job, call the library, write its outputs.
 
-Each has a function named as its verb, called with the plan, what to make, and the `Settings` of the machine.
+The function of a stage has its name (`finecal.plan.stages`). It is called with the plan, what its target names, and the
+`Settings` of the machine, as far as its record says so.
 """
 
 from __future__ import annotations

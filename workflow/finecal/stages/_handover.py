@@ -1,9 +1,9 @@
-"""Logits that a training job leaves for the extract job, so that this need not start torch again.
+"""Pass logits from a training job on to its extract job, so that this need not start torch again.
 
 Starting torch and timm takes longer than extracting the logits of a small model, and on a cluster the extract job
-would take a GPU for it. The training job has model and images in memory, so it extracts too and leaves the
-result under `state`; the extract job takes it if it is of this very model file, these images and this code, and
-computes it itself otherwise. Both ways lead to the same numbers.
+would take a GPU for it. The training job has model and images in memory, so it extracts, too, and leaves the result
+under `state`. The extract job takes it if it comes from the same model file, images and code, and otherwise computes it
+itself. Both give the same numbers.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def leave(folder: Path, table: pa.Table, *, model: Path, images: Path, device: s
 
 
 def take(folder: Path, *, model: Path, images: Path) -> tuple[pa.Table, dict[str, Any]] | None:
-    """The logits that were left for this run and, for provenance, their device and precision; None if they do not fit.
+    """Return the logits left for this run and, for provenance, their device and precision; None if they do not fit.
 
-    The memory they took there belongs to the job that left them.
+    Their peak memory is noted by the job that left them.
     """
     try:
         record: dict[str, Any] = read_metadata(_place(folder))

@@ -18,7 +18,7 @@ from finecal.plan.identities import Identities, check_made_as_planned
 from finecal.plan.plan import Plan
 from finecal.plan.stages import STAGES
 
-# Fitted arrays can be as large as the model's head: numbers alone are brought together.
+# Fitted arrays can be as large as the model's head: only numbers are aggregated.
 LEFT_OUT = "values"
 SCHEMAS = {name: schemas.TABLES[f"{{run}}/{file}"] for name, file in paths.AGGREGATED.items()}
 
@@ -26,7 +26,7 @@ SCHEMAS = {name: schemas.TABLES[f"{{run}}/{file}"] for name, file in paths.AGGRE
 def aggregate(plan: Plan, name: str) -> None:
     """Write results/tables/{name}.parquet; its rows keep the order of the runs in the plan.
 
-    The runs are read one after another: the memory it takes does not grow with their number.
+    The runs are read one after another, so memory does not grow with their number.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def _parts(plan: Plan, name: str, schema: pa.Schema, kept: pa.Schema) -> Iterato
 
 
 def _check_made_as_planned(identities: Identities, name: str, run: RunKey) -> None:
-    """No table holds a run under options that it was not made with: neither the run's file nor its training."""
+    """Check that the run's file and its training were made with the options that the plan has now."""
     file = paths.AGGREGATED[name]
     maker = next(stage.name for stage in STAGES.values() if f"{paths.RUN}/{file}" in stage.outputs.values())
     for stage, name_ in {maker: file, "finetune": paths.HISTORY}.items():

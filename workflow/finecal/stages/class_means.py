@@ -1,6 +1,6 @@
 """Class means of the pretrained model on its source domain, from which clustered splits are made: class_means.parquet.
 
-They are in a file of their own, so that a split needs neither the model nor torch.
+They have a file of their own, so that a split needs neither the model nor torch.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from finecal.report.compare_page import page
 
 
 def compare_runs(first: RunKey, second: RunKey, place: Path | None = None) -> Path:
-    """Compare two runs and write the page, by default beside the report; its place.
+    """Compare two runs and write the page, by default beside the report; return its path.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the jobs took: Snakemake's measurements beside the device that the jobs noted."""
+"""Write the table of costs: Snakemake's measurements beside the devices that the jobs noted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cost_table(plan: Plan) -> None:
 
 
 def row(job: Job) -> dict[str, Any]:
-    """A job's row; coordinates that it does not have are missing, what was not measured is NaN."""
+    """Make a job's row; coordinates that it does not have are missing, what was not measured is NaN."""
     record = read_metadata(job.result)
     measured = dict.fromkeys(MEASURES, NAN) if job.measurement is None else read_measurement(job.measurement)
     measured["peak_gpu_memory_mib"] = record.get("peak_gpu_memory_mib", NAN)
@@ -43,14 +43,14 @@ def row(job: Job) -> dict[str, Any]:
 
 
 def read_measurement(path: Path) -> dict[str, float]:
-    """Seconds and MiB from one of Snakemake's benchmark files; NaN for what it does not have, or if it is not there.
+    """Read seconds and MiB from one of Snakemake's benchmark files; NaN for missing values, or a missing file.
 
-    Snakemake writes NA for a job that was over before it looked.
+    Snakemake writes NA for a job that ended before its first sample.
 
     Raises
     ------
     UserError
-        If the file is there, but not such a file.
+        If the file has another format.
     """
     if not path.is_file():
         return dict.fromkeys(MEASURES, NAN)

@@ -1,4 +1,4 @@
-"""The diagnosis for people who only have logits of their own model: no study, no training."""
+"""Diagnose a classifier from its logits alone, without a study or a training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from finecal.io.provenance import provenance
 from finecal.metrics.scores import FINE_TUNED, PRETRAINED
 from finecal.report.logits_page import page
 from finecal.stages.calibrate import fit_all
-from finecal.stages.evaluate import calibrated, sample_table, score_calibrated, score_classifiers
+from finecal.stages.evaluate import calibrate_logits, sample_table, score_calibrated, score_classifiers
 
 # Name of a table that is written → its schema.
 OUTPUTS = {
@@ -88,7 +88,7 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     _draw(tables, {**where, "dataset": "logits", "task": source.stem.replace("-", " ")}, out, record)
     frames = {name: with_columns(tables[name], where).to_pandas() for name in ("metrics", "calibration")}
     right = {(name, "none"): sample_intervals.right_of(predictions, mask) for name, predictions in classifiers.items()}
-    for name, _, logits in calibrated(uses, read_states(fitted), data["test"], mask):
+    for name, _, logits in calibrate_logits(uses, read_states(fitted), data["test"], mask):
         right[FINE_TUNED, name] = sample_intervals.right(logits, data["test"].labels, mask)
     write_text(out / "report.html", page(frames, tables["samples"], mask, where, right=right, provenance=record))
     return _summary(tables, [*note, *left_out], out)
@@ -175,7 +175,7 @@ def _mask(text: str, num_classes: int) -> np.ndarray:
         if part:
             if not part.lstrip("-").isdigit():
                 raise UserError(
-                    f"{part!r} is no class number", where=where,
+                    f"{part!r} is not a class number", where=where,
                     why="Give numbers separated by commas, or a file with one number per line",
                 )  # fmt: skip
             numbers.append(int(part))

@@ -13,7 +13,7 @@ from finecal.plan.plan import Plan
 
 
 def download(plan: Plan, target: str, mirror: str | None) -> str:
-    """Fetch one file, or all files of a data set, unless they are there; check them, and say which they are.
+    """Fetch one file, or all files of a data set, unless they exist; check them and list them.
 
     Parameters
     ----------

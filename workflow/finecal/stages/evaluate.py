@@ -48,7 +48,7 @@ def evaluate(plan: Plan, run: RunKey) -> None:
 def score_classifiers(
     classifiers: Mapping[str, Predictions], fine_tuning: np.ndarray
 ) -> tuple[list[dict[str, Any]], pa.Table]:
-    """Metric rows and curves of classifiers as they are; NCM where there are features and training samples."""
+    """Score classifiers without calibration: metric rows, curves; NCM where there are features and training samples."""
     found: list[dict[str, Any]] = []
     curves = []
     for classifier, predictions in classifiers.items():
@@ -64,7 +64,7 @@ def score_classifiers(
 def score_calibrated(
     uses: dict[str, Any], states: Mapping[str, State], test: Labelled, fine_tuning: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Metric rows of every calibrator but `none`; each is handed the test samples without their labels.
+    """Score every calibrator but `none`: metric rows; each gets the test samples without their labels.
 
     Those that only add a γ share one pass over the logits.
     """
@@ -83,10 +83,10 @@ def score_calibrated(
     return found
 
 
-def calibrated(
+def calibrate_logits(
     uses: dict[str, Any], states: Mapping[str, State], test: Labelled, fine_tuning: np.ndarray
 ) -> Iterator[tuple[str, frozenset[str], np.ndarray]]:
-    """Name, what it reads, and the (N, C) calibrated logits of every calibrator but `none`, one after another."""
+    """Yield name, data read, and the (N, C) calibrated logits of every calibrator but `none`."""
     logits = _shared(test)
     for name, (method, reads, takes) in _but_none(uses):
         inputs = restrict(Unlabelled(logits, more=test.more), takes)
@@ -94,19 +94,19 @@ def calibrated(
 
 
 def _shared(test: Labelled) -> np.ndarray:
-    """The logits as every calibrator gets them: float64, and not to be written to."""
+    """Return the logits as every calibrator gets them: float64, read-only."""
     logits = test.logits.astype(np.float64)
     logits.flags.writeable = False
     return logits
 
 
 def _but_none(uses: dict[str, Any]) -> Iterator[tuple[str, tuple[Calibrator, frozenset[str], frozenset[str]]]]:
-    """Name → the method, what it reads and takes. `none` is the fine-tuned classifier as it is: scored already."""
+    """Yield name → method, what it reads and takes. `none` is the fine-tuned classifier, which is scored already."""
     return ((name, calibrator(use)) for name, use in uses.items() if name != "none")
 
 
 def curve_table(classifier: str, curve: SeenUnseenCurve) -> pa.Table:
-    """The columns classifier, gamma, acc_s_y, acc_u_y, acc_y_y of a curve; without a sample of U the last are NaN."""
+    """Make the columns classifier, gamma, acc_s_y, acc_u_y, acc_y_y; the last two are NaN without a sample of U."""
     columns = {name: pa.array(getattr(curve, name)) for name in ("gamma", "acc_s_y", "acc_u_y", "acc_y_y")}
     if not curve.n_u:
         columns["acc_y_y"] = columns["acc_u_y"]
@@ -114,7 +114,7 @@ def curve_table(classifier: str, curve: SeenUnseenCurve) -> pa.Table:
 
 
 def sample_table(tuned: Predictions, before: Predictions | None, fine_tuning: np.ndarray) -> pa.Table:
-    """What any γ makes of each test sample: sample, label, before, best_s, best_u, margin.
+    """Say what any γ predicts for each test sample: sample, label, before, best_s, best_u, margin.
 
     `before` is the pretrained model's class, null without such a model. The fine-tuned model says `best_s` while
     γ ≤ `margin`, the largest logit of S minus the largest of U, and `best_u` for any larger γ.

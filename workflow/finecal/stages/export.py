@@ -1,4 +1,4 @@
-"""The calibrated classifier of a run to take home: a folder for timm and ONNX Runtime, with a model card."""
+"""Export the calibrated classifier of a run: a folder for timm and ONNX Runtime, with a model card."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def export(
     force: bool = False,
     onnx: bool = True,
 ) -> str:
-    """Write the folder, by default RUN/export/NAME, whole or not at all; say how well it agrees.
+    """Write the folder, by default RUN/export/NAME, whole or not at all; describe how well its logits agree.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
     use = plan.calibrators(run)[name]
     method, reads, takes = calibrator(use)
     calibration = run.folder / paths.CALIBRATION
-    state = fitted_state(calibration, name, use)
+    state = read_fitted_state(calibration, name, use)
     fine_tuning, classes = read_split(run.path(paths.SPLIT))
     head = read_head(run.folder / paths.HEAD, len(classes))
     model, description = load_model(run.folder / paths.MODEL)
@@ -144,16 +144,16 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
         (folder / export_folder.ONNX_FILE).is_file(),
     )  # fmt: skip
     write_card(folder / "README.md", card)
-    return "\n".join([*(_said(row) for row in rows), *notes])
+    return "\n".join([*(_describe_row(row) for row in rows), *notes])
 
 
-def fitted_state(calibration: Path, name: str, use: Mapping[str, Any]) -> Fitted:
-    """The parameters of a calibrator in calibration.parquet; some have none.
+def read_fitted_state(calibration: Path, name: str, use: Mapping[str, Any]) -> Fitted:
+    """Read the parameters of a calibrator from calibration.parquet; some have none.
 
     Raises
     ------
     UserError
-        If it was not fitted yet, or with other options.
+        If it is not fitted yet, or was with other options.
     """
     states = read_states(read_table(calibration, schemas.own_columns(schemas.CALIBRATION)))
     uses = read_metadata(calibration).get("options", {})
@@ -166,7 +166,7 @@ def fitted_state(calibration: Path, name: str, use: Mapping[str, Any]) -> Fitted
     return states.get(name, {})
 
 
-def _said(row: Mapping[str, Any]) -> str:
+def _describe_row(row: Mapping[str, Any]) -> str:
     return (
         f"{row['compared']:<15} largest difference of a logit {row['max_abs_difference']:.1e}, "
         f"same prediction for {row['same_prediction']:.1%} of {row['n']} test images"
@@ -188,7 +188,7 @@ def _test_images(run: RunKey) -> np.ndarray:
 def compare(
     folder: Path, description: Architecture, pixels: np.ndarray, wanted: np.ndarray, *, onnx: bool
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Use the folder as its user will, and compare the logits with finecal's: rows of check.parquet, and notes.
+    """Use the folder as its user will, and compare the logits with finecal's; return rows of check.parquet, and notes.
 
     Raises
     ------

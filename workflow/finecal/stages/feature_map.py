@@ -20,9 +20,9 @@ AT_MOST = 1000  # samples, each shown twice: more neither fit into a panel nor c
 
 
 def feature_map(run: RunKey) -> None:
-    """Write feature_map.parquet of a run: where each of its samples lies before and after.
+    """Write feature_map.parquet of a run: where each of its test samples lies before and after.
 
-    Of more than `AT_MOST` test samples about so many are drawn at random, of every class the same part.
+    Of more than `AT_MOST` test samples about that many are drawn at random, the same fraction of every class.
     """
     split_path, before_path, after_path = (
         run.path(paths.SPLIT), run.path(paths.PRETRAINED_LOGITS), run.folder / paths.LOGITS

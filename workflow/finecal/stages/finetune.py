@@ -36,7 +36,7 @@ from finecal.training.task import Execution, TrainingTask
 
 def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
     """Write model.safetensors, head.parquet and history.parquet of a run; one that is a checkpoint is taken over."""
-    checkpoint = plan.imported(run)
+    checkpoint = plan.checkpoint_of(run)
     if checkpoint is not None:
         from finecal.stages.take_over import take_over
 

@@ -1,4 +1,4 @@
-"""How much data γ needs: the calibrators that are a γ, fitted on random parts of the data they read."""
+"""Measure how much data γ needs: fit the calibrators that are a γ on random parts of the data they read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def fit_on_parts(
 ) -> list[dict[str, Any]]:
     """Rows of gamma_draws.parquet: every calibrator that is a γ and reads samples only; `curve` is of the test samples.
 
-    Without a test sample of U there is a γ, and nothing that says how good it is: NaN.
+    Without a test sample of U, the accuracies are NaN.
     """
     rows = []
     reference = {"best_gamma": nan, "best_acc_y_y": nan}
@@ -65,7 +65,7 @@ def fit_on_parts(
         # PCV declares the training samples, whose pseudo-splits it reads: those are its data.
         own = "pseudo_splits" if "pseudo_splits" in read else next(k for k in (*read, "") if k != "pretrained")
         for n, everything, repeat in plan_of_parts(largest_class(read[own])):
-            part = {kind: drawn(value, n, (*coordinates, n, repeat)) for kind, value in read.items()}
+            part = {kind: draw_samples(value, n, (*coordinates, n, repeat)) for kind, value in read.items()}
             gamma = method.fit(Data(fine_tuning, part, reads, takes))["gamma"]
             rows.append(
                 {
@@ -78,7 +78,7 @@ def fit_on_parts(
 
 
 def plan_of_parts(largest: int) -> Iterator[tuple[int, bool, int]]:
-    """(samples per class, whether these are all, repeat): 1, 2, 4, … below all `REPEATS` times, all of them once.
+    """Yield (samples per class, whether these are all, repeat): 1, 2, 4, … `REPEATS` times each, then all once.
 
     >>> list(dict.fromkeys(n for n, everything, repeat in plan_of_parts(6)))
     [1, 2, 4, 6]
@@ -90,10 +90,10 @@ def plan_of_parts(largest: int) -> Iterator[tuple[int, bool, int]]:
     yield largest, True, 0
 
 
-def drawn(value: Any, n: int, seed: tuple[str | int, ...]) -> Any:
-    """At most n samples of every class; the same ones of equally labelled data (before and after fine-tuning)."""
+def draw_samples(value: Any, n: int, seed: tuple[str | int, ...]) -> Any:
+    """Draw at most n samples of every class; the same ones of equally labelled data (before and after fine-tuning)."""
     if isinstance(value, list):  # pseudo-splits
-        return [drawn(fold, n, (*seed, number)) for number, fold in enumerate(value)]
+        return [draw_samples(fold, n, (*seed, number)) for number, fold in enumerate(value)]
     random = generator("gamma_data", *seed).random(len(value.labels))
     order = np.lexsort((random, value.labels))
     first = np.flatnonzero(np.diff(value.labels[order], prepend=-1))  # where each class begins
@@ -104,18 +104,18 @@ def drawn(value: Any, n: int, seed: tuple[str | int, ...]) -> Any:
 
 
 def _rows(value: Any, rows: npt.NDArray[np.intp]) -> Any:
-    """Rows of an array, or of every array in a mapping; anything else belongs to no sample."""
+    """Select rows of an array, or of every array in a mapping; anything else belongs to no sample."""
     if isinstance(value, Mapping):
         return {key: _rows(entry, rows) for key, entry in value.items()}
     return value[rows] if isinstance(value, np.ndarray) else value
 
 
 def largest_class(value: Any) -> int:
-    """Samples of the class that has most of them, in the largest of several pseudo-splits."""
+    """Count the samples of the largest class, in the largest of several pseudo-splits."""
     parts = value if isinstance(value, list) else [value]
     return max(int(np.bincount(part.labels).max()) for part in parts)
 
 
 def size(value: Any) -> int:
-    """Number of samples, those of all pseudo-splits together."""
+    """Count the samples, those of all pseudo-splits together."""
     return sum(len(part.labels) for part in (value if isinstance(value, list) else [value]))

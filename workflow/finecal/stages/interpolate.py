@@ -25,9 +25,10 @@ from finecal.stages import Settings
 def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
     """Write interpolated/logits.parquet of a run: sample, label, subset, alpha, logits.
 
-    One block of rows for each α that a calibrator of the run asks for. No weights are kept: they are two files apart.
+    There is one block of rows for each α that a calibrator of the run asks for. Weights are not kept:
+    they follow from two files.
     """
-    alphas = plan.asked(plan.studies_of(run)).alphas
+    alphas = plan.request(plan.studies_of(run)).alphas
     inputs = [run.pretrained_folder / paths.MODEL, run.folder / paths.MODEL, run.path(paths.IMAGES)]
     device = choose_device(settings.device, settings.threads)
     images = PackedFile.open(inputs[2])

@@ -1,4 +1,4 @@
-"""Fetch what the jobs of a study would fetch, for compute nodes without network."""
+"""Fetch in advance what the jobs of a study would fetch, for compute nodes without network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from finecal.plan.plan import Plan
 
 def prefetch(plan: Plan, mirror: str | None = None) -> str:
     """Fetch the data sets' files into resources/, and the hub's weights of every backbone into the cache that the jobs
-    read (HF_HOME); say what is there.
+    read (HF_HOME); list what is available.
 
     Raises
     ------

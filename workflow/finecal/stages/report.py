@@ -1,4 +1,4 @@
-"""The page with the answer, and the studies with every option resolved."""
+"""Write the page with the answer, and the studies with every option resolved."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from finecal.report.run_view import RunView, run_view
 from finecal.report.slider_stops import TestSamples, as_samples
 from finecal.report.study_page import render
 from finecal.report.thumbnails import read_thumbnails, sample_numbers
-from finecal.stages.tables_and_figures import aggregated, table_path
+from finecal.stages.tables_and_figures import read_aggregated, table_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ def report(plan: Plan) -> None:
     resolved = {name: study.model_dump(mode="json") for name, study in plan.studies.items()}
     studies = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
     inputs: list[str | Path] = [*map(table_path, read), *svgs.values()]
-    frames = {name: aggregated(name) for name in read}
+    frames = {name: read_aggregated(name) for name in read}
     runs = shown_runs(plan)
     views = _views(runs, frames["metrics"], frames["calibration"], room_for_stops(len(plan.runs)))
     page = render(

@@ -1,4 +1,4 @@
-"""One row for each run of the selected studies: its coordinates, and what it is."""
+"""Write one row for each run of the selected studies: its coordinates and options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from finecal.io.parquet import write_table
 from finecal.io.provenance import provenance
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.plan.run_table import described
+from finecal.plan.run_table import describe_run
 
 
 def run_table(plan: Plan) -> None:
@@ -19,7 +19,7 @@ def run_table(plan: Plan) -> None:
     rows = []
     for run in plan.runs:
         mask = masks[run.path(paths.SPLIT)]
-        rows.append({**described(plan, run), "n_fine_tuning": int(mask.sum()), "n_absent": int((~mask).sum())})
+        rows.append({**describe_run(plan, run), "n_fine_tuning": int(mask.sum()), "n_absent": int((~mask).sum())})
     record = provenance(Identities(plan).of("run_table", {}).record(), inputs=list(files))
     table = from_rows(rows, schemas.RUNS)
     write_table(f"{paths.TABLE.format(table='runs')}.parquet", table, schemas.RUNS, provenance=record)

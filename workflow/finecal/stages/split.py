@@ -64,7 +64,7 @@ def _mask(
     use: AnySplit = TypeAdapter(Split).validate_python(spec)
     size = split_size(use, classes, where)  # where it is known without the images
     if isinstance(use, DrawnSplit):
-        # The same first class for both kinds: they differ in what is put beside it.
+        # Both kinds start with the same class, and differ in those added to it.
         order = generator("split", dataset, use.seed).permutation(len(classes))
         mask[order[:size] if means is None else order_by_similarity(means, int(order[0]))[:size]] = True
     elif isinstance(use, ClassesSplit):

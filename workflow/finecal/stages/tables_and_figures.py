@@ -1,4 +1,4 @@
-"""Tables and figures, from the aggregated tables."""
+"""Make tables and figures from the aggregated tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def table(plan: Plan, name: str) -> None:
     record = provenance(
         Identities(plan).of("table", {"table": name}).record(), inputs=[table_path(need) for need in needs]
     )
-    frames = {need: aggregated(need) for need in needs}
+    frames = {need: read_aggregated(need) for need in needs}
     tables.write(name, frames, paths.TABLE.format(table=name), provenance=record)
 
 
@@ -34,16 +34,16 @@ def figure(plan: Plan, name: str) -> None:
     record = provenance(
         Identities(plan).of("figure", {"figure": name}).record(), inputs=[table_path(need) for need in needs]
     )
-    frames = {need: aggregated(need) for need in needs}
+    frames = {need: read_aggregated(need) for need in needs}
     figures.draw_and_save(name, frames, paths.FIGURE.format(figure=name), provenance=record)
 
 
 def table_path(name: str) -> str:
-    """The file of an aggregated table."""
+    """Return the file of an aggregated table."""
     return f"{paths.TABLE.format(table=name)}.parquet"
 
 
-def aggregated(name: str) -> pd.DataFrame:
-    """An aggregated table."""
+def read_aggregated(name: str) -> pd.DataFrame:
+    """Read an aggregated table."""
     frame: pd.DataFrame = read_table(table_path(name)).to_pandas()
     return frame

@@ -1,4 +1,4 @@
-"""A run that is a checkpoint, fine-tuned elsewhere: model, head, and a history of two rows, before and after."""
+"""Take over a checkpoint that was fine-tuned elsewhere: model, head, and a history of two rows, before and after."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class BatchLoader:
         """Return the images at (n,) positions as the model gets them in a step: (n, channels, size, size) float."""
         following, self._following = self._following, None
         loaded = self._ahead.result() if following == step else self._load(step, positions)
-        return loaded if self._transforms_ahead else self._transform(self._pixels.sent(loaded), step)
+        return loaded if self._transforms_ahead else self._transform(self._pixels.to_device(loaded), step)
 
     def prefetch(self, step: int, positions: np.ndarray) -> None:
         """Begin to load a later step, which must be asked for with the same positions."""
