@@ -23,7 +23,7 @@ from finecal.cli.overview import job_counts
 from finecal.config.groups import PAPER
 from finecal.config.settings import Settings
 from finecal.datasets import published_files
-from finecal.plan.estimate import IMAGES_PER_SECOND, estimated
+from finecal.plan.estimate import IMAGES_PER_SECOND, estimate_work
 from finecal.plan.plan import Plan
 
 DOCS = Path(__file__).parent
@@ -74,7 +74,7 @@ def datasets() -> str:
     rows = []
     for name in ESTIMATED:
         plan = Plan([name])
-        work = estimated(plan)
+        work = estimate_work(plan)
         downloads = f"{work.downloads / 1e9:,.1f} GB" if work.downloads >= 5e7 else ""
         unknown = f"{work.unknown} file{'s' * (work.unknown > 1)} of unknown size" if work.unknown else ""
         rows.append(
