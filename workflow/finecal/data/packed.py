@@ -113,8 +113,7 @@ def write_parts(
     shape
         (H, W, channels).
     parts
-        Arrays (n, H, W, channels) uint8 with n = `rows_in_group(shape)`, the last one smaller; as many images as
-        samples together.
+        (n, H, W, channels) uint8 each, n = `rows_in_group(shape)` but for the last; together as many as samples.
     files
         The file that each sample was decoded from, written as a further column.
     """
@@ -218,10 +217,7 @@ def hold_out_validation(samples: AnySamples, fraction: float, random: np.random.
 
 
 def check_training_samples(samples: Samples, fine_tuning: np.ndarray, where: str) -> None:
-    """Raise a UserError if a class of S has no training sample.
-
-    `fine_tuning` is a bool mask of S. If S is all of Y (the upper bound), classes without any sample are allowed.
-    """
+    """Raise a UserError if a class of S (bool mask) has no training sample; if S is Y, only if it has other samples."""
     total = len(samples.classes)
     lacking = np.bincount(samples.labels[samples.train], minlength=total) == 0
     if fine_tuning.all():
