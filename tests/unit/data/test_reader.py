@@ -160,8 +160,8 @@ def test_a_damaged_page_is_one_clear_error(file: PackedFile) -> None:
 def test_batches_are_the_same_wherever_the_pixels_lie(file: PackedFile) -> None:
     random = np.random.default_rng(1)
     here, there = (file.load(file.train, CPU, Room(limit)) for limit in (PLENTY, NOWHERE))
-    assert here.at_hand
-    assert not there.at_hand
+    assert here.on_device
+    assert not there.on_device
     for _ in range(20):
         positions = random.integers(0, len(here), 9)
         assert torch.equal(here[positions], there[positions])

@@ -152,7 +152,7 @@ class Pixels:
         return Pixels(self._stored, self.device, self._rows[rows], self._file)
 
     @property
-    def at_hand(self) -> bool:
+    def on_device(self) -> bool:
         """Whether the images are in the memory of the device, so that a batch needs no reading and no transfer."""
         return self._file is None and self._stored.device.type == self.device.type
 

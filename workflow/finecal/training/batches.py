@@ -112,7 +112,7 @@ class BatchLoader:
     def __init__(self, pixels: Pixels, transform: Callable[[Tensor, int], Tensor]) -> None:
         self._pixels, self._transform = pixels, transform
         self._transforms_ahead = can_work_ahead(pixels.device)
-        self.prefetches = self._transforms_ahead or not pixels.at_hand
+        self.prefetches = self._transforms_ahead or not pixels.on_device
         self._ahead = Lookahead[Tensor]()
         self._following: int | None = None
 
