@@ -45,7 +45,7 @@ def finished(inputs: dict[str, str] = INPUTS) -> Job:
     """A job whose outputs are there, a table and a file that says nothing of what made it."""
     write_table(TABLE, pa.table({"epoch": [1]}), provenance={**IDENTITY.record(), "inputs": inputs})
     MODEL.write_text("weights")
-    return cast(Job, SimpleNamespace(result=TABLE, outputs=[TABLE, MODEL], identity_stage="finetune", wildcards={}))
+    return cast(Job, SimpleNamespace(result=TABLE, outputs=[TABLE, MODEL], stage="finetune", wildcards={}))
 
 
 def restore(*jobs: Job, notes: PersistenceBase | None = None) -> list[Path]:
@@ -62,7 +62,7 @@ def test_a_missing_note_is_written_from_the_output() -> None:
     assert restore(finished()) == [TABLE]
     for output in (TABLE, MODEL):
         note = read_note(output)
-        assert note.params == [repr(str(IDENTITY))]
+        assert (note.rule, note.params) == ("finetune", [repr(str(IDENTITY))])
         assert note.endtime == output.stat().st_mtime
         assert note.input == list(INPUTS)
         assert note.input_checksums == {"results/images.parquet": "sha256:ab"}
@@ -72,7 +72,7 @@ def test_a_missing_note_is_written_from_the_output() -> None:
 
 def finished_again() -> Job:
     """The job of `finished`, whose outputs stay as they are."""
-    return cast(Job, SimpleNamespace(result=TABLE, outputs=[TABLE, MODEL], identity_stage="finetune", wildcards={}))
+    return cast(Job, SimpleNamespace(result=TABLE, outputs=[TABLE, MODEL], stage="finetune", wildcards={}))
 
 
 def test_a_note_of_earlier_outputs_is_replaced() -> None:
