@@ -191,5 +191,5 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.use_deterministic_algorithms(False)
     assert str(caught.value) == (
         "config.yaml: device: device is 'cuda', but no GPU is visible to this job. "
-        "Hint: Check that the job got a GPU (CUDA_VISIBLE_DEVICES) and its driver works; or say `device: cpu`."
+        "Hint: Check that the job has a GPU (CUDA_VISIBLE_DEVICES) and its driver works, or set `device: cpu`."
     )
