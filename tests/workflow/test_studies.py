@@ -14,11 +14,12 @@ from finecal import paths, registry
 from finecal.config.extends import study_names
 from finecal.config.groups import PAPER
 from finecal.plan import axes
+from finecal.plan.network import needs_network
 from finecal.plan.plan import Plan
 
 SMALL = [name for name in study_names() if name.startswith("small/")]
 # Those of public data sets run in test_real_data.py, on miniatures.
-LOCAL = [name for name in SMALL if not Plan([name]).needs_network]
+LOCAL = [name for name in SMALL if not needs_network(Plan([name]))]
 STUDIES = [name for name in study_names() if "/" not in name]
 # Figure or table → the study that shows it.
 OF_AXIS = {"class_size": "class_size", "optimizers": "optimisers", "heads": "heads", "backbones": "backbones"}

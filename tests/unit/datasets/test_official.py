@@ -22,6 +22,7 @@ from finecal.datasets._official import read_class_order
 from finecal.download.spec import Download
 from finecal.errors import UserError
 from finecal.models.imagenet_classes import class_names, numbers_by_folder, numbers_of
+from finecal.plan.network import list_downloads
 from finecal.plan.plan import Plan
 
 SHARED = Path(__file__).parents[4] / "shared" / "official"
@@ -132,7 +133,7 @@ def test_a_task_without_an_official_split_is_named(tmp_path: Path) -> None:
 
 def test_what_is_fetched_is_what_the_tasks_need(tmp_path: Path) -> None:
     path = study(tmp_path, {"o": {"kind": "official"}}, tasks={"office_home": ["Ar-Cl"]})
-    names = {str(file) for file in Plan([str(path)]).all_downloads()}
+    names = {str(file) for file in list_downloads(Plan([str(path)]))}
     assert names == {
         f"resources/office_home/{name}"
         for name in (

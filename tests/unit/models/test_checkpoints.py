@@ -23,6 +23,7 @@ from finecal.errors import UserError
 from finecal.models.build import Architecture, architecture, build, head
 from finecal.models.checkpoints import load_as, read_checkpoint
 from finecal.models.files import load_model, save_model
+from finecal.plan.network import list_hub_models
 from finecal.plan.options import own_weights
 from finecal.plan.plan import Plan
 
@@ -461,7 +462,7 @@ def test_options_name_the_checkpoint(place: Path) -> None:
     assert own_weights(file) == "a.pth"
     assert file["backbone"]["class_names"] == ["zero", "one"]
     assert own_weights(folder) == "folder"
-    assert plan.hub_models() == []
+    assert list_hub_models(plan) == []
 
 
 def test_an_imported_recipe_has_no_training(place: Path) -> None:

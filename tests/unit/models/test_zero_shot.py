@@ -28,6 +28,7 @@ from finecal.models.files import load_model, save_model
 from finecal.models.locations import check_open_clip
 from finecal.models.zero_shot import _check_names, build_classifier, prompt_names
 from finecal.orchestration.inputs import Inputs
+from finecal.plan.network import list_clips, list_hub_models, needs_network
 from finecal.plan.plan import Plan
 from finecal.stages.prefetch import prefetch
 
@@ -236,8 +237,8 @@ def test_options_say_what_the_head_is_made_from(tmp_path: Path, clip: Clip) -> N
     wanted = {**use, "templates": ["a photo of a {}."], "class_names": ["zero", "one"]}
     assert backbone["zero_shot"] == wanted
     assert backbone["head"] == "cosine"
-    assert (plan.clips(), plan.hub_models(), plan.needs_network) == ({"clip": wanted}, [], True)
-    assert not Plan([study(tmp_path, {"model": clip[0]})]).needs_network
+    assert (list_clips(plan), list_hub_models(plan), needs_network(plan)) == ({"clip": wanted}, [], True)
+    assert not needs_network(Plan([study(tmp_path, {"model": clip[0]})]))
 
 
 def test_the_workflow_stops_before_any_job_without_the_extra(

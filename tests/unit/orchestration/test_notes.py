@@ -99,11 +99,26 @@ def test_a_job_without_all_its_outputs_gets_no_note(missing: Path) -> None:
     assert restore(job) == []
 
 
-@pytest.mark.parametrize("output", [TABLE, MODEL])
-def test_an_incomplete_output_gets_no_note(output: Path) -> None:
+@pytest.mark.parametrize("missing", [None, TABLE, MODEL])
+def test_a_job_that_outlived_its_snakemake(missing: Path | None) -> None:
+    """Its outputs are marked as incomplete. They are complete if all are there, since each is written whole or not."""
     job = finished()
-    FilePersistence()._mark_incomplete(str(output), None)
+    for output in job.outputs:
+        FilePersistence()._mark_incomplete(str(output), None)
+    if missing is not None:
+        missing.unlink()
+    assert restore(job) == ([] if missing else [TABLE])
+    marked = FilePersistence()._filter_incomplete_keys(map(str, job.outputs))
+    assert marked == ({str(TABLE), str(MODEL)} if missing else set())
+
+
+def test_outputs_of_before_stay_incomplete() -> None:
+    """Snakemake was killed between marking the outputs and removing those of before, whose notes are there."""
+    job = finished()
+    restore(job)
+    FilePersistence()._mark_incomplete(str(TABLE), None)
     assert restore(job) == []
+    assert FilePersistence()._filter_incomplete_keys([str(TABLE)]) == {str(TABLE)}
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"PAR1\x00PAR1"])

@@ -15,6 +15,7 @@ from finecal.paths import ALL_CLASSES
 from finecal.plan import axes
 from finecal.plan.estimate import IMAGES_PER_SECOND, describe
 from finecal.plan.jobs import jobs
+from finecal.plan.network import list_clips
 from finecal.plan.plan import Plan
 
 
@@ -72,9 +73,9 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
     lines += [f"  {'total':<22} {sum(job_counts(plan).values()):>7,}", ""]
     if needed := describe(plan, images_per_second):
         lines += [*needed, ""]
-    if plan.clips():
+    if list_clips(plan):
         there = "installed" if has_open_clip() else "not installed: uv sync --extra clip"
-        lines += [f"Zero-shot heads ({', '.join(plan.clips())}) need the extra `clip` ({there}).", ""]
+        lines += [f"Zero-shot heads ({', '.join(list_clips(plan))}) need the extra `clip` ({there}).", ""]
     lines += ["Nothing was run. The studies are valid."]
     return "\n".join(lines)
 

@@ -22,9 +22,10 @@ def do_compare(given: argparse.Namespace) -> None:
 def do_check(given: argparse.Namespace) -> None:
     from finecal.cli.overview import describe_plan
     from finecal.plan.estimate import IMAGES_PER_SECOND
+    from finecal.plan.network import needs_network
 
     plan = selected_plan(given)
-    if plan.needs_network:
+    if needs_network(plan):
         with large_imports():
             import timm  # noqa: F401
     print(describe_plan(plan, given.images_per_second or IMAGES_PER_SECOND))
@@ -43,8 +44,10 @@ def do_why(given: argparse.Namespace) -> None:
 
 
 def do_prefetch(given: argparse.Namespace) -> None:
+    from finecal.plan.network import list_clips, list_hub_models
+
     plan = selected_plan(given)
-    if plan.hub_models() or plan.clips():
+    if list_hub_models(plan) or list_clips(plan):
         with large_imports():
             import timm  # noqa: F401
     from finecal.stages.prefetch import prefetch

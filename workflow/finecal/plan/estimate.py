@@ -13,6 +13,7 @@ from typing import Any
 
 from finecal import registry
 from finecal.paths import ALL_CLASSES, RunKey
+from finecal.plan.network import list_downloads, needs_network
 from finecal.plan.plan import Plan
 
 # Images per second that a GPU trains on: a ResNet-50 at 224 × 224 with mixed precision. An assumption, not a
@@ -57,7 +58,7 @@ class Work:
 
 def describe(plan: Plan, images_per_second: float) -> list[str]:
     """Describe the work in lines; none for studies that need nothing from the network, which are small."""
-    if not plan.needs_network:
+    if not needs_network(plan):
         return []
     work = estimate_work(plan)
     given = "as you say" if images_per_second != IMAGES_PER_SECOND else "assumed: give yours with --images-per-second"
@@ -81,7 +82,7 @@ def _gb(size: float) -> str:
 def estimate_work(plan: Plan) -> Work:
     """Add up the work of all jobs as if none were done."""
     work = Work()
-    for download in plan.all_downloads().values():
+    for download in list_downloads(plan).values():
         size = download.bytes or download.about
         work.downloads += size or 0
         work.unknown += size is None

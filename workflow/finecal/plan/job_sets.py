@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from finecal import paths
+from finecal.plan.network import list_downloads
 from finecal.plan.stage import Coordinates
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def downloads(plan: Plan) -> Iterator[Coordinates]:
     """Every file that is fetched."""
-    return ({"module": file.parent.name, "file": file.name} for file in plan.all_downloads())
+    return ({"module": file.parent.name, "file": file.name} for file in list_downloads(plan))
 
 
 def domains(plan: Plan) -> Iterator[Coordinates]:

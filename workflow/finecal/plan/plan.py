@@ -1,9 +1,8 @@
-"""The selected studies as the table of runs, with the resolve_options options of every stage: pure data."""
+"""The selected studies as the table of runs, with the resolved options of every stage: pure data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from finecal import paths
 from finecal.config import Study
@@ -11,12 +10,11 @@ from finecal.config.groups import expand_groups
 from finecal.config.load import load_study
 from finecal.config.official_splits import is_for_task
 from finecal.data.dataset import DataSet
-from finecal.download.spec import Download
 from finecal.errors import UserError, unknown
 from finecal.models import locations
 from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
 from finecal.plan import axes
-from finecal.plan.options import Options, different_options, own_weights, resolve_options
+from finecal.plan.options import Options, different_options, resolve_options
 from finecal.plan.requests import RunRequest
 
 
@@ -121,23 +119,6 @@ class Plan:
         """The names of the tables of all runs that figures, tables and the report are made from."""
         return axes.aggregated(self.axes())
 
-    def hub_models(self) -> list[str]:
-        """timm's names of the models whose weights the jobs fetch from the hub."""
-        uses = [options for (stage, *_), (options, _) in self._options.items() if stage == "pretrain"]
-        of_hub = [use["backbone"] for use in uses if use["pretraining"]["weights"] == "hub" and not own_weights(use)]
-        return sorted({backbone["model"] for backbone in of_hub if "zero_shot" not in backbone})
-
-    def clips(self) -> dict[str, Options]:
-        """Name of the backbone → what its zero-shot head is made from."""
-        uses = [(key[-1], options["backbone"]) for key, (options, _) in self._options.items() if key[0] == "pretrain"]
-        return {name: backbone["zero_shot"] for name, backbone in uses if "zero_shot" in backbone}
-
-    @property
-    def needs_network(self) -> bool:
-        """Whether jobs fetch images or weights."""
-        fetched = [use for use in self.clips().values() if locations.folder_of(use["model"]) is None]
-        return bool(self.all_downloads() or self.hub_models() or fetched)
-
     def check_contains(self, run: RunKey) -> RunKey:
         """Return the run if a selected study contains it; else raise a UserError that names what does not fit."""
         if run in self._members:
@@ -169,6 +150,10 @@ class Plan:
                     raise unknown(kind, name, known, where=f"{stage} of the selected studies") from None
             raise
 
+    def options_of(self, stage: str) -> dict[tuple[str, ...], Options]:
+        """Coordinates → options of a stage, for all that the selected studies have."""
+        return {key[1:]: options for key, (options, _) in self._options.items() if key[0] == stage}
+
     def first_domain(self, dataset: str) -> str:
         """Return the domain whose file gives the names of the classes; all domains of a data set have the same."""
         data_set = self.data_set(dataset)
@@ -196,26 +181,6 @@ class Plan:
         """A data set of the selected studies, with its options."""
         spec = self.options("prepare", dataset)
         return DataSet(spec["source"], spec["options"])
-
-    def all_downloads(self) -> dict[Path, Download]:
-        """Path → what is fetched there, for all selected studies.
-
-        Raises
-        ------
-        UserError
-            If two data sets mean different files by one name.
-        """
-        found: dict[Path, Download] = {}
-        needed = [(self.data_set(dataset), domain) for dataset, domain in self.domains()]
-        files = [(data_set.source, data_set.downloads(domain)) for data_set, domain in needed]
-        of_splits = {key[1] for key, (split, _) in self._options.items() if split.get("kind") == "official"}
-        files += [(one.source, one.official_downloads()) for one in map(self.data_set, sorted(of_splits))]
-        for source, downloads in files:
-            folder = paths.downloads_folder(source)
-            for download in downloads:
-                if found.setdefault(folder / download.name, download) != download:
-                    raise UserError("this name stands for two different files", where=str(folder / download.name))
-        return found
 
     def domains(self) -> tuple[tuple[str, str], ...]:
         """The domains whose images are prepared: data set and domain, each once."""

@@ -9,6 +9,7 @@ from finecal.data.dataset import DataSet
 from finecal.download.fetch import fetch_all
 from finecal.download.spec import Download
 from finecal.errors import UserError, unknown
+from finecal.plan.network import list_downloads
 from finecal.plan.plan import Plan
 
 
@@ -33,7 +34,7 @@ def download(plan: Plan, target: str, mirror: str | None) -> str:
 
 
 def _file(plan: Plan, target: str) -> dict[Path, Download]:
-    selected = plan.all_downloads()
+    selected = list_downloads(plan)
     if Path(target) not in selected:
         raise unknown("download", target, map(str, selected), where="selected studies")
     return {Path(target): selected[Path(target)]}

@@ -5,7 +5,7 @@ The same stage makes the upper bound: on the split `all`, S is all of Y.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cached_property
 
 import numpy as np
 from torch import nn
@@ -19,7 +19,7 @@ from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.metrics.logit_anatomy import observe_run
-from finecal.models.build import head
+from finecal.models.build import Architecture, head
 from finecal.models.extraction import as_table, classify, extract
 from finecal.models.files import load_model, save_model, write_head
 from finecal.paths import RunKey
@@ -66,37 +66,16 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
         model, description = load_model(pretrained, device)
         room = Room(settings.data_memory)
         data = TrainingData.from_file(images, chosen, device, room)
-        test_labels = images.labels[images.test]
-
-        @cache
-        def fixed_features() -> np.ndarray:
-            """Of all samples, if the recipe keeps them: the only pass of the images through the model."""
-            return extract(model, description, images, device, settings.precision)[0]
-
-        @cache
-        def test_pixels() -> Pixels:
-            return images.load(images.test, device, room)
-
-        def observe(model: nn.Module) -> dict[str, float]:
-            if recipe.keeps_features:
-                logits = classify(model, fixed_features()[images.test], device)
-            else:
-                _, logits = extract(model, description, test_pixels(), device, settings.precision)
-            weights = head(model).weight.detach().float().cpu().numpy()
-            return observe_run(logits, test_labels, fine_tuning, weights)
-
+        samples = _Samples(model, description, images, room, settings.precision, keeps_features=recipe.keeps_features)
         training = Training.model_validate(spec["training"])
         history = TrainingRun(
             TrainingTask(model, description, data, recipe, training, fine_tuning, coordinates),
             StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
-            observe,
-            features=(lambda: fixed_features()[chosen]) if recipe.keeps_features else None,
+            lambda model: samples.observe(model, fine_tuning),
+            features=(lambda: samples.fixed_features[chosen]) if recipe.keeps_features else None,
             execution=Execution(settings.precision, settings.compile),
         ).run()
-        if recipe.keeps_features:
-            features, logits = fixed_features(), classify(model, fixed_features(), device)
-        else:
-            features, logits = extract(model, description, images, device, settings.precision)
+        features, logits = samples.extract()
         record = provenance(
             identity.record(), inputs=inputs, **device_record(device, settings.precision, compiled=settings.compile)
         )
@@ -113,3 +92,48 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
             device=describe(device),
             precision=resolve_precision(settings.precision, device),
         )
+
+
+class _Samples:
+    """What the model in training makes of the target domain's samples.
+
+    A recipe that keeps the features needs one pass of the images through the model for the whole training.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        description: Architecture,
+        images: PackedFile,
+        room: Room,
+        precision: str,
+        *,
+        keeps_features: bool,
+    ) -> None:
+        self._model, self._description, self._images = model, description, images
+        self._room, self._precision, self._keeps_features = room, precision, keeps_features
+        self._device = next(model.parameters()).device
+
+    @cached_property
+    def fixed_features(self) -> np.ndarray:
+        """(N, D) float32, of all samples."""
+        return extract(self._model, self._description, self._images, self._device, self._precision)[0]
+
+    @cached_property
+    def _test_pixels(self) -> Pixels:
+        return self._images.load(self._images.test, self._device, self._room)
+
+    def observe(self, model: nn.Module, fine_tuning: np.ndarray) -> dict[str, float]:
+        """Return a row of the history: accuracies and logits of the test samples, norms of the head's rows."""
+        if self._keeps_features:
+            logits = classify(model, self.fixed_features[self._images.test], self._device)
+        else:
+            _, logits = extract(model, self._description, self._test_pixels, self._device, self._precision)
+        weights = head(model).weight.detach().float().cpu().numpy()
+        return observe_run(logits, self._images.labels[self._images.test], fine_tuning, weights)
+
+    def extract(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return features (N, D) and logits (N, C) of all samples, float32."""
+        if self._keeps_features:
+            return self.fixed_features, classify(self._model, self.fixed_features, self._device)
+        return extract(self._model, self._description, self._images, self._device, self._precision)

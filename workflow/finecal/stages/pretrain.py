@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from finecal import paths, schemas
-from finecal.config import Pretraining
+from finecal.config import Pretraining, Training
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError
 from finecal.io.declared import from_rows
@@ -39,31 +39,18 @@ from finecal.training.task import Execution, TrainingTask
 
 def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Settings) -> None:
     """Write model.safetensors, head.parquet and history.parquet of results/{dataset}/pretrained/{source}/{backbone}."""
-    spec = plan.options("pretrain", dataset, backbone)
-    pretraining = Pretraining.model_validate(spec["pretraining"])
+    pretraining = Pretraining.model_validate(plan.options("pretrain", dataset, backbone)["pretraining"])
     device = choose_device(settings.device, settings.threads)
-    images_path = plan.images_of_source(dataset, source)
+    images_path = Path(plan.images_of_source(dataset, source))
     images = PackedFile.open(images_path)
     identity = Identities(plan).of("pretrain", {"dataset": dataset, "backbone": backbone})
     coordinates = (dataset, source, backbone, "pretrain", pretraining.seed)
-    inputs = [Path(images_path)]
     folder = Path(paths.PRETRAINED.format(dataset=dataset, source=source, backbone=backbone))
     columns: dict[str, str | int] = {"dataset": dataset, "source": source, "backbone": backbone}
 
     with lock_state(paths.state_folder(folder)) as state_folder:
         seed_everything(seed_of(*coordinates, "weights"))
-        description = architecture(spec["backbone"], images.classes, images.shape[-1])
-        checkpoint = own_weights(spec)
-        zero_shot = spec["backbone"].get("zero_shot")
-        if zero_shot is not None:
-            from finecal.models.zero_shot import build_classifier  # for those who need it
-
-            where = f"backbones.{backbone}.zero_shot"
-            model, description = build_classifier(zero_shot, description, dataset, where)
-        elif checkpoint is not None:
-            model = load_checkpoint(checkpoint, spec["backbone"], description, keep_head=pretraining.training is None)
-        else:
-            model = build(description, weights=_on_hub(spec["backbone"]["model"], pretraining.weights))
+        model, description = _initial_model(plan, dataset, backbone, images)
         model = place_model(model, device)
         history: list[dict[str, float]] = []
         if pretraining.training is not None:
@@ -71,42 +58,68 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
                 "code": identity.code,
                 "options": identity.options,
                 "coordinates": coordinates,
-                "inputs": [sha256(path) for path in inputs],
+                "inputs": [sha256(images_path)],
                 "numerics": numerics(device, settings.precision, settings.compile),
             }
-
-            room = Room(settings.data_memory)
-            data = TrainingData.from_file(images, images.train, device, room)
-            test = images.load(images.test, device, room)
-
-            def observe(model: nn.Module) -> dict[str, float]:
-                _, logits = extract(model, description, test, device, settings.precision)
-                return {"acc_y_y": float(np.mean(logits.argmax(axis=1) == images.labels[images.test]))}
-
-            history = TrainingRun(
-                TrainingTask(
-                    model,
-                    description,
-                    data,
-                    full.Recipe(full.Options()),
-                    pretraining.training,
-                    fine_tuning=np.ones(len(images.classes), dtype=bool),
-                    coordinates=coordinates,
-                ),
-                StateFile(state_folder / "state.pt", belongs_to, settings.state_interval),
-                observe,
-                execution=Execution(settings.precision, settings.compile),
-            ).run()
-        elif checkpoint is None and zero_shot is None:
-            take_rows(model, description, dataset, _on_hub(spec["backbone"]["model"], pretraining.weights))
+            state = StateFile(state_folder / "state.pt", belongs_to, settings.state_interval)
+            history = _train(model, description, images, pretraining.training, coordinates, state, settings)
         record = provenance(
-            identity.record(), inputs=inputs, **device_record(device, settings.precision, compiled=settings.compile)
+            identity.record(),
+            inputs=[images_path],
+            **device_record(device, settings.precision, compiled=settings.compile),
         )
         table = with_columns(from_rows(history, schemas.own_columns(schemas.PRETRAINED_HISTORY)), columns)
         of_history = record | earlier_tries()
         write_table(folder / paths.HISTORY, table, schemas.PRETRAINED_HISTORY, provenance=of_history)
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(folder / paths.MODEL, model, description, provenance=record)
+
+
+def _initial_model(plan: Plan, dataset: str, backbone: str, images: PackedFile) -> tuple[nn.Module, Architecture]:
+    """Build the model with the weights that it starts from: random, the hub's, a checkpoint's, or CLIP's."""
+    spec = plan.options("pretrain", dataset, backbone)
+    use, pretraining = spec["backbone"], spec["pretraining"]
+    description = architecture(use, images.classes, images.shape[-1])
+    if (zero_shot := use.get("zero_shot")) is not None:
+        from finecal.models.zero_shot import build_classifier  # for those who need it
+
+        return build_classifier(zero_shot, description, dataset, f"backbones.{backbone}.zero_shot")
+    is_trained = pretraining["training"] is not None
+    if (checkpoint := own_weights(spec)) is not None:
+        return load_checkpoint(checkpoint, use, description, keep_head=not is_trained), description
+    weights = _on_hub(use["model"], pretraining["weights"])
+    model = build(description, weights=weights)
+    if not is_trained:
+        take_rows(model, description, dataset, weights)
+    return model, description
+
+
+def _train(
+    model: nn.Module,
+    description: Architecture,
+    images: PackedFile,
+    training: Training,
+    coordinates: tuple[str | int, ...],
+    state: StateFile,
+    settings: Settings,
+) -> list[dict[str, float]]:
+    """Train a model in place on the training samples of all classes; return the rows of its history."""
+    device, room = next(model.parameters()).device, Room(settings.data_memory)
+    data = TrainingData.from_file(images, images.train, device, room)
+    test = images.load(images.test, device, room)
+
+    def observe(model: nn.Module) -> dict[str, float]:
+        _, logits = extract(model, description, test, device, settings.precision)
+        return {"acc_y_y": float(np.mean(logits.argmax(axis=1) == images.labels[images.test]))}
+
+    of_all = np.ones(len(images.classes), dtype=bool)
+    recipe = full.Recipe(full.Options())
+    return TrainingRun(
+        TrainingTask(model, description, data, recipe, training, of_all, coordinates),
+        state,
+        observe,
+        execution=Execution(settings.precision, settings.compile),
+    ).run()
 
 
 def take_rows(model: nn.Module, description: Architecture, dataset: str, weights: str) -> None:
