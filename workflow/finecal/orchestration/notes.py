@@ -3,8 +3,8 @@
 Snakemake keeps its notes in `.snakemake` and compares them with the present options and code at every start. A job that
 ends after its Snakemake was killed leaves outputs without a note, and so do results that were copied or moved without
 that folder: Snakemake would then keep them whatever their options were. What a result was made with also stands in the
-result, so the note can be written from it. The outputs of such a job that Snakemake has marked as incomplete are complete
-if all of them are there.
+result, so the note can be written from it. Snakemake has marked the outputs of a job that outlived it as incomplete:
+they are complete if all of them are there.
 
 A note belongs to an output if it names the very time at which the output was written; it says nothing about an output
 written since then.
@@ -106,8 +106,8 @@ def _restore_job(job: Job, notes: PersistenceBase, identities: Identities) -> bo
         return False
     for output in outputs:
         notes._write_record(str(output), _make_note(job, identity, made["inputs"], output))
-        # Snakemake marks the outputs of a job that it starts, and removes those of before. Each is written whole or not at
-        # all: where all are there, the job has done its work, whatever has become of its Snakemake.
+        # Snakemake marks the outputs of a job that it starts, and removes those of before. Each is written whole or
+        # not at all: where all are there, the job has done its work, whatever has become of its Snakemake.
         notes._unmark_incomplete(str(output))
     return True
 
