@@ -112,9 +112,12 @@ def test_missing_output_beside_it(plan: Plan) -> None:
 
 
 def test_an_earlier_finecal(plan: Plan) -> None:
+    """It noted options alone: what it did not note is no difference."""
     job = of(plan, "finetune")
     write_table(job.result, pa.table({"x": [1]}), provenance={"options": {}, "inputs": {}})
-    assert "made by an earlier finecal" in explain(plan, job.result)
+    assert explain(plan, job.result) == f"{job.result} is what would be made now."
+    write_table(job.result, pa.table({"x": [1]}), provenance={"options": {"image_size": 64}, "inputs": {}})
+    assert explain(plan, job.result).splitlines()[1:] == ["  option image_size: 64 → 32"]
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,11 @@ def _own_differences(plan: Plan, job: Job) -> Iterator[str]:
         return
     record = read_record(job.result)
     made, now = Identity.recorded(record), Identities(plan).of(job.stage, job.wildcards)
-    if made is None:
-        yield "made by an earlier finecal, which did not note its code"
-        yield from (f"option {line}" for line in changed_options(record.get("options", now.options), now.options))
+    if made is None:  # by an earlier finecal, which noted options alone, and not of all stages
+        noted = record.get("options", {})
+        yield from (
+            f"option {line}" for line in changed_options(noted, {name: now.options.get(name) for name in noted})
+        )
     elif str(made) != str(now):
         yield from (f"option {line}" for line in changed_options(made.options, now.options))
         if made.code != now.code:
