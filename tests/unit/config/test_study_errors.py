@@ -575,7 +575,7 @@ def two_studies(tmp_path: Path, key: str, value: Any) -> tuple[str, str]:
         ),
         (
             "pseudo_splits", {"folds": 4},
-            "pseudo of the selected studies: digits / test_resnet / full means two different things. "
+            "pseudo_splits of the selected studies: digits / test_resnet / full means two different things. "
             "pseudo_splits.folds is 3 in one.yaml and 4 in two.yaml.",
         ),
     ],

@@ -14,7 +14,7 @@ from finecal.io.list_columns import list_array
 from finecal.io.parquet import read_table, write_table
 from finecal.metrics.feature_map import joint_map
 from finecal.paths import RunKey
-from finecal.stages import embed as stage
+from finecal.stages import feature_map as stage
 
 
 def clouds(n: int = 20, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +81,7 @@ def write_logits(path: Path, *, seed: int, first: int = 0) -> None:
 
 
 def test_table_of_a_run(run: RunKey) -> None:
-    stage.embed(run)
+    stage.feature_map(run)
     table = read_table(run.folder / paths.FEATURE_MAP).to_pandas()
     assert table["stage"].to_list() == ["before"] * 60 + ["after"] * 60
     for _, part in table.groupby("stage"):
@@ -92,13 +92,13 @@ def test_table_of_a_run(run: RunKey) -> None:
         (2, "z", "absent"),
     }
     first = (run.folder / paths.FEATURE_MAP).read_bytes()
-    stage.embed(run)
+    stage.feature_map(run)
     assert (run.folder / paths.FEATURE_MAP).read_bytes() == first
 
 
 def test_of_many_samples_the_same_part_of_every_class(run: RunKey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "AT_MOST", 15)
-    stage.embed(run)
+    stage.feature_map(run)
     table = read_table(run.folder / paths.FEATURE_MAP).to_pandas()
     before, after = (table[table["stage"] == name] for name in ("before", "after"))
     assert before["label"].value_counts().to_dict() == {0: 5, 1: 5, 2: 5}
@@ -108,4 +108,4 @@ def test_of_many_samples_the_same_part_of_every_class(run: RunKey, monkeypatch: 
 def test_other_samples_than_the_pretrained_model_saw(run: RunKey) -> None:
     write_logits(run.folder / paths.LOGITS, seed=1, first=1)
     with pytest.raises(UserError, match="its samples are not those of the pretrained model"):
-        stage.embed(run)
+        stage.feature_map(run)

@@ -412,7 +412,7 @@ STUDY_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an imported recipe that trains": (
         {"recipes": {"mine": {"weights": "a.pth", "training": {"lr": 0.1}}}},
-        "A recipe with `weights` is not trained, so `training` means nothing.",
+        "A recipe with `weights` is not trained, so `training` has no effect.",
     ),
     "pcv of an imported recipe": (
         {"recipes": {"mine": {"weights": "a.pth"}}, "calibrators": ["none", "pcv"]},

@@ -205,8 +205,8 @@ def study(folder: Path, zero_shot: dict[str, Any], **backbone: Any) -> str:
 
 
 STUDY_ERRORS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "weights too": ({"model": "ViT-B-32", "pretrained": "openai"}, {"weights": "a.pth"}, "`weights` means nothing"),
-    "a linear head": ({"model": "ViT-B-32", "pretrained": "openai"}, {"head": "linear"}, "`head` means nothing"),
+    "weights too": ({"model": "ViT-B-32", "pretrained": "openai"}, {"weights": "a.pth"}, "`weights` has no effect"),
+    "a linear head": ({"model": "ViT-B-32", "pretrained": "openai"}, {"head": "linear"}, "`head` has no effect"),
     "no weights": ({"model": "ViT-B-32"}, {}, "'ViT-B-32' needs `pretrained`"),
     "weights of a folder": ({"model": "local-dir:x", "pretrained": "openai"}, {}, "'local-dir:x' has its own weights"),
     "no folder": ({"model": "local-dir:x"}, {}, "zero_shot.model: there is no open_clip_config.json in the folder 'x'"),

@@ -141,10 +141,10 @@ def test_the_tries_of_a_training_are_added_up(plan: Plan, tmp_path: Path, monkey
 
 
 def test_memory_is_noted_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert device.used(torch.device("cpu")) == {"device": "cpu", "precision": "float32"}
-    assert "peak_gpu_memory_mib" not in provenance({"options": {}}, **device.used(torch.device("cpu")))
+    assert device.device_record(torch.device("cpu")) == {"device": "cpu", "precision": "float32"}
+    assert "peak_gpu_memory_mib" not in provenance({"options": {}}, **device.device_record(torch.device("cpu")))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GPU 1")
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 3 * 2**19)
-    noted = device.used(torch.device("cuda"), "bfloat16")
+    noted = device.device_record(torch.device("cuda"), "bfloat16")
     assert noted == {"device": "GPU 1", "precision": "bfloat16", "peak_gpu_memory_mib": 1.5}
     assert provenance({"options": {}}, **noted).items() >= noted.items()
