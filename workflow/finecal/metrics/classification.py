@@ -23,6 +23,7 @@ from finecal.metrics.curve import (
     mean,
     seen_unseen_curve,
 )
+from finecal.metrics.unit_rows import unit_rows
 from finecal.metrics.validation import Floats, check_features, check_labels, check_matrix, reject_rows
 
 __all__ = [
@@ -88,7 +89,7 @@ def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int
     y = check_labels(labels, len(x), num_classes)
     means = np.full((num_classes, x.shape[1]), np.nan)
     for c in np.unique(y):
-        means[c] = _unit_rows(x[y == c]).mean(axis=0)
+        means[c] = unit_rows(x[y == c]).mean(axis=0)
     return means
 
 
@@ -105,10 +106,10 @@ def ncm_scores(features: npt.ArrayLike, means: npt.ArrayLike) -> Floats:
         raise UserError(f"the features have {x.shape[1]} dimensions, the class means {m.shape[1]}")
     missing = np.isnan(m).any(axis=1)
     reject_rows(np.isinf(m).any(axis=1), "class means", "are not finite")
-    units = _unit_rows(np.where(missing[:, None], 0, m)).T  # (D, C)
+    units = unit_rows(np.where(missing[:, None], 0, m)).T  # (D, C)
     scores = np.empty((len(x), len(m)))
     for part in _blocks(x):
-        np.matmul(_unit_rows(x[part]), units, out=scores[part])
+        np.matmul(unit_rows(x[part]), units, out=scores[part])
     scores[:, missing] = -np.inf
     return scores
 
@@ -185,10 +186,3 @@ def _log_softmax(z: npt.NDArray[Any]) -> Iterator[tuple[slice, Floats, Floats]]:
         reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", part.start)
         block -= top[:, None]
         yield part, block, np.log(np.exp(block).sum(axis=1))
-
-
-def _unit_rows(x: npt.NDArray[Any]) -> Floats:
-    """Return (n, D) float64 rows of length 1; a row of zeros stays zero."""
-    x = x.astype(np.float64)
-    norm = np.linalg.norm(x, axis=1, keepdims=True)
-    return x / np.where(norm > 0, norm, 1)

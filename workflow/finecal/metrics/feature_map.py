@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal.metrics.unit_rows import unit_rows
+
 COMPONENTS = 50  # principal components that t-SNE sees, as its authors do
 PERPLEXITY = 30.0
 
@@ -35,7 +37,7 @@ def joint_map(
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    features = _unit(np.concatenate([before, after]).astype(np.float64))
+    features = unit_rows(np.concatenate([before, after]))
     n, width = features.shape
     with threadpool_limits(1), np.errstate(invalid="ignore"):  # equal features explain 0/0 of their variance
         reduced = PCA(min(COMPONENTS, n, width), svd_solver="full").fit_transform(features)
@@ -47,10 +49,3 @@ def joint_map(
         tsne = TSNE(perplexity=perplexity, init=start, learning_rate="auto", random_state=seed)
         places: npt.NDArray[np.float32] = tsne.fit_transform(reduced.astype(np.float32))
     return places[: len(before)], places[len(before) :]
-
-
-def _unit(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Scale rows to length 1; rows of zeros stay."""
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: npt.NDArray[np.float64] = np.divide(features, length, out=np.zeros_like(features), where=length > 0)
-    return unit

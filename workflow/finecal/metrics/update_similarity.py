@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal.metrics.unit_rows import unit_rows
+
 
 def update_similarity(tuned: npt.NDArray[Any], pretrained: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return the cosine between the rows of ΔW = W − W⁰, as in figure 6 of the paper's analysis.
@@ -23,8 +25,7 @@ def update_similarity(tuned: npt.NDArray[Any], pretrained: npt.NDArray[Any]) -> 
     (C, C), symmetric, in [−1, 1].
     """
     update = tuned.astype(np.float64) - pretrained.astype(np.float64)
-    length = np.linalg.norm(update, axis=1, keepdims=True)
-    unit = np.divide(update, length, out=np.full_like(update, np.nan), where=length > 0)
+    unit = unit_rows(update, of_zeros=np.nan)
     cosine: npt.NDArray[np.float64] = np.clip(unit @ unit.T, -1, 1)
     return cosine
 

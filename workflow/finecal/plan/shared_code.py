@@ -33,6 +33,7 @@ CALIBRATORS = (
     "calibration/parameters.py",
     "calibration/inputs.py",
     "metrics/classification.py",
+    "metrics/unit_rows.py",
     "metrics/softmax.py",
 )
 # Showing results.
@@ -55,6 +56,7 @@ PAGE = (
     "figures/_style.py",
     "analysis/findings.py",
     "metrics/classification.py",
+    "metrics/unit_rows.py",
     "report/charts.py",
     "report/thumbnails.py",
     "report/explore.js",

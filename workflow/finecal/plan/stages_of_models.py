@@ -76,6 +76,7 @@ STAGES_OF_MODELS = (
             "metrics/validation.py",
             "metrics/curve.py",
             "metrics/classification.py",
+            "metrics/unit_rows.py",
             "stages/class_means.py",
         ),
         options="study",

@@ -44,7 +44,7 @@ STAGES_OF_RESULTS = (
         },
         place=_OF_RUN,
         jobs=job_sets.runs,
-        code=("metrics/update_similarity.py", "stages/update_similarity.py"),
+        code=("metrics/update_similarity.py", "metrics/unit_rows.py", "stages/update_similarity.py"),
         study=False,
     ),
     Stage(
@@ -63,7 +63,7 @@ STAGES_OF_RESULTS = (
         outputs={"map": f"{RUN}/{paths.FEATURE_MAP}"},
         place=_OF_RUN,
         jobs=job_sets.runs_in("feature_map"),
-        code=("metrics/feature_map.py", "data/packed.py", "seeds.py", "stages/feature_map.py"),
+        code=("metrics/feature_map.py", "metrics/unit_rows.py", "data/packed.py", "seeds.py", "stages/feature_map.py"),
         study=False,
     ),
     Stage(
