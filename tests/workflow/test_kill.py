@@ -37,9 +37,10 @@ def unfinished(project: Project) -> Project:
     return project
 
 
-def finetune(project: Project, interval: float, log: Path, target: str = RUN) -> subprocess.Popen[bytes]:
+def train(project: Project, interval: float, log: Path, verb: str = "finetune") -> subprocess.Popen[bytes]:
+    """Start the training of the run, or with the verb `pseudo-splits` that of its pseudo-splits."""
     options = (*STUDY_OPTIONS, "--state-interval", str(interval))
-    return project.start("finecal", "finetune", target, *options, log=log)
+    return project.start("finecal", verb, RUN, *options, log=log)
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
@@ -109,7 +110,7 @@ def test_killed_at_five_steps(complete: Project, unfinished: Project) -> None:
     reached = 0
     for stop in stops:
         saves = Saves(unfinished.path(STATE))
-        process = finetune(unfinished, 0, log)
+        process = train(unfinished, 0, log)
         further = max(1, stop - reached)
         wait_until(functools.partial(saves.at_least, further), process, log)
         kill(process)
@@ -138,7 +139,7 @@ def test_asked_to_stop(unfinished: Project) -> None:
     It is that of the pseudo-splits, and outlives the end of the run's own training, which may well be meanwhile.
     """
     log = unfinished.path("stopped.log")
-    process = finetune(unfinished, 1e6, log, f"{RUN}/pcv")
+    process = train(unfinished, 1e6, log, "pseudo-splits")
     wait_until(lambda: "epoch 1" in log.read_text(), process, log)
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
@@ -152,7 +153,7 @@ def test_asked_to_stop(unfinished: Project) -> None:
     assert unfinished.path(RUN, "model.safetensors").is_file()
     assert states <= unfinished.files("state")
     again = unfinished.path("again.log")
-    process = finetune(unfinished, 1e6, again, f"{RUN}/pcv")
+    process = train(unfinished, 1e6, again, "pseudo-splits")
     wait_until(lambda: bool(resumed(again)), process, again)
     assert resumed(again)[0] >= TINY["training"]["steps_per_epoch"]
     kill(process)

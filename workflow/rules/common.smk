@@ -12,7 +12,7 @@ from finecal.config.groups import PAPER
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.rules import NotCompared, Workflow, keep_signatures
-from finecal.plan.jobs import jobs
+from finecal.plan.jobs import files_of_page, jobs
 from finecal.plan.stages import STAGES
 
 # `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and passes that on to every job.

@@ -8,7 +8,7 @@ rule report:
             f"{paths.TABLE}.parquet", table=[*WORKFLOW.report_reads, *WORKFLOW.tables]
         ),
         expand(f"{paths.FIGURE}.svg", figure=WORKFLOW.figures),
-        lambda w: INPUTS.explored_files(),
+        lambda w: files_of_page(PLAN),
     output:
         report(
             STAGES["report"].outputs["page"],

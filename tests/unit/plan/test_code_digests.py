@@ -103,6 +103,7 @@ EXCEPT = {
     ("decision_regions", "data/packed.py"): "as for pretrain",
     ("decision_regions", "calibration/inputs.py"): "reads the split",
     ("figure", "tables/_text.py"): "writes tables as text",
+    ("report", "plan/jobs.py"): "names the files of runs that the page reads, for provenance",
     ("report", "data/packed.py"): "reads the shape of the images",
     ("report", "calibration/inputs.py"): "reads the split",
 }  # fmt: skip

@@ -126,12 +126,3 @@ class Inputs:
         The measurements themselves are no inputs: where results are copied without them, nothing must run again.
         """
         return [str(job.result) for job in measured_jobs(self.plan)]
-
-    def explored_files(self) -> list[str]:
-        """Return what the page reads of single runs: their test samples and their classes.
-
-        The images, of which it shows a few, are no inputs: where results are copied without them, nothing must rerun.
-        """
-        runs = self.plan.runs
-        splits = sorted({str(run.path(paths.SPLIT)) for run in runs})
-        return [*(f"{run.folder}/{paths.SAMPLES}" for run in runs), *splits]

@@ -135,8 +135,8 @@ def _translate_notes(job: Job, notes: PersistenceBase, identities: Identities) -
 def _make_note(job: Job, identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
     """Return the note that Snakemake would have written, as far as it compares it."""
     written = output.stat().st_mtime
-    # The report does not list the samples of each run, the table of costs reads measurements, which are no inputs.
-    complete = job.stage != "report" and not any(name.startswith(NOT_INPUTS) for name in inputs)
+    # The table of costs reads measurements, which are no inputs.
+    complete = not any(name.startswith(NOT_INPUTS) for name in inputs)
     checksums = {name: f"sha256:{digest}" for name, digest in inputs.items()}
     return MetadataRecord(
         record_format_version=RECORD_FORMAT_VERSION,

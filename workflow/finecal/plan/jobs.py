@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from finecal import paths
 from finecal.errors import UserError
 from finecal.plan.plan import Plan
 from finecal.plan.stage import Coordinates, Stage
@@ -117,3 +118,12 @@ def _wildcards(coordinates: Coordinates) -> Coordinates:
     """The coordinates, and the wildcards of paths that follow from them."""
     source, _, target = str(coordinates.get("task", coordinates.get("domain"))).partition("-")
     return {**coordinates, "source": source, "target": target}
+
+
+def files_of_page(plan: Plan) -> list[str]:
+    """Return what the report page reads of single runs: their test samples and their classes.
+
+    The images, of which it shows a few, are no inputs: where results are copied without them, nothing must rerun.
+    """
+    splits = sorted({str(run.path(paths.SPLIT)) for run in plan.runs})
+    return [*(f"{run.folder}/{paths.SAMPLES}" for run in plan.runs), *splits]

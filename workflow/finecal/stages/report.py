@@ -15,6 +15,7 @@ from finecal.io.provenance import provenance
 from finecal.paths import RunKey
 from finecal.plan import axes
 from finecal.plan.identities import Identities
+from finecal.plan.jobs import files_of_page
 from finecal.plan.plan import Plan
 from finecal.report.explorer import RUNS, Explored, Thumbnails, room_for_stops
 from finecal.report.run_view import RunView, run_view
@@ -37,7 +38,8 @@ def report(plan: Plan) -> None:
     read = axes.read_by_report(plan.axes())
     resolved = {name: study.model_dump(mode="json") for name, study in plan.studies.items()}
     studies = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
-    inputs: list[str | Path] = [*map(table_path, read), *svgs.values()]
+    read_tables = map(table_path, dict.fromkeys([*read, *tables]))
+    inputs: list[str | Path] = [*read_tables, *svgs.values(), *files_of_page(plan)]
     frames = {name: read_aggregated(name) for name in read}
     runs = shown_runs(plan)
     views = _views(runs, frames["metrics"], frames["calibration"], room_for_stops(len(plan.runs)))
