@@ -6,16 +6,11 @@ import signal
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would the Snakemakes that tests start and end so.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# No example of a property is timed: a busy machine is not a wrong result.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 class OneCluster(LoadScopeScheduling):
