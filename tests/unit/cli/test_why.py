@@ -105,6 +105,17 @@ def test_inputs(plan: Plan) -> None:
     )
 
 
+def test_damaged(plan: Plan) -> None:
+    """A table that cannot be read is a difference like any other, of the file itself or of one before it."""
+    job, before = of(plan, "extract"), of(plan, "finetune")
+    before.result.write_bytes(b"PAR1 and no more")
+    sha256.cache_clear()
+    found = explain(plan, job.result).splitlines()[1:]
+    assert found[0] == f"  input {before.result}: other contents"
+    assert found[1].startswith(f"  {before.result} would be made again: damaged: not readable as Parquet")
+    assert "damaged" in explain(plan, before.result)
+
+
 def test_missing_output_beside_it(plan: Plan) -> None:
     job = of(plan, "finetune")
     job.outputs[1].unlink()

@@ -50,7 +50,11 @@ def _own_differences(plan: Plan, job: Job) -> Iterator[str]:
         yield f"missing: {', '.join(missing)}"
     if not job.record.code or not job.result.exists():
         return
-    record = read_record(job.result)
+    try:
+        record = read_record(job.result)
+    except UserError as error:
+        yield f"damaged: {error.what}"
+        return
     made, now = Identity.recorded(record), Identities(plan).of(job.stage, job.wildcards)
     if made is None:  # by an earlier finecal, which noted options alone, and not of all stages
         noted = record.get("options", {})
@@ -85,5 +89,8 @@ def _sources(job: Job, every: Iterable[Job], makers: Mapping[Path, Job]) -> Iter
     if job.stage == "report":  # made from all tables and figures
         yield from (one for one in every if one.record.options == "studies" and one is not job)
     elif job.record.code and job.result.exists():
-        inputs = map(Path, read_record(job.result).get("inputs", {}))
+        try:
+            inputs = map(Path, read_record(job.result).get("inputs", {}))
+        except UserError:  # damaged, as `_own_differences` says
+            return
         yield from (makers[file] for file in inputs if file in makers)
