@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from finecal.analysis.sample_intervals import FEWEST, right, with_intervals
 from page_cases import GAMMAS, IN_S, logits, metrics_of
 from result_tables import NAMES
 
-from finecal.analysis.sample_intervals import FEWEST, right, with_intervals
 from finecal.analysis.statistics import summarise
 from finecal.metrics.scores import score
 from finecal.stages.diagnose import diagnose

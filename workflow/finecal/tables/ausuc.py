@@ -1,4 +1,4 @@
-"""AUSUC, the area under the seen–unseen curve, from 0 to 1: mean over runs [95 % bootstrap interval]. Δ is the
+"""AUSUC, the area under the seen–unseen curve, from 0 to 1: mean over runs [95 % interval]. Δ is the
 paired difference to plain fine-tuning. † An upper bound: it trains on all classes.
 
 T2 of Mai et al. 2024 (arXiv 2409.16223). Adding γ moves along the curve and does not change its area, so
