@@ -141,11 +141,11 @@ class Candidates:
         if not self.rest:
             return ""
         if chosen == self.first:
-            return f" None of {len(self.rest)} other methods is better beyond uncertainty."
+            return f" No other method ({len(self.rest)} computed) is better beyond uncertainty."
         gain = self._over(self.first, chosen)
         return (
-            f" It is better than {display.calibrator(self.first)} by {display.points(*gain[:3])} (an interval for "
-            f"{len(self.rest)} methods at once)."
+            f" It is better than {display.calibrator(self.first)} by {display.points(*gain[:3])}, allowing for the "
+            f"number of methods ({len(self.rest) + 1})."
         )
 
     def _over(self, other: str, name: str) -> Interval:
@@ -168,7 +168,7 @@ def _leave(plain: Any, name: str, gain: Interval, found: Candidates) -> Advice:
     else:
         words += "no gain beyond uncertainty."
         if found.rest:
-            words += f" Nor does one of the {len(found.rest)} other methods that read no test labels gain, all at once."
+            words += f" Nor does another method that reads no test labels gain ({len(found.rest)} computed)."
     return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
 
 

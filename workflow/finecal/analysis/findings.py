@@ -35,6 +35,7 @@ MEASURES = {
     "relations": "accuracy on absent classes with the arg-max among them alone",
     "scale": "accuracy on absent classes with the arg-max over all classes",
 }
+LITTLE = 0.05  # of the loss: if γ* surely brings back no more, it does not help
 UNTOLD = "whether γ brings it back cannot be told from chance"
 
 
@@ -114,7 +115,7 @@ def _what_gamma_brings_back(part: pd.DataFrame, gain: Interval, judged: str) -> 
     if judged not in (DAMAGED, NO_VERDICT) or gain.mean >= 0:
         no_loss = {IMPROVED: "No loss here", NO_VERDICT: "No loss in these numbers"}
         return judged, back.mean, NAN, f" {no_loss.get(judged, 'No loss that can be told from chance')}; {changes}."
-    if back.known and back.high <= 0:
+    if back.known and back.high <= max(LITTLE * -gain.mean, 0.0):
         if _fell(part, "acc_u_u"):
             more = f" {changes}: γ does not help, and this loss is not one of the logit scale alone."
             return NOT_BY_SCALE, back.mean, NAN, more

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,13 +64,9 @@ class Runs:
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Runs:
-        """Take them from rows of the aggregated metrics; NaN values are left out."""
-        kept = rows[rows["value"].notna()].sort_values(["split", "seed"], kind="stable")
-        first = kept.iloc[0] if len(kept) else rows.iloc[0]
-        cells = list(zip(kept["split"], kept["seed"], strict=True))
-        found = stacked(kept["influences"]) if "influences" in kept else None
-        n = float(kept["n"].mean()) if len(kept) else 0.0
-        return cls(str(first["metric"]), str(first["classifier"]), cells, kept["value"].to_numpy(float), found, n)
+        """Take them from rows of the aggregated metrics, at least one; NaN values are left out."""
+        (found,) = runs_by(rows, []).values()
+        return found
 
     @property
     def trainings(self) -> int:
@@ -85,6 +81,32 @@ class Runs:
         rows = [place[cell] for cell in cells]
         kept = None if self.influences is None else self.influences[rows]
         return replace(self, cells=list(cells), values=self.values[rows], influences=kept)
+
+
+def runs_by(metrics: pd.DataFrame, by: Sequence[str]) -> dict[tuple[Any, ...], Runs]:
+    """Return the runs of each group of rows of the aggregated metrics, by the values of some columns, as they appear.
+
+    All rows of a group are of one metric and classifier. In each group the runs are sorted, so that no number depends
+    on the order of rows.
+    """
+    names = ("metric", "classifier", "split", "seed", "value", "n")
+    metric, classifier, split, seed, value, n = (metrics[name].tolist() for name in names)
+    influences = metrics["influences"].tolist() if "influences" in metrics else [None] * len(metrics)
+    keys = zip(*(metrics[name].tolist() for name in by), strict=True) if by else [()] * len(metrics)
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    found = {}
+    for key, rows in places.items():
+        kept = sorted((i for i in rows if not math.isnan(value[i])), key=lambda i: (split[i], seed[i]))
+        values = np.array([value[i] for i in kept], np.float64)
+        mean_n = float(np.mean([n[i] for i in kept])) if kept else 0.0
+        cells = [(split[i], seed[i]) for i in kept]
+        first = rows[0]
+        found[key] = Runs(
+            metric[first], classifier[first], cells, values, stacked([influences[i] for i in kept]), mean_n
+        )
+    return found
 
 
 NO_RUNS = Runs("", "", [], np.zeros(0), None, 0.0)
@@ -156,9 +178,8 @@ def spread_of(methods: Sequence[Runs]) -> Spread:
     )  # fmt: skip
 
 
-def stacked(column: pd.Series) -> npt.NDArray[np.float32] | None:
-    """Return (R, G) of a column of lists; None if one is missing or they differ in length."""
-    lists = list(column)
+def stacked(lists: Sequence[Any]) -> npt.NDArray[np.float32] | None:
+    """Return (R, G) of lists of numbers; None if there is none, one is missing or they differ in length."""
     if not lists or any(not isinstance(one, np.ndarray | list) for one in lists):
         return None
     return np.stack([np.asarray(one, np.float32) for one in lists]) if len({len(one) for one in lists}) == 1 else None

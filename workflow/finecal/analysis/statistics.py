@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from finecal.analysis.intervals import NAN, Interval, Runs, difference_of, mean_of, values_of
+from finecal.analysis.intervals import (
+    NO_RUNS,
+    UNKNOWN,
+    Interval,
+    Runs,
+    difference_of,
+    mean_of,
+    runs_by,
+    values_of,
+)
 from finecal.errors import UserError
 from finecal.paths import CELL_KEYS, SETTING_KEYS
 
@@ -27,18 +36,18 @@ def intervals(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFram
     frame
         One row per group, split and seed.
     """
-    found = {}
-    for key, rows in frame.groupby(list(by), sort=False):
-        if value == "value" and "influences" in rows:
-            one = mean_of(Runs.of(rows))
-        else:
-            ordered = rows.sort_values(list(CELL_KEYS), kind="stable")  # the numbers do not depend on the order of rows
-            cells = list(ordered[list(CELL_KEYS)].itertuples(index=False, name=None))
-            one = values_of(ordered[value].to_numpy(float), cells)
-        found[key if isinstance(key, tuple) else (key,)] = one
+    if value == "value" and "influences" in frame:
+        found = {key: mean_of(runs) for key, runs in runs_by(frame, by).items()}
+    else:
+        ordered = frame.sort_values(list(CELL_KEYS), kind="stable")  # the numbers do not depend on the order of rows
+        found = {
+            tuple(key): values_of(
+                rows[value].to_numpy(float), list(rows[list(CELL_KEYS)].itertuples(index=False, name=None))
+            )
+            for key, rows in ordered.groupby(list(by), sort=False)
+        }
     keys = frame[list(by)].drop_duplicates().itertuples(index=False, name=None)
-    rows_ = [(*key, *found[key]) for key in keys]
-    return pd.DataFrame(rows_, columns=[*by, "mean", "low", "high", "n_runs"])
+    return pd.DataFrame([(*key, *found[key]) for key in keys], columns=[*by, "mean", "low", "high", "n_runs"])
 
 
 def changes(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -48,12 +57,11 @@ def changes(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     sample.
     """
     plain = metrics[(metrics["calibrator"] == "none") & metrics["metric"].isin(list(names))]
+    keys = [*SETTING_KEYS, "metric"]
+    earlier, later = (runs_by(plain[plain["classifier"] == name], keys) for name in ("pretrained", "fine_tuned"))
     rows: list[tuple[Any, ...]] = []
-    for key, group in plain.groupby([*SETTING_KEYS, "metric"], sort=False):
-        parts = [group[group["classifier"] == name] for name in ("pretrained", "fine_tuned")]
-        if any(part.empty for part in parts):
-            continue
-        before, after = map(Runs.of, parts)
+    for key, after in later.items():
+        before = earlier.get(key, NO_RUNS)
         shared = [cell for cell in after.cells if cell in set(before.cells)]
         if shared:
             stages = (mean_of(before.only(shared)), mean_of(after.only(shared)), difference_of(after, before))
@@ -95,18 +103,17 @@ def summarise(metrics: pd.DataFrame) -> pd.DataFrame:
     """
     what = [*SETTING_KEYS, *METHOD, "metric"]
     _check_once(metrics, what)
-    made: dict[Any, tuple[Any, ...]] = {}
-    for (*setting, metric), group in metrics.groupby([*SETTING_KEYS, "metric"], sort=False):
-        methods = {key: Runs.of(rows) for key, rows in group.groupby(list(METHOD), sort=False)}
-        plain = next((runs for key, runs in methods.items() if key[:2] == ("fine_tuned", "none")), None)
-        for key, runs in methods.items():
-            paired = Interval(NAN, NAN, NAN, 0) if plain is None else difference_of(runs, plain)
-            splits = len({split for split, _ in runs.cells})
-            made[(*setting, *key, metric)] = (*mean_of(runs), splits, round(runs.n), *paired)
-    order = metrics[what].drop_duplicates().itertuples(index=False, name=None)
+    methods = runs_by(metrics, what)
+    plain = {(*key[:4], key[-1]): runs for key, runs in methods.items() if key[4:6] == ("fine_tuned", "none")}
+    rows = []
+    for key, runs in methods.items():
+        other = plain.get((*key[:4], key[-1]))
+        paired = UNKNOWN if other is None else difference_of(runs, other)
+        splits = len({split for split, _ in runs.cells})
+        rows.append((*key, *mean_of(runs), splits, round(runs.n), *paired))
     columns = ["mean", "low", "high", "n_runs", "n_splits", "n_samples"]
     differences = ["difference", "difference_low", "difference_high", "n_pairs"]
-    return pd.DataFrame([(*key, *made[key]) for key in order], columns=[*what, *columns, *differences])
+    return pd.DataFrame(rows, columns=[*what, *columns, *differences])
 
 
 def _check_once(metrics: pd.DataFrame, what: list[str]) -> None:

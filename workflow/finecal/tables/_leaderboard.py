@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from finecal import display
-from finecal.analysis.intervals import NAN, NO_RUNS, UNKNOWN, Runs, mean_of
+from finecal.analysis.intervals import NAN, NO_RUNS, UNKNOWN, Runs, mean_of, runs_by
 from finecal.paths import CELL_KEYS, SETTING_KEYS
 from finecal.tables._methods import CLASSIFIERS
 from finecal.tables._ranks import over_boards, ranks
@@ -108,8 +108,8 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _runs(part: pd.DataFrame, metric: str, methods: Sequence[Method]) -> dict[Method, Runs]:
     """Return the values of a metric of those methods that have it."""
-    groups = dict(list(part[part["metric"] == metric].groupby(ENTRY_KEYS, sort=False)))
-    return {method: Runs.of(groups[method]) for method in methods if method in groups}
+    found = runs_by(part[part["metric"] == metric], ENTRY_KEYS)
+    return {method: found[method] for method in methods if method in found}
 
 
 def method(recipe: str, classifier: str, calibrator: str, *, with_recipe: bool) -> str:
