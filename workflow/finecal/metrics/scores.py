@@ -20,11 +20,16 @@ OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s"})  # metrics of the samples of 
 
 
 class Measured(NamedTuple):
-    """A metric of n samples, and what groups of test samples contribute to its error (`finecal.metrics.influences`)."""
+    """A metric of n samples.
+
+    `influences` is what groups of test samples contribute to its error (`finecal.metrics.influences`), `bias` how much
+    too large the value is expected to be.
+    """
 
     value: float
     n: int
     influences: influences.Sums
+    bias: float = 0.0
 
 
 def score(
@@ -104,7 +109,10 @@ def _values(
     found["ece"] = influences.of_calibration_error(probabilities.confidence, probabilities.right)
     if not curve.n_u:
         values |= {name: (float("nan"), 0) for name in values if name not in OF_FINE_TUNING}
-    return {name: Measured(*values[name], influences.group_sums(found[name])) for name in values}, curve
+    bias = {"ece": classification.calibration_error_bias(probabilities)} if curve.n_u else {}
+    return {
+        name: Measured(*values[name], influences.group_sums(found[name]), bias.get(name, 0.0)) for name in values
+    }, curve
 
 
 def score_ncm(
