@@ -255,7 +255,7 @@ def test_advice_is_to_leave_it_when_nothing_helps() -> None:
     assert "ALG changes it by 0.0 points [0.0, 0.0]: no gain beyond uncertainty" in advice.words
     metrics = made_metrics()
     nothing = answer(metrics[metrics["calibrator"].isin(["none", "oracle"])]).advice
-    assert nothing.words == "No calibrator without test labels was computed."
+    assert nothing.words.startswith("No calibrator without test labels was computed.")
 
 
 def test_several_settings() -> None:

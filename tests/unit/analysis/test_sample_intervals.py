@@ -12,8 +12,10 @@ from page_cases import IN_S, logits, metrics_of
 from result_tables import NAMES
 from scipy.stats import binomtest
 
+from finecal.analysis.diagnosis import diagnose as answers_of
 from finecal.analysis.intervals import FEWEST
 from finecal.analysis.statistics import row_of, summarise
+from finecal.io.parquet import read_table
 from finecal.metrics.scores import score
 from finecal.stages.diagnose import diagnose
 
@@ -80,6 +82,22 @@ def test_own_logits_get_a_verdict() -> None:
     assert re.search(r"Logit scale: damaged\..*: −\d+\.\d points \[−\d.*\] \(1 run, 120 test samples\)", said)
     assert "over the test samples of this one training" in said
     assert "no verdict" not in said
+
+
+def test_a_study_with_one_run_says_what_diagnose_says_of_the_same_logits() -> None:
+    labels, before, tuned = logits()
+    for name, values in (("tuned", tuned), ("before", before)):
+        np.savez(f"{name}.npz", label=labels, logits=values)
+    printed = diagnose(Path("tuned.npz"), CLASSES, Path("out"), pretrained="before.npz")
+    both = read_table("out/metrics.parquet").to_pandas().assign(**NAMES, split="half0", seed=0)
+    (answer,) = answers_of(both, read_table("out/calibration.parquet").to_pandas().assign(**NAMES))
+    assert answer.headline in printed
+    assert answer.headline in answer_of(Path("out"))
+    assert all(finding.words in answer_of(Path("out")) for finding in answer.findings)
+    by_hand = metrics_of(labels, before, tuned, IN_S).assign(**NAMES, split="half0", seed=0)
+    assert [f.words for f in answers_of(by_hand, both.head(0).assign(parameter="", value=0.0))[0].findings][1] == (
+        answer.findings[1].words
+    )
 
 
 def test_features_have_a_verdict_too() -> None:

@@ -25,8 +25,10 @@ def test_every_metric_of_the_shifted_logits(gamma: float, kind: type) -> None:
     expected, _ = score(logits + np.where(IN_S, 0.0, gamma), labels, IN_S)
     found = AnyGamma.of(logits, labels, IN_S).score(gamma)
     assert found.keys() == expected.keys()
-    for name, (value, n) in expected.items():
-        assert found[name] == (pytest.approx(value, rel=1e-12, abs=1e-12), n), name
+    for name, (value, n, influences, bias) in expected.items():
+        assert found[name][:2] == (pytest.approx(value, rel=1e-12, abs=1e-12), n), name
+        assert found[name].influences == pytest.approx(influences, rel=1e-4, abs=1e-9), name
+        assert found[name].bias == pytest.approx(bias, abs=1e-9)
 
 
 def test_without_samples_of_the_absent_classes_or_any() -> None:
@@ -34,8 +36,8 @@ def test_without_samples_of_the_absent_classes_or_any() -> None:
     for kept in (IN_S[labels], np.zeros(len(labels), dtype=bool)):
         expected, _ = score(logits[kept] + np.where(IN_S, 0.0, 1.0), labels[kept], IN_S)
         found = AnyGamma.of(logits[kept], labels[kept], IN_S).score(1.0)
-        for name, (value, n) in expected.items():
-            assert found[name] == (pytest.approx(value, rel=1e-12, nan_ok=True), n), name
+        for name, (value, n, *_) in expected.items():
+            assert found[name][:2] == (pytest.approx(value, rel=1e-12, nan_ok=True), n), name
 
 
 @pytest.mark.parametrize("gamma", [np.nan, np.inf, -np.inf])

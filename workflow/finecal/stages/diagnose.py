@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import display, registry, schemas
+from finecal.analysis.diagnosis import Answer
+from finecal.analysis.diagnosis import diagnose as answers_of
 from finecal.calibration.contract import Labelled
 from finecal.calibration.inputs import Predictions, Seen
 from finecal.calibration.parameters import read_states
@@ -87,7 +89,8 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     _draw(tables, {**where, "dataset": "logits", "task": source.stem.replace("-", " ")}, out, record)
     frames = {name: with_columns(tables[name], where).to_pandas() for name in ("metrics", "calibration")}
     write_text(out / "report.html", page(frames, tables["samples"], mask, where, provenance=record))
-    return _summary(tables, [*note, *left_out], out)
+    (answer,) = answers_of(frames["metrics"], frames["calibration"])
+    return _summary(tables, [*note, *left_out], answer, out)
 
 
 def _mask(text: str, num_classes: int) -> np.ndarray:
@@ -169,8 +172,8 @@ def _draw(tables: dict[str, pa.Table], run: dict[str, str | int], out: Path, rec
     draw_and_save("curve", frames, out / "seen_unseen_curve", provenance=record)
 
 
-def _summary(tables: dict[str, pa.Table], notes: list[str], out: Path) -> str:
-    """Accuracies of every classifier and calibrator, the γ of each, what was left out, and where the files are."""
+def _summary(tables: dict[str, pa.Table], notes: list[str], answer: Answer, out: Path) -> str:
+    """Accuracies of all classifiers and calibrators, the γ of each, the answer, what was left out, and where it is."""
     metrics = tables["metrics"].to_pandas()
     gammas = tables["calibration"].filter(pc.equal(tables["calibration"]["parameter"], "gamma")).to_pylist()
     who = ["classifier", "calibrator"]
@@ -183,5 +186,6 @@ def _summary(tables: dict[str, pa.Table], notes: list[str], out: Path) -> str:
         lines.append(f"{words:<34}" + "".join(f"{display.number(value, 1, 4):>10}" for value in row))
     lines.append(f"{'test samples':<34}" + "".join(f"{counts[name]:>10,}" for name in SHOWN))
     found = [f"{display.calibrator(row['calibrator'])} {row['value']:.4f}" for row in gammas]
-    lines += ["", f"γ to add to the logits of the absent classes: {', '.join(found)}.", *notes, f"Files: {out}"]
+    lines += ["", f"γ to add to the logits of the absent classes: {', '.join(found)}.", "", answer.headline]
+    lines += [answer.advice.words, *answer.advice.code.splitlines(), "", *notes, f"Files: {out}"]
     return "\n".join(lines)

@@ -38,7 +38,8 @@ def summary_of(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def present(tidy: pd.DataFrame, titles: dict[str, str], *, scale: float = 100, digits: int = 1) -> pd.DataFrame:
-    """Return one row per method: setting, method, what it reads, mean and difference of each metric, runs, samples.
+    """Return one row per method: setting, method, what it reads, mean and difference of each metric, trainings,
+    samples.
 
     `titles` maps metrics to column titles; samples are test samples per run.
     """
@@ -62,7 +63,7 @@ def present(tidy: pd.DataFrame, titles: dict[str, str], *, scale: float = 100, d
             row[f"Δ {title}"] = display.NOTHING if plain else display.interval(
                 one["difference"], one["difference_low"], one["difference_high"], scale, digits, sign=True
             )  # fmt: skip
-        row["runs"] = str(group["n_runs"].max())
+        row["trainings"] = str(group["n_runs"].max())
         row["samples"] = str(group["n_samples"].max())
         rows.append(row)
     return pd.DataFrame(rows)

@@ -1,8 +1,8 @@
-"""Leaderboard: fine-tuning recipes × calibrators by accuracy on all classes, means over runs [95 %
-interval]. Rank: 1 + the number of methods with a higher mean [middle 95 % of the ranks when the same runs are drawn
-again for all methods at once]. Few runs make both intervals too narrow. Accuracies, harmonic mean and ECE in %, NLL
-in nats, AUSUC from 0 to 1, all of the calibrated scores. Not ranked: the pretrained model, and † upper bounds, which
-read test labels or train on all classes.
+"""Leaderboard: fine-tuning recipes × calibrators by accuracy on all classes, means over runs [95 % interval]. Rank: 1 +
+the number of methods with a higher mean [1 + those that are better beyond uncertainty, to all but those that are
+worse]; such an interval holds one method's rank in 95 % of cases, not all ranks at once. Accuracies, harmonic mean and
+ECE in %, NLL in nats, AUSUC from 0 to 1, all of the calibrated scores. Not ranked: the pretrained model, and † upper
+bounds, which read test labels or train on all classes.
 
 One board for each data set, task and backbone, and one over all of them if there are several: see
 `finecal.tables._leaderboard`.
@@ -44,5 +44,5 @@ def present(tidy: pd.DataFrame) -> pd.DataFrame:
         for metric, (title, scale, digits) in TITLES.items():
             one: Any = found.loc[metric]
             row[title] = display.interval(one["mean"], one["low"], one["high"], scale, digits)
-        rows.append({**row, "runs": str(group["n_runs"].max()), "samples": str(group["n_samples"].max())})
+        rows.append({**row, "trainings": str(group["n_runs"].max()), "samples": str(group["n_samples"].max())})
     return pd.DataFrame(rows)
