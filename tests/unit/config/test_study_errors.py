@@ -116,6 +116,12 @@ EDITS: dict[str, tuple[str, Any, str]] = {
         {"temperature": {"options": {"smallest": -1}}},
         "calibrators.temperature.options.smallest: -1 is not allowed. Input should be greater than 0.",
     ),
+    "temperature without validation data": (
+        "datasets",
+        {"digits": {}},
+        "datasets.digits.validation_fraction: temperature reads validation data, the data set 'digits' holds none out. "
+        "Hint: Set it, for example to 0.1, or leave these calibrators out.",
+    ),
     "bounds of the temperature reversed": (
         "calibrators",
         {"temperature": {"options": {"smallest": 10, "largest": 1}}},
@@ -559,7 +565,7 @@ def two_studies(tmp_path: Path, key: str, value: Any) -> tuple[str, str]:
             "seed is 1 in one.yaml and 7 in two.yaml.",
         ),
         (
-            "datasets", {"digits": {"options": {"blur": 0}}},
+            "datasets", {"digits": {"options": {"blur": 0}, "validation_fraction": 0.1}},
             "prepare of the selected studies: digits means two different things. "
             "options.blur is 1.0 in one.yaml and 0.0 in two.yaml.",
         ),
