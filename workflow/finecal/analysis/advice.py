@@ -58,7 +58,7 @@ def _advice(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
     plain = row_of(part, "acc_y_y", "fine_tuned")
     usable = part[
         (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")
-        & ~part["reads"].map(display.reads_test).astype(bool) & (part["n_pairs"] > 0)
+        & part["reads"].map(display.ranked).astype(bool) & (part["n_pairs"] > 0)
     ]  # fmt: skip
     if plain is not None and plain["n_samples"] == 0:
         words = f"{NO_ABSENT} {_fitted(parameters)}"

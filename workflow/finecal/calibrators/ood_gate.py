@@ -12,7 +12,7 @@ from finecal.config import Fraction, Model
 from finecal.metrics.softmax import log_sum_exp
 
 PAPER = "Liu et al. 2020, Energy-based out-of-distribution detection (arXiv 2010.03759)"
-READS = frozenset({"train_fine_tuning"})
+READS = frozenset({"train_fine_tuning", "set_by_hand"})
 
 
 class Options(Model):

@@ -73,7 +73,7 @@ def _sentences(comparison: Comparison) -> list[str]:
         if d.calibrator != PLAIN
         and d.metric == "acc_y_y"
         and not math.isnan(d.a + d.b)
-        and not display.reads_test(str(read[d.calibrator]))
+        and display.ranked(str(read[d.calibrator]))
     ]
     if usable:
         best = max(usable, key=lambda d: max(d.a, d.b)).calibrator
