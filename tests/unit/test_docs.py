@@ -60,7 +60,8 @@ def test_each_deviation_links_the_lines_of_its_code(generate: ModuleType) -> Non
         assert path == f"workflow/finecal/{module}"
         lines = (ROOT / path).read_text("utf-8").splitlines()[int(first) - 1 : int(last or first)]
         name = symbol.rpartition(".")[2]
-        assert re.match(rf"\s*((class|def) )?{name}\b", next(line for line in lines if not line.strip().startswith("@")))
+        begins = next(line for line in lines if not line.strip().startswith("@"))
+        assert re.match(rf"\s*((class|def) )?{name}\b", begins)
     points = re.split(r"^\d+\. ", page, flags=re.MULTILINE)[1:]
     assert len(points) >= 26
     assert [point for point in points if "../workflow/" not in point] == []

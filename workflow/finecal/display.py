@@ -25,7 +25,7 @@ CALIBRATORS = {
     "bic": "BiC",
     "gla": "GLA",
     "il2m": "IL2M",
-    "logit_adjustment_validated": "logit adjustment, validated",
+    "logit_adjustment_validated": "logit adj., validated",
     "ncm": "NCM",
     "ood_gate": "OOD gate",
     "oracle": "γ*",
