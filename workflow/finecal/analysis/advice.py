@@ -1,4 +1,4 @@
-"""What to do: the best calibrator that reads no test labels, or none."""
+"""What to do: the best calibrator without test labels or numbers set by hand, or none."""
 
 from __future__ import annotations
 
@@ -70,8 +70,9 @@ def _advice(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
     gain, name = paired_difference(best), display.calibrator(str(best["calibrator"]))
     if gain.mean <= 0 or (gain.known and gain.low <= 0):
         words = (
-            f"Leave the model as it is: accuracy over all classes {_percent(plain)}. The best method that reads no "
-            f"test labels, {name}, changes it by {display.points(*gain[:3])}: no gain beyond uncertainty."
+            f"Leave the model as it is: accuracy over all classes {_percent(plain)}. The best method without "
+            f"test labels or numbers set by hand, {name}, changes it by {display.points(*gain[:3])}: no gain beyond "
+            "uncertainty."
         )
         return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
     own = (parameters["calibrator"] == best["calibrator"]) & (parameters["parameter"] == "gamma")
