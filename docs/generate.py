@@ -1,4 +1,5 @@
-"""Generate docs/reference.md, docs/study.schema.json and the table of the cost of studies in docs/datasets.md.
+"""Generate docs/reference.md, docs/study.schema.json, the table of the cost of studies in docs/datasets.md, and the
+numbers of lines in the links of docs/deviations.md.
 
 `--check` fails if they differ from what the code says.
 
@@ -7,6 +8,7 @@ uv run python docs/generate.py
 
 from __future__ import annotations
 
+import ast
 import difflib
 import json
 import re
@@ -30,6 +32,8 @@ DOCS = Path(__file__).parent
 # Studies whose cost, as `finecal check` estimates it, is in the table; the last is all that the paper measures.
 ESTIMATED = ("office_home", "imagenet_r", "imagenet_s", "vtab", "iwildcam", PAPER)
 FILES = "<!-- begin: files, made by docs/generate.py -->\n"
+# A link to what a symbol of a module says, with any target: [`calibrators/alg.py: Calibrator.fit`](…).
+CODE_LINK = re.compile(r"\[`([\w/]+\.py): ([\w.]+)`\]\([^)]*\)")
 BEGIN, END = "<!-- begin: made by docs/generate.py -->\n", "<!-- end -->\n"
 MODELS = (
     ("A study", config.Study),
@@ -51,7 +55,10 @@ MODELS = (
 
 def main() -> None:
     """Write the files, or with `--check` compare them."""
-    pages = {"reference.md": reference(), "study.schema.json": schema(), "datasets.md": datasets()}
+    pages = {
+        "reference.md": reference(), "study.schema.json": schema(), "datasets.md": datasets(),
+        "deviations.md": deviations(),
+    }  # fmt: skip
     drifted = False
     for name, text in pages.items():
         path = DOCS / name
@@ -62,6 +69,38 @@ def main() -> None:
             print("".join(difflib.unified_diff(found.splitlines(True), text.splitlines(True), name, "the code")))
     if drifted:
         sys.exit("docs have drifted from the code: run `uv run python docs/generate.py`")
+
+
+def deviations() -> str:
+    """Return the page on deviations with the lines of each link to the code as they are now."""
+    return CODE_LINK.sub(lambda link: code_link(*link.groups()), (DOCS / "deviations.md").read_text("utf-8"))
+
+
+def code_link(module: str, symbol: str) -> str:
+    """Return a link to the lines that define a symbol, such as `Class.method`, of a module of the package.
+
+    Raises
+    ------
+    ValueError
+        If the module does not define it.
+    """
+    file = DOCS.parent / "workflow" / "finecal" / module
+    node: Any = ast.parse(file.read_text("utf-8"))
+    for name in symbol.split("."):
+        node = next((one for one in node.body if name in _defined(one)), None)
+        if node is None:
+            raise ValueError(f"docs/deviations.md links {symbol} of {module}, which does not define it")
+    first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    lines = f"L{first}" if node.end_lineno == first else f"L{first}-L{node.end_lineno}"
+    return f"[`{module}: {symbol}`](../workflow/finecal/{module}#{lines})"
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    """Return the names that a statement defines: of a class, a function, or assigned."""
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def schema() -> str:

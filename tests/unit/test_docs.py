@@ -50,6 +50,30 @@ def test_what_studies_take_is_what_check_says(generate: ModuleType) -> None:
     assert disk == f"{float(exactly):.0f} GB"
 
 
+def test_each_deviation_links_the_lines_of_its_code(generate: ModuleType) -> None:
+    """The links are those that the generator makes, and the lines begin with what is named."""
+    page = (ROOT / "docs" / "deviations.md").read_text("utf-8")
+    assert page == generate.deviations()
+    links = re.findall(r"\[`([\w/]+\.py): ([\w.]+)`\]\(\.\./(\S+)#L(\d+)(?:-L(\d+))?\)", page)
+    assert len(links) == len(generate.CODE_LINK.findall(page))
+    for module, symbol, path, first, last in links:
+        assert path == f"workflow/finecal/{module}"
+        lines = (ROOT / path).read_text("utf-8").splitlines()[int(first) - 1 : int(last or first)]
+        name = symbol.rpartition(".")[2]
+        begins = next(line for line in lines if not line.strip().startswith("@"))
+        assert re.match(rf"\s*((class|def) )?{name}\b", begins)
+    points = re.split(r"^\d+\. ", page, flags=re.MULTILINE)[1:]
+    assert len(points) >= 26
+    assert [point for point in points if "../workflow/" not in point] == []
+
+
+def test_a_link_to_what_is_gone_is_named(generate: ModuleType) -> None:
+    found = generate.code_link("display.py", "BY_HAND")
+    assert re.fullmatch(r"\[`display\.py: BY_HAND`\]\(\.\./workflow/finecal/display\.py#L\d+\)", found)
+    with pytest.raises(ValueError, match=r"links Gone\.fit of calibrators/alg\.py, which does not define it"):
+        generate.code_link("calibrators/alg.py", "Gone.fit")
+
+
 def test_every_key_of_the_built_in_study_is_in_the_reference(generate: ModuleType) -> None:
     page = generate.reference()
     study = yaml.safe_load((ROOT / "workflow" / "studies" / "digits.yaml").read_text("utf-8"))

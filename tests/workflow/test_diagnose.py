@@ -118,7 +118,7 @@ def test_npz_and_a_file_of_classes(folder: Project) -> None:
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     plain = pd.read_parquet(folder.path("npz/metrics.parquet"))
     assert set(plain["classifier"]) == {"pretrained", "fine_tuned"}
-    assert {"none", "alg", "oracle", "temperature"} <= set(plain["calibrator"])
+    assert {"none", "alg", "oracle"} <= set(plain["calibrator"])
     # By hand: the accuracy over all classes of the test rows.
     test = arrays["subset"] == "test"
     right = arrays["logits"].argmax(axis=1)[test] == arrays["label"][test]

@@ -33,7 +33,7 @@ def own_study(project: Project) -> None:
         study["tasks"] = {"mine": ["source-target"]}
         study["splits"] = {"have": {"kind": "present"}}
         study["oracle_fine_tuning"] = False
-        study["calibrators"] = ["none", "alg", "source_gap", "temperature"]
+        study["calibrators"] = ["none", "alg", "source_gap"]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ CALIBRATORS = {
     "bic": "BiC",
     "gla": "GLA",
     "il2m": "IL2M",
+    "logit_adjustment_validated": "logit adj., validated",
     "ncm": "NCM",
     "ood_gate": "OOD gate",
     "oracle": "γ*",
@@ -45,6 +46,7 @@ RECIPES = {
     "lp_ft": "LP-FT",
     "lwf": "LwF",
 }
+BY_HAND = "set by hand"
 READS = {  # in tables, in sentences
     "train_fine_tuning": ("train S", "the training data of the fine-tuning classes"),
     "weights": ("weights", "the model's weights"),
@@ -53,6 +55,7 @@ READS = {  # in tables, in sentences
     "target_unlabelled": ("unlabelled target", "unlabelled target data"),
     "validation": ("validation", "labelled validation data"),
     "test": ("test labels", "the test labels"),
+    "set_by_hand": (BY_HAND, "a number that was set by hand"),
 }
 NOTHING = "–"
 
@@ -87,6 +90,20 @@ def reads(text: str, *, long: bool = False) -> str:
 def reads_test(text: str) -> bool:
     """Return whether a `reads` entry includes the test labels: such a method is an upper bound."""
     return "test" in {name.strip() for name in text.split(",")}
+
+
+def set_by_hand(text: str) -> bool:
+    """Return whether a `reads` entry says that no data chose the number that balances S and U."""
+    return "set_by_hand" in {name.strip() for name in text.split(",")}
+
+
+def ranked(text: str) -> bool:
+    """Return whether a method with this `reads` entry is ranked and advised: its numbers come from data, no test data.
+
+    >>> ranked("train_fine_tuning"), ranked("test"), ranked("set_by_hand, train_fine_tuning")
+    (True, False, False)
+    """
+    return not reads_test(text) and not set_by_hand(text)
 
 
 def task(name: str) -> str:

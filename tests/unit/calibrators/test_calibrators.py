@@ -47,7 +47,7 @@ HOSTILE = {
 
 def skip_without(name: str, data: dict[str, Any]) -> None:
     """Pseudo-splits need two classes in S: a study without them is refused."""
-    if missing := (reads(name) - {"pretrained"}) - set(data):
+    if missing := (reads(name) - {"pretrained", "set_by_hand"}) - set(data):
         assert missing == {"pseudo_splits"}
         pytest.skip("a study with such a split is refused")
 

@@ -121,13 +121,20 @@ def test_bic_has_the_smallest_negative_log_likelihood() -> None:
 
 
 def test_il2m_by_hand() -> None:
-    """Class 1 is U: before it had 0.8 on its sample, now 0.2; confidence was 0.8 and 0.6, now 0.8 and 0.6."""
+    """Class 1 is U: before it had 0.8 on its sample, now 0.2. Confidence was 0.8 and 0.6, of all; now 0.6, of S."""
     after, before = np.log([[0.8, 0.2], [0.6, 0.4]]), np.log([[0.2, 0.8], [0.6, 0.4]])
     validation = Labelled(after, np.array([1, 0]), more={"pretrained": before})
     state = fit("il2m", {"validation": validation}, TWO)
-    assert np.allclose(state["log_factor"], [0, math.log(0.8 / 0.2)])
+    assert np.allclose(state["log_factor"], [0, math.log(0.8 / 0.2 * 0.6 / 0.7)])
     found = apply("il2m", Unlabelled(np.log([[0.7, 0.3], [0.4, 0.6]])), state, TWO)
-    assert np.allclose(np.exp(found), [[0.7, 1.2], [0.4, 0.6]])  # where U wins nothing changes
+    factor = 4 * 6 / 7
+    assert np.allclose(np.exp(found), [[0.7, 0.3 * factor], [0.4, 0.6]])  # where U wins nothing changes
+
+
+def test_il2m_without_a_sample_of_s_compares_no_confidence() -> None:
+    after, before = np.log([[0.8, 0.2]]), np.log([[0.2, 0.8]])
+    state = fit("il2m", {"validation": Labelled(after, np.array([1]), more={"pretrained": before})}, TWO)
+    assert np.allclose(state["log_factor"], [0, math.log(0.8 / 0.2)])
 
 
 def test_logit_adjustment_by_hand() -> None:
@@ -135,6 +142,27 @@ def test_logit_adjustment_by_hand() -> None:
     state = fit("logit_adjustment", {"train_fine_tuning": train}, THREE, tau=2)
     assert np.allclose(state["shift"], -2 * np.log(np.array([4, 2, 1]) / 7))
     assert np.allclose(apply("logit_adjustment", Unlabelled(Z), state, THREE), Z + state["shift"])
+
+
+def test_smoothing_is_a_gamma_set_by_hand() -> None:
+    """With 108 samples in each class of S: log(108 / 0.1 + 1) = 7.0, log(108 / 10 + 1) = 2.5."""
+    train = Labelled(np.zeros((324, 5)), np.repeat(np.arange(3), 108))
+    for smoothing, gamma in ((0.1, 7.0), (10.0, 2.5)):
+        shift = fit("logit_adjustment", {"train_fine_tuning": train}, smoothing=smoothing)["shift"]
+        assert np.asarray(shift)[3] - np.asarray(shift)[0] == pytest.approx(gamma, abs=0.05)
+
+
+def test_logit_adjustment_validated_takes_the_best() -> None:
+    """One sample in each class of S: smoothing by 9 gives γ = log(10 / 9), by 0.1 log 11, by 0.01 log 101."""
+    train = Labelled(np.zeros((2, 3)), np.array([0, 1]))
+    validation = Labelled(np.array([[2.35, 0.0, 0.0], [2.5, 0.0, 0.0]]), np.array([2, 0]))
+    data = {"train_fine_tuning": train, "validation": validation}
+    state = fit("logit_adjustment_validated", data, THREE, smoothings=[9.0, 0.1, 0.01])
+    assert state["smoothing"] == 0.1  # log 11 = 2.40 lies between the margins 2.35 and 2.5
+    plain = fit("logit_adjustment", data, THREE, smoothing=0.1)
+    assert np.array_equal(state["shift"], plain["shift"])
+    found = apply("logit_adjustment_validated", Unlabelled(Z), state, THREE)
+    assert np.array_equal(found, apply("logit_adjustment", Unlabelled(Z), plain, THREE))
 
 
 def test_gla_fits_the_frequencies_of_pretraining_on_s() -> None:

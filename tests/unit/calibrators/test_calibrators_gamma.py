@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from finecal.calibration.contract import Labelled, PseudoFold, Unlabelled
+from finecal.calibration.parameters import refusals, state_rows
 from finecal.errors import UserError
 from finecal.metrics.classification import accuracies, negative_log_likelihood
 
@@ -119,22 +120,70 @@ def test_no_gamma_is_better_than_the_oracle(seed: int) -> None:
     assert best >= max(grid)
 
 
-def test_temperature_is_the_best_on_a_grid() -> None:
+def test_alg_with_the_own_label_by_hand() -> None:
+    """S = {0, 1, 2}: of (6, 3, 0) the mean without the label 0 is 1.5, with it 3; of U, (1, 2), it is 1.5."""
+    train = {"train_fine_tuning": Labelled(np.array([[6.0, 3.0, 0.0, 1.0, 2.0]]), np.array([0]))}
+    assert fit("alg", train) == {"gamma": 0.0}
+    assert fit("alg", train, own_label=True) == {"gamma": 1.5}
+
+
+def of_all_classes(scale: float) -> Labelled:
     random = np.random.default_rng(0)
-    labels = random.integers(0, 3, 200)
-    logits = 8 * (random.normal(size=(200, 5)) + 0.8 * np.eye(5)[labels])
-    found = fit("temperature", {"train_fine_tuning": Labelled(logits, labels)})["temperature"]
+    labels = random.integers(0, 5, 200)
+    return Labelled(scale * (random.normal(size=(200, 5)) + 0.8 * np.eye(5)[labels]), labels)
+
+
+def test_temperature_is_the_best_on_a_grid() -> None:
+    validation = of_all_classes(8)
+    logits, labels = validation.logits, validation.labels
+    state = fit("temperature", {"validation": validation})
+    assert list(state) == ["temperature"]
+    found = state["temperature"]
     assert 1 < found < 100  # too sure of itself, and not at the end of the range
     grid = np.exp(np.linspace(math.log(0.01), math.log(100), 500))
     best = min(negative_log_likelihood(logits / t, labels) for t in grid)
     assert negative_log_likelihood(logits / found, labels) <= best + 1e-6
 
 
-@pytest.mark.parametrize(("smallest", "largest"), [(0.01, 0.5), (20, 50)])
-def test_temperature_stays_in_its_range(smallest: float, largest: float) -> None:
-    data = {"train_fine_tuning": Labelled(TRAIN.logits, np.array([0, 0]))}
-    found = fit("temperature", data, smallest=smallest, largest=largest)["temperature"]
-    assert smallest <= found <= largest
+@pytest.mark.parametrize(("smallest", "largest", "end"), [(0.01, 0.5, 0.5), (40, 50, 40)])
+def test_temperature_refuses_an_end_of_its_range(smallest: float, largest: float, end: float) -> None:
+    """The best one is about 13."""
+    state = fit("temperature", {"validation": of_all_classes(8)}, smallest=smallest, largest=largest)
+    assert state["temperature"] == 1
+    assert state["refused"] == pytest.approx(end)
+
+
+def test_temperature_refuses_samples_that_are_all_right() -> None:
+    """Any lower T makes the model surer of what is right."""
+    state = fit("temperature", {"validation": Labelled(np.eye(5), np.arange(5))})
+    assert state["temperature"] == 1
+    assert state["refused"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 0], [3, 4, 4, 3]])
+@pytest.mark.parametrize("name", ["temperature", "bic"])
+def test_validation_data_of_one_group_is_refused(name: str, labels: list[int]) -> None:
+    logits = np.random.default_rng(1).normal(size=(4, 5))
+    state = fit(name, {"validation": Labelled(logits, np.array(labels))})
+    assert "refused" in state
+    assert np.array_equal(apply(name, Unlabelled(logits), state), logits)
+
+
+def test_bic_refuses_an_end_of_its_range() -> None:
+    """All right within S and U: the larger α, the surer."""
+    z = np.where(np.eye(5, dtype=bool), 3.0, np.where(MASK, -1.0, 0.0))
+    state = fit("bic", {"validation": Labelled(z, np.arange(5))})
+    assert {"alpha": state["alpha"], "beta": state["beta"]} == {"alpha": 1.0, "beta": 0.0}
+    assert state["refused"] == pytest.approx(100)
+
+
+def test_a_refusal_is_said() -> None:
+    rows = state_rows("mine", {"validation"}, {"temperature": 1.0, "refused": 0.01})
+    assert refusals(rows) == [
+        "mine refuses the value 0.01: it is an end of its range, or the validation data is of S or of U alone. "
+        "It leaves the logits as they are."
+    ]
+    assert refusals(rows[:1]) == []
 
 
 def test_temperature_divides() -> None:

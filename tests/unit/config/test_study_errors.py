@@ -538,6 +538,16 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     assert str(caught.value) == f"{file}: byte 15 is not UTF-8. It must be text in UTF-8."
 
 
+def test_temperature_needs_validation_data() -> None:
+    study = {"extends": "digits", "datasets": {"digits": {}}, "calibrators": ["none", "temperature"]}
+    with pytest.raises(UserError) as caught:
+        parse_study(yaml.safe_dump(study), where="my.yaml")
+    assert str(caught.value) == (
+        "my.yaml: datasets.digits.validation_fraction: temperature reads validation data, the data set 'digits' holds "
+        "none out. Hint: Set it, for example to 0.1, or leave these calibrators out."
+    )
+
+
 def two_studies(tmp_path: Path, key: str, value: Any) -> tuple[str, str]:
     names = ("one.yaml", "two.yaml")
     (tmp_path / names[0]).write_text(BUILT_IN)
@@ -569,9 +579,9 @@ def two_studies(tmp_path: Path, key: str, value: Any) -> tuple[str, str]:
             "pretraining.seed is 0 in one.yaml and 3 in two.yaml.",
         ),
         (
-            "calibrators", {"temperature": {"options": {"largest": 10}}},
-            "calibrator of the selected studies: temperature means two different things. "
-            "options.largest is 100.0 in one.yaml and 10.0 in two.yaml.",
+            "calibrators", {"alg": {"calibrator": "source_gap"}},
+            "calibrator of the selected studies: alg means two different things. "
+            "calibrator is 'alg' in one.yaml and 'source_gap' in two.yaml.",
         ),
         (
             "pseudo_splits", {"folds": 4},

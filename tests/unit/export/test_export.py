@@ -38,8 +38,9 @@ LABELS = np.arange(24) % 5
 # `pcv` and `oracle` are γ like `alg`; `tau_norm_validated` is `tau_norm`.
 CALIBRATORS = sorted({*registry.names("calibrator")} - {"pcv"})
 FOLDED = {
-    "none", "alg", "source_gap", "temperature", "oracle", "calibrated_stacking", "logit_adjustment", "prior_shift_em",
-    "bic", "standardised", "tau_norm", "tau_norm_validated", "weight_align", "wise_ft",
+    "none", "alg", "source_gap", "temperature", "oracle", "calibrated_stacking", "logit_adjustment",
+    "logit_adjustment_validated", "prior_shift_em", "bic", "standardised", "tau_norm", "tau_norm_validated",
+    "weight_align", "wise_ft",
 }  # fmt: skip
 
 

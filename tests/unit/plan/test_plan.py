@@ -86,7 +86,7 @@ def test_first_domain(plan: Plan) -> None:
 def test_calibrators_carry_their_options_and_what_they_read(plan: Plan) -> None:
     uses = plan.calibrators(RUN)
     assert list(uses) == list(plan.studies["digits"].calibrators)  # the order of the study's author
-    assert uses["temperature"] == {"calibrator": "temperature", "options": {"smallest": 0.01, "largest": 100.0}}
+    assert uses["pcv"] == {"calibrator": "pcv", "options": {}}
     assert plan.reads(RUN) >= {"train_fine_tuning", "pretrained", "pseudo_splits", "test"}
 
 

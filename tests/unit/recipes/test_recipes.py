@@ -53,16 +53,23 @@ def norms(model: nn.Module) -> dict[str, float]:
     return {"norm": float(head(model).weight.detach().double().norm())}
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_taken_up_again_and_again_it_is_the_same(name: str, tmp_path: Path) -> None:
+# With these options a recipe does something else.
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("balanced_softmax", {"rank": 2, "smoothing": 1.0}),
+    ("linear_probe", {"augment": True, "statistics": "follow"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in RECIPES), *VARIANTS])
+def test_taken_up_again_and_again_it_is_the_same(name: str, options: dict[str, Any], tmp_path: Path) -> None:
     """Dead in every step, each time by a new process; the file and its head are those of one that never died."""
-    model, history = trained(recipe_of(name), tmp_path / "whole.pt", observe=norms)
+    model, history = trained(recipe_of(name, **options), tmp_path / "whole.pt", observe=norms)
     steps = int(history[-1]["step"])
     for step in range(1, steps):
         with pytest.raises(StoppedError):
-            trained(stop_at(recipe_of(name), step), tmp_path / "state.pt", observe=norms)
+            trained(stop_at(recipe_of(name, **options), step), tmp_path / "state.pt", observe=norms)
         torch.rand(step)
-    again, same = trained(recipe_of(name), tmp_path / "state.pt", observe=norms)
+    again, same = trained(recipe_of(name, **options), tmp_path / "state.pt", observe=norms)
     assert list(model.state_dict()) == list(again.state_dict())
     for key, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[key]), key
@@ -160,7 +167,9 @@ CHANGED = {
     "frozen_bn": {"weight", "head weight", "head bias"},
     "lora": {"weight", "head weight", "head bias"},
 }
-WITH_HEAD: dict[str, tuple[dict[str, Any], set[str]]] = {
+WITH_OPTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "balanced_softmax": ({"rank": 2}, {"weight", "head weight", "head bias"}),
+    "linear_probe": ({"augment": True, "statistics": "follow"}, {"statistics", "head weight", "head bias"}),
     "bitfit": ({"head": True}, {"norm bias", "head bias", "head weight"}),
     "norm_tuning": ({"head": True}, {"norm weight", "norm bias", "statistics", "head bias", "head weight"}),
     "lora": ({"head": "low_rank"}, {"weight", "head weight"}),
@@ -180,9 +189,9 @@ def test_exactly_the_recipe_s_tensors_change(name: str, tmp_path: Path) -> None:
         assert changed == (kind_of(key) in wanted), key
 
 
-@pytest.mark.parametrize("name", WITH_HEAD)
-def test_the_head_beside_it(name: str, tmp_path: Path) -> None:
-    options, wanted = WITH_HEAD[name]
+@pytest.mark.parametrize("name", WITH_OPTIONS)
+def test_what_an_option_trains_beside_it(name: str, tmp_path: Path) -> None:
+    options, wanted = WITH_OPTIONS[name]
     for key, changed in changes(recipe_of(name, **options), tmp_path).items():
         assert changed == (kind_of(key) in wanted), key
 

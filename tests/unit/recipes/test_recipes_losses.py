@@ -102,6 +102,38 @@ def test_seen_only_gives_the_absent_rows_no_gradient_at_all() -> None:
     assert (weight[S] != 0).any(dim=1).all()
 
 
+def test_balanced_softmax_adds_the_frequencies_of_s() -> None:
+    """Of 6 samples 4 are of class 0 and 2 of class 2; U is not in the softmax."""
+    model, recipe = pretrained(), recipe_of("balanced_softmax")
+    recipe.prepare(model, context(labels=np.array([0, 0, 2, 0, 0, 2])))
+    model.train()
+    images, labels = batch()
+    z = numpy_logits(model, images)[:, S] + np.log([4 / 6, 2 / 6])
+    y = np.searchsorted(S, labels.numpy())
+    assert float(loss_of(recipe, model).detach()) == pytest.approx(plain(z, y), rel=1e-5)
+    smoothed = 0.8 * plain(z, y) - 0.2 * float(log_softmax(z).mean())
+    loss = loss_of(recipe, model, 0.2)
+    assert float(loss.detach()) == pytest.approx(smoothed, rel=1e-5)
+    loss.backward()  # type: ignore[no-untyped-call]
+    weight = head(model).weight.grad
+    assert weight is not None
+    assert torch.equal(weight[U], torch.zeros_like(weight[U]))
+
+
+def test_balanced_softmax_with_smoothing_gives_u_that_many_samples() -> None:
+    model, recipe = pretrained(), recipe_of("balanced_softmax", smoothing=0.5)
+    recipe.prepare(model, context(labels=np.array([0, 0, 2, 0, 0, 2])))
+    model.train()
+    images, labels = batch()
+    z = numpy_logits(model, images) + np.log(np.array([4.5, 0.5, 2.5, 0.5]) / 8)
+    assert float(loss_of(recipe, model).detach()) == pytest.approx(plain(z, labels.numpy()), rel=1e-5)
+
+
+def test_balanced_softmax_of_equal_frequencies_is_seen_only() -> None:
+    (one, model), (other, same) = started("balanced_softmax"), started("seen_only")
+    assert float(loss_of(one, model).detach()) == pytest.approx(float(loss_of(other, same).detach()), rel=1e-6)
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_fedrs_scales_the_absent_logits_and_their_gradient(alpha: float) -> None:
     recipe, model = started("fedrs", alpha=alpha)

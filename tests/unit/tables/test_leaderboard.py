@@ -79,6 +79,27 @@ def test_upper_bounds_do_not_push_anyone_down() -> None:
     pd.testing.assert_series_equal(kept, alone)
 
 
+def test_a_number_set_by_hand_is_shown_but_not_ranked() -> None:
+    """Whatever a study calls it, also among several settings; the others keep their ranks."""
+    metrics = made_metrics()
+    best = metrics[metrics["calibrator"] == "pcv"].assign(calibrator="my_own", reads="set_by_hand, train_fine_tuning")
+    best["value"] += 0.05
+    both = pd.concat([metrics, best], ignore_index=True)
+    tidy = leaderboard.build(both)
+    rows = of_ranking(tidy).droplevel(["dataset", "recipe"])
+    assert [calibrator for _, calibrator in rows.index][:5] == ["pcv", "alg", "none", "my_own", "none"]
+    assert np.isnan(rows.loc[("fine_tuned", "my_own"), "rank"])
+    assert rows.loc[("fine_tuned", "my_own"), "mean"] == pytest.approx(0.8)
+    assert not rows.loc[("fine_tuned", "my_own"), "upper_bound"]
+    kept = of_ranking(leaderboard.build(metrics))["rank"].dropna().to_list()
+    assert rows["rank"].dropna().to_list() == kept == [1, 2, 3]
+    shown = leaderboard.present(tidy)
+    assert list(shown["method"][3:5]) == ["fine-tuned + my own ‡", "pretrained"]
+    assert list(shown["rank"][3:5]) == ["–", "–"]
+    assert shown["reads"][3] == "train S, set by hand"
+    assert "my own ‡" in set(figures.draw("leaderboard", {"metrics": both})[1]["row"])
+
+
 def test_methods_are_compared_on_the_runs_that_all_have() -> None:
     metrics = made_metrics()
     pcv = metrics["calibrator"] == "pcv"

@@ -58,7 +58,7 @@ def _advice(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame)
     plain = row_of(part, "acc_y_y", "fine_tuned")
     usable = part[
         (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")
-        & ~part["reads"].map(display.reads_test).astype(bool) & (part["n_pairs"] > 0)
+        & part["reads"].map(display.ranked).astype(bool) & (part["n_pairs"] > 0)
     ]  # fmt: skip
     if plain is not None and plain["n_samples"] == 0:
         return _nothing(f"{NO_ABSENT} {_fitted(parameters)}")
@@ -168,7 +168,7 @@ def _leave(plain: Any, name: str, gain: Interval, found: Candidates) -> Advice:
     else:
         words += "no gain beyond uncertainty."
         if found.rest:
-            words += f" Nor does another method that reads no test labels gain ({len(found.rest)} computed)."
+            words += f" Nor does another method without test labels or numbers set by hand gain ({len(found.rest)} computed)."
     return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
 
 

@@ -5,6 +5,7 @@ The names of `contract.py` can be imported from here; calibrators of the user's 
 
 from finecal.calibration.contract import (
     READABLE,
+    REFUSED,
     TAKEABLE,
     AddGamma,
     Calibrator,
@@ -25,6 +26,7 @@ from finecal.calibration.contract import (
 
 __all__ = [
     "READABLE",
+    "REFUSED",
     "TAKEABLE",
     "AddGamma",
     "Calibrator",

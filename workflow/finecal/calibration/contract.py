@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -16,7 +16,9 @@ Mask = npt.NDArray[np.bool_]
 State = Mapping[str, float | Floats]
 Fitted = dict[str, float | Floats]
 
-# What `READS` of a calibrator may hold, with the letter that stands for it in tables.
+# What `READS` of a calibrator may hold, with the letter that stands for it. "set_by_hand" is no data: an option with a
+# value that neither data nor the method's definition gives decides how S and U are balanced. Such a method's accuracy
+# is that of the number someone chose, so it is neither ranked nor advised.
 READABLE = {
     "weights": "W",
     "train_fine_tuning": "S",
@@ -25,7 +27,11 @@ READABLE = {
     "target_unlabelled": "T",
     "validation": "V",
     "test": "O",
+    "set_by_hand": "H",
 }
+# A parameter of this name in a fitted state says that `fit` found a value and did not take it, as the data does not
+# determine it: an end of its range. The method then leaves the logits as they are.
+REFUSED = "refused"
 # What `TAKES` of a calibrator may hold, and what `READS` must hold with it (None: nothing).
 TAKEABLE = {
     "features": None,  # (N, D), what the last layer reads
@@ -177,6 +183,15 @@ def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
     end = float(finite[0] if gamma < 0 else finite[-1])
     beyond = max(1.0, 1e-6 * abs(end))  # next to a large logit a step of 1 is lost in rounding
     return end - beyond if gamma < 0 else end + beyond
+
+
+def end_as_good(loss: Callable[[float], float], best: float, ends: Iterable[float]) -> float | None:
+    """Return the end of a range with a loss as small as that of the best value in it, to 1e-9 of it; None if none has.
+
+    Such a best value is not determined by the data: the range is, or the loss is flat up to there.
+    """
+    least = loss(best)
+    return next((end for end in ends if loss(end) <= least + 1e-9 * max(1.0, abs(least))), None)
 
 
 def log_prior(labels: npt.NDArray[Any], num_classes: int, smoothing: float) -> Floats:

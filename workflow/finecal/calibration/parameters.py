@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from finecal import registry
-from finecal.calibration.contract import Fitted, State
+from finecal.calibration.contract import REFUSED, Fitted, State
 
 
 def calibrator(use: Mapping[str, Any]) -> tuple[Any, frozenset[str], frozenset[str]]:
@@ -26,6 +26,16 @@ def state_rows(name: str, reads: Iterable[str], state: State) -> list[dict[str, 
         if isinstance(value, np.ndarray)
         else {**columns, "parameter": key, "value": value, "values": None}
         for key, value in state.items()
+    ]
+
+
+def refusals(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each calibrator that found a value and did not take it, from rows of `state_rows`."""
+    return [
+        f"{row['calibrator']} refuses the value {row['value']:.4g}: it is an end of its range, or the validation data "
+        "is of S or of U alone. It leaves the logits as they are."
+        for row in rows
+        if row["parameter"] == REFUSED
     ]
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
+from finecal.calibration.contract import (
+    REFUSED,
+    Data,
+    Fitted,
+    Floats,
+    Labelled,
+    Mask,
+    State,
+    Unlabelled,
+    end_as_good,
+)
 from finecal.config import Model, Range
 from finecal.config import Positive as PositiveNumber
 from finecal.metrics.softmax import log_sum_exp
@@ -24,8 +34,8 @@ class Calibrator:
     """α z_c + β for c ∈ S, with the α > 0 and β of smallest negative log-likelihood.
 
     The best β makes the mean probability of S equal to the part of the samples that are of S; bisection finds it for
-    each α of a bounded search. Without samples of S or of U it is an end of its range, where the softmax leaves the
-    other group nothing.
+    each α of a bounded search. Where an end of the range is as good as any α in it, the α is refused, and where all
+    samples are of S or of U, the β: `refused` says what it was, and the logits stay as they are.
     """
 
     def __init__(self, options: Options) -> None:
@@ -48,10 +58,14 @@ class Calibrator:
             total = np.logaddexp(sum_s + beta, sum_u)
             return float((total - np.where(of_s, alpha * own + beta, own)).mean()), beta
 
-        found = minimize_scalar(
-            lambda log_alpha: best(log_alpha)[0], bounds=np.log(self.options.scale), method="bounded"
-        )
-        return {"alpha": float(np.exp(found.x)), "beta": best(found.x)[1]}
+        ends = np.log(self.options.scale)
+        found = minimize_scalar(lambda log_alpha: best(log_alpha)[0], bounds=ends, method="bounded").x
+        beta, end = best(found)[1], end_as_good(lambda log_alpha: best(log_alpha)[0], found, ends)
+        if of_s.all() or not of_s.any():
+            return {"alpha": 1.0, "beta": 0.0, REFUSED: beta}
+        if end is not None:
+            return {"alpha": 1.0, "beta": 0.0, REFUSED: float(np.exp(end))}
+        return {"alpha": float(np.exp(found)), "beta": beta}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         return np.where(fine_tuning, state["alpha"] * inputs.logits + state["beta"], inputs.logits)

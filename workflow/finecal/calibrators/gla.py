@@ -12,7 +12,7 @@ from finecal.config import Count, Model, Positive
 from finecal.metrics.softmax import log_softmax
 
 PAPER = "Zhu et al. 2023, Generalized logit adjustment (arXiv 2310.08106)"
-READS = frozenset({"train_fine_tuning", "pretrained"})
+READS = frozenset({"train_fine_tuning", "pretrained", "set_by_hand"})
 TAKES = frozenset({"pretrained"})
 
 
@@ -28,7 +28,8 @@ class Options(Model):
 class Calibrator:
     """(z − log π_s) + (z⁰ − log π_p).
 
-    π_s are the smoothed frequencies trained on. π_p, those of pretraining, are not known: as in the paper they
+    π_s are the smoothed frequencies trained on; those of U are what `smoothing` says, which is a γ set by hand as in
+    `logit_adjustment`. π_p, those of pretraining, are not known: as in the paper they
     are the frequencies that make z⁰ − log π_p fit the training data of S best (smallest cross-entropy over the
     classes of S, found by making the mean probability of each class its part of the samples). That data says
     nothing of U, whose classes get the mean of log π_p over S.

@@ -22,10 +22,11 @@ class Options(Model):
 class Calibrator:
     """Where the arg-max is in S: p_u · (μ⁰_u / μ_u) · (conf / conf⁰) for u ∈ U.
 
-    p is the softmax; μ_u its mean for u on the validation samples of u; conf the mean of its largest entry on all
-    validation samples; ⁰ marks the pretrained model. Probabilities, since a ratio of logits means nothing where
-    they are negative. Means stay above 1e-12; a class without a validation sample has μ⁰ / μ = 1. Returned are
-    logits: z_u plus the logarithm of the factor.
+    p is the softmax; μ_u its mean for u on the validation samples of u; ⁰ marks the pretrained model. conf is the mean
+    of the largest entry over the samples of the classes that were new to a model when it was trained: S for the
+    fine-tuned one, all of Y for the pretrained one. Probabilities, since a ratio of logits means nothing where they are
+    negative. Means stay above 1e-12; a class without a validation sample has μ⁰ / μ = 1, and without one of S
+    conf / conf⁰ is 1. Returned are logits: z_u plus the logarithm of the factor.
     """
 
     def __init__(self, options: Options) -> None:
@@ -33,9 +34,11 @@ class Calibrator:
 
     def fit(self, data: Data) -> Fitted:
         validation: Labelled = data["validation"]
-        after, conf = _means(validation.logits, validation.labels, len(data.fine_tuning))
-        before, conf_before = _means(validation["pretrained"], validation.labels, len(data.fine_tuning))
-        factor = before - after + conf - conf_before
+        after, largest = _means(validation.logits, validation.labels, len(data.fine_tuning))
+        before, largest_before = _means(validation["pretrained"], validation.labels, len(data.fine_tuning))
+        of_s = data.fine_tuning[validation.labels]
+        confidence = np.log(largest[of_s].mean() / largest_before.mean()) if of_s.any() else 0.0
+        factor = before - after + confidence
         return {"log_factor": np.where(data.fine_tuning, 0.0, factor)}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
@@ -48,11 +51,11 @@ class Calibrator:
         return {"kind": "shift_where_s_wins", "shift": state["log_factor"]}
 
 
-def _means(logits: Floats, labels: np.ndarray, num_classes: int) -> tuple[Floats, float]:
-    """Return (C,) log of each class's mean probability on its own samples, 0 without any; log of mean confidence."""
+def _means(logits: Floats, labels: np.ndarray, num_classes: int) -> tuple[Floats, Floats]:
+    """Return (C,) log of each class's mean probability on its samples, 0 without any; (N,) largest probabilities."""
     p = np.exp(log_softmax(logits))
     counts = np.bincount(labels, minlength=num_classes)
     own = np.bincount(labels, weights=p[np.arange(len(p)), labels], minlength=num_classes)
     mean = np.where(counts > 0, own / np.maximum(counts, 1), 1.0)
     logs: Floats = np.maximum(np.log(np.maximum(mean, 1e-300)), SMALLEST)
-    return logs, float(np.log(p.max(axis=1).mean()))
+    return logs, p.max(axis=1)

@@ -1,4 +1,4 @@
-"""Logit adjustment: the logarithm of the class frequencies trained on is taken off."""
+"""Logit adjustment: the logarithm of the class frequencies trained on is taken off; that of U is set by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, S
 from finecal.config import Model, NonNegative, Positive
 
 PAPER = "Menon et al. 2021, Long-tail learning via logit adjustment (arXiv 2007.07314)"
-READS = frozenset({"train_fine_tuning"})
+READS = frozenset({"train_fine_tuning", "set_by_hand"})
 
 
 class Options(Model):
@@ -22,7 +22,12 @@ class Options(Model):
 
 
 class Calibrator:
-    """z_c − τ log π_c with π_c = (n_c + smoothing) / (N + C · smoothing)."""
+    """z_c − τ log π_c with π_c = (n_c + smoothing) / (N + C · smoothing).
+
+    In the paper all classes have samples. Here those of U have none, so `smoothing` alone says what they get: with
+    equally many samples in each class of S it is γ = τ log(n_c / smoothing + 1), a γ set by hand.
+    `logit_adjustment_validated` chooses it on validation data.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options

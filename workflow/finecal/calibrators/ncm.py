@@ -27,8 +27,8 @@ class Options(Model):
 class Calibrator:
     """s · cos(h, μ_c), with μ_c the mean of the L2-normalised features of c.
 
-    The means of S are those of its training data, the means of U those of the validation data. A class without a
-    sample has the mean 0 and the lowest score, −s.
+    The means of S are those of its training data, the means of U those of the validation data, which are fewer and,
+    unlike those of S, not fitted by the model. A class without a sample has the mean 0 and the lowest score, −s.
     """
 
     def __init__(self, options: Options) -> None:

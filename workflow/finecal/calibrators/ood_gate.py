@@ -12,7 +12,7 @@ from finecal.config import Fraction, Model
 from finecal.metrics.softmax import log_sum_exp
 
 PAPER = "Liu et al. 2020, Energy-based out-of-distribution detection (arXiv 2010.03759)"
-READS = frozenset({"train_fine_tuning"})
+READS = frozenset({"train_fine_tuning", "set_by_hand"})
 
 
 class Options(Model):
@@ -24,9 +24,10 @@ class Options(Model):
 class Calibrator:
     """arg-max over S if log Σ_S exp(z) ≥ t, else over U. The paper's energy score is used.
 
-    t is the value that the part `kept` of the training samples of S reaches. Returned are logits: those of the
-    group that the gate does not choose are lowered by one constant per sample, if need be, so that their largest
-    is log(kept / (1 − kept)) below the largest of the group it chooses, the odds with which it is right on S.
+    t is the value that the part `kept` of the training samples of S reaches, a part set by hand. The model has fitted
+    these samples: of others of S the gate keeps somewhat less. Returned are logits: those of the group that the gate
+    does not choose are lowered by one constant per sample, if need be, so that their largest is log(kept / (1 − kept))
+    below the largest of the group it chooses, the odds with which it is right on these samples.
     """
 
     def __init__(self, options: Options) -> None:

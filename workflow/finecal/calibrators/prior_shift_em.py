@@ -12,7 +12,7 @@ from finecal.metrics.softmax import log_softmax
 PAPER = (
     "Saerens et al. 2002, Adjusting the outputs of a classifier to new a priori probabilities, Neural Computation 14"
 )
-READS = frozenset({"target_unlabelled", "train_fine_tuning"})
+READS = frozenset({"target_unlabelled", "train_fine_tuning", "set_by_hand"})
 SMALLEST = 1e-12  # of an estimated frequency: no class is ruled out
 
 
@@ -30,8 +30,9 @@ class Calibrator:
     """z + log π_t − log π_s, with π_t by EM from softmax(z) on unlabelled target data.
 
     π_s are the frequencies trained on. Those of U are zero, so counts are smoothed: the smaller `smoothing`, the
-    more U gains. That is why the counts of S are read too. The fixed point of EM maximises the likelihood of the
-    unlabelled samples; a frequency stays above 1e-12.
+    more U gains, and nothing but a hand sets it. That is why the counts of S are read too. The fixed point of EM
+    maximises the likelihood of the unlabelled samples; a frequency stays above 1e-12. These are the training samples of
+    all classes, and the model has fitted those of S: it is surer of them than of others.
     """
 
     def __init__(self, options: Options) -> None:

@@ -8,7 +8,7 @@ from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unla
 from finecal.config import Model, NonNegative
 
 PAPER = "Kang et al. 2020, Decoupling representation and classifier (arXiv 1910.09217)"
-READS = frozenset({"weights"})
+READS = frozenset({"weights", "set_by_hand"})
 TAKES = frozenset({"weights"})
 LINEAR_HEAD_ONLY = True  # a cosine head's logits do not depend on the lengths of its rows
 
@@ -23,7 +23,8 @@ class Calibrator:
     """w_c · (mean‖w‖ / ‖w_c‖)^τ, the biases as they are.
 
     In the paper the rows are w_c / ‖w_c‖^τ and the biases are left out. The mean length keeps the logits in proportion
-    to the biases, and leaves the arg-max alone where these are zero. For linear heads, as `weight_align`.
+    to the biases, and leaves the arg-max alone where these are zero. For linear heads, as `weight_align`. The paper
+    chooses τ on validation data, as `tau_norm_validated` does; here it is set by hand.
     """
 
     def __init__(self, options: Options) -> None:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
+from finecal.calibration.contract import (
+    REFUSED,
+    Data,
+    Fitted,
+    Floats,
+    Labelled,
+    Mask,
+    State,
+    Unlabelled,
+    end_as_good,
+)
 from finecal.config import Model, Positive
 from finecal.metrics.classification import negative_log_likelihood
 
 PAPER = "Guo et al. 2017, On calibration of modern neural networks (arXiv 1706.04599)"
-READS = frozenset({"train_fine_tuning"})
+READS = frozenset({"validation"})
 
 
 class Options(Model):
@@ -27,7 +37,13 @@ class Options(Model):
 
 
 class Calibrator:
-    """z / T with the T that minimises the negative log-likelihood of the training data of S."""
+    """z / T with the T that minimises the negative log-likelihood of labelled validation data of all classes.
+
+    These samples must be held out from training: on samples that it has fitted, a model is right nearly always, and any
+    T that makes it surer looks better. And absent classes must be among them, since they are what it is sure and wrong
+    about. Where an end of the range is as good as any T in it, as for samples that are all right, or where all samples
+    are of S or of U, the T is refused: `refused` says what it was, and T is 1.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -35,13 +51,18 @@ class Calibrator:
     def fit(self, data: Data) -> Fitted:
         from scipy.optimize import minimize_scalar
 
-        train: Labelled = data["train_fine_tuning"]
-        z = train.logits.astype(np.float64)
-        bounds = np.log([self.options.smallest, self.options.largest])
-        found = minimize_scalar(
-            lambda log_t: negative_log_likelihood(z / np.exp(log_t), train.labels), bounds=bounds, method="bounded"
-        )
-        return {"temperature": float(np.exp(found.x))}
+        validation: Labelled = data["validation"]
+        z, labels = validation.logits.astype(np.float64), validation.labels
+        ends = np.log([self.options.smallest, self.options.largest])
+
+        def loss(log_t: float) -> float:
+            return negative_log_likelihood(z / np.exp(log_t), labels)
+
+        best = minimize_scalar(loss, bounds=ends, method="bounded").x
+        end, of_s = end_as_good(loss, best, ends), data.fine_tuning[labels]
+        if end is not None or of_s.all() or not of_s.any():
+            return {"temperature": 1.0, REFUSED: float(np.exp(best if end is None else end))}
+        return {"temperature": float(np.exp(best))}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         scaled: Floats = inputs.logits / state["temperature"]

@@ -11,14 +11,16 @@ from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unla
 from finecal.config import Model, Probability
 
 PAPER = "Wortsman et al. 2022, Robust fine-tuning of zero-shot models (arXiv 2109.01903)"
-READS = frozenset({"pretrained"})
+READS = frozenset({"pretrained", "set_by_hand"})
 TAKES = frozenset({"interpolated"})
 
 
 class Options(Model):
     """The weight."""
 
-    alpha: Probability = Field(0.5, description="Weight α of the fine-tuned model. Nothing is read to choose it.")
+    alpha: Probability = Field(
+        0.5, description="Weight α of the fine-tuned model. It is set by hand: nothing is read to choose it."
+    )
 
 
 class Calibrator:

@@ -1,6 +1,7 @@
 """Leaderboard: accuracy on all classes of fine-tuning recipes × calibrators, means over runs with 95 %
-intervals, the best on top. Hollow marks in the lower part are upper bounds, which read test labels or train on all
-classes; the dashed line is the pretrained model.
+intervals, the best on top; below them, marked ‡, methods with a number that was set by hand, which are not ranked.
+Hollow marks in the lower part are upper bounds, which read test labels or train on all classes; the dashed line is the
+pretrained model.
 
 Numbers and ranks are those of the table `leaderboard`.
 """
@@ -72,7 +73,9 @@ def with_marks(data: pd.DataFrame) -> pd.DataFrame:
     rows, marks = [], []
     one: Any
     for one in data.itertuples():
+        by_hand = " ‡" if display.set_by_hand(one.reads) else ""
         words = table.method(one.recipe, one.classifier, one.calibrator, with_recipe=False).replace("fine-tuned + ", "")
+        words += by_hand
         if one.classifier == "fine_tuned" and one.calibrator == "none":
             words = "no calibrator" if several else words
         if one.classifier == "pretrained":
@@ -80,7 +83,8 @@ def with_marks(data: pd.DataFrame) -> pd.DataFrame:
         elif one.upper_bound or recipes == 1:
             row, mark = words, one.recipe if several else ""
         elif min(recipes, calibrators) > MOST_MARKS:
-            row, mark = table.method(one.recipe, one.classifier, one.calibrator, with_recipe=True), ""
+            row = table.method(one.recipe, one.classifier, one.calibrator, with_recipe=True) + by_hand
+            mark = ""
         else:
             row, mark = (one.recipe, words) if recipes >= calibrators else (words, one.recipe)
         rows.append(row)

@@ -22,13 +22,13 @@ OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s"})  # metrics of the samples of 
 class Measured(NamedTuple):
     """A metric of n samples.
 
-    `influences` is what groups of test samples contribute to its error (`finecal.metrics.influences`), `bias` how much
-    too large the value is expected to be.
+    `influences` is what groups of test samples contribute to its error (`finecal.metrics.influences`), None if unknown;
+    `bias` how much too large the value is expected to be.
     """
 
     value: float
     n: int
-    influences: influences.Sums
+    influences: influences.Sums | None = None
     bias: float = 0.0
 
 

@@ -36,6 +36,7 @@ STAGES_OF_RESULTS = (
             "metrics/influences.py",
             "metrics/scores.py",
             "seeds.py",
+            "metrics/class_distance.py",
             "stages/_inputs.py",
             "stages/evaluate.py",
         ),

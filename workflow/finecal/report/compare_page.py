@@ -64,7 +64,7 @@ def page(comparison: Comparison, *, place: Path, provenance: Mapping[str, Any]) 
 
 
 def _sentences(comparison: Comparison) -> list[str]:
-    """Say how the fine-tuned models differ, and how they differ with the best method that reads no test labels."""
+    """Say how the fine-tuned models differ, and how they differ with the best method that can be ranked."""
     found = [_sentence("As fine-tuned", [d for d in comparison.differences if d.calibrator == PLAIN])]
     read = comparison.a.metrics.set_index("calibrator")["reads"].to_dict()
     usable = [
@@ -73,11 +73,11 @@ def _sentences(comparison: Comparison) -> list[str]:
         if d.calibrator != PLAIN
         and d.metric == "acc_y_y"
         and not math.isnan(d.a + d.b)
-        and not display.reads_test(str(read[d.calibrator]))
+        and display.ranked(str(read[d.calibrator]))
     ]
     if usable:
         best = max(usable, key=lambda d: max(d.a, d.b)).calibrator
-        words = f"With {display.calibrator(best)}, the best of the methods that both have and that read no test labels"
+        words = f"With {display.calibrator(best)}, the best method of both without test labels or numbers set by hand"
         found.append(_sentence(words, [d for d in comparison.differences if d.calibrator == best]))
     if not comparison.same_split:
         found.append("The classes in S differ, so accuracies on S and on U are of different samples.")

@@ -124,4 +124,6 @@ METRIC_MEANINGS: dict[str, str] = {
     "ncm_acc_u_y": "acc_u_y of the nearest class mean: the features of the absent classes",
     "ncm_acc_s_s": "acc_s_s of the nearest class mean",
     "ncm_acc_u_u": "acc_u_u of the nearest class mean",
+    "cdnv_u_u": "class-distance-normalised variance of the features of U: the mean over pairs of classes of the mean "
+    "of their variances divided by the squared distance of their means; lower is better, and it does not saturate",
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 from finecal import paths, schemas
 from finecal.calibration.contract import Data
-from finecal.calibration.parameters import calibrator, state_rows
+from finecal.calibration.parameters import calibrator, refusals, state_rows
 from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
@@ -23,6 +24,8 @@ def calibrate(plan: Plan, run: RunKey) -> None:
     given = read_run_inputs(run, plan.reads(run), features="features" in plan.takes(run))
     available = given.seen.available(given.fine_tuning, given.folds)
     rows = fit_all(plan.calibrators(run), available, given.fine_tuning)
+    for sentence in refusals(rows):
+        print(sentence, file=sys.stderr)
     table = with_columns(from_rows(rows, schemas.own_columns(schemas.CALIBRATION)), run.columns())
     record = provenance(Identities(plan).of_run("calibrate", run).record(), inputs=given.files)
     write_table(run.folder / paths.CALIBRATION, table, schemas.CALIBRATION, provenance=record)

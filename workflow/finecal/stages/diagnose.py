@@ -15,7 +15,7 @@ from finecal.analysis.diagnosis import Answer
 from finecal.analysis.diagnosis import diagnose as answers_of
 from finecal.calibration.contract import Labelled
 from finecal.calibration.inputs import Predictions, Seen
-from finecal.calibration.parameters import read_states
+from finecal.calibration.parameters import read_states, refusals
 from finecal.config.split_resolution import class_numbers
 from finecal.errors import UserError
 from finecal.io.atomic import write_text
@@ -73,7 +73,9 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     uses, left_out = _usable(seen, data, mask)
     if mask[data["test"].labels].all():
         note.append("No test row is of an absent class: what calibration is worth is not known.")
-    fitted = from_rows(fit_all(uses, data, mask), schemas.own_columns(schemas.CALIBRATION))
+    rows = fit_all(uses, data, mask)
+    note += refusals(rows)
+    fitted = from_rows(rows, schemas.own_columns(schemas.CALIBRATION))
     classifiers = {FINE_TUNED: tuned} if before is None else {PRETRAINED: before, FINE_TUNED: tuned}
     found, curves = score_classifiers(classifiers, mask)
     found += score_calibrated(uses, read_states(fitted), data["test"], mask)

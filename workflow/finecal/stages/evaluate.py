@@ -15,6 +15,7 @@ from finecal.calibration.parameters import calibrator, read_states
 from finecal.io.declared import from_rows
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
+from finecal.metrics.class_distance import class_distance_normalised_variance
 from finecal.metrics.classification import SeenUnseenCurve, group_maxima
 from finecal.metrics.scores import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, Measured, rows, score, score_ncm
 from finecal.paths import RunKey
@@ -55,6 +56,11 @@ def score_classifiers(
         test = _test_of(predictions)
         values, curve = score(test.logits, test.labels, fine_tuning)
         found += rows(classifier, "none", "", values)
+        if predictions.features is not None:
+            features = predictions.features[predictions.test]
+            apart = class_distance_normalised_variance(features, test.labels, fine_tuning)
+            values = {name: Measured(*pair) for name, pair in apart.items()}
+            found += rows(classifier, "none", "", values)
         if predictions.features is not None and predictions.train.any():
             found += rows(classifier, "none", "", _ncm(predictions, fine_tuning))
         curves.append(curve_table(classifier, curve))

@@ -40,7 +40,8 @@ TITLES = {
 
 
 def build(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per board, method and metric; on each board by rank, then the pretrained model, then upper bounds.
+    """Return one row per board, method and metric; on each board by rank, then methods with a number set by hand, the
+    pretrained model, and upper bounds.
 
     Columns: dataset, task, backbone ("all settings" for all together, which come first if there are several), recipe
     (empty for the pretrained model), classifier, calibrator, reads, upper_bound; rank, rank_low, rank_high by
@@ -79,7 +80,8 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     appear = dict.fromkeys(parts[0][ENTRY_KEYS].itertuples(index=False, name=None))
     methods = [method for method in appear if all(method in found for found in there)]
     bounds = [classifier == "oracle_fine_tuning" or display.reads_test(reads) for _, classifier, _, reads in methods]
-    ranked = [m for m, bound in zip(methods, bounds, strict=True) if not bound and m[1] == "fine_tuned"]
+    ranked = [m for m, bound in zip(methods, bounds, strict=True) if not bound and m[1] == "fine_tuned"
+              and display.ranked(m[3])]  # fmt: skip
     by_metric = {metric: [_runs(part, metric, methods) for part in parts] for metric in TITLES}
     scored = [[found.get(method, NO_RUNS) for method in ranked] for found in by_metric[RANKED_BY]]
     places = dict(zip(ranked, ranks(scored), strict=True)) if ranked else {}
@@ -99,7 +101,11 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     tidy = pd.DataFrame(rows)
     score = tidy[tidy["metric"] == RANKED_BY].set_index(ENTRY_KEYS)["mean"]
     order = tidy.assign(
-        group=np.select([tidy["upper_bound"], tidy["classifier"] == "pretrained"], [2, 1], 0),
+        group=np.select(
+            [tidy["upper_bound"], tidy["classifier"] == "pretrained", tidy["reads"].map(display.set_by_hand)],
+            [3, 2, 1],
+            0,
+        ),
         score=[-score[tuple(row)] for row in tidy[ENTRY_KEYS].itertuples(index=False)],
         method=[methods.index(tuple(row)) for row in tidy[ENTRY_KEYS].itertuples(index=False)],
     )  # rows of a method keep the order of the metrics

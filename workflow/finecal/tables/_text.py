@@ -15,7 +15,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$",
     "γ*": r"$\gamma^*$", "γ": r"$\gamma$", "Δ": r"$\Delta$", "−": "$-$", "±": r"$\pm$", "“": "``", "”": "''",
-    "→": r"$\rightarrow$", "·": r"$\cdot$", "–": "--", "†": r"$^\dagger$", "\n": " ",
+    "→": r"$\rightarrow$", "·": r"$\cdot$", "–": "--", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "\n": " ",
 }  # fmt: skip
 
 

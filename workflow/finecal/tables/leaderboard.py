@@ -1,8 +1,9 @@
 """Leaderboard: fine-tuning recipes × calibrators by accuracy on all classes, means over runs [95 % interval]. Rank: 1 +
 the number of methods with a higher mean [1 + those that are better beyond uncertainty, to all but those that are
 worse]; such an interval holds one method's rank in 95 % of cases, not all ranks at once. Accuracies, harmonic mean and
-ECE in %, NLL in nats, AUSUC from 0 to 1, all of the calibrated scores. Not ranked: the pretrained model, and † upper
-bounds, which read test labels or train on all classes.
+ECE in %, NLL in nats, AUSUC from 0 to 1, all of the calibrated scores. Not ranked: ‡ methods with a
+number that was set by hand, to which the accuracy belongs; the pretrained model; † upper bounds, which read test
+labels or train on all classes.
 
 One board for each data set, task and backbone, and one over all of them if there are several: see
 `finecal.tables._leaderboard`.
@@ -33,7 +34,7 @@ def present(tidy: pd.DataFrame) -> pd.DataFrame:
     for key, group in tidy.groupby([*BOARD_KEYS, *ENTRY_KEYS], sort=False):
         dataset, task, backbone, recipe, classifier, calibrator, reads = map(str, key)
         first: Any = group.iloc[0]
-        dagger = " †" if first["upper_bound"] else ""
+        dagger = " †" if first["upper_bound"] else " ‡" if display.set_by_hand(reads) else ""
         row = {
             "data set": dataset, "task": display.task(task), "backbone": backbone,
             "rank": display.interval(first["rank"], first["rank_low"], first["rank_high"], 1, 0),

@@ -1,0 +1,47 @@
+"""Logit adjustment with the frequency of U that is best on labelled validation data of all classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.config import Listed, Model, NonNegative, Positive
+from finecal.metrics.classification import accuracies
+
+PAPER = "Menon et al. 2021, Long-tail learning via logit adjustment (arXiv 2007.07314)"
+READS = frozenset({"train_fine_tuning", "validation"})
+
+
+class Options(Model):
+    """How much of the frequencies is taken off, and the smoothings to choose from."""
+
+    tau: NonNegative = Field(1.0, description="Weight τ of the frequencies; 1 is Bayes' rule.")
+    smoothings: Listed[Positive] = Field(
+        tuple(float(f"{10 ** (k / 4):.3g}") for k in range(-16, 17)),
+        min_length=1,
+        description="Samples added to each class's count; of equally good numbers the first is taken.",
+    )
+
+
+class Calibrator:
+    """As `logit_adjustment`, with the `smoothing` of highest acc_y_y on the validation data."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def fit(self, data: Data) -> Fitted:
+        train: Labelled = data["train_fine_tuning"]
+        validation: Labelled = data["validation"]
+        z = validation.logits.astype(np.float64)
+        shifts = [
+            np.negative(self.options.tau * log_prior(train.labels, len(data.fine_tuning), smoothing))
+            for smoothing in self.options.smoothings
+        ]
+        scores = [accuracies(z + shift, validation.labels, data.fine_tuning)["acc_y_y"].value for shift in shifts]
+        best = int(np.argmax(scores))
+        return {"smoothing": float(self.options.smoothings[best]), "shift": shifts[best]}
+
+    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
+        shifted: Floats = inputs.logits + state["shift"]
+        return shifted
