@@ -168,7 +168,8 @@ def _leave(plain: Any, name: str, gain: Interval, found: Candidates) -> Advice:
     else:
         words += "no gain beyond uncertainty."
         if found.rest:
-            words += f" Nor does another method without test labels or numbers set by hand gain ({len(found.rest)} computed)."
+            others = f"another method without test labels or numbers set by hand ({len(found.rest)} computed)"
+            words += f" Nor does {others} gain."
     return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
 
 
