@@ -13,10 +13,12 @@ from finecal.errors import UserError
 from finecal.metrics import classification
 from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, Softmax, class_means, group_maxima, ncm_scores
 from finecal.metrics.curve import mean
+from finecal.metrics.per_class import MACRO, macro_metrics
 from finecal.metrics.softmax import log_sum_exp
 
 PRETRAINED, FINE_TUNED, ORACLE = "pretrained", "fine_tuned", "oracle_fine_tuning"
-OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s"})  # metrics of the samples of S alone
+# Metrics of the samples of S alone.
+OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s", f"{MACRO}acc_s_y", f"{MACRO}acc_s_s"})
 
 
 def score(
@@ -88,6 +90,7 @@ def _values(
     values["ausuc"] = (curve.ausuc, n)
     values["nll"] = (mean(probabilities.losses), n)
     values["ece"] = (classification.calibration_error(probabilities), n)
+    values |= macro_metrics(maxima, labels, curve)
     if not curve.n_u:
         values |= {name: (float("nan"), 0) for name in values if name not in OF_FINE_TUNING}
     return values, curve

@@ -33,6 +33,8 @@ CALIBRATORS = (
     "calibration/parameters.py",
     "calibration/inputs.py",
     "metrics/classification.py",
+    "metrics/per_class.py",
+    "calibration/criterion.py",
     "metrics/unit_rows.py",
     "metrics/softmax.py",
 )
@@ -56,6 +58,7 @@ PAGE = (
     "figures/_style.py",
     "analysis/findings.py",
     "metrics/classification.py",
+    "metrics/per_class.py",
     "metrics/unit_rows.py",
     "report/charts.py",
     "report/thumbnails.py",
