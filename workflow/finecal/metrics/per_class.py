@@ -5,7 +5,7 @@ averages per class on both axes of the curve (Xian et al. 2018, arXiv 1707.00600
 macro F1 of iWildCam (Koh et al. 2021, arXiv 2012.07421). Recall of a class: the part of its samples that are right. A
 class without samples has no recall and is left out of every mean; predictions of it only count as wrong.
 
-Sums are of fractions, so results are rounded to `DECIMALS`: what is equal on paper is equal here.
+Sums are of fractions, so results are rounded to `DECIMALS`: the order of a sum does not make equal values different.
 """
 
 from __future__ import annotations
@@ -81,12 +81,13 @@ def curve_of(maxima: GroupMaxima, labels: npt.ArrayLike, *, curve: SeenUnseenCur
     curve = curve or maxima.curve(y)
     counts = np.bincount(y, minlength=len(maxima.fine_tuning))
     of_s = maxima.fine_tuning[y]
-    place = np.searchsorted(curve.threshold, maxima.difference, side="left")  # the vertex in front of the sample's move
     own = np.where(of_s, maxima.class_s, maxima.class_u) == y
-    moved = []
-    for part in (own & of_s, own & ~of_s):
-        each = np.bincount(place[part], weights=1 / counts[y[part]], minlength=len(curve.threshold))
-        moved.append(np.append(0.0, np.cumsum(each)))
+    order = np.argsort(maxima.difference, kind="stable")
+    # (K+1,) how many samples have left S at each vertex; sorted on both sides, so found without jumping in memory
+    left = np.append(0, np.searchsorted(maxima.difference[order], curve.threshold, side="right"))
+    weights = np.where(own, 1 / np.maximum(counts, 1)[y], 0.0)[order]
+    of_s_sorted = of_s[order]
+    moved = [np.append(0.0, np.cumsum(weights * part))[left] for part in (of_s_sorted, ~of_s_sorted)]
     there = counts > 0
     classes_s, classes_u = int((there & maxima.fine_tuning).sum()), int((there & ~maxima.fine_tuning).sum())
     s, u = moved[0][-1] - moved[0], moved[1]  # (K+1,) sums of recalls
