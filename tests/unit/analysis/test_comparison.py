@@ -16,7 +16,6 @@ from playwright.sync_api import Browser
 from finecal import paths, schemas
 from finecal.analysis import comparison
 from finecal.analysis.comparison import compare, default_page
-from finecal.analysis.statistics import paired_interval
 from finecal.calibration.inputs import Predictions
 from finecal.cli import main
 from finecal.errors import UserError
@@ -74,17 +73,6 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_interval_is_that_of_drawing_samples() -> None:
-    difference = np.repeat([-1, 0, 1], [5, 70, 25])
-    drawn = np.random.default_rng(0).choice(difference, (20_000, 100)).mean(axis=1)
-    found = paired_interval(difference)
-    assert found.mean == pytest.approx(0.2)
-    assert found.n == 100
-    assert [found.low, found.high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.011)
-    assert paired_interval(np.zeros(9, int))[:3] == (0, 0, 0)
-    assert not np.isfinite(paired_interval(np.array([1])).low)
-
-
 def test_differences_are_those_of_the_samples() -> None:
     a, b = write_run(key(0)), write_run(key(1))
     found = compare(a, b)
@@ -108,11 +96,17 @@ def test_differences_are_those_of_the_samples() -> None:
     assert list(found.classes["change"].abs()) == sorted(found.classes["change"].abs(), reverse=True)
 
 
-def test_a_method_that_is_more_than_a_gamma_has_no_interval() -> None:
+def test_a_method_that_is_more_than_a_gamma_has_an_interval_too() -> None:
     found = compare(write_run(key(0)), write_run(key(1)))
     cosine = [d for d in found.differences if d.calibrator == "cosine"]
     assert [d.metric for d in cosine] == list(comparison.METRICS)
-    assert all(np.isnan(d.difference.low) and d.difference.mean == d.b - d.a for d in cosine)
+    assert all(d.difference.low < d.difference.mean < d.difference.high for d in cosine)
+
+
+def test_too_few_samples_have_no_interval() -> None:
+    found = compare(write_run(key(0), n=30), write_run(key(1), n=30))
+    known = {d.metric: d.difference.known for d in found.differences}
+    assert known == {"acc_y_y": True, "acc_s_y": False, "acc_u_y": False}  # 30, 15, 15
 
 
 def test_without_test_samples_of_u_the_sentence_is_about_s() -> None:

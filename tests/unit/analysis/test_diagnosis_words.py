@@ -10,11 +10,15 @@ from result_tables import RUNS, made_calibration, made_metrics
 
 from finecal.analysis.diagnosis import Answer, diagnose, overall
 from finecal.analysis.findings import DAMAGED, IMPROVED, NO_VERDICT, NOT_BY_SCALE, NOT_MEASURED, TOO_DEAR, UNCHANGED
-from finecal.analysis.statistics import summarise
+
+TWO_SPLITS = (
+    "There are two splits: how much splits differ is hardly known, so the intervals are wide. Four splits with one "
+    "seed say far more than two with two."
+)
 
 
 def answer(metrics: pd.DataFrame, calibration: pd.DataFrame | None = None) -> Answer:
-    (found,) = diagnose(summarise(metrics), made_calibration() if calibration is None else calibration)
+    (found,) = diagnose(metrics, made_calibration() if calibration is None else calibration)
     return found
 
 
@@ -25,24 +29,25 @@ def test_the_papers_story() -> None:
     assert found.title == "digits, printed → handwritten (resnet10t, full)"
     assert found.headline == (
         "Damaged: the logit scale (γ* brings back all of the loss and more). "
-        "Unchanged within uncertainty: the relations among the absent classes. Improved: the features."
+        "Unchanged within uncertainty: the relations among the absent classes. Improved: the features. "
+        f"{TWO_SPLITS}"
     )
     assert scale.difference == pytest.approx(-0.4)
     assert scale.low < -0.4 < scale.high < 0
     assert scale.brought_back == pytest.approx(0.45)
     assert scale.share == pytest.approx(0.45 / 0.4)
-    assert (scale.n_runs, scale.n_samples) == (4, 40)
+    assert (scale.n_runs, scale.n_samples) == (4, 4000)
     assert features.words.startswith(
         "Features: improved. The nearest-class-mean accuracy on absent classes went from 90.0 % to 92.0 %: +2.0 points"
     )
-    assert features.words.endswith("(4 runs, 40 test samples each).")
-    assert "on fine-tuning classes by −5.0 points [−5.0, −5.0] and on all classes by +20.0 points" in scale.words
+    assert features.words.endswith("(4 runs, 4,000 test samples each).")
+    assert "on fine-tuning classes by −5.0 points [−5.1, −4.9] and on all classes by +20.0 points" in scale.words
 
 
 def test_share_of_the_loss_that_gamma_brings_back() -> None:
     scale = answer(made_metrics(changes={("fine_tuned", "oracle", "acc_u_y"): 0.54})).findings[2]
     assert scale.share == pytest.approx(0.75)
-    assert "brings back +30.0 points [30.0, 30.0], 75 % of the loss" in scale.words
+    assert "brings back +30.0 points [29.9, 30.1], 75 % of the loss" in scale.words
 
 
 def test_gamma_does_not_help_where_the_relations_fell_too() -> None:
@@ -78,7 +83,7 @@ def test_an_interval_around_zero_claims_nothing_about_gamma() -> None:
     assert scale.verdict == DAMAGED
     assert math.isnan(scale.share)
     assert scale.brought_back == pytest.approx(0.45 - 0.225)
-    assert "+22.5 points [−7.5, 52.5]: whether γ brings it back cannot be told from chance." in scale.words
+    assert "+22.5 points [−9.3, 54.3]: whether γ brings it back cannot be told from chance." in scale.words
     assert found.headline.startswith(
         "Damaged: the accuracy on absent classes. Whether γ brings it back cannot be told from chance."
     )
@@ -88,8 +93,11 @@ def test_an_interval_around_zero_claims_nothing_about_gamma() -> None:
 def test_one_run_does_not_say_that_gamma_is_useless() -> None:
     changes = {("fine_tuned", "oracle", "acc_u_y"): 0.2}
     found = answer(made_metrics(RUNS[:1], changes=changes), made_calibration(RUNS[:1]))
+    assert found.findings[2].verdict == TOO_DEAR  # its 4,000 test samples of U tell
+    unknown = made_metrics(RUNS[:1], changes=changes).drop(columns="influences")
+    found = answer(unknown, made_calibration(RUNS[:1]))
     assert found.findings[2].verdict == NO_VERDICT
-    assert "changes this accuracy by −4.0 points; one run does not tell whether γ helps." in found.findings[2].words
+    assert "changes this accuracy by −4.0 points; that does not tell whether γ helps." in found.findings[2].words
 
 
 def test_gamma_star_is_the_oracle_and_no_other_method_that_reads_test_labels() -> None:
@@ -103,10 +111,10 @@ def test_damage_beyond_the_reach_of_gamma_is_said_with_its_bound() -> None:
     changes = {("fine_tuned", "none", "ncm_acc_u_y"): 0.8, ("fine_tuned", "none", "acc_u_u"): 0.5}
     found = answer(made_metrics(changes=changes))
     assert "γ cannot repair the features and the relations among the absent classes." in found.headline
-    assert found.advice.words.endswith(
+    assert (
         "γ cannot repair the features and the relations among the absent classes: with any γ the accuracy on absent "
-        "classes is at most acc_u_u = 50.0 % [48.5, 51.5] (4 runs, 40 test samples each)."
-    )
+        "classes is at most acc_u_u = 50.0 % [49.0, 51.0] (4 runs, 4,000 test samples each)."
+    ) in found.advice.words
     worse = {("fine_tuned", name, "acc_y_y"): 0.5 for name in ("alg", "pcv")}
     left = answer(made_metrics(changes={**changes, **worse})).advice
     assert left.calibrator == "none"
@@ -133,7 +141,9 @@ def test_no_loss_no_damage() -> None:
 
 def test_a_loss_within_uncertainty_is_not_called_none() -> None:
     found = answer(
-        spread(made_metrics(changes={("fine_tuned", "none", "acc_u_y"): 0.6}), "fine_tuned", "none", [-0.1, 0.1, 0, 0])
+        spread(
+            made_metrics(changes={("fine_tuned", "none", "acc_u_y"): 0.6}), "fine_tuned", "none", [-0.1, 0.0, 0.1, 0.0]
+        )
     )
     scale = found.findings[2]
     assert scale.difference == pytest.approx(-0.04)
@@ -156,13 +166,28 @@ def test_without_gamma_star_the_loss_is_not_blamed_on_the_scale() -> None:
 
 
 def test_one_run_gets_numbers_but_no_verdict() -> None:
-    found = answer(made_metrics(RUNS[:1]), made_calibration(RUNS[:1]))
+    found = answer(made_metrics(RUNS[:1]).drop(columns="influences"), made_calibration(RUNS[:1]))
     assert {finding.verdict for finding in found.findings} == {NO_VERDICT}
-    assert found.headline == "There is one run only: no interval and no verdict, the numbers are that run's."
-    assert "(1 run, 40 test samples)" in found.findings[0].words
+    assert found.headline == "Too few runs and test samples for an interval, and so for a verdict."
+    assert "(1 run, 4,000 test samples)" in found.findings[0].words
     assert "[" not in found.findings[0].words
+    assert found.advice.calibrator == "none"
+    assert "too few runs and test samples to say whether that is a gain" in found.advice.words
+
+
+def test_one_run_with_known_samples_gets_a_verdict_and_advice() -> None:
+    found = answer(made_metrics(RUNS[:1]), made_calibration(RUNS[:1]))
+    assert found.findings[2].verdict == DAMAGED
+    assert found.headline.endswith(
+        "There is one training only: the intervals are over its test samples, other trainings may differ more."
+    )
     assert "one run, no spread" in found.advice.words
-    assert "One run only: whether the gain holds" in found.advice.words
+    assert "whether the gain holds for other seeds and splits is not known" in found.advice.words
+
+
+def test_one_split_is_said_to_be_one() -> None:
+    found = answer(made_metrics(RUNS[:2]), made_calibration(RUNS[:2]))
+    assert "There is one split only: the intervals are for this split" in found.headline
 
 
 def test_what_was_not_measured_is_said() -> None:
@@ -171,11 +196,12 @@ def test_what_was_not_measured_is_said() -> None:
     assert {finding.verdict for finding in found.findings} == {NOT_MEASURED}
     assert found.headline == (
         "Without the pretrained model what was damaged is not known. "
-        "With γ* the accuracy on absent classes is 69.0 % instead of 24.0 %."
+        "With γ* the accuracy on absent classes is 69.0 % instead of 24.0 %. "
+        f"{TWO_SPLITS}"
     )
     scale = found.findings[2].words
-    assert "24.0 % [22.5, 25.5] with the arg-max over all classes and 80.0 % [78.5, 81.5] with the arg-max" in scale
-    assert "(4 runs, 40 test samples each): the fine-tuning classes take 56.0 points, and γ can bring back" in scale
+    assert "24.0 % [23.0, 25.0] with the arg-max over all classes and 80.0 % [79.0, 81.0] with the arg-max" in scale
+    assert "(4 runs, 4,000 test samples each): the fine-tuning classes take 56.0 points, and γ can bring back" in scale
     assert "γ*, chosen on the test labels (an upper bound), changes this accuracy by +45.0 points [" in scale
     assert found.advice.calibrator == "pcv"  # still known
 
@@ -190,7 +216,35 @@ def test_advice_is_the_best_method_that_reads_no_test_labels() -> None:
         "Add γ = 2.00 ± 1.15 (PCV; mean ± standard deviation over runs) to the absent logits"
     )
     assert "It reads the training data of the fine-tuning classes and further trainings" in advice.words
-    assert "Best of 2 methods by this very test accuracy, which is therefore slightly optimistic." in advice.words
+    assert "It is better than ALG by +5.0 points [" in advice.words
+    assert "allowing for the number of methods (2)." in advice.words
+    assert advice.code.splitlines() == [
+        "gamma = 2.0000",
+        "absent = [c for c in range(logits.shape[1]) if c not in fine_tuning_classes]",
+        "logits[:, absent] += gamma",
+    ]
+
+
+def test_the_simplest_gamma_is_advised_where_another_is_not_better_beyond_uncertainty() -> None:
+    """PCV is 5 points ahead in the mean, but a split decides which of the two is better."""
+    metrics = made_metrics()
+    of_pcv = (metrics["calibrator"] == "pcv") & (metrics["metric"] == "acc_y_y")
+    metrics.loc[of_pcv, "value"] += [-0.06, -0.06, 0.06, 0.06]
+    advice = answer(metrics).advice
+    assert advice.calibrator == "alg"
+    assert "No other method (1 computed) is better beyond uncertainty." in advice.words
+
+
+def test_labels_are_advised_where_class_means_are_far_above_gamma() -> None:
+    assert "Labels would help more: with class means" in answer(made_metrics()).advice.words  # 92 % and 69 %
+    near = made_metrics(changes={("fine_tuned", "none", "ncm_acc_u_y"): 0.75})
+    assert "Labels would help" not in answer(near).advice.words
+
+
+def test_a_weak_pretrained_model_is_called_weak() -> None:
+    weak = made_metrics(changes={("pretrained", "none", "acc_u_y"): 0.4})
+    assert "The pretrained model itself is weak here: 40.0 % [" in answer(weak).advice.words
+    assert "weak" not in answer(made_metrics()).advice.words
 
 
 def test_advice_is_to_leave_it_when_nothing_helps() -> None:
@@ -198,7 +252,7 @@ def test_advice_is_to_leave_it_when_nothing_helps() -> None:
     advice = answer(made_metrics(changes=worse)).advice
     assert advice.calibrator == "none"
     assert "Leave the model as it is" in advice.words
-    assert "ALG, changes it by 0.0 points [0.0, 0.0]: no gain beyond uncertainty" in advice.words
+    assert "ALG changes it by 0.0 points [0.0, 0.0]: no gain beyond uncertainty" in advice.words
     metrics = made_metrics()
     nothing = answer(metrics[metrics["calibrator"].isin(["none", "oracle"])]).advice
     assert nothing.words == "No calibrator without test labels was computed."
@@ -206,7 +260,7 @@ def test_advice_is_to_leave_it_when_nothing_helps() -> None:
 
 def test_several_settings() -> None:
     bad = made_metrics(changes={("fine_tuned", "none", "ncm_acc_u_y"): 0.8}, task="a-b")
-    answers = diagnose(summarise(pd.concat([made_metrics(), bad])), made_calibration())
+    answers = diagnose(pd.concat([made_metrics(), bad]), made_calibration())
     assert overall(answers) == [
         "Features: improved in 1, damaged in 1 of 2 settings.",
         "Relations among the absent classes: unchanged within uncertainty in 2 of 2 settings.",

@@ -1,4 +1,4 @@
-"""What to do: the best calibrator that reads no test labels, or none."""
+"""What to do: the γ to add, another method where it is better beyond uncertainty, or nothing."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from typing import Any
 import pandas as pd
 
 from finecal import display
-from finecal.analysis.statistics import NAN, paired_difference, row_of
+from finecal.analysis.intervals import CONFIDENCE, NAN, UNKNOWN, Interval, difference_of
+from finecal.analysis.statistics import paired_difference, row_of, runs_of
 
 NO_ABSENT = "No test sample is of an absent class, so what calibration is worth cannot be measured here."
+# Tried in this order, which was chosen on other data: so no test accuracy chooses the first one that a study has.
+PREFERRED = ("pcv_scaled", "source_gap", "midpoint", "alg", "pcv")
+FAR = 0.1  # of nearest class means on U above γ*, from which labels of U are advised
+WEAK = 0.5  # accuracy on U of a pretrained model, below which it is called weak
 
 
 @dataclass(frozen=True)
 class Advice:
-    """The calibrator to use, and what it does to acc_y_y; calibrator "none" where no method helps."""
+    """The calibrator to use, and what it does to acc_y_y; calibrator "none" where no method helps.
+
+    `code` are the lines of Python that apply it to logits; empty where the method is more than a γ.
+    """
 
     calibrator: str
     reads: str
@@ -27,21 +35,153 @@ class Advice:
     gamma_mean: float
     gamma_spread: float
     words: str
+    code: str = ""
 
 
-def advise(part: pd.DataFrame, parameters: pd.DataFrame, beyond: str = "") -> Advice:
+def advise(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame, beyond: str = "") -> Advice:
     """The advice for one setting.
 
     Parameters
     ----------
-    part, parameters
-        Its rows of the summary and of the calibration table.
+    part, parameters, metrics
+        Its rows of the summary, of the calibration table, and of the aggregated metrics.
     beyond
         What was damaged that no γ can repair, in words.
     """
-    found = _advice(part, parameters)
-    limit = _limit(part, beyond) if beyond else ""
-    return replace(found, words=f"{found.words} {limit}".rstrip())
+    found = _advice(part, parameters, metrics)
+    more = [_limit(part, beyond)] if beyond else []
+    more += [_labels_help(metrics), _weak_pretrained(part)]
+    return replace(found, words=" ".join([found.words, *filter(None, more)]))
+
+
+def _advice(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame) -> Advice:
+    plain = row_of(part, "acc_y_y", "fine_tuned")
+    usable = part[
+        (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")
+        & ~part["reads"].map(display.reads_test).astype(bool) & (part["n_pairs"] > 0)
+    ]  # fmt: skip
+    if plain is not None and plain["n_samples"] == 0:
+        return _nothing(f"{NO_ABSENT} {_fitted(parameters)}")
+    if plain is None or usable.empty:
+        return _nothing("No calibrator without test labels was computed.")
+    gammas = parameters[(parameters["parameter"] == "gamma") & parameters["value"].notna()]
+    found = Candidates.of(usable, set(gammas["calibrator"]), metrics)
+    chosen = found.choice()
+    row: Any = usable[usable["calibrator"] == (chosen or found.first)].iloc[0]
+    gain, name = paired_difference(row), display.calibrator(str(row["calibrator"]))
+    if chosen is None:
+        return _leave(plain, name, gain, found)
+    values = gammas[gammas["calibrator"] == chosen]["value"]
+    mean, spread = (float(values.mean()), float(values.std(ddof=1))) if len(values) else (NAN, NAN)
+    how = f"Use {name}"
+    if len(values) == 1:
+        how = f"Add γ = {display.number(mean, 1, 2)} ({name}; one run, no spread) to the absent logits"
+    elif len(values):
+        gamma = f"{display.number(mean, 1, 2)} ± {display.number(spread, 1, 2)}"
+        how = f"Add γ = {gamma} ({name}; mean ± standard deviation over runs) to the absent logits"
+    words = (
+        f"{how}: accuracy over all classes {_percent(row)}, {display.points(*gain[:3])} against plain fine-tuning "
+        f"({display.over(gain.n, int(row['n_samples']))}). It reads {display.reads(str(row['reads']), long=True)}."
+        f"{found.why(chosen)}"
+    )
+    if gain.n == 1:
+        words += (
+            " One run only: the interval is over its test samples, and whether the gain holds for other seeds and "
+            "splits is not known."
+        )
+    code = _code(mean) if len(values) else ""
+    return Advice(chosen, str(row["reads"]), float(row["mean"]), *gain, mean, spread, words, code)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The methods that could be advised.
+
+    Attributes
+    ----------
+    first
+        The one that is tried first, whatever the test accuracies are; its gain has the confidence of the tables.
+    rest
+        The others; together they have as much chance as the first of being called better by accident (Bonferroni).
+    only_gamma
+        Those that are a γ.
+    metrics
+        The setting's aggregated metrics.
+    """
+
+    first: str
+    rest: tuple[str, ...]
+    only_gamma: frozenset[str]
+    metrics: pd.DataFrame
+
+    @classmethod
+    def of(cls, usable: pd.DataFrame, only_gamma: set[str], metrics: pd.DataFrame) -> Candidates:
+        """Order the rows of the summary: preferred methods, then γ before others, then those that read less."""
+
+        def place(row: Any) -> tuple[int, bool, int]:
+            name = row.calibrator
+            known = PREFERRED.index(name) if name in PREFERRED else len(PREFERRED)
+            return known, name not in only_gamma, len(str(row.reads).split(","))
+
+        first, *rest = (str(row.calibrator) for row in sorted(usable.itertuples(), key=place))
+        return cls(first, tuple(rest), frozenset(only_gamma), metrics)
+
+    def choice(self) -> str | None:
+        """Return the first method that helps, or one that is better than it beyond uncertainty; None if none helps."""
+        helpful = [name for name in (self.first, *self.rest) if self._over("none", name).low > 0]
+        if not helpful:
+            return None
+        simple = next((name for name in helpful if name in self.only_gamma), helpful[0])
+        better = {name: self._over(simple, name) for name in helpful if name != simple}
+        beyond = [name for name, gain in better.items() if gain.low > 0]
+        return max(beyond, key=lambda name: better[name].mean) if beyond else simple
+
+    def why(self, chosen: str) -> str:
+        """Say why it is this method, where there were others."""
+        if not self.rest:
+            return ""
+        if chosen == self.first:
+            return f" No other method ({len(self.rest)} computed) is better beyond uncertainty."
+        gain = self._over(self.first, chosen)
+        return (
+            f" It is better than {display.calibrator(self.first)} by {display.points(*gain[:3])}, allowing for the "
+            f"number of methods ({len(self.rest) + 1})."
+        )
+
+    def _over(self, other: str, name: str) -> Interval:
+        """Return what a method gains over another, with the confidence that it has."""
+        own, others = (runs_of(self.metrics, "acc_y_y", "fine_tuned", one) for one in (name, other))
+        if own is None or others is None:
+            return UNKNOWN
+        plain = name == self.first and other == "none"
+        return difference_of(own, others, CONFIDENCE if plain else 1 - (1 - CONFIDENCE) / max(len(self.rest), 1))
+
+
+def _leave(plain: Any, name: str, gain: Interval, found: Candidates) -> Advice:
+    """To leave the model as it is, and what is not known."""
+    words = (
+        f"Leave the model as it is: accuracy over all classes {_percent(plain)}. {name} changes it by "
+        f"{display.points(*gain[:3])}: "
+    )
+    if not gain.known:
+        words += "too few runs and test samples to say whether that is a gain."
+    else:
+        words += "no gain beyond uncertainty."
+        if found.rest:
+            words += f" Nor does another method that reads no test labels gain ({len(found.rest)} computed)."
+    return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
+
+
+def _nothing(words: str) -> Advice:
+    return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words.rstrip())
+
+
+def _code(gamma: float) -> str:
+    return (
+        f"gamma = {gamma:.4f}\n"
+        "absent = [c for c in range(logits.shape[1]) if c not in fine_tuning_classes]\n"
+        "logits[:, absent] += gamma"
+    )
 
 
 def _limit(part: pd.DataFrame, beyond: str) -> str:
@@ -54,46 +194,31 @@ def _limit(part: pd.DataFrame, beyond: str) -> str:
     return f"{words}: with any γ the accuracy on absent classes is at most acc_u_u = {_percent(row)} ({n})."
 
 
-def _advice(part: pd.DataFrame, parameters: pd.DataFrame) -> Advice:
-    plain = row_of(part, "acc_y_y", "fine_tuned")
-    usable = part[
-        (part["metric"] == "acc_y_y") & (part["classifier"] == "fine_tuned") & (part["calibrator"] != "none")
-        & ~part["reads"].map(display.reads_test).astype(bool) & (part["n_pairs"] > 0)
-    ]  # fmt: skip
-    if plain is not None and plain["n_samples"] == 0:
-        words = f"{NO_ABSENT} {_fitted(parameters)}"
-        return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words)
-    if plain is None or usable.empty:
-        words = "No calibrator without test labels was computed."
-        return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words)
-    best: Any = usable.iloc[int(usable["mean"].argmax())]
-    gain, name = paired_difference(best), display.calibrator(str(best["calibrator"]))
-    if gain.mean <= 0 or (gain.known and gain.low <= 0):
-        words = (
-            f"Leave the model as it is: accuracy over all classes {_percent(plain)}. The best method that reads no "
-            f"test labels, {name}, changes it by {display.points(*gain[:3])}: no gain beyond uncertainty."
-        )
-        return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
-    own = (parameters["calibrator"] == best["calibrator"]) & (parameters["parameter"] == "gamma")
-    values = parameters[own]["value"]
-    mean, spread = (float(values.mean()), float(values.std(ddof=1))) if len(values) else (NAN, NAN)
-    how = f"Use {name}"
-    if len(values) == 1:
-        how = f"Add γ = {display.number(mean, 1, 2)} ({name}; one run, no spread) to the absent logits"
-    elif len(values):
-        gamma = f"{display.number(mean, 1, 2)} ± {display.number(spread, 1, 2)}"
-        how = f"Add γ = {gamma} ({name}; mean ± standard deviation over runs) to the absent logits"
-    over = display.over(gain.n, int(best["n_samples"]))
-    words = (
-        f"{how}: accuracy over all classes {_percent(best)}, {display.points(*gain[:3])} against plain fine-tuning "
-        f"({over}). It reads {display.reads(str(best['reads']), long=True)}."
+def _labels_help(metrics: pd.DataFrame) -> str:
+    """That labelled images of U would help more, where nearest class means are far above what γ reaches."""
+    means = runs_of(metrics, "ncm_acc_u_y", "fine_tuned")
+    reached = runs_of(metrics, "acc_u_y", "fine_tuned", "oracle")
+    if means is None or reached is None:
+        return ""
+    gap = difference_of(means, reached)
+    if not (gap.low > 0 and gap.mean >= FAR):
+        return ""
+    return (
+        f"Labels would help more: with class means of labelled training images of U the accuracy on absent classes is "
+        f"{display.number(float(means.values.mean()))} %, {display.points(*gap[:3])} against the best γ. Label a few "
+        "images of the absent classes."
     )
-    if len(usable) > 1:
-        words += f" Best of {len(usable)} methods by this very test accuracy, which is therefore slightly optimistic."
-    if gain.n == 1:
-        over = "the interval is over its test samples, and " if gain.known else ""
-        words += f" One run only: {over}whether the gain holds for other seeds and splits is not known."
-    return Advice(str(best["calibrator"]), str(best["reads"]), float(best["mean"]), *gain, mean, spread, words)
+
+
+def _weak_pretrained(part: pd.DataFrame) -> str:
+    """That the pretrained model is weak itself, where it is."""
+    row = row_of(part, "acc_u_y", "pretrained")
+    if row is None or not row["high"] < WEAK:
+        return ""
+    return (
+        f"The pretrained model itself is weak here: {_percent(row)} on the absent classes. γ gives back what "
+        "fine-tuning took, not what was never there."
+    )
 
 
 def _fitted(parameters: pd.DataFrame) -> str:

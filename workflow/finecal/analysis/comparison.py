@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from finecal import paths
-from finecal.analysis.statistics import Interval, paired_interval
+from finecal.analysis.intervals import NAN, Interval, Runs, difference_of
+from finecal.analysis.statistics import runs_of
 from finecal.calibration.inputs import read_split
 from finecal.errors import UserError
 from finecal.io.parquet import read_metadata, read_table
@@ -26,7 +27,6 @@ from finecal.paths import RUN_KEYS, RunKey
 
 METRICS = ("acc_y_y", "acc_s_y", "acc_u_y")
 PLAIN = "none"
-NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,6 @@ class Side:
         (C,) bool: the classes of S.
     samples, metrics, curve
         Its samples.parquet, metrics.parquet and curve.parquet.
-    gammas
-        Calibrator → its γ, of those that have one; of `none` it is 0.
     options
         What decided the fine-tuning, resolved.
     """
@@ -53,13 +51,12 @@ class Side:
     samples: pd.DataFrame
     metrics: pd.DataFrame
     curve: pd.DataFrame
-    gammas: Mapping[str, float]
     options: Mapping[str, Any]
 
     @classmethod
     def read(cls, run: RunKey) -> Side:
         """Raises UserError for a file that is missing, with the command that makes it."""
-        files = {name: run.folder / name for name in (paths.SAMPLES, paths.METRICS, paths.CURVE, paths.CALIBRATION)}
+        files = {name: run.folder / name for name in (paths.SAMPLES, paths.METRICS, paths.CURVE)}
         files |= {paths.HISTORY: run.folder / paths.HISTORY, paths.SPLIT: run.path(paths.SPLIT)}
         for file in files.values():
             if not file.is_file():
@@ -68,12 +65,9 @@ class Side:
                     hint=f"`snakemake {file}` makes it",
                 )  # fmt: skip
         frames = {name: read_table(file).to_pandas() for name, file in files.items() if name != paths.SPLIT}
-        fitted = frames[paths.CALIBRATION]
-        gammas = fitted[(fitted["parameter"] == "gamma") & fitted["value"].notna()]
         fine_tuning, names = read_split(files[paths.SPLIT])
         return cls(
             run, names, fine_tuning, frames[paths.SAMPLES], frames[paths.METRICS], frames[paths.CURVE],
-            {PLAIN: 0.0, **dict(zip(gammas["calibrator"], gammas["value"], strict=True))},
             read_metadata(files[paths.HISTORY])["options"],
         )  # fmt: skip
 
@@ -84,19 +78,18 @@ class Side:
         found = table[chosen & (table["metric"] == metric)]["value"]
         return float(found.iloc[0]) if len(found) else NAN
 
-    def right(self, calibrator: str) -> npt.NDArray[np.bool_] | None:
-        """(N,) whether each test sample is classified right; None for a method that is more than a γ."""
-        if calibrator not in self.gammas:
-            return None
+    def runs(self, calibrator: str, metric: str) -> Runs | None:
+        """A metric of the fine-tuned classifier; its cell has no name, so that two runs can be paired."""
+        found = runs_of(self.metrics, metric, "fine_tuned", calibrator)
+        return None if found is None else replace(found, cells=[("", 0)] * len(found.cells))
+
+    def right(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each test sample is classified right without calibration."""
         table = self.samples
-        predicted = np.where(table["margin"] >= self.gammas[calibrator], table["best_s"], table["best_u"])
-        right: npt.NDArray[np.bool_] = predicted == table["label"].to_numpy()
-        # A calibrator may have a γ and do more than add it; equal logits at γ = 0 may go to U.
-        known = self.value(calibrator, "acc_y_y")
-        if math.isnan(known):  # all test samples are of S
-            known = self.value(calibrator, "acc_s_y")
-        same = abs(right.mean() - known) < 1e-9
-        return right if same or calibrator == PLAIN else None
+        right: npt.NDArray[np.bool_] = (
+            np.where(table["margin"] >= 0, table["best_s"], table["best_u"]) == table["label"]
+        )
+        return right
 
     @cached_property
     def calibrators(self) -> tuple[str, ...]:
@@ -179,18 +172,17 @@ def compare(first: RunKey, second: RunKey) -> Comparison:
 
 def _difference(a: Side, b: Side, calibrator: str, metric: str, same_split: bool) -> Difference:
     values = a.value(calibrator, metric), b.value(calibrator, metric)
-    right = a.right(calibrator), b.right(calibrator)
-    of_s = a.fine_tuning[a.samples["label"].to_numpy()]
-    chosen = {"acc_y_y": np.ones_like(of_s), "acc_s_y": of_s, "acc_u_y": ~of_s}[metric]
-    unknown = any(map(math.isnan, values))  # as acc_y_y is without a test sample of U
-    if unknown or right[0] is None or right[1] is None or (metric != "acc_y_y" and not same_split):
-        return Difference(calibrator, metric, *values, Interval(values[1] - values[0], NAN, NAN, int(chosen.sum())))
-    paired = right[1][chosen].astype(int) - right[0][chosen].astype(int)
-    return Difference(calibrator, metric, *values, paired_interval(paired))
+    runs = a.runs(calibrator, metric), b.runs(calibrator, metric)
+    if runs[0] is None or runs[1] is None or any(map(math.isnan, values)):  # as acc_y_y is without a test sample of U
+        return Difference(calibrator, metric, *values, Interval(values[1] - values[0], NAN, NAN, 0))
+    found, n = difference_of(runs[1], runs[0]), int(runs[0].n)
+    if metric != "acc_y_y" and not same_split:
+        found = Interval(found.mean, NAN, NAN, n)
+    return Difference(calibrator, metric, *values, found._replace(n=n))
 
 
 def _classes(a: Side, b: Side) -> pd.DataFrame:
-    plain = [side.right(PLAIN) for side in (a, b)]
+    plain = [side.right() for side in (a, b)]
     table = pd.DataFrame({"number": a.samples["label"], "a": plain[0], "b": plain[1]}).astype(float)
     found = table.groupby("number").agg(n=("a", "size"), a=("a", "mean"), b=("b", "mean")).reset_index()
     found["number"] = found["number"].astype(int)

@@ -24,7 +24,7 @@ from finecal.analysis.findings import (
     finding,
     share_in_words,
 )
-from finecal.analysis.statistics import of_setting
+from finecal.analysis.statistics import of_setting, row_of, summarise
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,24 @@ class Answer:
         return display.setting(self.setting)
 
 
-def diagnose(summary: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
+def diagnose(metrics: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
     """The answers for every setting, in order of appearance.
 
     Parameters
     ----------
-    summary
-        From `finecal.analysis.statistics.summarise`.
+    metrics
+        The aggregated metrics, one row per run, method and metric.
     calibration
         The aggregated parameters of the calibrators: coordinates, calibrator, parameter, value.
     """
-    answers = []
+    summary, answers = summarise(metrics), []
     for key in display.settings(summary):
         part = of_setting(summary, key)
         findings = tuple(finding(part, thing) for thing in THINGS)
         beyond = _listed([_name(one) for one in _beyond_gamma(findings)])
-        advice = advise(part, of_setting(calibration, key), beyond)
-        answers.append(Answer(key, _headline(findings), findings, advice))  # type: ignore[arg-type]
+        advice = advise(part, of_setting(calibration, key), of_setting(metrics, key), beyond)
+        headline = f"{_headline(findings)} {_scope(part)}".rstrip()
+        answers.append(Answer(key, headline, findings, advice))  # type: ignore[arg-type]
     return answers
 
 
@@ -105,15 +106,30 @@ def _headline(findings: tuple[Finding, ...]) -> str:
     if by[IMPROVED]:
         sentences.append(f"Improved: {_listed(by[IMPROVED])}.")
     if any(f.verdict == NO_VERDICT for f in findings):
-        sentences.append("There is one run only: no interval and no verdict, the numbers are that run's.")
-    if any(f.n_runs == 1 and not math.isnan(f.low) for f in findings):
-        sentences.append("There is one training only: the intervals are over its test samples, others may differ more.")
+        sentences.append("Too few runs and test samples for an interval, and so for a verdict.")
     if scale.verdict == NOT_MEASURED and scale.n_runs:
         sentences.append("Without the pretrained model what was damaged is not known.")
         if not math.isnan(scale.brought_back):
             raised = [display.number(value) for value in (scale.after, scale.after + scale.brought_back)]
             sentences.append(f"With γ* the accuracy on absent classes is {raised[1]} % instead of {raised[0]} %.")
     return " ".join(sentences) or "Nothing was measured."
+
+
+def _scope(part: pd.DataFrame) -> str:
+    """What the intervals do not contain, where there are too few splits to know."""
+    row = row_of(part, "acc_s_y", "fine_tuned")
+    if row is None or math.isnan(row["low"]):
+        return ""
+    if row["n_runs"] == 1:
+        return "There is one training only: the intervals are over its test samples, other trainings may differ more."
+    if row["n_splits"] == 1:
+        return "There is one split only: the intervals are for this split, other classes in S may differ more."
+    if row["n_splits"] == 2:
+        return (
+            "There are two splits: how much splits differ is hardly known, so the intervals are wide. Four splits with "
+            "one seed say far more than two with two."
+        )
+    return ""
 
 
 def _name(finding: Finding) -> str:

@@ -1,107 +1,72 @@
-"""Runs → mean, interval, paired difference to plain fine-tuning.
-
-A run is a cell (split, seed). The bootstrap draws runs with replacement, so its interval speaks of other splits
-and seeds like these, and is too narrow where there are only a few: n stands beside every number.
-"""
+"""Aggregated metrics → mean, interval, paired difference to plain fine-tuning, for every setting, method and metric."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from finecal.analysis.intervals import (
+    NO_RUNS,
+    UNKNOWN,
+    Interval,
+    Runs,
+    difference_of,
+    mean_of,
+    runs_by,
+    values_of,
+)
 from finecal.errors import UserError
 from finecal.paths import CELL_KEYS, SETTING_KEYS
-from finecal.seeds import generator
 
-RESAMPLES = 10_000
-CONFIDENCE = 0.95
 METHOD = ("classifier", "calibrator", "reads")
-NAN = float("nan")
-
-
-class Interval(NamedTuple):
-    """A mean over n runs, or over n samples, with its 95 % interval; `low` and `high` are NaN where there is none."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-    @property
-    def known(self) -> bool:
-        """Whether there is an interval: one run says nothing about another, only its samples about other samples."""
-        return not math.isnan(self.low)
-
-
-@lru_cache(maxsize=16)
-def weights(n: int, resamples: int, *stratum: int) -> npt.NDArray[np.float64]:
-    """(resamples, n) how often each run was drawn, over n: the same draws for every result with n runs.
-
-    Results that are averaged over strata draw the runs of each stratum for themselves: its number is `stratum`.
-    """
-    counts = generator("bootstrap", n, resamples, *stratum).multinomial(n, np.full(n, 1 / n), size=resamples)
-    return counts / n
-
-
-def bootstrap_interval(
-    values: npt.ArrayLike, *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
-) -> Interval:
-    """Percentile bootstrap (Efron 1979) of the mean of one value per run; NaN values are left out.
-
-    >>> bootstrap_interval([0.25, 0.5, 0.75])
-    Interval(mean=0.5, low=0.25, high=0.75, n=3)
-    >>> bootstrap_interval([0.2]), bootstrap_interval([0.2]).known
-    (Interval(mean=0.2, low=nan, high=nan, n=1), False)
-    """
-    x = np.asarray(values, np.float64).ravel()
-    x = x[~np.isnan(x)]
-    if x.size < 2:
-        return Interval(float(x[0]) if x.size else NAN, NAN, NAN, int(x.size))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(weights(x.size, resamples) @ x, [tail, 1 - tail])
-    # Sums of rounded weights may leave the range of the values by an ulp.
-    low, high = np.clip([low, high], x.min(), x.max())
-    return Interval(float(x.mean()), float(low), float(high), int(x.size))
-
-
-def paired_interval(difference: npt.NDArray[np.int_]) -> Interval:
-    """Mean of (n,) differences −1, 0 or 1, one per sample, with the percentile bootstrap over samples.
-
-    Drawing n samples with replacement is drawing the counts of the three values from a multinomial distribution, which
-    takes no memory in n.
-
-    >>> paired_interval(np.array([1, 1, 0, -1]))
-    Interval(mean=0.25, low=-0.5, high=1.0, n=4)
-    """
-    n = len(difference)
-    if n < 2:
-        return Interval(float(difference.mean()) if n else NAN, NAN, NAN, n)
-    shares = [np.mean(difference == value) for value in (-1, 0, 1)]
-    counts = generator("paired", n).multinomial(n, shares, size=RESAMPLES)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile((counts[:, 2] - counts[:, 0]) / n, [tail, 1 - tail])
-    return Interval(float(difference.mean()), float(low), float(high), n)
 
 
 def intervals(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """`bootstrap_interval` of a column per group: columns `by`, mean, low, high, n_runs; groups as they appear.
+    """Mean and interval of a column per group: columns `by`, mean, low, high, n_runs; groups as they appear.
 
-    `frame` has one row per group, split and seed.
+    What scatters over the splits (over the seeds, if there is one split) makes the interval; test samples are in it
+    where the frame has the column `influences` of this value (and `metric`, `classifier`, `n`), as the aggregated
+    metrics do.
+
+    Parameters
+    ----------
+    frame
+        One row per group, split and seed.
     """
-    ordered = frame.sort_values(list(CELL_KEYS), kind="stable")  # the numbers do not depend on the order of rows
-    found = {
-        key if isinstance(key, tuple) else (key,): bootstrap_interval(values.to_numpy())
-        for key, values in ordered.groupby(list(by), sort=False)[value]
-    }
+    if value == "value" and "influences" in frame:
+        found = {key: mean_of(runs) for key, runs in runs_by(frame, by).items()}
+    else:
+        ordered = frame.sort_values(list(CELL_KEYS), kind="stable")  # the numbers do not depend on the order of rows
+        found = {
+            tuple(key): values_of(
+                rows[value].to_numpy(float), list(rows[list(CELL_KEYS)].itertuples(index=False, name=None))
+            )
+            for key, rows in ordered.groupby(list(by), sort=False)
+        }
     keys = frame[list(by)].drop_duplicates().itertuples(index=False, name=None)
-    rows = [(*key, *found[key]) for key in keys]
-    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n_runs"])
+    return pd.DataFrame([(*key, *found[key]) for key in keys], columns=[*by, "mean", "low", "high", "n_runs"])
+
+
+def changes(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Before and after fine-tuning and the gain, of the runs that have both.
+
+    Columns: setting, metric, stage (before, after, gain), mean, low, high, n_runs. The gain is paired by run and test
+    sample.
+    """
+    plain = metrics[(metrics["calibrator"] == "none") & metrics["metric"].isin(list(names))]
+    keys = [*SETTING_KEYS, "metric"]
+    earlier, later = (runs_by(plain[plain["classifier"] == name], keys) for name in ("pretrained", "fine_tuned"))
+    rows: list[tuple[Any, ...]] = []
+    for key, after in later.items():
+        before = earlier.get(key, NO_RUNS)
+        shared = [cell for cell in after.cells if cell in set(before.cells)]
+        if shared:
+            stages = (mean_of(before.only(shared)), mean_of(after.only(shared)), difference_of(after, before))
+            rows += [(*key, name, *found) for name, found in zip(("before", "after", "gain"), stages, strict=True)]
+    return pd.DataFrame(rows, columns=[*SETTING_KEYS, "metric", "stage", "mean", "low", "high", "n_runs"])
 
 
 def gains(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -122,9 +87,9 @@ def summarise(metrics: pd.DataFrame) -> pd.DataFrame:
     """One row per setting, method and metric.
 
     Columns: dataset, task, backbone, recipe, classifier, calibrator, reads, metric; mean, low, high over n_runs
-    runs; n_samples, test samples per run (rounded mean over the runs); difference, difference_low,
-    difference_high over n_pairs runs: the method minus the fine-tuned model without calibrator, in the same
-    setting, split and seed. Values that are NaN are left out and not counted.
+    trainings (the pretrained model is one); n_splits, different splits; n_samples, test samples per run (rounded mean
+    over the runs); difference, difference_low, difference_high over n_pairs runs: the method minus the fine-tuned model
+    without calibrator, in the same setting, split and seed. Values that are NaN are left out and not counted.
 
     Parameters
     ----------
@@ -137,6 +102,21 @@ def summarise(metrics: pd.DataFrame) -> pd.DataFrame:
         If a run has two values for the same thing.
     """
     what = [*SETTING_KEYS, *METHOD, "metric"]
+    _check_once(metrics, what)
+    methods = runs_by(metrics, what)
+    plain = {(*key[:4], key[-1]): runs for key, runs in methods.items() if key[4:6] == ("fine_tuned", "none")}
+    rows = []
+    for key, runs in methods.items():
+        other = plain.get((*key[:4], key[-1]))
+        paired = UNKNOWN if other is None else difference_of(runs, other)
+        splits = len({split for split, _ in runs.cells})
+        rows.append((*key, *mean_of(runs), splits, round(runs.n), *paired))
+    columns = ["mean", "low", "high", "n_runs", "n_splits", "n_samples"]
+    differences = ["difference", "difference_low", "difference_high", "n_pairs"]
+    return pd.DataFrame(rows, columns=[*what, *columns, *differences])
+
+
+def _check_once(metrics: pd.DataFrame, what: list[str]) -> None:
     twice = metrics.duplicated([*what, *CELL_KEYS])
     if twice.any():
         row = metrics[twice].iloc[0]
@@ -145,19 +125,12 @@ def summarise(metrics: pd.DataFrame) -> pd.DataFrame:
             where="/".join(str(row[name]) for name in (*SETTING_KEYS, *CELL_KEYS)),
             hint="Every run may be aggregated once",
         )
-    plain = metrics[(metrics["classifier"] == "fine_tuned") & (metrics["calibrator"] == "none")]
-    keys = [*SETTING_KEYS, *CELL_KEYS, "metric"]
-    paired = metrics.merge(plain[[*keys, "value"]].rename(columns={"value": "plain"}), how="left", on=keys)
-    paired["difference"] = paired["value"] - paired["plain"]
-    summary = intervals(paired, what, "value")
-    differences = intervals(paired, what, "difference").rename(
-        columns={"mean": "difference", "low": "difference_low", "high": "difference_high", "n_runs": "n_pairs"}
-    )
-    samples = paired[paired["value"].notna()].groupby(what, sort=False)["n"].mean().round().rename("n_samples")
-    summary = summary.merge(samples.reset_index(), how="left", on=what).merge(differences, on=what)
-    summary["n_samples"] = summary["n_samples"].fillna(0).astype("int64")
-    order = ["mean", "low", "high", "n_runs", "n_samples", "difference", "difference_low", "difference_high", "n_pairs"]
-    return summary[[*what, *order]]
+
+
+def runs_of(part: pd.DataFrame, metric: str, classifier: str, calibrator: str = "none") -> Runs | None:
+    """The values of a method and a metric in the metrics of one setting, or None."""
+    rows = part[(part["metric"] == metric) & (part["classifier"] == classifier) & (part["calibrator"] == calibrator)]
+    return Runs.of(rows) if len(rows) else None
 
 
 def with_absent(frame: pd.DataFrame) -> pd.DataFrame:

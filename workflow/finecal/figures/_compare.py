@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from finecal import display
-from finecal.analysis.statistics import gains, intervals, of_setting
+from finecal.analysis.statistics import changes, of_setting
 from finecal.figures import _style
-from finecal.paths import RUN_KEYS, SETTING_KEYS
+from finecal.paths import SETTING_KEYS
 
 # Metric → title of its panel, label of its axis, scale, look.
 PANELS = {
@@ -50,13 +50,13 @@ def numbers(metrics: pd.DataFrame, varied: str) -> pd.DataFrame:
     AUSUC lies in [0, 1], accuracies are in %. If some settings differ only in the coordinate `varied`, settings without
     such a counterpart are left out.
     """
-    runs = gains(metrics, list(PANELS))
+    data = changes(metrics, list(PANELS))
+    data = data[data["stage"].isin(STAGES)]
     others = [name for name in SETTING_KEYS if name != varied]
-    variants = runs.groupby(others, sort=False)[varied].transform("nunique")
-    runs = runs[variants > 1] if (variants > 1).any() else runs
-    runs = runs.melt([*RUN_KEYS, "metric"], list(STAGES), var_name="stage")
-    runs["value"] *= runs["metric"].map({metric: scale for metric, (_, _, scale, _) in PANELS.items()})
-    return intervals(runs, [*SETTING_KEYS, "metric", "stage"], "value")
+    variants = data.groupby(others, sort=False)[varied].transform("nunique")
+    data = data[variants > 1] if (variants > 1).any() else data
+    scale = data["metric"].map({metric: scale for metric, (_, _, scale, _) in PANELS.items()})
+    return data.assign(**{name: data[name] * scale for name in ("mean", "low", "high")}).reset_index(drop=True)
 
 
 def _setting_labels(data: pd.DataFrame) -> dict[tuple[str, ...], str]:

@@ -1,6 +1,6 @@
 """Logit anatomy over epochs: on test samples of absent classes U and of fine-tuning classes S the mean logit of the
 true class, of the largest other class of its group, and of the largest class of the other group; at the right the
-mean length of the head's weight vectors. Epoch 0 is before fine-tuning; bands are 95 % bootstrap intervals over
+mean length of the head's weight vectors. Epoch 0 is before fine-tuning; bands are 95 % intervals over
 runs.
 
 F7 of Mai et al. 2024 (arXiv 2409.16223).

@@ -17,7 +17,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from finecal import display
-from finecal.analysis.statistics import Interval, intervals, of_setting
+from finecal.analysis.intervals import Interval
+from finecal.analysis.statistics import intervals, of_setting
 from finecal.figures import _labels, _style
 from finecal.paths import CELL_KEYS, SETTING_KEYS
 

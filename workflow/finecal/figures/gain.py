@@ -1,5 +1,5 @@
 """What fine-tuning gained and lost: accuracy of the fine-tuned minus the pretrained model, for the network's own
-head and for the nearest class mean of its features (NCM). Marks are means over runs with 95 % bootstrap intervals,
+head and for the nearest class mean of its features (NCM). Marks are means over runs with 95 % intervals,
 small marks single runs.
 
 F1 of Mai et al. 2024 (arXiv 2409.16223).
@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from finecal import display
-from finecal.analysis.statistics import gains, intervals
+from finecal.analysis.statistics import changes, gains
 from finecal.figures import _style
 from finecal.paths import SETTING_KEYS
 
@@ -54,7 +54,8 @@ def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return what is drawn, tidy; gains in percentage points."""
     runs = gains(metrics, list(BARS))
     runs["gain"] *= 100
-    means = intervals(runs, [*SETTING_KEYS, "metric"], "gain").rename(columns={"mean": "gain"})
+    means = changes(metrics, list(BARS)).query("stage == 'gain'").rename(columns={"mean": "gain"})
+    means[["gain", "low", "high"]] *= 100
     runs = runs.drop(columns=["before", "after", "n"])
     data = pd.concat([means.assign(element="mean"), runs.assign(element="run")], ignore_index=True)
     data["predictions"] = data["metric"].map(lambda name: BARS[name][0])

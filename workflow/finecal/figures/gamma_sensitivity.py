@@ -1,6 +1,6 @@
 """Accuracy on all classes when γ is not quite what a calibrator has chosen: lines are means over runs with 95 %
-bootstrap bands, the dot is the chosen γ. The dashed line is the highest accuracy of any γ, the grey area (mean of its
-ends over runs) the γ that stay within 1 point of it.
+intervals as bands, the dot is the chosen γ. The dashed line is the highest accuracy of any γ, the grey area (mean of
+its ends over runs) the γ that stay within 1 point of it.
 
 All numbers are from the exact seen–unseen curve of the test samples. See the table `gamma_sensitivity`.
 """

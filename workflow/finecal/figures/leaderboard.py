@@ -1,4 +1,4 @@
-"""Leaderboard: accuracy on all classes of fine-tuning recipes × calibrators, means over runs with 95 % bootstrap
+"""Leaderboard: accuracy on all classes of fine-tuning recipes × calibrators, means over runs with 95 %
 intervals, the best on top. Hollow marks in the lower part are upper bounds, which read test labels or train on all
 classes; the dashed line is the pretrained model.
 

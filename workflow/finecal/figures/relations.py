@@ -1,6 +1,6 @@
 """Whether the absent classes are still told apart: accuracy on test samples of absent classes, arg-max among absent
 classes only, before (above, hollow) and after fine-tuning (below, filled). Marks are means over runs with 95 %
-bootstrap intervals, thin lines single runs; on the right the paired change in points.
+intervals, thin lines single runs; on the right the paired change in points.
 
 F3 of Mai et al. 2024 (arXiv 2409.16223).
 """
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from finecal import display
-from finecal.analysis.statistics import gains, intervals, of_setting
+from finecal.analysis.statistics import changes, gains, of_setting
 from finecal.figures import _style
 from finecal.paths import RUN_KEYS, SETTING_KEYS
 
@@ -57,7 +57,8 @@ def numbers(metrics: pd.DataFrame) -> pd.DataFrame:
     runs = gains(metrics, [METRIC])
     runs = runs.melt(list(RUN_KEYS), list(STAGES), var_name="stage")
     runs["value"] *= 100
-    means = intervals(runs, [*SETTING_KEYS, "stage"], "value").rename(columns={"mean": "value"})
+    means = changes(metrics, [METRIC]).rename(columns={"mean": "value"})
+    means[["value", "low", "high"]] *= 100
     data = pd.concat([means.assign(element="mean"), runs.assign(element="run")], ignore_index=True)
     data[["seed", "n_runs"]] = data[["seed", "n_runs"]].astype("Int64")
     return data[["element", *SETTING_KEYS, "stage", "value", "low", "high", "n_runs", "split", "seed"]]

@@ -1,6 +1,6 @@
 """Class-update similarity: cosine between the rows of ΔW = W − W⁰ of the head, fine-tuning classes S first, then
 absent classes U, for one run of each setting (its first split and seed). Grey rows did not move. Above each panel the
-mean cosine over pairs of different classes, with 95 % bootstrap intervals over all runs.
+mean cosine over pairs of different classes, with 95 % intervals over all runs.
 
 F6 of Mai et al. 2024 (arXiv 2409.16223).
 """

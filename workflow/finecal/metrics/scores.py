@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from finecal.errors import UserError
-from finecal.metrics import classification
+from finecal.metrics import classification, influences
 from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, Softmax, class_means, group_maxima, ncm_scores
 from finecal.metrics.curve import mean
 from finecal.metrics.per_class import MACRO, macro_metrics
+from finecal.metrics.per_class_influences import of_per_class
 from finecal.metrics.softmax import log_sum_exp
 
 PRETRAINED, FINE_TUNED, ORACLE = "pretrained", "fine_tuned", "oracle_fine_tuning"
@@ -21,10 +22,18 @@ PRETRAINED, FINE_TUNED, ORACLE = "pretrained", "fine_tuned", "oracle_fine_tuning
 OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s", f"{MACRO}acc_s_y", f"{MACRO}acc_s_s"})
 
 
+class Measured(NamedTuple):
+    """A metric of n samples, and what groups of test samples contribute to its error (`finecal.metrics.influences`)."""
+
+    value: float
+    n: int
+    influences: influences.Sums
+
+
 def score(
     logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]
-) -> tuple[dict[str, tuple[float, int]], SeenUnseenCurve]:
-    """Return every metric of (N, C) logits as name → (value, number of samples), and the seen–unseen curve.
+) -> tuple[dict[str, Measured], SeenUnseenCurve]:
+    """Return every metric of (N, C) logits by name, and the seen–unseen curve.
 
     Without a sample of U only the accuracies of S are known; metrics of all classes are NaN, of 0 samples.
     """
@@ -61,7 +70,7 @@ class AnyGamma:
         of_s, of_u = (log_sum_exp(logits[:, group])[:, 0] for group in (fine_tuning, ~fine_tuning))
         return cls(group_maxima(logits, fine_tuning), of_s, of_u, logits[np.arange(len(labels)), labels], labels)
 
-    def score(self, gamma: float) -> dict[str, tuple[float, int]]:
+    def score(self, gamma: float) -> dict[str, Measured]:
         """Return the metrics that `score` finds for the logits with γ added to those of U.
 
         Raises
@@ -82,25 +91,32 @@ class AnyGamma:
 
 def _values(
     maxima: GroupMaxima, probabilities: Softmax, labels: npt.NDArray[Any]
-) -> tuple[dict[str, tuple[float, int]], SeenUnseenCurve]:
-    values: dict[str, tuple[float, int]] = {k: (s.value, s.n) for k, s in maxima.accuracies(labels).items()}
-    curve = maxima.curve(labels)
-    n = len(labels)
-    values["harmonic_mean"] = (classification.harmonic_mean(values["acc_s_y"][0], values["acc_u_y"][0]), n)
+) -> tuple[dict[str, Measured], SeenUnseenCurve]:
+    scores = maxima.accuracies(labels)
+    curve, n = maxima.curve(labels), len(labels)
+    s, u = scores["acc_s_y"].value, scores["acc_u_y"].value
+    values: dict[str, tuple[float, int]] = {name: (score.value, score.n) for name, score in scores.items()}
+    values["harmonic_mean"] = (classification.harmonic_mean(s, u), n)
     values["ausuc"] = (curve.ausuc, n)
     values["nll"] = (mean(probabilities.losses), n)
     values["ece"] = (classification.calibration_error(probabilities), n)
     values |= macro_metrics(maxima, labels, curve)
+    found = influences.of_accuracies(maxima, labels)
+    found["harmonic_mean"] = influences.of_harmonic_mean(s, u, found["acc_s_y"], found["acc_u_y"])
+    found["ausuc"] = influences.of_ausuc(maxima, labels)
+    found["nll"] = influences.of_mean(probabilities.losses)
+    found["ece"] = influences.of_calibration_error(probabilities.confidence, probabilities.right)
+    found |= of_per_class(maxima, labels)
     if not curve.n_u:
         values |= {name: (float("nan"), 0) for name in values if name not in OF_FINE_TUNING}
-    return values, curve
+    return {name: Measured(*values[name], influences.group_sums(found[name])) for name in values}, curve
 
 
 def score_ncm(
     train: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     test: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     fine_tuning: npt.NDArray[np.bool_],
-) -> dict[str, tuple[float, int]]:
+) -> dict[str, Measured]:
     """Return accuracies of the nearest class mean, `ncm_acc_…`, from (features, labels) of train and test samples.
 
     The means are those of all classes: this measures the features and is no classifier to deploy. If no class of U has
@@ -108,15 +124,18 @@ def score_ncm(
     as wrong, as in the published code.
     """
     means = class_means(*train, num_classes=len(fine_tuning))
-    scores = classification.accuracies(ncm_scores(test[0], means), test[1], fine_tuning)
-    found = {f"ncm_{name}": (s.value, s.n) for name, s in scores.items()}
+    maxima = group_maxima(ncm_scores(test[0], means), fine_tuning)
+    scores, parts = maxima.accuracies(test[1]), influences.of_accuracies(maxima, test[1])
     measured = (~fine_tuning & ~np.isnan(means).any(axis=1))[test[1]].any()
-    return found if measured else dict.fromkeys(found, (float("nan"), 0))
+    return {
+        f"ncm_{name}": Measured(
+            score.value if measured else float("nan"), score.n if measured else 0, influences.group_sums(parts[name])
+        )
+        for name, score in scores.items()
+    }
 
 
-def rows(classifier: str, calibrator: str, reads: str, values: Mapping[str, tuple[float, int]]) -> list[dict[str, Any]]:
+def rows(classifier: str, calibrator: str, reads: str, values: Mapping[str, Measured]) -> list[dict[str, Any]]:
     """Return the tidy rows of one classifier and calibrator."""
-    return [
-        {"classifier": classifier, "calibrator": calibrator, "reads": reads, "metric": name, "value": value, "n": n}
-        for name, (value, n) in values.items()
-    ]
+    who = {"classifier": classifier, "calibrator": calibrator, "reads": reads}
+    return [{**who, "metric": name, **measured._asdict()} for name, measured in values.items()]

@@ -39,7 +39,14 @@ CALIBRATORS = (
     "metrics/softmax.py",
 )
 # Showing results.
-PRESENTED = ("seeds.py", "stages/tables_and_figures.py", "analysis/statistics.py", "display.py")
+PRESENTED = (
+    "seeds.py",
+    "stages/tables_and_figures.py",
+    "analysis/intervals.py",
+    "analysis/spread.py",
+    "analysis/statistics.py",
+    "display.py",
+)
 TABLES = (
     "tables/__init__.py",
     "tables/_cost.py",
@@ -47,6 +54,7 @@ TABLES = (
     "tables/_gamma_data.py",
     "tables/_leaderboard.py",
     "tables/_methods.py",
+    "tables/_ranks.py",
 )
 FIGURES = ("figures/__init__.py", "figures/_compare.py", "figures/_labels.py", "figures/_style.py")
 PAGE = (

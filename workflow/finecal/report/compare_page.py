@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from finecal import display
 from finecal.analysis.comparison import METRICS, PLAIN, Comparison, Difference
-from finecal.analysis.statistics import Interval
+from finecal.analysis.intervals import Interval
 from finecal.figures import _labels
 from finecal.figures._style import BLUE, RED, SINGLE, style
 from finecal.report.render import render_template, screen_width, svg_source

@@ -11,8 +11,6 @@ import pandas as pd
 import pyarrow as pa
 
 from finecal.analysis import diagnosis
-from finecal.analysis.sample_intervals import Right, with_intervals
-from finecal.analysis.statistics import summarise
 from finecal.report.explorer import MOST_STOPS, Explored, as_json, explorer
 from finecal.report.render import report_html
 from finecal.report.run_view import run_view
@@ -26,7 +24,6 @@ def page(
     fine_tuning: npt.NDArray[np.bool_],
     where: Mapping[str, str | int],
     *,
-    right: Mapping[tuple[str, str], Right],
     provenance: Mapping[str, Any],
 ) -> str:
     """Return the page as HTML; it loads nothing, and its links are to the files beside it.
@@ -41,14 +38,11 @@ def page(
         (C,) bool: the classes of S. Logits have no class names, so classes are called by their numbers.
     where
         Coordinates of the run by name.
-    right
-        (classifier, calibrator) → which test samples are classified correctly. The intervals are over test samples,
-        since there is one model.
     provenance
         From `finecal.io.provenance.provenance`.
     """
     metrics, calibration = frames["metrics"], frames["calibration"]
-    answers = diagnosis.diagnose(with_intervals(summarise(metrics), right), calibration)
+    answers = diagnosis.diagnose(metrics, calibration)
     names = [str(number) for number in range(len(fine_tuning))]
     view = run_view(where, ".", names, as_samples(samples, fine_tuning), metrics, calibration, room=MOST_STOPS)
     start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}

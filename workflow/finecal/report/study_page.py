@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from finecal import display, figures, paths, registry, tables
 from finecal.analysis import diagnosis, findings
-from finecal.analysis.statistics import of_setting, summarise
+from finecal.analysis.statistics import of_setting
 from finecal.report import thumbnails
 from finecal.report.explorer import Explored, as_json, explorer
 from finecal.report.render import report_html, screen_width, svg_source
@@ -59,7 +59,7 @@ def render(
     """
     explored = explored or Explored()
     metrics = aggregated["metrics"]
-    answers = diagnosis.diagnose(summarise(metrics), aggregated["calibration"])
+    answers = diagnosis.diagnose(metrics, aggregated["calibration"])
     start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
     boards = {name: _table_parts(name, aggregated) for name in sorted(made, key=lambda name: (name != "main", name))}
     return report_html(

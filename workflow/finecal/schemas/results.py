@@ -39,6 +39,12 @@ METRICS = pa.schema(
         column("metric", TEXT, "name of the metric: see below"),
         column("value", FLOAT64, "its value; accuracies are fractions from 0 to 1"),
         column("n", INT64, "number of samples it is computed from"),
+        list_column(
+            "influences",
+            FLOAT32,
+            "what at most 250 random groups of test samples contribute to its error; the groups are the same for all "
+            "runs with the same test samples, and the sum of squares is its sampling variance",
+        ),
     ]
 )
 GAMMA_DRAWS = pa.schema(

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import display, registry, schemas
-from finecal.analysis import sample_intervals
 from finecal.calibration.contract import Labelled
 from finecal.calibration.inputs import Predictions, Seen
 from finecal.calibration.parameters import read_states
@@ -26,7 +25,7 @@ from finecal.report.logits_page import page
 from finecal.stages._accuracy_lines import accuracy_lines
 from finecal.stages._logits_file import read_logits
 from finecal.stages.calibrate import fit_all
-from finecal.stages.evaluate import calibrate_logits, sample_table, score_calibrated, score_classifiers
+from finecal.stages.evaluate import sample_table, score_calibrated, score_classifiers
 
 # Name of a table that is written → its schema.
 OUTPUTS = {
@@ -87,10 +86,7 @@ def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | Non
     where: dict[str, str | int] = {**run, "split": "", "seed": 0}
     _draw(tables, {**where, "dataset": "logits", "task": source.stem.replace("-", " ")}, out, record)
     frames = {name: with_columns(tables[name], where).to_pandas() for name in ("metrics", "calibration")}
-    right = {(name, "none"): sample_intervals.right_of(predictions, mask) for name, predictions in classifiers.items()}
-    for name, _, logits in calibrate_logits(uses, read_states(fitted), data["test"], mask):
-        right[FINE_TUNED, name] = sample_intervals.right(logits, data["test"].labels, mask)
-    write_text(out / "report.html", page(frames, tables["samples"], mask, where, right=right, provenance=record))
+    write_text(out / "report.html", page(frames, tables["samples"], mask, where, provenance=record))
     return _summary(tables, [*note, *left_out], out)
 
 

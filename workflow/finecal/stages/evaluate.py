@@ -18,7 +18,7 @@ from finecal.io.provenance import provenance
 from finecal.metrics import per_class
 from finecal.metrics.classification import group_maxima
 from finecal.metrics.per_class import PerClassCurve
-from finecal.metrics.scores import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, rows, score, score_ncm
+from finecal.metrics.scores import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, Measured, rows, score, score_ncm
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -86,16 +86,6 @@ def score_calibrated(
     return found
 
 
-def calibrate_logits(
-    uses: dict[str, Any], states: Mapping[str, State], test: Labelled, fine_tuning: np.ndarray
-) -> Iterator[tuple[str, frozenset[str], np.ndarray]]:
-    """Yield name, data read, and the (N, C) calibrated logits of every calibrator but `none`."""
-    logits = _shared(test)
-    for name, (method, reads, takes) in _but_none(uses):
-        inputs = restrict(Unlabelled(logits, more=test.more), takes)
-        yield name, reads, method.apply(inputs, states.get(name, {}), fine_tuning)
-
-
 def _shared(test: Labelled) -> np.ndarray:
     """Return the logits as every calibrator gets them: float64, read-only."""
     logits = test.logits.astype(np.float64)
@@ -142,7 +132,7 @@ def sample_table(tuned: Predictions, before: Predictions | None, fine_tuning: np
     )
 
 
-def _ncm(predictions: Predictions, fine_tuning: np.ndarray) -> dict[str, tuple[float, int]]:
+def _ncm(predictions: Predictions, fine_tuning: np.ndarray) -> dict[str, Measured]:
     assert predictions.features is not None
     train, test = predictions.train, predictions.test
     return score_ncm(

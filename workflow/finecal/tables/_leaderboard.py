@@ -2,7 +2,7 @@
 
 A board ranks the methods of one data set, task and backbone on the runs (split, seed) that all of them have. Methods
 with equal means share the better rank. On the board of all settings together, a method's score is the mean of its means
-on the single boards, and runs are drawn within each board; only methods that are on every board take part.
+on the single boards; only methods that are on every board take part.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from finecal import display
-from finecal.analysis.statistics import CONFIDENCE, NAN, RESAMPLES, weights
+from finecal.analysis.intervals import NAN, NO_RUNS, UNKNOWN, Runs, mean_of, runs_by
 from finecal.paths import CELL_KEYS, SETTING_KEYS
 from finecal.tables._methods import CLASSIFIERS
+from finecal.tables._ranks import over_boards, ranks
 
 # Methods of a board are compared with each other. Its keys are those of a setting without the recipe, which is a part
 # of a method: the columns that name an entry of the board.
@@ -25,7 +25,7 @@ BOARD_KEYS = list(SETTING_KEYS[:3])
 ENTRY_KEYS = ["recipe", "classifier", "calibrator", "reads"]
 ALL = "all settings"
 RANKED_BY = "acc_y_y"
-DECIMALS = 12  # means that differ only by rounding errors are equal
+Method = tuple[str, ...]
 
 # Metric → title, scale, digits.
 TITLES = {
@@ -80,21 +80,20 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     methods = [method for method in appear if all(method in found for found in there)]
     bounds = [classifier == "oracle_fine_tuning" or display.reads_test(reads) for _, classifier, _, reads in methods]
     ranked = [m for m, bound in zip(methods, bounds, strict=True) if not bound and m[1] == "fine_tuned"]
-    ranks = dict(zip(ranked, rank([values(part, RANKED_BY, ranked) for part in parts]), strict=True))
+    by_metric = {metric: [_runs(part, metric, methods) for part in parts] for metric in TITLES}
+    scored = [[found.get(method, NO_RUNS) for method in ranked] for found in by_metric[RANKED_BY]]
+    places = dict(zip(ranked, ranks(scored), strict=True)) if ranked else {}
     rows: list[dict[str, Any]] = []
-    for metric in TITLES:
-        stacked = [values(part, metric, methods) for part in parts]
-        samples = [part[part["metric"] == metric].groupby(ENTRY_KEYS)["n"].mean() for part in parts]
-        for position, (method, mean) in enumerate(zip(methods, means(stacked), strict=True)):
-            place = ranks.get(method, (NAN,) * 3)
-            n_runs = sum(int((~np.isnan(one[:, position])).sum()) for one in stacked)
-            n = sum(float(found.get(method, 0)) for found in samples) / len(parts)
+    for metric, boards in by_metric.items():
+        for method, bound in zip(methods, bounds, strict=True):
+            runs = [found[method] for found in boards if method in found]
+            mean = over_boards([mean_of(one) for one in runs]) if runs else UNKNOWN
             rows.append(
                 {
-                    **dict(zip(ENTRY_KEYS, method, strict=True)), "upper_bound": bounds[position],
-                    **dict(zip(("rank", "rank_low", "rank_high"), place, strict=True)),
-                    "metric": metric, **dict(zip(("mean", "low", "high"), mean, strict=True)),
-                    "n_runs": n_runs, "n_samples": round(n),
+                    **dict(zip(ENTRY_KEYS, method, strict=True)), "upper_bound": bound,
+                    **dict(zip(("rank", "rank_low", "rank_high"), places.get(method, (NAN,) * 3), strict=True)),
+                    "metric": metric, **dict(zip(("mean", "low", "high", "n_runs"), mean, strict=True)),
+                    "n_samples": round(sum(one.n for one in runs) / len(parts)),
                 }
             )  # fmt: skip
     tidy = pd.DataFrame(rows)
@@ -107,75 +106,10 @@ def board(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return tidy.loc[order.sort_values(["group", "rank", "score", "method"], kind="stable").index]
 
 
-def values(part: pd.DataFrame, metric: str, methods: Sequence[tuple[str, ...]]) -> npt.NDArray[np.float64]:
-    """Return the (runs, methods) values of a metric, runs sorted; NaN where a method does not have a run."""
-    chosen = part[part["metric"] == metric]
-    table = chosen.pivot_table(index=list(CELL_KEYS), columns=ENTRY_KEYS, values="value", dropna=False)
-    return table.reindex(columns=pd.MultiIndex.from_tuples(methods, names=ENTRY_KEYS)).to_numpy(np.float64)
-
-
-def means(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float, float]]:
-    """Return mean, low and high of each method from (runs, methods) per board; no interval if a board has one run."""
-    mean = np.mean([_present_mean(one) for one in stacked], axis=0)
-    drawn = redraw(stacked)
-    if drawn is None:
-        return [(float(value), NAN, NAN) for value in mean]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
-    return [(float(m), float(a), float(b)) for m, a, b in zip(mean, low, high, strict=True)]
-
-
-def _present_mean(one: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the (methods,) means of the values that are not NaN; NaN where there is none."""
-    count = (~np.isnan(one)).sum(axis=0)
-    found = np.full(one.shape[1], NAN)
-    np.divide(np.nansum(one, axis=0), count, out=found, where=count > 0)
-    return found
-
-
-def rank(stacked: Sequence[npt.NDArray[np.float64]]) -> list[tuple[float, float, float]]:
-    """Return the rank of each method's mean, 1 for the highest, and the middle 95 % of its ranks over redrawn runs.
-
-    All NaN if the methods have no run in common; the interval is NaN if a board has only one run.
-
-    >>> rank([np.array([[0.5, 0.75, 0.5], [0.5, 0.75, 1.0]])])
-    [(3.0, 2.0, 3.0), (1.0, 1.0, 2.0), (1.0, 1.0, 2.0)]
-    """
-    count = stacked[0].shape[1]
-    if not count or any(np.isnan(one).any() for one in stacked):
-        return [(NAN, NAN, NAN)] * count
-    place = ranks_of(np.mean([one.mean(axis=0) for one in stacked], axis=0)[None])[0]
-    drawn = redraw(stacked)
-    if drawn is None:
-        return [(float(value), NAN, NAN) for value in place]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(ranks_of(drawn), [tail, 1 - tail], axis=0, method="inverted_cdf")
-    return [(float(m), float(a), float(b)) for m, a, b in zip(place, low, high, strict=True)]
-
-
-def ranks_of(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Return the (K, methods) ranks in each row of scores: 1 + the number of methods with a higher score.
-
-    >>> ranks_of(np.array([[0.5, 0.7, 0.5, 0.1]]))
-    array([[2, 1, 2, 4]])
-    """
-    rounded = scores.round(DECIMALS)
-    higher = [(rounded > rounded[:, [one]]).sum(axis=1) for one in range(rounded.shape[1])]
-    found: npt.NDArray[np.int64] = 1 + np.stack(higher, axis=1)
-    return found
-
-
-def redraw(stacked: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64] | None:
-    """Return (resamples, methods) means over runs drawn with replacement within each board; None if one has one run."""
-    if any(len(one) < 2 for one in stacked):
-        return None
-    strata = range(1, len(stacked) + 1) if len(stacked) > 1 else (None,)
-    drawn = [
-        weights(len(one), RESAMPLES, *(() if stratum is None else (stratum,))) @ one
-        for one, stratum in zip(stacked, strata, strict=True)
-    ]
-    mean: npt.NDArray[np.float64] = np.mean(drawn, axis=0)
-    return mean
+def _runs(part: pd.DataFrame, metric: str, methods: Sequence[Method]) -> dict[Method, Runs]:
+    """Return the values of a metric of those methods that have it."""
+    found = runs_by(part[part["metric"] == metric], ENTRY_KEYS)
+    return {method: found[method] for method in methods if method in found}
 
 
 def method(recipe: str, classifier: str, calibrator: str, *, with_recipe: bool) -> str:

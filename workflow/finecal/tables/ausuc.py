@@ -1,4 +1,4 @@
-"""AUSUC, the area under the seen–unseen curve, from 0 to 1: mean over runs [95 % bootstrap interval]. Both axes are
+"""AUSUC, the area under the seen–unseen curve, from 0 to 1: mean over runs [95 % interval]. Both axes are
 accuracies per test sample, as in the paper; “per class” is the area with both averaged per class, which the literature
 on generalised zero-shot learning calls AUSUC too. Δ is the paired difference to plain fine-tuning. † An upper bound: it
 trains on all classes.

@@ -1,5 +1,5 @@
 """How much the choice of γ matters: γ of each calibrator, its distance from γ* (positive: the absent classes get
-more than γ*), and what acc_y_y loses against its maximum over all γ, means over runs [95 % bootstrap interval]. The
+more than γ*), and what acc_y_y loses against its maximum over all γ, means over runs [95 % interval]. The
 tolerated width is that of the interval of γ around γ* in which acc_y_y stays within 1 point of the maximum. † Reads
 test labels.
 

@@ -1,4 +1,4 @@
-"""Leaderboard: fine-tuning recipes × calibrators by accuracy on all classes, means over runs [95 % bootstrap
+"""Leaderboard: fine-tuning recipes × calibrators by accuracy on all classes, means over runs [95 %
 interval]. Rank: 1 + the number of methods with a higher mean [middle 95 % of the ranks when the same runs are drawn
 again for all methods at once]. Few runs make both intervals too narrow. Accuracies, harmonic mean and ECE in %, NLL
 in nats, AUSUC from 0 to 1, all of the calibrated scores and per test sample (the table `macro`: per class). Not

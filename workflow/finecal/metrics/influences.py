@@ -1,0 +1,121 @@
+"""How much each test sample contributes to the error of a metric: what intervals over test samples are made from.
+
+The influence of sample i on a metric θ is what the estimate moves by if the sample is given more weight; its sampling
+variance is Σ_i c_i² with c_i = influence_i / N (Hampel 1974). Runs that are tested on the same samples share their
+errors, and methods of a run do so even more; since contributions of runs and methods can be averaged and subtracted
+sample by sample, variances of means and of paired differences follow from them.
+
+N numbers for every metric, method and run would be too many. The samples are dealt at random into at most `GROUPS`
+groups, the same for all runs with as many test samples, and contributions are added up in each group. The squares of
+these sums have the same expectation (random groups: Wolter 2007, Introduction to Variance Estimation, chapter 2).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal.metrics.curve import GroupMaxima
+from finecal.metrics.validation import Floats
+from finecal.seeds import generator
+
+GROUPS = 250  # a variance from as many random groups has a standard error of 9 %
+
+Sums = npt.NDArray[np.float32]
+
+
+def group_sums(contributions: Floats) -> Sums:
+    """Add up (N,) contributions in each group of samples: (min(N, GROUPS),) float32.
+
+    >>> group_sums(np.array([0.25, 0.5])).sum()
+    np.float32(0.75)
+    """
+    n = len(contributions)
+    sums = np.bincount(_groups(n), weights=contributions, minlength=min(n, GROUPS))
+    return sums.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _groups(n: int) -> npt.NDArray[np.int64]:
+    """Return (n,) the group of each sample; without replacement, so that groups differ by one sample at most."""
+    dealt: npt.NDArray[np.int64] = generator("influences", n).permutation(n) % GROUPS
+    return dealt
+
+
+def of_mean(values: npt.NDArray[Any], chosen: npt.NDArray[np.bool_] | None = None) -> Floats:
+    """Return the (N,) contributions to the mean of (N,) values over the chosen samples; zeros if none is chosen.
+
+    >>> of_mean(np.array([1.0, 0.0, 1.0]), np.array([True, True, False]))
+    array([ 0.25, -0.25,  0.  ])
+    """
+    mask = np.ones(len(values), bool) if chosen is None else chosen
+    n = int(mask.sum())
+    found = np.zeros(len(values))
+    if n:
+        found[mask] = (values[mask] - values[mask].mean()) / n
+    return found
+
+
+def of_accuracies(maxima: GroupMaxima, labels: npt.NDArray[Any]) -> dict[str, Floats]:
+    """Return the contributions to acc_y_y, acc_s_y, acc_u_y, acc_s_s, acc_u_u at γ = 0."""
+    of_s = maxima.fine_tuning[labels]
+    right = maxima.predictions() == labels
+    alone = np.where(of_s, maxima.class_s, maxima.class_u) == labels
+    return {
+        "acc_y_y": of_mean(right),
+        "acc_s_y": of_mean(right, of_s),
+        "acc_u_y": of_mean(right, ~of_s),
+        "acc_s_s": of_mean(alone, of_s),
+        "acc_u_u": of_mean(alone, ~of_s),
+    }
+
+
+def of_harmonic_mean(a: float, b: float, of_a: Floats, of_b: Floats) -> Floats:
+    """Return the contributions to 2ab / (a + b) from those to a and b: d = 2 (b² da + a² db) / (a + b)²."""
+    return 2 * (b**2 * of_a + a**2 * of_b) / (a + b) ** 2 if a + b else np.zeros_like(of_a)
+
+
+def of_ausuc(maxima: GroupMaxima, labels: npt.NDArray[Any], weights: Floats | None = None) -> Floats:
+    """Return the contributions to AUSUC, a two-sample U-statistic as the area under an ROC curve is.
+
+    AUSUC = Σ_{i of S} Σ_{j of U} w_i w_j r_i r_j [d_j < d_i, ½ if equal], with r right in the own group. The placement
+    of a sample is its sum over the other group; placements less their mean, times w, are the contributions (DeLong et
+    al. 1988).
+
+    Parameters
+    ----------
+    labels
+        (N,).
+    weights
+        (N,) with sum 1 over S and over U; without them 1/n_S and 1/n_U. Samples of a class have the same weight, and
+        with weights the placements are centred within each class, since classes are then given and not drawn.
+    """
+    of_s = maxima.fine_tuning[labels]
+    if of_s.all() or not of_s.any():
+        return np.zeros(len(labels))
+    right = np.where(of_s, maxima.class_s, maxima.class_u) == labels
+    plain = np.where(of_s, 1 / max(of_s.sum(), 1), 1 / max((~of_s).sum(), 1))
+    w = plain if weights is None else weights
+    placed = np.zeros(len(labels))
+    for own, sign in ((of_s, 1.0), (~of_s, -1.0)):
+        others = ~own & right
+        d = sign * maxima.difference
+        order = np.argsort(d[others], kind="stable")
+        sorted_d, total = d[others][order], np.append(0.0, np.cumsum(w[others][order]))
+        low, high = (total[np.searchsorted(sorted_d, d[own], side=side)] for side in ("left", "right"))
+        placed[own] = right[own] * (low + high) / 2
+    strata = of_s.astype(np.intp) if weights is None else labels
+    counts, sums = np.bincount(strata), np.bincount(strata, weights=placed)
+    contributions: Floats = w * (placed - (sums / np.maximum(counts, 1))[strata])
+    return contributions
+
+
+def of_calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = 15) -> Floats:
+    """Return the contributions to Σ_b |Σ_{i in b} (right_i − confidence_i)| / N: signed by the side of their bin."""
+    gap = right - confidence
+    places = np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
+    side = np.sign(np.bincount(places, weights=gap, minlength=bins))
+    return of_mean(side[places] * gap)
