@@ -31,7 +31,7 @@ OF_ALL = {*AVERAGED, *(f"macro_{name}" for name in AVERAGED), "macro_f1", "nll",
 
 def test_what_speaks_of_all_classes_is_unknown() -> None:
     values, _ = score(LOGITS, np.array([0, 1, 0]), S)
-    assert {name for name, (value, n, _) in values.items() if math.isnan(value) and n == 0} == OF_ALL
+    assert {name for name, (value, n, *_) in values.items() if math.isnan(value) and n == 0} == OF_ALL
     assert values["acc_s_y"][:2] == (2 / 3, 3)
     assert values["acc_s_s"][:2] == (1.0, 3)
     assert values["macro_acc_s_y"][:2] == (0.5, 3)  # all of class 0, none of class 1
@@ -50,7 +50,7 @@ def test_class_means_need_training_samples_of_the_classes_that_are_tested() -> N
     assert one_missing["ncm_acc_u_y"][:2] == (1.0, 1)
     for trained, tested in (([0, 1], [0, 1, 2]), ([0, 1], [0, 1])):
         found = score_ncm((features[trained], labels[trained]), (features[tested], labels[tested]), S)
-        assert all(math.isnan(value) and n == 0 for value, n, _ in found.values())
+        assert all(math.isnan(value) and n == 0 for value, n, *_ in found.values())
 
 
 def test_the_best_gamma_needs_them() -> None:

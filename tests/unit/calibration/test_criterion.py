@@ -7,7 +7,7 @@ import typing
 import numpy as np
 import pytest
 from calibrator_cases import fit
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finecal.calibration.contract import Head, Labelled, PseudoFold
@@ -58,6 +58,7 @@ def of(criterion: str, values: dict[str, tuple[float, int]]) -> float:
 
 
 @given(st.integers(0, 10_000), st.integers(2, 30), st.sampled_from(CRITERIA))
+@settings(deadline=None)
 def test_no_vertex_is_better_and_of_equals_none_is_nearer(seed: int, n: int, criterion: Criterion) -> None:
     random = np.random.default_rng(seed)
     labels = np.append(random.choice(3, n, p=[0.5, 0.4, 0.1]), [0, 1])

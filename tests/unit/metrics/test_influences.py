@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from page_cases import IN_S, logits
 
-from finecal.metrics.classification import group_maxima, harmonic_mean, softmax
+from finecal.metrics.classification import (
+    Softmax,
+    calibration_error,
+    calibration_error_bias,
+    group_maxima,
+    harmonic_mean,
+    softmax,
+)
 from finecal.metrics.influences import (
     GROUPS,
     group_sums,
@@ -95,4 +102,16 @@ def test_every_metric_has_influences_and_a_lone_class_of_u_does_not_break_them()
     for chosen in (np.ones(60, bool), IN_S[labels], ~IN_S[labels]):
         values, _ = score(tuned[chosen], labels[chosen], IN_S)
         assert all(np.isfinite(measured.influences).all() for measured in values.values())
-        assert all(abs(measured.influences.sum()) < 1e-5 for measured in values.values())
+        assert all(abs(measured.influences.sum()) < 1e-4 for measured in values.values())
+
+
+@pytest.mark.parametrize("n", [100, 500, 2000])
+def test_what_chance_adds_to_the_calibration_error_is_known(n: int) -> None:
+    """A model as sure as it should be: its calibration error is zero, that of n samples is not."""
+    rng, errors, biases = np.random.default_rng(0), [], []
+    for _ in range(200):
+        confidence = rng.uniform(0.3, 1.0, n)
+        found = Softmax(np.zeros(n), confidence, rng.random(n) < confidence)
+        errors.append(calibration_error(found))
+        biases.append(calibration_error_bias(found))
+    assert 0.6 * np.mean(errors) < np.mean(biases) < 1.1 * np.mean(errors)

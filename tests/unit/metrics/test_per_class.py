@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, f1_score, recall_score
 
@@ -69,6 +69,7 @@ def test_curve_by_hand() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 3))
+@settings(deadline=None)
 def test_every_vertex_is_what_predictions_at_its_gamma_give(seed: int, n: int, steps: int) -> None:
     logits, labels = random_problem(seed, n, steps)
     maxima = group_maxima(logits, IN_S)
@@ -89,6 +90,7 @@ def test_every_vertex_is_what_predictions_at_its_gamma_give(seed: int, n: int, s
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60))
+@settings(deadline=None)
 def test_recall_and_f1_are_those_of_wilds(seed: int, n: int) -> None:
     """WILDS calls scikit-learn with the classes that occur in the labels."""
     logits, labels = random_problem(seed, n, 2)

@@ -102,3 +102,4 @@ def test_without_samples_of_a_group_or_any() -> None:
             found = of_per_class(group_maxima(logits[kept], IN_S), labels[kept])
         assert all(len(one) == kept.sum() for one in found.values())
         assert not found["macro_ausuc"].any()
+        assert not found["macro_harmonic_mean"].any()

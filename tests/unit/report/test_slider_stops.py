@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_cases import IN_S, as_samples, logits
 
@@ -64,6 +64,7 @@ def test_what_is_no_stop_is_an_error() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(0, 30))
+@settings(deadline=None)
 def test_every_stop_has_the_accuracies_per_class(seed: int, n: int, room: int) -> None:
     random = np.random.default_rng(seed)
     labels = random.choice(6, n, p=np.array([32, 16, 8, 4, 2, 1]) / 63)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ import pytest
 from result_tables import RUNS, made_metrics
 
 from finecal import figures
+from finecal.analysis.intervals import Runs
 from finecal.figures.leaderboard import with_marks
 from finecal.tables import _leaderboard, leaderboard
+from finecal.tables._ranks import ranks, ranks_of
 from finecal.tables._text import latex
 
 
@@ -42,29 +45,31 @@ def test_order_ranks_and_what_is_not_ranked() -> None:
         ("full", "fine_tuned", "pcv"), ("full", "fine_tuned", "alg"), ("full", "fine_tuned", "none"),
         ("", "pretrained", "none"), ("full", "oracle_fine_tuning", "none"), ("full", "fine_tuned", "oracle"),
     ]  # fmt: skip
-    # The same wobble in every run: drawing runs again never changes the order.
+    # The same wobble in every run: all differences are sure.
     assert rows[["rank", "rank_low", "rank_high"]][:3].to_numpy().tolist() == [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
     assert rows["rank"][3:].isna().all()
     assert list(rows["upper_bound"]) == [False] * 4 + [True] * 2
     assert rows["mean"].to_list() == pytest.approx([0.75, 0.7, 0.6, 0.62, 0.97, 0.8])
-    assert set(rows["n_runs"]) == {4}
+    assert list(rows["n_runs"]) == [4, 4, 4, 1, 2, 4]  # trainings: one pretrained model, two of oracle fine-tuning
 
 
 def test_ranks_by_hand() -> None:
-    """Two runs give four equally likely draws: (a, a), (a, b), (b, a), (b, b)."""
-    runs = np.array([[0.5, 0.3, 0.1], [0.1, 0.4, 0.1]])
-    # Means 0.3, 0.35, 0.1. In (a, a) the first wins, in all others the second.
-    assert _leaderboard.rank([runs]) == [(2, 1, 2), (1, 1, 2), (3, 2, 3)]
-    assert _leaderboard.rank([runs[:1]])[0][0] == 1
-    assert np.isnan(_leaderboard.rank([runs[:1]])[0][1:]).all()
-    assert np.isnan(_leaderboard.rank([np.array([[0.5, np.nan]])])).all()
+    """Four splits; the first two methods are a point apart with a noise of a point, the third is far behind."""
+    cells = [(name, 0) for name in "abcd"]
+    values = ([0.50, 0.52, 0.50, 0.52], [0.52, 0.50, 0.52, 0.54], [0.1, 0.12, 0.1, 0.12])
+    methods = [Runs("acc_y_y", "fine_tuned", cells, np.array(v), None, 1000) for v in values]
+    assert ranks([methods]) == [(2, 1, 2), (1, 1, 2), (3, 3, 3)]
+    alone = [replace(one, cells=cells[:1], values=one.values[:1]) for one in methods]
+    assert [place[0] for place in ranks([alone])] == [2, 1, 3]
+    assert np.isnan([place[1:] for place in ranks([alone])]).all()  # nothing says how sure that is
+    apart = [methods[0], replace(methods[1], cells=[(name, 1) for name in "abcd"])]
+    assert np.isnan(ranks([apart])).all()
 
 
 def test_equal_means_share_the_better_rank_whatever_the_rounding() -> None:
     runs = np.array([[0.1, 0.3, 0.0], [0.2, 0.1 + 0.2 - 0.3 + 0.0, 0.0], [0.3, 0.3, 0.0]])
     runs[:, 1] = runs[::-1, 0] + 1e-17
-    place = _leaderboard.ranks_of(runs.mean(axis=0)[None])
-    assert place.tolist() == [[1, 1, 3]]
+    assert ranks_of(runs.mean(axis=0)).tolist() == [1, 1, 3]
 
 
 def test_upper_bounds_do_not_push_anyone_down() -> None:
@@ -79,7 +84,7 @@ def test_methods_are_compared_on_the_runs_that_all_have() -> None:
     pcv = metrics["calibrator"] == "pcv"
     lost = metrics[~(pcv & (metrics["split"] == "b"))]
     rows = of_ranking(leaderboard.build(lost)).droplevel(["dataset", "recipe"])
-    assert set(rows["n_runs"]) == {2}
+    assert rows.loc[("fine_tuned", "none"), "n_runs"] == 2
     assert rows.loc[("fine_tuned", "alg"), "mean"] == pytest.approx(0.7)  # 0.69 and 0.71
     nothing = metrics[
         ~(pcv & (metrics["split"] == "b")) & ~((metrics["calibrator"] == "alg") & (metrics["split"] == "a"))
@@ -119,10 +124,13 @@ def test_the_pretrained_model_is_there_once() -> None:
     assert set(shown["NLL"]) == {"–"}  # a metric that was not computed
 
 
-def test_one_run_has_no_interval() -> None:
+def test_one_run_has_intervals_over_its_samples() -> None:
     shown = leaderboard.present(leaderboard.build(made_metrics(RUNS[:1])))
-    assert list(shown["rank"]) == ["1", "2", "3", "–", "–", "–"]
-    assert shown["all classes"][0] == "74.0"
+    assert list(shown["rank"]) == ["1 [1, 1]", "2 [2, 2]", "3 [3, 3]", "–", "–", "–"]
+    assert shown["all classes"][0] == "74.0 [73.0, 75.0]"
+    unknown = leaderboard.present(leaderboard.build(made_metrics(RUNS[:1]).drop(columns="influences")))
+    assert list(unknown["rank"]) == ["1", "2", "3", "–", "–", "–"]
+    assert unknown["all classes"][0] == "74.0"
 
 
 def test_a_long_table_may_break_between_rows() -> None:

@@ -42,7 +42,7 @@ def test_main_table_as_people_see_it() -> None:
     reads = ["–", "–", "train S", "train S, pseudo-splits", "test labels", "train S and U"]
     assert list(shown["reads"]) == reads
     assert set(shown["runs"]) == {"4"}
-    assert set(shown["samples"]) == {"90"}
+    assert set(shown["samples"]) == {"9000"}
 
 
 def test_one_run_is_shown_without_interval() -> None:

@@ -53,6 +53,8 @@ class Runs:
         (R, G) what each group of test samples contributes, or None where that is not known.
     n
         Test samples of a run.
+    bias
+        How much too large the values may be for want of samples: intervals reach further down by this.
     """
 
     metric: str
@@ -61,6 +63,7 @@ class Runs:
     values: Floats
     influences: npt.NDArray[np.float32] | None
     n: float
+    bias: float = 0.0
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Runs:
@@ -91,6 +94,7 @@ def runs_by(metrics: pd.DataFrame, by: Sequence[str]) -> dict[tuple[Any, ...], R
     """
     names = ("metric", "classifier", "split", "seed", "value", "n")
     metric, classifier, split, seed, value, n = (metrics[name].tolist() for name in names)
+    bias = metrics["bias"].tolist() if "bias" in metrics else [0.0] * len(metrics)
     influences = metrics["influences"].tolist() if "influences" in metrics else [None] * len(metrics)
     keys = zip(*(metrics[name].tolist() for name in by), strict=True) if by else [()] * len(metrics)
     places: dict[tuple[Any, ...], list[int]] = {}
@@ -100,11 +104,11 @@ def runs_by(metrics: pd.DataFrame, by: Sequence[str]) -> dict[tuple[Any, ...], R
     for key, rows in places.items():
         kept = sorted((i for i in rows if not math.isnan(value[i])), key=lambda i: (split[i], seed[i]))
         values = np.array([value[i] for i in kept], np.float64)
-        mean_n = float(np.mean([n[i] for i in kept])) if kept else 0.0
+        mean_n, mean_bias = (float(np.mean([x[i] for i in kept])) if kept else 0.0 for x in (n, bias))
         cells = [(split[i], seed[i]) for i in kept]
         first = rows[0]
         found[key] = Runs(
-            metric[first], classifier[first], cells, values, stacked([influences[i] for i in kept]), mean_n
+            metric[first], classifier[first], cells, values, stacked([influences[i] for i in kept]), mean_n, mean_bias
         )
     return found
 
@@ -123,7 +127,7 @@ def mean_of(runs: Runs, confidence: float = CONFIDENCE) -> Interval:
     low, high = mean - half, mean + half
     if not math.isnan(half) and not runs.metric.startswith(UNBOUNDED) and 0 <= mean <= 1:
         low, high = wilson(mean, half, max(runs.n, 1.0), confidence)
-    return Interval(mean, low, high, runs.trainings)
+    return Interval(mean, max(low - runs.bias, 0.0) if runs.bias else low, high, runs.trainings)
 
 
 def difference_of(one: Runs, other: Runs, confidence: float = CONFIDENCE) -> Interval:
@@ -140,7 +144,8 @@ def difference_of(one: Runs, other: Runs, confidence: float = CONFIDENCE) -> Int
     half = NAN if _too_few(found, one) else float(found.of_differences(confidence, pseudo)[0, 1])
     centre = mean * one.n / (one.n + 2) if pseudo and found.groups > 1 else mean
     n = max(runs.trainings for runs in both)
-    return Interval(mean, min(centre - half, mean), max(centre + half, mean), n)
+    below, above = max(one.bias - other.bias, 0.0), max(other.bias - one.bias, 0.0)
+    return Interval(mean, min(centre - half, mean) - below, max(centre + half, mean) + above, n)
 
 
 def is_accuracy(metric: str) -> bool:

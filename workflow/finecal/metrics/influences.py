@@ -75,7 +75,7 @@ def of_accuracies(maxima: GroupMaxima, labels: npt.NDArray[Any]) -> dict[str, Fl
 
 def of_harmonic_mean(a: float, b: float, of_a: Floats, of_b: Floats) -> Floats:
     """Return the contributions to 2ab / (a + b) from those to a and b: d = 2 (b² da + a² db) / (a + b)²."""
-    return 2 * (b**2 * of_a + a**2 * of_b) / (a + b) ** 2 if a + b else np.zeros_like(of_a)
+    return 2 * (b**2 * of_a + a**2 * of_b) / (a + b) ** 2 if a + b > 0 else np.zeros_like(of_a)
 
 
 def of_ausuc(maxima: GroupMaxima, labels: npt.NDArray[Any], weights: Floats | None = None) -> Floats:

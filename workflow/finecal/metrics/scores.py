@@ -23,11 +23,16 @@ OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s", f"{MACRO}acc_s_y", f"{MACRO}ac
 
 
 class Measured(NamedTuple):
-    """A metric of n samples, and what groups of test samples contribute to its error (`finecal.metrics.influences`)."""
+    """A metric of n samples.
+
+    `influences` is what groups of test samples contribute to its error (`finecal.metrics.influences`), `bias` how much
+    too large the value is expected to be.
+    """
 
     value: float
     n: int
     influences: influences.Sums
+    bias: float = 0.0
 
 
 def score(
@@ -109,7 +114,10 @@ def _values(
     found |= of_per_class(maxima, labels)
     if not curve.n_u:
         values |= {name: (float("nan"), 0) for name in values if name not in OF_FINE_TUNING}
-    return {name: Measured(*values[name], influences.group_sums(found[name])) for name in values}, curve
+    bias = {"ece": classification.calibration_error_bias(probabilities)} if curve.n_u else {}
+    return {
+        name: Measured(*values[name], influences.group_sums(found[name]), bias.get(name, 0.0)) for name in values
+    }, curve
 
 
 def score_ncm(

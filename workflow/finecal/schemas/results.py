@@ -45,6 +45,7 @@ METRICS = pa.schema(
             "what at most 250 random groups of test samples contribute to its error; the groups are the same for all "
             "runs with the same test samples, and the sum of squares is its sampling variance",
         ),
+        column("bias", FLOAT64, "how much too large the value may be for want of samples, in the mean; of ece, else 0"),
     ]
 )
 GAMMA_DRAWS = pa.schema(
