@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from finecal.metrics.scores import FINE_TUNED, PRETRAINED, AnyGamma, rows
+from finecal.metrics.classifiers import FINE_TUNED, PRETRAINED
+from finecal.metrics.scores import AnyGamma, rows
 
 CLASSES, IN_S = 10, 5
 NAMES = {"dataset": "synthetic", "task": "a-b", "backbone": "model", "recipe": "full"}

@@ -44,15 +44,14 @@ def write_curves(folder: Path, samples: int) -> int:
     from finecal import paths
     from finecal.io.parquet import with_columns, write_table
     from finecal.io.provenance import provenance
-    from finecal.metrics.classification import seen_unseen_curve
+    from finecal.metrics.per_class import per_class_curve
     from finecal.plan.plan import Plan
     from finecal.stages.evaluate import curve_table
 
     rng = np.random.default_rng(0)
     labels, mask = rng.integers(0, 10, samples), np.arange(10) < 5
     curves = {
-        name: seen_unseen_curve(rng.standard_normal((samples, 10)), labels, mask)
-        for name in ("pretrained", "fine_tuned")
+        name: per_class_curve(rng.standard_normal((samples, 10)), labels, mask) for name in ("pretrained", "fine_tuned")
     }
     runs = Plan([str(folder / "sweep.yaml")]).runs
     first = folder / runs[0].folder / paths.CURVE

@@ -23,7 +23,7 @@ from _world import DAMAGE, NOTHING, Samples, Split, World, study
 from finecal.analysis.diagnosis import diagnose
 from finecal.analysis.findings import DAMAGED, IMPROVED
 from finecal.analysis.statistics import summarise
-from finecal.metrics.scores import FINE_TUNED, PRETRAINED
+from finecal.metrics.classifiers import FINE_TUNED, PRETRAINED
 from finecal.tables import _leaderboard
 
 N_TEST = 539  # test samples of the embedded digits

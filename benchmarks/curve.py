@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, auc
 
 from finecal.metrics.classification import GroupMaxima, group_maxima, seen_unseen_curve
+from finecal.metrics.per_class import curve_of
 
 
 class Candidate(NamedTuple):
@@ -119,6 +120,7 @@ def compared(samples: int, classes: int, args: argparse.Namespace) -> list[list[
         Candidate("`logits.max(axis=1)`", lambda: logits.max(axis=1)),
         Candidate("`seen_unseen_curve` and its area", lambda: seen_unseen_curve(logits, labels, mask).ausuc),
         Candidate("its pass over the logits, `group_maxima`", lambda: group_maxima(logits, mask)),
+        Candidate("the curve per class, from the maxima and the curve", lambda: curve_of(maxima, labels, curve=curve)),
         Candidate("the same maxima by fancy indexing", lambda: fancy_indexing(logits, mask)),
         Candidate(
             f"from the maxima, new predictions for each γ ({len(many)} measured)",

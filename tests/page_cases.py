@@ -24,6 +24,7 @@ from finecal.stages.evaluate import sample_table
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="504pt" height="100pt"><rect width="9" height="9"/></svg>'
 IN_S = np.array([True, False, True, False, True, False])
 CLASSES = ("ash", "birch", "cedar", "dogwood", "elm", "fir")
+MADE_FROM = {"inputs": {f"results/{'/'.join(['a_rather_long_name'] * 6)}/samples.parquet": "0123456789abcdef" * 4}}
 GAMMAS = {"alg": (1.25, "train_fine_tuning"), "pcv": (2.5, "pseudo_splits, train_fine_tuning")}
 
 
@@ -96,7 +97,7 @@ def write_page(folder: Path, **names: Any) -> Path:
     made = made_tables(**names)
     pictures = {sample: picture(sample) for sample in range(240)}
     html = render(
-        made, {"gain": SVG}, made=("leaderboard", "main"), studies="digits: {}\n", provenance={},
+        made, {"gain": SVG}, made=("leaderboard", "main"), studies="digits: {}\n", provenance=MADE_FROM,
         explored=Explored(views, 2, lambda one: ((one.where[0],), pictures)),
     )  # fmt: skip
     file = folder / "report.html"

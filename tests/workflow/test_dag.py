@@ -69,7 +69,7 @@ def test_every_target_says_what_it_is(empty: Project) -> None:
     said = dict(re.findall(r"^(\w+) \((.+)\)$", "\n".join(lines), re.MULTILINE))
     targets = {"all", "pretrained", "finetuned", "extracted", "calibrated", "evaluated"}
     targets |= {"cost", "table1", "table2", "figure1", "figure2", "figure3", "figure6", "figure7", "figure8"}
-    targets |= {"leaderboard", "gamma_data", "gamma_sensitivity"}
+    targets |= {"macro", "leaderboard", "gamma_data", "gamma_sensitivity"}
     assert targets <= set(said)
 
 
@@ -99,6 +99,7 @@ def test_lint(empty: Project) -> None:
         ),
         ("table1", TO_EVALUATED | jobs(aggregate=["metrics"], table=["main"])),
         ("table2", TO_EVALUATED | jobs(aggregate=["metrics"], table=["ausuc"])),
+        ("macro", TO_EVALUATED | jobs(aggregate=["metrics"], table=["macro"])),
         ("figure1", TO_EVALUATED | jobs(aggregate=["metrics"], figure=["gain"])),
         ("figure2", TO_EVALUATED | jobs(aggregate=["metrics", "curve"], figure=["curve"])),
         ("figure3", TO_EVALUATED | jobs(aggregate=["metrics"], figure=["relations"])),

@@ -37,6 +37,7 @@ STOPS = {
 RESULTS = {
     "table1": ("table", "main"),
     "table2": ("table", "ausuc"),
+    "macro": ("table", "macro"),
     "leaderboard": ("table", "leaderboard"),
     "gamma_data": ("table", "gamma_data"),
     "gamma_sensitivity": ("table", "gamma_sensitivity"),

@@ -21,7 +21,7 @@ from finecal.cli import main
 from finecal.errors import UserError
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
-from finecal.metrics.classification import seen_unseen_curve
+from finecal.metrics.per_class import per_class_curve
 from finecal.paths import RunKey
 from finecal.report import compare_page as page_of_comparison
 from finecal.stages.compare_runs import compare_runs
@@ -55,7 +55,7 @@ def write_run(
         paths.METRICS: pa.Table.from_pandas(
             metrics_of(labels, before, tuned, in_s), schemas.own_columns(schemas.METRICS), preserve_index=False
         ),
-        paths.CURVE: curve_table("fine_tuned", seen_unseen_curve(tuned, labels, in_s)),
+        paths.CURVE: curve_table("fine_tuned", per_class_curve(tuned, labels, in_s)),
         paths.CALIBRATION: pa.Table.from_pylist(fitted, schemas.own_columns(schemas.CALIBRATION)),
         paths.HISTORY: pa.table({"epoch": [0]}),
     }

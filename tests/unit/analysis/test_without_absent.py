@@ -19,22 +19,25 @@ from finecal.calibration.contract import Data, Labelled
 from finecal.calibrators import oracle
 from finecal.errors import UserError
 from finecal.figures import NO_ABSENT as NOTHING_TO_SHOW
+from finecal.metrics.per_class import per_class_curve
 from finecal.metrics.scores import score, score_ncm
 from finecal.stages.evaluate import curve_table
 
 S = np.array([True, True, False])
 LOGITS = np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
-OF_ALL = {"acc_y_y", "acc_u_y", "acc_u_u", "harmonic_mean", "ausuc", "nll", "ece"}
+AVERAGED = {"acc_y_y", "acc_u_y", "acc_u_u", "harmonic_mean", "ausuc"}
+OF_ALL = {*AVERAGED, *(f"macro_{name}" for name in AVERAGED), "macro_f1", "nll", "ece"}
 
 
 def test_what_speaks_of_all_classes_is_unknown() -> None:
-    values, curve = score(LOGITS, np.array([0, 1, 0]), S)
-    assert {name for name, (value, n, _) in values.items() if math.isnan(value) and n == 0} == OF_ALL
+    values, _ = score(LOGITS, np.array([0, 1, 0]), S)
+    assert {name for name, (value, n, *_) in values.items() if math.isnan(value) and n == 0} == OF_ALL
     assert values["acc_s_y"][:2] == (2 / 3, 3)
     assert values["acc_s_s"][:2] == (1.0, 3)
-    table = curve_table("fine_tuned", curve).to_pandas()
-    assert table["acc_s_y"].notna().all()
-    assert table[["acc_u_y", "acc_y_y"]].isna().all(axis=None)
+    assert values["macro_acc_s_y"][:2] == (0.5, 3)  # all of class 0, none of class 1
+    table = curve_table("fine_tuned", per_class_curve(LOGITS, np.array([0, 1, 0]), S)).to_pandas()
+    assert table[["acc_s_y", "macro_acc_s_y"]].notna().all(axis=None)
+    assert table[["acc_u_y", "acc_y_y", "macro_acc_u_y", "macro_acc_y_y"]].isna().all(axis=None)
     known, _ = score(LOGITS, np.array([0, 2, 0]), S)
     assert not any(math.isnan(value) for value, *_ in known.values())
 
@@ -47,7 +50,7 @@ def test_class_means_need_training_samples_of_the_classes_that_are_tested() -> N
     assert one_missing["ncm_acc_u_y"][:2] == (1.0, 1)
     for trained, tested in (([0, 1], [0, 1, 2]), ([0, 1], [0, 1])):
         found = score_ncm((features[trained], labels[trained]), (features[tested], labels[tested]), S)
-        assert all(math.isnan(value) and n == 0 for value, n, _ in found.values())
+        assert all(math.isnan(value) and n == 0 for value, n, *_ in found.values())
 
 
 def test_the_best_gamma_needs_them() -> None:

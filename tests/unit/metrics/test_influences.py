@@ -11,13 +11,13 @@ from page_cases import IN_S, logits
 from finecal.metrics.classification import (
     Softmax,
     calibration_error,
-    calibration_error_bias,
     group_maxima,
     harmonic_mean,
     softmax,
 )
 from finecal.metrics.influences import (
     GROUPS,
+    calibration_error_bias,
     group_sums,
     of_accuracies,
     of_ausuc,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_cases import IN_S, as_samples, logits
 
 from finecal.metrics.classification import accuracies, group_maxima, seen_unseen_curve
+from finecal.metrics.per_class import per_class_curve
 from finecal.report.slider_stops import stops
 
 
@@ -60,3 +61,17 @@ def test_what_is_no_stop_is_an_error() -> None:
     labels, _, tuned = logits(n=12)
     with pytest.raises(ValueError, match=r"no stop has γ = 0\.123"):
         stops(as_samples(labels, None, tuned, IN_S), [], 3).index(0.123)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(0, 30))
+@settings(deadline=None)
+def test_every_stop_has_the_accuracies_per_class(seed: int, n: int, room: int) -> None:
+    random = np.random.default_rng(seed)
+    labels = random.choice(6, n, p=np.array([32, 16, 8, 4, 2, 1]) / 63)
+    z = random.integers(-3, 3, (n, 6)).astype(np.float32)
+    at = stops(as_samples(labels, None, z, IN_S), [0.5, -1.0], room)
+    curve = per_class_curve(z, labels, IN_S)
+    for stop, gamma in enumerate(at.gamma):
+        np.testing.assert_equal((at.macro_s[stop], at.macro_u[stop]), curve.at(gamma)[1:3])
+    assert (at.classes_s, at.classes_u) == tuple(len(np.unique(labels[IN_S[labels] == of_s])) for of_s in (True, False))
+    np.testing.assert_equal(at.ausuc, (curve.curve.ausuc, curve.ausuc))

@@ -32,7 +32,8 @@ def write_curves(plan: Plan, **more: Any) -> list[Path]:
     files = []
     for number, run in enumerate(plan.runs):
         gamma = [float(number * 100 + i) for i in range(3 + number)]
-        accuracies = dict.fromkeys(("acc_s_y", "acc_u_y", "acc_y_y"), gamma)
+        names = ("acc_s_y", "acc_u_y", "acc_y_y")
+        accuracies = dict.fromkeys((*names, *(f"macro_{name}" for name in names)), gamma)
         table = pa.table({"classifier": ["fine_tuned"] * len(gamma), "gamma": gamma, **accuracies})
         files.append(run.folder / paths.CURVE)
         # The last file as earlier versions have written it: without the meanings of its columns.
@@ -104,7 +105,7 @@ def test_other_columns_name_the_file_and_leave_nothing(plan: Plan, old: bool) ->
         "'gamma' is int64 and must be double": table.set_column(gamma, "gamma", table["gamma"].cast("int64")),
         "'gamma' is missing and must be double": table.drop_columns(["gamma"]),
         "'more' is double and must be missing": table.append_column("more", table["gamma"]),
-        "the columns stand in the order acc_y_y, acc_u_y": table.select(table.column_names[::-1]),
+        "the columns stand in the order macro_acc_y_y, macro_acc_u_y": table.select(table.column_names[::-1]),
     }
     for why, changed in cases.items():
         replaced(files[2], changed)

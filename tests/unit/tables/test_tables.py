@@ -11,7 +11,7 @@ from result_tables import RUNS, made_cost, made_metrics, made_tables
 from finecal import display, registry, tables
 from finecal.errors import UserError
 from finecal.io import parquet
-from finecal.tables import ausuc, cost_by_stage, main
+from finecal.tables import ausuc, cost_by_stage, macro, main
 from finecal.tables._text import condense, csv, escape, group_by_setting, latex, markdown
 
 
@@ -57,6 +57,28 @@ def test_ausuc_table_has_classifiers_only() -> None:
     assert list(shown["method"]) == ["pretrained", "fine-tuned", "oracle fine-tuning †"]
     assert list(shown["AUSUC"].str[:5]) == ["0.500", "0.750", "0.950"]
     assert list(shown["Δ AUSUC"].str[:6]) == ["−0.250", "–", "+0.200"]
+    assert list(shown["AUSUC per class"].str[:5]) == ["0.450", "0.700", "0.900"]
+
+
+def test_table_of_averages_per_class() -> None:
+    metrics = made_metrics()
+    f1 = metrics[metrics["metric"] == "macro_acc_y_y"].assign(metric="macro_f1")
+    f1["value"] -= 0.25
+    shown = macro.present(macro.build(pd.concat([metrics, f1]))).set_index("method")
+    assert list(shown.index) == [
+        "pretrained", "fine-tuned", "fine-tuned + ALG", "fine-tuned + PCV", "fine-tuned + γ* †", "oracle fine-tuning †",
+    ]  # fmt: skip
+    titles = ["all classes", "S", "U", "harmonic mean", "F1", "AUSUC"]
+    numbers = [title for title in shown.columns if title.removeprefix("Δ ") in titles]
+    assert numbers == [one for title in titles for one in (title, f"Δ {title}")]
+    assert list(shown.columns[-2:]) == ["runs", "samples"]
+    assert shown.loc["fine-tuned + ALG", "all classes"].startswith("65.0 [")
+    assert shown.loc["fine-tuned + ALG", "Δ all classes"].startswith("+10.0 [")
+    assert shown.loc["fine-tuned + ALG", "F1"].startswith("40.0 [")
+    assert shown.loc["pretrained", "AUSUC"].startswith("0.450 [")
+    assert shown.loc["fine-tuned + PCV", "AUSUC"] == "–"  # not among the made-up metrics
+    assert "per class" in tables.caption("macro")
+    assert "per test sample" in tables.caption("main")
 
 
 @pytest.mark.parametrize("name", registry.names("table"))
@@ -73,7 +95,7 @@ def test_files_of_a_table(name: str, tmp_path: Path) -> None:
     assert (tmp_path / f"{name}.csv").read_text() == csv(shown)
 
 
-@pytest.mark.parametrize("name", ["ausuc", "main"])
+@pytest.mark.parametrize("name", ["ausuc", "macro", "main"])
 def test_files_of_a_table_of_methods(name: str, tmp_path: Path) -> None:
     metrics = pd.concat([made_metrics(), made_metrics(task="a-b")])
     tables.write(name, {"metrics": metrics}, tmp_path / name, provenance={})

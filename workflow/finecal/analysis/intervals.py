@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from finecal.analysis.spread import Cells, Floats, Spread, spread, wilson
-from finecal.metrics.scores import ORACLE, PRETRAINED
+from finecal.metrics.classifiers import ORACLE, PRETRAINED
 
 CONFIDENCE = 0.95
 NAN = float("nan")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
-from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled, finite_gamma
+from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled
+from finecal.calibration.criterion import MEANING, Criterion, best_gamma
 from finecal.config import Model
-from finecal.metrics.classification import seen_unseen_curve
 
 PAPER = "Chao et al. 2016, An empirical study and analysis of generalized zero-shot learning (arXiv 1605.04253)"
 READS = frozenset({"validation"})
@@ -17,10 +15,7 @@ READS = frozenset({"validation"})
 class Options(Model):
     """What γ maximises."""
 
-    criterion: Literal["all_classes", "balanced"] = Field(
-        "all_classes",
-        description="What is largest on the validation data: acc_y_y, or the mean of acc_s_y and acc_u_y.",
-    )
+    criterion: Criterion = Field("all_classes", description=f"{MEANING} On the validation data.")
 
 
 class Calibrator(AddGamma):
@@ -34,6 +29,4 @@ class Calibrator(AddGamma):
 
     def fit(self, data: Data) -> Fitted:
         validation: Labelled = data["validation"]
-        curve = seen_unseen_curve(validation.logits, validation.labels, data.fine_tuning)
-        best = curve.best() if self.options.criterion == "all_classes" else curve.balanced()
-        return {"gamma": finite_gamma(curve, best)}
+        return {"gamma": best_gamma(validation.logits, validation.labels, data.fine_tuning, self.options.criterion)}

@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from finecal.calibration.contract import Data, Fitted, Floats, Head, Labelled, Mask, State, Unlabelled, tau_normalised
+from finecal.calibration.criterion import MEANING, Criterion, score
 from finecal.config import Listed, Model, NonNegative
-from finecal.metrics.classification import accuracies
 
 PAPER = "Kang et al. 2020, Decoupling representation and classifier (arXiv 1910.09217)"
 READS = frozenset({"weights", "validation"})
@@ -16,15 +16,18 @@ LINEAR_HEAD_ONLY = True  # a cosine head's logits do not depend on the lengths o
 
 
 class Options(Model):
-    """The powers to choose from."""
+    """The powers to choose from, and by what."""
 
     taus: Listed[NonNegative] = Field(
         tuple(k / 10 for k in range(21)), min_length=1, description="Powers τ; of equally good ones the first is taken."
     )
+    criterion: Criterion = Field(
+        "all_classes", description=f"{MEANING} On the validation data.", json_schema_extra={"neutral": "all_classes"}
+    )
 
 
 class Calibrator:
-    """As `tau_norm`, with the τ of highest acc_y_y on the validation data."""
+    """As `tau_norm`, with the τ of highest acc_y_y, or another criterion, on the validation data."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -34,7 +37,7 @@ class Calibrator:
         head: Head = data["weights"]
         z = validation.logits.astype(np.float64)
         scores = [
-            accuracies(tau_normalised(z, head, tau), validation.labels, data.fine_tuning)["acc_y_y"].value
+            score(tau_normalised(z, head, tau), validation.labels, data.fine_tuning, self.options.criterion)
             for tau in self.options.taus
         ]
         return {"tau": float(self.options.taus[int(np.argmax(scores))])}

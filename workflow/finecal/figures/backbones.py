@@ -1,7 +1,7 @@
 """Whether other models behave alike.
-AUSUC, and accuracy of the test samples of absent classes U among all classes by the network's own head and by the
-nearest class mean of its features (NCM), before (hollow, above) and after fine-tuning (filled, below). Marks are means
-over runs with 95 % intervals.
+AUSUC per test sample, and accuracy of the test samples of absent classes U among all classes by the network's own head
+and by the nearest class mean of its features (NCM), before (hollow, above) and after fine-tuning (filled, below). Marks
+are means over runs with 95 % intervals.
 
 A3 of Mai et al. 2024 (arXiv 2409.16223).
 """

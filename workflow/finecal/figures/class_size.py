@@ -1,6 +1,6 @@
-"""How many classes S has: AUSUC and, with γ, accuracy of the test samples of S and of U, arg-max over all classes,
-against the number of classes in S. S is drawn at random, or so that its classes are similar (clustered). Marks are
-means over runs with 95 % intervals.
+"""How many classes S has: AUSUC per test sample and, with γ, accuracy of the test samples of S and of U, arg-max over
+all classes, against the number of classes in S. S is drawn at random, or so that its classes are similar (clustered).
+Marks are means over runs with 95 % intervals.
 
 F4 of Mai et al. 2024 (arXiv 2409.16223).
 """

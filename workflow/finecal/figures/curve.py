@@ -1,6 +1,7 @@
-"""Seen–unseen curves: accuracy on absent against fine-tuning classes while γ, added to the absent logits, goes from
-−∞ to +∞. Thin lines are single runs, bold lines their mean along rays from the origin; marks are mean accuracies
-over runs. γ* is chosen on the test labels, an upper bound.
+"""Seen–unseen curves: accuracy on absent against fine-tuning classes, both per test sample and not per class, while
+γ, added to the absent logits, goes from −∞ to +∞. AUSUC is the area under such a curve. Thin lines are single runs,
+bold lines their mean along rays from the origin; marks are mean accuracies over runs. γ* is chosen on the test
+labels, an upper bound.
 
 F2 of Mai et al. 2024 (arXiv 2409.16223).
 """

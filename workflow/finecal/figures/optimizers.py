@@ -1,6 +1,6 @@
-"""AUSUC, the area under the seen–unseen curve (from 0 to 1, written in hundredths), after fine-tuning with different
-optimisers, learning rates of the head and weight decays. A cell is the mean over runs; the colours of all panels have
-one scale.
+"""AUSUC, the area under the seen–unseen curve per test sample (from 0 to 1, written in hundredths), after fine-tuning
+with different optimisers, learning rates of the head and weight decays. A cell is the mean over runs; the colours of
+all panels have one scale.
 
 F5 of Mai et al. 2024 (arXiv 2409.16223).
 """

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from finecal.errors import UserError
 from finecal.metrics.curve import (
@@ -35,7 +34,6 @@ __all__ = [
     "Softmax",
     "accuracies",
     "calibration_error",
-    "calibration_error_bias",
     "class_means",
     "expected_calibration_error",
     "group_maxima",
@@ -162,29 +160,6 @@ def calibration_error(found: Softmax, bins: int = 15) -> float:
     places = np.searchsorted(inner_edges, found.confidence, side="left")
     gaps = np.bincount(places, weights=found.right - found.confidence)
     return float(np.abs(gaps).sum() / n) if n else float("nan")
-
-
-def calibration_error_bias(found: Softmax, bins: int = 15) -> float:
-    """Return how much too large the calibration error of N samples is expected to be: chance opens every bin's gap.
-
-    Σ_b (E|X_b| − g_b) / N with X_b normal around the bin's sum of gaps g_b, with the variance that the samples of the
-    bin show; g_b² is the observed square less this variance, or 0. The root makes it rather too much than too little.
-    NaN without samples.
-    """
-    n, gap = len(found.right), found.right - found.confidence
-    if not n:
-        return float("nan")
-    places = np.searchsorted(np.arange(1, bins) / bins, found.confidence, side="left")
-    counts, sums = np.bincount(places), np.bincount(places, weights=gap)
-    within = gap - (sums / np.maximum(counts, 1))[places]
-    variance = np.bincount(places, weights=within**2) * counts / np.maximum(counts - 1, 1)
-    # One sample shows no variance: that of a sample as sure as it says takes its place.
-    alone = np.bincount(places, weights=found.confidence * (1 - found.confidence))
-    variance = np.where(counts == 1, alone, variance)
-    g, s = np.sqrt(np.maximum(sums**2 - variance, 0)), np.sqrt(variance)
-    z = np.divide(g, s, out=np.full_like(g, np.inf), where=s > 0)
-    expected = s * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + g * (2 * ndtr(z) - 1)  # of a folded normal variable
-    return float((expected - g).sum() / n)
 
 
 def harmonic_mean(a: float, b: float) -> float:

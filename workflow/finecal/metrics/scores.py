@@ -13,10 +13,12 @@ from finecal.errors import UserError
 from finecal.metrics import classification, influences
 from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, Softmax, class_means, group_maxima, ncm_scores
 from finecal.metrics.curve import mean
+from finecal.metrics.per_class import MACRO, macro_metrics
+from finecal.metrics.per_class_influences import of_per_class
 from finecal.metrics.softmax import log_sum_exp
 
-PRETRAINED, FINE_TUNED, ORACLE = "pretrained", "fine_tuned", "oracle_fine_tuning"
-OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s"})  # metrics of the samples of S alone
+# Metrics of the samples of S alone.
+OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s", f"{MACRO}acc_s_y", f"{MACRO}acc_s_s"})
 
 
 class Measured(NamedTuple):
@@ -102,14 +104,16 @@ def _values(
     values["ausuc"] = (curve.ausuc, n)
     values["nll"] = (mean(probabilities.losses), n)
     values["ece"] = (classification.calibration_error(probabilities), n)
+    values |= macro_metrics(maxima, labels, curve)
     found = influences.of_accuracies(maxima, labels)
     found["harmonic_mean"] = influences.of_harmonic_mean(s, u, found["acc_s_y"], found["acc_u_y"])
     found["ausuc"] = influences.of_ausuc(maxima, labels)
     found["nll"] = influences.of_mean(probabilities.losses)
     found["ece"] = influences.of_calibration_error(probabilities.confidence, probabilities.right)
+    found |= of_per_class(maxima, labels)
     if not curve.n_u:
         values |= {name: (float("nan"), 0) for name in values if name not in OF_FINE_TUNING}
-    bias = {"ece": classification.calibration_error_bias(probabilities)} if curve.n_u else {}
+    bias = {"ece": influences.calibration_error_bias(probabilities)} if curve.n_u else {}
     return {
         name: Measured(*values[name], influences.group_sums(found[name]), bias.get(name, 0.0)) for name in values
     }, curve

@@ -33,6 +33,8 @@ CALIBRATORS = (
     "calibration/parameters.py",
     "calibration/inputs.py",
     "metrics/classification.py",
+    "metrics/per_class.py",
+    "calibration/criterion.py",
     "metrics/unit_rows.py",
     "metrics/softmax.py",
 )
@@ -40,6 +42,7 @@ CALIBRATORS = (
 PRESENTED = (
     "seeds.py",
     "stages/tables_and_figures.py",
+    "metrics/classifiers.py",
     "analysis/intervals.py",
     "analysis/spread.py",
     "analysis/statistics.py",
@@ -64,6 +67,7 @@ PAGE = (
     "figures/_style.py",
     "analysis/findings.py",
     "metrics/classification.py",
+    "metrics/per_class.py",
     "metrics/unit_rows.py",
     "report/charts.py",
     "report/thumbnails.py",

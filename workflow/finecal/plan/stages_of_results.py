@@ -33,10 +33,12 @@ STAGES_OF_RESULTS = (
         jobs=job_sets.runs,
         code=(
             *CALIBRATORS,
+            "metrics/class_distance.py",
+            "metrics/classifiers.py",
             "metrics/influences.py",
+            "metrics/per_class_influences.py",
             "metrics/scores.py",
             "seeds.py",
-            "metrics/class_distance.py",
             "stages/_inputs.py",
             "stages/evaluate.py",
         ),

@@ -21,9 +21,15 @@
     return run.gamma[stop].toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−");
   };
   // The accuracies of S, of U and of all classes at a stop; the last needs test samples of both groups.
-  const at = (run, stop) => {
+  const perSample = (run, stop) => {
     const [s, u] = [run.s[stop], run.u[stop]], [ofS, ofU] = run.n;
     return { s: s / ofS, u: u / ofU, y: ofS && ofU ? (s + u) / (ofS + ofU) : NaN };
+  };
+  // The same averaged per class. What is computed from the page's rounded numbers is rounded once more.
+  const rounded = (value) => Math.round(1e8 * value) / 1e8;
+  const perClass = ({ macro }, stop) => {
+    const [ofS, ofU] = macro.n, s = ofS ? macro.s[stop] / 1e9 : NaN, u = ofU ? macro.u[stop] / 1e9 : NaN;
+    return { s, u, y: rounded((ofS * s + ofU * u) / (ofS + ofU)) };
   };
 
   class Explorer {
@@ -33,12 +39,32 @@
         const [named, members] = [data.names[names], new Set(s)];
         return { names: named, s: named.map((_, number) => members.has(number)) };
       });
-      Object.assign(this, { root, data, views: null, run: null, stop: 0 });
+      Object.assign(this, { root, data, views: null, run: null, stop: 0, macro: false });
       this.slider = this.find("slider");
       this.slider.addEventListener("input", () => this.move(Number(this.slider.value)));
       this.choices = DIMENSIONS.map((title, dimension) => this.choice(title, dimension));
+      for (const one of root.querySelectorAll("[name=average]")) {
+        one.checked = one.value === "sample"; // also where the browser remembers another choice
+        one.addEventListener("change", () => this.average(one.value));
+      }
+      this.average("sample");
       this.choose(data.runs[0].where, 0);
     }
+
+    // Average per "sample" or per "class": all accuracies but those of single classes.
+    average(kind) {
+      this.macro = kind === "class";
+      for (const part of this.root.querySelectorAll("[data-average]")) part.hidden = part.dataset.average !== kind;
+      if (!this.run) return;
+      this.listOthers();
+      this.draw();
+      this.move(this.stop);
+    }
+
+    at(stop) { return (this.macro ? perClass : perSample)(this.run, stop); }
+
+    // Accuracies of another model, or of a method off the curve.
+    of(other) { return this.macro ? other.macro : other; }
 
     find(part) { return this.root.querySelector(`[data-part="${part}"]`); }
 
@@ -86,8 +112,8 @@
 
     // List the methods that are not on the curve.
     listOthers() {
-      const words = this.run.others.map((one) => `${one.label}${one.bound ? " †" : ""}: right ${PERCENT(one.y)} % of all, `
-        + `${PERCENT(one.s)} % of S, ${PERCENT(one.u)} % of U`);
+      const words = this.run.others.map((one) => [one, this.of(one)]).map(([one, { s, u, y }]) =>
+        `${one.label}${one.bound ? " †" : ""}: right ${PERCENT(y)} % of all, ${PERCENT(s)} % of S, ${PERCENT(u)} % of U`);
       this.find("others").replaceChildren(...words.map((text) => element("li", text)));
       this.find("others").parentElement.hidden = !words.length;
     }
@@ -110,7 +136,7 @@
       const { run, data, zero } = this, { names, s } = data.classes[run.classes];
       const low = run.bins.low, high = low + run.bins.step * run.bins.s.length;
       const points = run.gamma.map((gamma, stop) => {
-        const { s, u, y } = at(run, stop);
+        const { s, u, y } = this.at(stop);
         const inside = gamma !== null && gamma >= low && gamma <= high;
         return { stop, gamma, gamma_text: gammaText(run, stop), s: 100 * s, u: 100 * u, y: 100 * y, inside };
       });
@@ -138,9 +164,8 @@
           ...points[mark.stop], label: mark.label, name: mark.name,
           kind: mark.name === "none" ? "fine_tuned" : mark.bound ? "bound" : "calibrated",
         })),
-        ...run.others.filter((one) => one.s !== null && one.u !== null).map((one) => ({
-          label: one.label, name: "", kind: one.kind === "calibrated" ? "off" : one.kind,
-          s: 100 * one.s, u: 100 * one.u, y: 100 * one.y,
+        ...run.others.map((one) => [one, this.of(one)]).filter(([, { s, u }]) => s !== null && u !== null).map(([one, { s, u, y }]) => ({
+          label: one.label, name: "", kind: one.kind === "calibrated" ? "off" : one.kind, s: 100 * s, u: 100 * u, y: 100 * y,
         })),
       ];
       for (const mark of [...marks].sort((a, b) => rank(a) - rank(b))) {
@@ -207,7 +232,7 @@
         await this.update();
       }
       this.following = false;
-      this.root.dataset.drawn = `${this.run.folder} ${this.stop}`; // what the charts show
+      this.root.dataset.drawn = `${this.run.folder} ${this.stop} ${this.macro ? "class" : "sample"}`; // what the charts show
     }
 
     // Update the quick charts first; those of the classes, which may be many, once the slider rests.
@@ -221,15 +246,17 @@
     }
 
     write() {
-      const { run, stop } = this, here = at(run, stop), plain = at(run, this.zero), gamma = gammaText(run, stop);
-      const before = run.others.find((one) => one.kind === "pretrained");
+      const { run, stop } = this, here = this.at(stop), plain = this.at(this.zero), gamma = gammaText(run, stop);
+      const pretrained = run.others.find((one) => one.kind === "pretrained"), before = pretrained && this.of(pretrained);
+      const [ofS, ofU] = this.macro ? run.macro.n : run.n, area = run.ausuc[Number(this.macro)];
+      this.find("ausuc").textContent = area === null ? "–" : area.toFixed(3);
       for (const part of ["y", "s", "u"]) {
         const cell = (column, text) => { this.find(`${column}-${part}`).textContent = text; };
         cell("before", before ? PERCENT(before[part]) : "–");
         cell("plain", PERCENT(plain[part]));
         cell("here", PERCENT(here[part]));
-        cell("change", SIGNED(here[part] - plain[part]));
-        cell("n", { y: run.n[0] + run.n[1], s: run.n[0], u: run.n[1] }[part].toLocaleString("en"));
+        cell("change", SIGNED(this.macro ? rounded(here[part] - plain[part]) : here[part] - plain[part]));
+        cell("n", { y: ofS + ofU, s: ofS, u: ofU }[part].toLocaleString("en"));
       }
       const inS = { s: run.sInS[stop], u: run.uInS[stop] }, right = { s: run.s[stop], u: run.u[stop] };
       ["s", "u"].forEach((group, i) => {
@@ -242,7 +269,8 @@
         }
       });
       const mark = run.marks.find((one) => one.stop === stop), name = mark ? ` (${mark.label})` : "";
-      const words = `γ = ${gamma}${name}: right ${PERCENT(here.y)} % of all, ${PERCENT(here.s)} % of S, ${PERCENT(here.u)} % of U`;
+      const words = `γ = ${gamma}${name}: ${this.macro ? "per class, " : ""}right ${PERCENT(here.y)} % of all, `
+        + `${PERCENT(here.s)} % of S, ${PERCENT(here.u)} % of U`;
       this.find("gamma").textContent = words;
       this.slider.setAttribute("aria-valuetext", words);
       for (const button of this.find("marks").children) {

@@ -18,7 +18,7 @@ from finecal.report.run_view import RunView, payload, sample_counts
 from finecal.report.thumbnails import Album
 
 RUNS = 300  # in one page
-STOPS = 45_000  # of all runs together, without the marked ones
+STOPS = 30_000  # of all runs together, without the marked ones
 MOST_STOPS = 300  # of one run: a hand cannot move a slider more finely
 ROWS = 40_000  # of `sample_counts`, of all runs together
 PICTURES = 600_000  # bytes of all pictures together
@@ -49,7 +49,7 @@ def room_for_stops(runs: int) -> int:
     """Return how many stops a run may have besides the marked ones.
 
     >>> room_for_stops(4), room_for_stops(1000)
-    (300, 150)
+    (300, 100)
     """
     return min(MOST_STOPS, STOPS // max(1, min(runs, RUNS)))
 

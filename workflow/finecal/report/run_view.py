@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from finecal import display
 from finecal.metrics.classification import SeenUnseenCurve
+from finecal.metrics.per_class import MACRO
 from finecal.paths import CELL_KEYS, SETTING_KEYS
 from finecal.report.slider_stops import Stops, TestSamples, stops
 
 BINS = 40
 OUTSIDE = 0.005  # share of the margins at either end that the outermost bin also holds
 SHOWN = ("acc_s_y", "acc_u_y", "acc_y_y")
+PER_CLASS = tuple(f"{MACRO}{metric}" for metric in SHOWN)
+UNITS = 10**9  # of an accuracy per class in the page: whole numbers are short
 Values = dict[tuple[str, str], tuple[str, dict[str, float]]]  # classifier, calibrator → reads, accuracies
 OnCurve = dict[str, tuple[float, str]]  # calibrator → γ, reads
 FINE_TUNED, PRETRAINED, BEST = "none", "pretrained", "oracle"
@@ -39,7 +43,8 @@ class RunView:
     marks
         The methods on the curve, by ascending γ: name, label, stop, reads, bound (whether an upper bound).
     others
-        The methods off the curve, and other models: label, s, u, y (accuracies), kind, reads, bound.
+        The methods off the curve, and other models: label, s, u, y (accuracies), the same per class as `macro`, kind,
+        reads, bound.
     """
 
     where: tuple[str, ...]
@@ -87,7 +92,8 @@ def run_view(
             "kind": key[0] if key[1] == "none" else "calibrated",
             "reads": display.reads(reads),
             "bound": display.reads_test(reads) or key[0] == "oracle_fine_tuning",
-            **{short: _number(found[metric]) for short, metric in zip("suy", SHOWN, strict=True)},
+            **_accuracies(found, SHOWN),
+            "macro": _accuracies(found, PER_CLASS),
         }
         for key, (reads, found) in values.items()
         if not (key[0] == "fine_tuned" and key[1] in on_curve)
@@ -136,10 +142,11 @@ def _marks(on_curve: OnCurve, at: Stops) -> list[dict[str, Any]]:
 def _values(metrics: pd.DataFrame) -> Values:
     """Collect what each method reads, and its accuracies."""
     found: Values = {}
-    shown = metrics[metrics["metric"].isin(SHOWN)]
+    wanted = (*SHOWN, *PER_CLASS)
+    shown = metrics[metrics["metric"].isin(wanted)]
     for row in shown[["classifier", "calibrator", "reads", "metric", "value"]].itertuples(index=False, name=None):
         classifier, calibrator, reads, metric, value = row
-        _, accuracies = found.setdefault((classifier, calibrator), (reads, dict.fromkeys(SHOWN, np.nan)))
+        _, accuracies = found.setdefault((classifier, calibrator), (reads, dict.fromkeys(wanted, np.nan)))
         accuracies[metric] = float(value) if value is not None else np.nan
     return found
 
@@ -147,7 +154,8 @@ def _values(metrics: pd.DataFrame) -> Values:
 def payload(view: RunView) -> dict[str, Any]:
     """Return a run as plain JSON values, without its classes.
 
-    Of the K stops only the first and the last γ are infinite; they are stored as null.
+    Of the K stops only the first and the last γ are infinite; they are stored as null. Accuracies per class are in
+    `UNITS`, and empty for a group without samples.
     """
     at = view.stops
     return {
@@ -159,6 +167,12 @@ def payload(view: RunView) -> dict[str, Any]:
         "u": at.right_u.tolist(),
         "sInS": at.s_in_s.tolist(),
         "uInS": at.u_in_s.tolist(),
+        "macro": {
+            "n": [at.classes_s, at.classes_u],
+            "s": _units(at.macro_s) if at.classes_s else [],
+            "u": _units(at.macro_u) if at.classes_u else [],
+        },
+        "ausuc": [_number(area) for area in at.ausuc],
         "bins": histogram(view),
         "marks": view.marks,
         "others": view.others,
@@ -197,6 +211,15 @@ def sample_counts(view: RunView) -> dict[str, list[int]]:
     kinds, n = np.unique(rows, axis=0, return_counts=True)
     columns = dict(zip(("label", "before", "s", "u", "stop"), kinds.T.tolist(), strict=True))
     return {**columns, "n": n.tolist()} if len(kinds) else {name: [] for name in ("label", *"su", "stop", "n")}
+
+
+def _accuracies(found: Mapping[str, float], names: Sequence[str]) -> dict[str, float | None]:
+    return {short: _number(found[metric]) for short, metric in zip("suy", names, strict=True)}
+
+
+def _units(accuracies: npt.NDArray[np.float64]) -> list[int]:
+    whole: list[int] = np.round(accuracies * UNITS).astype(np.int64).tolist()
+    return whole
 
 
 def _number(value: float) -> float | None:

@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from finecal.metrics import per_class
 from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve
+from finecal.metrics.per_class import PerClassCurve
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -41,10 +43,17 @@ class TestSamples:
         return members
 
     def curve(self) -> SeenUnseenCurve:
-        """Return the exact curve. Only the difference of the two largest logits matters, so that of U is set to 0."""
+        """Return the exact curve."""
+        return self._maxima().curve(self.label)
+
+    def per_class_curve(self) -> PerClassCurve:
+        """Return the curve averaged per class."""
+        return per_class.curve_of(self._maxima(), self.label)
+
+    def _maxima(self) -> GroupMaxima:
+        """Only the difference of the two largest logits matters, so that of U is set to 0."""
         nothing = np.zeros(len(self.label))
-        maxima = GroupMaxima(self.margin, self.best_s, nothing, self.best_u, self.fine_tuning)
-        return maxima.curve(self.label)
+        return GroupMaxima(self.margin, self.best_s, nothing, self.best_u, self.fine_tuning)
 
 
 def as_samples(table: pa.Table, fine_tuning: npt.NDArray[np.bool_]) -> TestSamples:
@@ -58,7 +67,10 @@ def as_samples(table: pa.Table, fine_tuning: npt.NDArray[np.bool_]) -> TestSampl
 
 @dataclass(frozen=True, eq=False)
 class Stops:
-    """K stops by ascending γ, the first −∞ and the last +∞, with counts of test samples (each (K,) integer)."""
+    """K stops by ascending γ, the first −∞ and the last +∞, with counts of test samples (each (K,) integer).
+
+    `macro_s` and `macro_u` are acc_s_y and acc_u_y averaged per class (each (K,) float64).
+    """
 
     gamma: Floats
     right_s: Counts  # samples of S that are classified correctly
@@ -67,6 +79,11 @@ class Stops:
     u_in_s: Counts  # samples of U whose prediction is in S
     n_s: int
     n_u: int
+    macro_s: Floats
+    macro_u: Floats
+    classes_s: int  # classes of S that have test samples
+    classes_u: int
+    ausuc: tuple[float, float]  # of the whole curve: per sample, per class
 
     def index(self, gamma: float) -> int:
         """Return the number of the stop with this γ; ValueError if there is none."""
@@ -93,7 +110,8 @@ def stops(samples: TestSamples, marked: Iterable[float], room: int) -> Stops:
     room
         How many other vertices there may be.
     """
-    curve = samples.curve()
+    macro = samples.per_class_curve()
+    curve = macro.curve
     marks = np.unique([gamma for gamma in marked if np.isfinite(gamma)])
     taken = np.searchsorted(curve.threshold, marks, side="left")
     inner = np.setdiff1d(_spaced_vertices(curve, room), [*taken, 0, len(curve.gamma) - 1])
@@ -104,7 +122,10 @@ def stops(samples: TestSamples, marked: Iterable[float], room: int) -> Stops:
         np.count_nonzero(part) - np.searchsorted(np.sort(samples.margin[part]), _lower_end(curve, vertex), side="left")
         for part in (samples.of_s, ~samples.of_s)
     ]
-    return Stops(gamma, curve.hits_s[vertex], curve.hits_u[vertex], n_above[0], n_above[1], curve.n_s, curve.n_u)
+    return Stops(
+        gamma, curve.hits_s[vertex], curve.hits_u[vertex], n_above[0], n_above[1], curve.n_s, curve.n_u,
+        macro.acc_s_y[vertex], macro.acc_u_y[vertex], macro.classes_s, macro.classes_u, (curve.ausuc, macro.ausuc),
+    )  # fmt: skip
 
 
 def _lower_end(curve: SeenUnseenCurve, vertex: Counts) -> Floats:

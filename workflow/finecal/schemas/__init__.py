@@ -110,15 +110,26 @@ TABLES: dict[str, pa.Schema] = {
 }
 
 METRIC_MEANINGS: dict[str, str] = {
-    "acc_y_y": "accuracy of all test samples, arg-max over all classes",
+    "acc_y_y": "accuracy of all test samples, arg-max over all classes: the mean over samples, as in the paper",
     "acc_s_y": "accuracy of the test samples of S, arg-max over all classes",
     "acc_u_y": "accuracy of the test samples of U, arg-max over all classes",
     "acc_s_s": "accuracy of the test samples of S, arg-max over S only",
     "acc_u_u": "accuracy of the test samples of U, arg-max over U only: the relations among the absent classes",
     "harmonic_mean": "harmonic mean of acc_s_y and acc_u_y",
-    "ausuc": "area under the seen–unseen curve, from 0 to 1",
+    "ausuc": "area under the seen–unseen curve of acc_u_y over acc_s_y, both per sample, from 0 to 1",
     "nll": "mean negative log-likelihood of the true class, in nats",
     "ece": "expected calibration error, 15 bins of equal width",
+    "macro_acc_y_y": "acc_y_y per class: mean over the classes with test samples of the class's recall, the part of "
+    "its samples that are right (WILDS: macro recall)",
+    "macro_acc_s_y": "acc_s_y per class: mean recall of the classes of S, arg-max over all classes",
+    "macro_acc_u_y": "acc_u_y per class: mean recall of the classes of U, arg-max over all classes",
+    "macro_acc_s_s": "acc_s_s per class: mean recall of the classes of S, arg-max over S only",
+    "macro_acc_u_u": "acc_u_u per class: mean recall of the classes of U, arg-max over U only",
+    "macro_harmonic_mean": "harmonic mean of macro_acc_s_y and macro_acc_u_y",
+    "macro_ausuc": "area under the seen–unseen curve of macro_acc_u_y over macro_acc_s_y: what the literature on "
+    "generalised zero-shot learning calls AUSUC",
+    "macro_f1": "mean over the classes with test samples of F1, 2 · right ÷ (samples of the class + samples predicted "
+    "as it): as in WILDS, whereas scikit-learn by default also averages over classes that are only predicted",
     "ncm_acc_y_y": "acc_y_y of the nearest class mean: cosine to the mean normalised training features of each class",
     "ncm_acc_s_y": "acc_s_y of the nearest class mean",
     "ncm_acc_u_y": "acc_u_y of the nearest class mean: the features of the absent classes",

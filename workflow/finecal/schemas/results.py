@@ -25,6 +25,9 @@ CURVE = pa.schema(
         column("acc_s_y", FLOAT64, "accuracy of the test samples of S, arg-max over all classes"),
         column("acc_u_y", FLOAT64, "accuracy of the test samples of U, arg-max over all classes"),
         column("acc_y_y", FLOAT64, "accuracy of all test samples"),
+        column("macro_acc_s_y", FLOAT64, "acc_s_y averaged per class: mean recall of the classes of S"),
+        column("macro_acc_u_y", FLOAT64, "acc_u_y averaged per class"),
+        column("macro_acc_y_y", FLOAT64, "acc_y_y averaged per class"),
     ]
 )
 METRICS = pa.schema(

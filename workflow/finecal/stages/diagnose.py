@@ -22,8 +22,9 @@ from finecal.io.atomic import write_text
 from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
-from finecal.metrics.scores import FINE_TUNED, PRETRAINED
+from finecal.metrics.classifiers import FINE_TUNED, PRETRAINED
 from finecal.report.logits_page import page
+from finecal.stages._accuracy_lines import accuracy_lines
 from finecal.stages._logits_file import read_logits
 from finecal.stages.calibrate import fit_all
 from finecal.stages.evaluate import sample_table, score_calibrated, score_classifiers
@@ -35,7 +36,6 @@ OUTPUTS = {
     "calibration": schemas.CALIBRATION,
     "samples": schemas.SAMPLES,
 }
-SHOWN = ("acc_y_y", "acc_s_y", "acc_u_y", "acc_u_u", "ausuc")
 
 
 def diagnose(source: Path, fine_tuning: str, out: Path, *, pretrained: str | None = None) -> str:
@@ -176,17 +176,8 @@ def _draw(tables: dict[str, pa.Table], run: dict[str, str | int], out: Path, rec
 
 def _summary(tables: dict[str, pa.Table], notes: list[str], answer: Answer, out: Path) -> str:
     """Accuracies of all classifiers and calibrators, the γ of each, the answer, what was left out, and where it is."""
-    metrics = tables["metrics"].to_pandas()
+    lines = accuracy_lines(tables["metrics"].to_pandas())
     gammas = tables["calibration"].filter(pc.equal(tables["calibration"]["parameter"], "gamma")).to_pylist()
-    who = ["classifier", "calibrator"]
-    values = metrics[metrics["metric"].isin(SHOWN)].set_index([*who, "metric"])["value"].unstack()
-    shown = values.loc[metrics[who].drop_duplicates().itertuples(index=False, name=None), list(SHOWN)]
-    counts = metrics.drop_duplicates("metric").set_index("metric")["n"]
-    lines = ["{:<34}".format("") + "".join(f"{name:>10}" for name in SHOWN)]
-    for (classifier, calibrator), row in shown.iterrows():
-        words = display.method(classifier, calibrator) + (" (upper bound)" if calibrator == "oracle" else "")
-        lines.append(f"{words:<34}" + "".join(f"{display.number(value, 1, 4):>10}" for value in row))
-    lines.append(f"{'test samples':<34}" + "".join(f"{counts[name]:>10,}" for name in SHOWN))
     found = [f"{display.calibrator(row['calibrator'])} {row['value']:.4f}" for row in gammas]
     lines += ["", f"γ to add to the logits of the absent classes: {', '.join(found)}.", "", answer.headline]
     lines += [answer.advice.words, *answer.advice.code.splitlines(), "", *notes, f"Files: {out}"]

@@ -15,9 +15,12 @@ from finecal.calibration.parameters import calibrator, read_states
 from finecal.io.declared import from_rows
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
+from finecal.metrics import per_class
 from finecal.metrics.class_distance import class_distance_normalised_variance
-from finecal.metrics.classification import SeenUnseenCurve, group_maxima
-from finecal.metrics.scores import FINE_TUNED, ORACLE, PRETRAINED, AnyGamma, Measured, rows, score, score_ncm
+from finecal.metrics.classification import group_maxima
+from finecal.metrics.classifiers import FINE_TUNED, ORACLE, PRETRAINED
+from finecal.metrics.per_class import PerClassCurve
+from finecal.metrics.scores import AnyGamma, Measured, rows, score, score_ncm
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -63,7 +66,8 @@ def score_classifiers(
             found += rows(classifier, "none", "", values)
         if predictions.features is not None and predictions.train.any():
             found += rows(classifier, "none", "", _ncm(predictions, fine_tuning))
-        curves.append(curve_table(classifier, curve))
+        maxima = group_maxima(test.logits, fine_tuning)
+        curves.append(curve_table(classifier, per_class.curve_of(maxima, test.labels, curve=curve)))
     return found, pa.concat_tables(curves)
 
 
@@ -101,11 +105,14 @@ def _but_none(uses: dict[str, Any]) -> Iterator[tuple[str, tuple[Calibrator, fro
     return ((name, calibrator(use)) for name, use in uses.items() if name != "none")
 
 
-def curve_table(classifier: str, curve: SeenUnseenCurve) -> pa.Table:
-    """Make the columns classifier, gamma, acc_s_y, acc_u_y, acc_y_y; the last two are NaN without a sample of U."""
-    columns = {name: pa.array(getattr(curve, name)) for name in ("gamma", "acc_s_y", "acc_u_y", "acc_y_y")}
-    if not curve.n_u:
-        columns["acc_y_y"] = columns["acc_u_y"]
+def curve_table(classifier: str, macro: PerClassCurve) -> pa.Table:
+    """Make the columns of curve.parquet; accuracies of U and of all classes are NaN without a sample of U."""
+    curve, names = macro.curve, ("acc_s_y", "acc_u_y", "acc_y_y")
+    columns = {"gamma": pa.array(curve.gamma)}
+    for prefix, one in (("", curve), (per_class.MACRO, macro)):
+        columns |= {prefix + name: pa.array(getattr(one, name)) for name in names}
+        if not curve.n_u:
+            columns[f"{prefix}acc_y_y"] = columns[f"{prefix}acc_u_y"]
     return pa.table({"classifier": pa.repeat(pa.scalar(classifier), len(curve.gamma)), **columns})
 
 
