@@ -40,7 +40,6 @@ CALIBRATORS = (
 )
 # Showing results.
 PRESENTED = (
-    "seeds.py",
     "stages/tables_and_figures.py",
     "metrics/classifiers.py",
     "analysis/intervals.py",
