@@ -27,11 +27,13 @@ TRAINING = (
 RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
 # Fitting calibrators to logits, and applying them.
 CALIBRATORS = (
+    "calibrators/_pseudo.py",
     "calibration/contract.py",
     "metrics/validation.py",
     "metrics/curve.py",
     "calibration/parameters.py",
     "calibration/inputs.py",
+    "calibration/pseudo_folds.py",
     "metrics/classification.py",
     "metrics/unit_rows.py",
     "metrics/softmax.py",

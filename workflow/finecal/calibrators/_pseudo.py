@@ -1,0 +1,92 @@
+"""What the calibrators that scale PCV's γ share: gaps between groups of classes, and what a pseudo-split says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal.calibration.contract import Data, Floats, Labelled, Mask, PseudoFold, finite_gamma
+from finecal.metrics.classification import SeenUnseenCurve, seen_unseen_curve
+
+
+def gap(logits: npt.NDArray[Any], fine_tuning: Mask) -> float:
+    """Return the mean over samples of [ mean of z over S − mean of z over U ], in float64.
+
+    Parameters
+    ----------
+    logits
+        (N, C), N ≥ 1.
+    fine_tuning
+        (C,) bool, the classes of S; there is at least one of S and of U.
+    """
+    z = logits.astype(np.float64)
+    return float((z[:, fine_tuning].mean(axis=1) - z[:, ~fine_tuning].mean(axis=1)).mean())
+
+
+def growth(samples: Labelled, fine_tuning: Mask) -> float:
+    """Return by how much the gap of some samples has grown since pretraining: gap(z) − gap(z⁰)."""
+    return gap(samples.logits, fine_tuning) - gap(samples["pretrained"], fine_tuning)
+
+
+def seen_part(fold: PseudoFold) -> Labelled:
+    """Return the validation samples of S′, which are to the pseudo-split's model what samples of S are to the run's."""
+    rows = fold.fine_tuning[fold.labels]
+    return Labelled(fold.logits[rows], fold.labels[rows], more={key: value[rows] for key, value in fold.more.items()})
+
+
+def balancing_gammas(folds: Sequence[PseudoFold]) -> Floats:
+    """Return (K,) PCV's γ′ of each pseudo-split: (acc_{S′/S} + acc_{U′/S}) / 2 is largest on its validation samples."""
+    curves = [seen_unseen_curve(fold.logits, fold.labels, fold.fine_tuning) for fold in folds]
+    return np.array([finite_gamma(curve, curve.balanced()) for curve in curves])
+
+
+def scaled(gammas: Floats, measured: Floats, ours: float) -> float | None:
+    """Return ours · Σ_k γ′_k / Σ_k m_k for what was measured in each pseudo-split and in the run itself.
+
+    None where no ratio can be had: Σ_k m_k is not positive, or so small beside Σ_k γ′_k that it overflows.
+    """
+    total = float(measured.sum())
+    if not total > 0:
+        return None
+    with np.errstate(over="ignore"):
+        gamma = float(ours * (np.float64(gammas.sum()) / total))
+    return gamma if np.isfinite(gamma) else None
+
+
+def scaled_gamma(data: Data, gammas: Floats) -> float:
+    """Return the γ of `pcv_scaled` from the (K,) γ′ of its pseudo-splits: growth · Σ_k γ′_k / Σ_k growth′_k."""
+    grown = growth(data["train_fine_tuning"], data.fine_tuning)
+    folds: list[PseudoFold] = data["pseudo_splits"]
+    gamma = scaled(gammas, np.array([growth(seen_part(fold), fold.fine_tuning) for fold in folds]), grown)
+    return float(gammas.mean() / 2 + grown / 2) if gamma is None else gamma
+
+
+def all_classes_gamma(folds: Sequence[PseudoFold], fine_tuning: Mask) -> float:
+    """Return the γ of `pcv_all_classes` for S as a (C,) mask: the mean over pseudo-splits of their averaged γ′."""
+    of_s = np.flatnonzero(fine_tuning)
+    gammas = []
+    for fold in folds:
+        if fold.all_logits is None:
+            raise ValueError("a pseudo-split without logits of all classes")
+        s_prime = np.zeros(len(fine_tuning), dtype=bool)
+        s_prime[of_s[fold.fine_tuning]] = True
+        gammas.append(averaged_gamma(seen_unseen_curve(fold.all_logits, of_s[fold.labels], s_prime)))
+    return float(np.mean(gammas))
+
+
+def averaged_gamma(curve: SeenUnseenCurve) -> float:
+    """Return the mean of all γ between the first and the last threshold, weighted by e^(−points lost).
+
+    Points are those of (acc_s_y + acc_u_y) / 2 that a γ loses against the best one. On few samples many γ far from each
+    other are nearly equally good, and which of them is the best is chance; their mean is not.
+    """
+    balance = 50 * (curve.acc_s_y + curve.acc_u_y)[1:-1]  # (K − 1,) in points, between neighbouring thresholds
+    low, high = curve.threshold[:-1], curve.threshold[1:]
+    widest = float(np.max(high - low, initial=0.0))
+    if not widest > 0 or not np.isfinite(widest):
+        return finite_gamma(curve, curve.balanced())
+    weights = (high - low) / widest * np.exp(balance - balance.max())
+    return float(np.average(low / 2 + high / 2, weights=weights))
