@@ -3,10 +3,10 @@
     uv run python benchmarks/gamma.py [--folder FOLDER] [--only WORD …] [--tried] [--quick]
 
 Runs are made by finecal's own stages (`_gamma_runs.py`): small models from random weights, digits and letters drawn
-from matplotlib's fonts, the toy problem. Then each calibrator is fitted on what it declares, and its γ is compared with γ*
-on the test samples: points of acc_y_y lost, per run, as the mean over the runs of a group, and as the mean over groups,
-toy left out (its S has two classes, so S′ and U′ have one each). `--tried` adds γ that are no calibrators of finecal.
-With `--folder` runs that are there are taken as they are. The γ are deterministic; nothing here fails for being bad.
+from matplotlib's fonts, the toy problem. Then each calibrator is fitted on what it declares, and its γ is compared with
+γ* on the test samples: points of acc_y_y lost, per run, as the mean over the runs of a group, and as the mean over
+groups, toy left out (its S has two classes, so S′ and U′ have one each). `--tried` adds γ that are no calibrators of
+finecal. With `--folder` runs that are there are taken as they are. Nothing here fails for being bad.
 """
 
 from __future__ import annotations

@@ -79,12 +79,18 @@ def test_without_a_gap_in_the_pseudo_splits_it_is_pcv() -> None:
     assert fit("pcv_scaled_gap", data(reverse)) == {"gamma": -5.0} == fit("pcv", data(reverse))
 
 
-def test_a_ratio_that_overflows_is_no_ratio() -> None:
-    tiny = replace(FIRST, logits=FIRST.logits * 1e-300, more={"pretrained": FIRST["pretrained"] * 1e-300})
-    train = replace(TRAIN, logits=TRAIN.logits * 1e300, more={"pretrained": TRAIN["pretrained"]})
-    huge = replace(SECOND, logits=SECOND.logits * 1e-300 + np.array([0, 0, 1e20]), more=tiny.more)
-    for name in ("pcv_scaled", "pcv_scaled_gap"):
-        assert np.isfinite(float(fit(name, data(tiny, huge, train=train))["gamma"]))
+@pytest.mark.parametrize(("before", "trusted"), [(3.9, True), (4.1, False)])
+def test_growth_that_explains_less_than_a_third_is_not_scaled_by(before: float, trusted: bool) -> None:
+    """γ′ = 3 and growth′ 5 − 3.9 = 1.1, or 5 − 4.1 = 0.9."""
+    little = replace(FIRST, more={"pretrained": np.array([[before, 0.0, 0.0], [0.0, 0.0, 0.0]])})
+    wanted = 4 * 3 / 1.1 if trusted else (3 + 4) / 2
+    assert fit("pcv_scaled", data(little)) == {"gamma": pytest.approx(wanted)}
+
+
+def test_a_gap_that_explains_less_than_a_third_is_not_scaled_by() -> None:
+    """γ′ = 4, gap′ (8 − 6) / 2 − 0 = 1."""
+    little = replace(SECOND, logits=np.array([[8.0, -6.0, 0.0], [3.0, 1.0, 3.0]]))
+    assert fit("pcv_scaled_gap", data(little)) == {"gamma": 4.0} == fit("pcv", data(little))
 
 
 def test_the_one_that_does_without_the_pretrained_model_reads_what_pcv_reads() -> None:

@@ -11,6 +11,9 @@ import numpy.typing as npt
 from finecal.calibration.contract import Data, Floats, Labelled, Mask, PseudoFold, finite_gamma
 from finecal.metrics.classification import SeenUnseenCurve, seen_unseen_curve
 
+# Where scaling helps, γ′ is 0.7 to 2.7 times the growth′ (`benchmarks/gamma.py`); beyond, growth′ was near zero.
+LARGEST_RATIO = 3.0
+
 
 def gap(logits: npt.NDArray[Any], fine_tuning: Mask) -> float:
     """Return the mean over samples of [ mean of z over S − mean of z over U ], in float64.
@@ -46,14 +49,13 @@ def balancing_gammas(folds: Sequence[PseudoFold]) -> Floats:
 def scaled(gammas: Floats, measured: Floats, ours: float) -> float | None:
     """Return ours · Σ_k γ′_k / Σ_k m_k for what was measured in each pseudo-split and in the run itself.
 
-    None where no ratio can be had: Σ_k m_k is not positive, or so small beside Σ_k γ′_k that it overflows.
+    None where that is no estimate: Σ_k m_k is not positive, or |Σ_k γ′_k| is more than `LARGEST_RATIO` times as large,
+    so that what was measured explains little of γ′ and the ratio is mostly error.
     """
-    total = float(measured.sum())
-    if not total > 0:
+    total, needed = float(measured.sum()), float(gammas.sum())
+    if not total > 0 or abs(needed) > LARGEST_RATIO * total:
         return None
-    with np.errstate(over="ignore"):
-        gamma = float(ours * (np.float64(gammas.sum()) / total))
-    return gamma if np.isfinite(gamma) else None
+    return ours * (needed / total)
 
 
 def scaled_gamma(data: Data, gammas: Floats) -> float:

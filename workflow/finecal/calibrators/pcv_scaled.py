@@ -21,8 +21,8 @@ class Calibrator(AddGamma):
     smaller problem than the run, whose gap grows by another amount. What carries over is which part of the growth has
     to be undone. Sums are divided, so a fold in which little grew does not decide.
 
-    Where nothing grew in the pseudo-splits there is no such part: γ is then the mean of PCV's γ and growth
-    (`midpoint`). New in this project.
+    Where nothing grew in the pseudo-splits, or less than a third of Σ γ′_k, there is no such part to be had: γ is then
+    the mean of PCV's γ and growth, as in `midpoint`. New in this project.
     """
 
     def __init__(self, options: Options) -> None:

@@ -21,7 +21,8 @@ class Calibrator(AddGamma):
     gap is the mean over the training samples of S of [ mean of z over S − mean of z over U ]; gap′_k is the same of a
     pseudo-split, on its validation samples of S′ and with the classes S′ and U′. γ′_k is PCV's.
 
-    Where the gaps of the pseudo-splits are not positive nothing can be scaled: γ is then PCV's. New in this project.
+    Where Σ gap′_k is not positive, or less than a third of Σ γ′_k, nothing can be scaled: γ is then PCV's. New in this
+    project.
     """
 
     def __init__(self, options: Options) -> None:
