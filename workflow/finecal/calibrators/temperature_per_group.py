@@ -20,8 +20,8 @@ AT_THE_END = 1e-3  # of the range's logarithm: the bounded search never reaches 
 class Options(Model):
     """The range of the temperatures."""
 
-    smallest: Positive = Field(0.01, description="Smallest temperature.")
-    largest: Positive = Field(100.0, description="Largest temperature.")
+    smallest: Positive = Field(0.01, description="Smallest temperature.", json_schema_extra={"neutral": 0.01})
+    largest: Positive = Field(100.0, description="Largest temperature.", json_schema_extra={"neutral": 100.0})
 
     @model_validator(mode="after")
     def _ordered(self) -> Options:
