@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal.calibration.contract import Data, Labelled, Mask, PseudoFold, finite_gamma
-from finecal.calibrators._pseudo import averaged_gamma, balancing_gammas, gap, growth, scaled, seen_part
+from finecal.calibrators._pseudo import (
+    averaged_gamma,
+    balancing_gammas,
+    gap,
+    growth,
+    over_all_classes,
+    scaled,
+    seen_part,
+)
 from finecal.metrics.classification import seen_unseen_curve
 
 Found = Mapping[str, float]
@@ -56,16 +64,9 @@ def averaged(data: Data, found: Found) -> float:
     return found["midpoint"] if gamma is None else gamma
 
 
-def _wide(fold: PseudoFold, fine_tuning: Mask) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Mask]:
-    of_s, s_prime = np.flatnonzero(fine_tuning), np.zeros(len(fine_tuning), bool)
-    s_prime[of_s[fold.fine_tuning]] = True
-    assert fold.all_logits is not None
-    return fold.all_logits, of_s[fold.labels], s_prime
-
-
 def all_classes_best(data: Data, found: Found) -> float:
     """`pcv_all_classes` with the best γ′ of each pseudo-split in place of the average."""
-    curves = [seen_unseen_curve(*_wide(fold, data.fine_tuning)) for fold in data["pseudo_splits"]]
+    curves = [seen_unseen_curve(*over_all_classes(fold, data.fine_tuning)) for fold in data["pseudo_splits"]]
     return float(np.mean([finite_gamma(curve, curve.balanced()) for curve in curves]))
 
 
@@ -73,7 +74,7 @@ def all_classes_scaled(data: Data, found: Found) -> float:
     """`pcv_all_classes` scaled by gaps, those of the pseudo-splits taken over all classes too."""
     gaps = []
     for fold in data["pseudo_splits"]:
-        logits, _, s_prime = _wide(fold, data.fine_tuning)
+        logits, _, s_prime = over_all_classes(fold, data.fine_tuning)
         gaps.append(gap(logits[fold.fine_tuning[fold.labels]], s_prime))
     ours = gap(data["train_fine_tuning"].logits, data.fine_tuning)
     total = sum(gaps)

@@ -38,7 +38,7 @@ CALIBRATORS = {
     "prior_shift_em": "prior shift (EM)",
     "tau_norm": "τ-norm",
     "tau_norm_validated": "τ-norm, τ validated",
-    "temperature_per_group": "PCV scaled, T per group",
+    "temperature_per_group": "PCV combined, T per group",
     "wise_ft": "WiSE-FT",
 }
 RECIPES = {

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from calibrator_cases import apply, fit, make, reads
-from pydantic import ValidationError
+from calibrator_cases import fit, reads
 
-from finecal.calibration.contract import Labelled, PseudoFold, Unlabelled
-from finecal.metrics.classification import negative_log_likelihood
+from finecal.calibration.contract import Labelled, PseudoFold
 
 # S = {0, 1, 2}, U = {3, 4}: gap after (13/3 + 1 + 14/3 − 2) / 2 = 4, before (2 + 1 − 3) / 2 = 0.
 TRAIN = Labelled(
@@ -139,9 +137,14 @@ def test_a_pseudo_split_without_all_logits_is_a_mistake() -> None:
         fit("pcv_all_classes", {"pseudo_splits": [replace(OVER_ALL, all_logits=None)]}, S_OF_THREE)
 
 
+def with_all_logits(*folds: PseudoFold) -> list[PseudoFold]:
+    """Add two classes of U that never win."""
+    return [replace(one, all_logits=np.column_stack([one.logits, np.full((2, 2), -50.0)])) for one in folds]
+
+
 def test_pcv_combined_by_hand() -> None:
     """2.8 as `pcv_scaled` gives it; over all classes (U far below) the thresholds are the same, γ′ 3 and 4."""
-    wide = [replace(one, all_logits=np.column_stack([one.logits, np.full((2, 2), -50.0)])) for one in (FIRST, SECOND)]
+    wide = with_all_logits(FIRST, SECOND)
     assert fit("pcv_all_classes", data(*wide)) == {"gamma": 3.5}
     assert fit("pcv_combined", data(*wide)) == {"gamma": pytest.approx((2.8 + 3.5) / 2)}
 
@@ -177,60 +180,3 @@ def test_the_published_rule_comes_as_close_as_it_can() -> None:
     one = fold(after, before, [0, 1, 1], [True, False, False])
     # d = 9, 4, 4: between 4 and 9 the first two are right.
     assert fit("pcv_published", {"pseudo_splits": [one]}) == {"gamma": 6.5}
-
-
-# ------------------------------------------------------------------ a temperature for each group
-
-
-def random_fold(seed: int, scale_u: float) -> PseudoFold:
-    """Samples of four classes, S′ = {0, 1}; where U′ wins, logits are scale_u times as large as they should be."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(400) % 4
-    z = random.normal(size=(400, 4)) + 2 * np.eye(4)[labels]
-    z = np.where(z.argmax(axis=1, keepdims=True) >= 2, scale_u * z, z)
-    return PseudoFold(z, labels, np.array([True, True, False, False]), more={"pretrained": np.zeros((400, 4))})
-
-
-def test_temperatures_belong_to_the_group_that_wins() -> None:
-    state = {"gamma": 1.0, "temperature_s": 2.0, "temperature_u": 4.0}
-    z = np.array([[3.0, 0.0, 0.0, 1.0, 0.0], [3.0, 0.0, 0.0, 2.5, 0.0], [2.0, 0.0, 0.0, 1.0, 1.0]])
-    found = apply("temperature_per_group", Unlabelled(z), state)
-    # With γ the best of U are 2, 3.5 and 2: S, U, and a tie, which goes to S.
-    assert found[0].tolist() == [1.5, 0.0, 0.0, 1.0, 0.5]
-    assert found[1].tolist() == [0.75, 0.0, 0.0, 0.875, 0.25]
-    assert found[2].tolist() == [1.0, 0.0, 0.0, 1.0, 1.0]
-
-
-def test_each_temperature_is_the_best_of_its_group() -> None:
-    one = random_fold(0, scale_u=3.0)
-    state = fit("temperature_per_group", data(one))
-    gamma = float(fit("pcv", data(one))["gamma"])
-    assert state["gamma"] == fit("pcv_scaled", data(one))["gamma"]
-    moved = one.logits + np.where(one.fine_tuning, 0.0, gamma)
-    in_s = moved[:, :2].max(axis=1) >= moved[:, 2:].max(axis=1)
-    for name, rows in (("temperature_s", in_s), ("temperature_u", ~in_s)):
-        grid = np.exp(np.linspace(np.log(0.05), np.log(20), 600))
-        losses = [negative_log_likelihood(moved[rows] / t, one.labels[rows]) for t in grid]
-        assert state[name] == pytest.approx(grid[int(np.argmin(losses))], rel=0.02)
-    assert float(state["temperature_u"]) > 1.5 * float(state["temperature_s"])
-    assert "refused" not in state
-
-
-def test_the_arg_max_is_that_of_scaled_pcv() -> None:
-    one = random_fold(1, scale_u=2.0)
-    z = Unlabelled(np.random.default_rng(2).normal(size=(200, 5)))
-    state = fit("temperature_per_group", data(one))
-    other = apply("pcv_scaled", z, fit("pcv_scaled", data(one)))
-    assert np.array_equal(apply("temperature_per_group", z, state).argmax(axis=1), other.argmax(axis=1))
-
-
-def test_a_temperature_at_an_end_is_refused() -> None:
-    """All samples are right: the surer the better."""
-    state = fit("temperature_per_group", data(FIRST, SECOND), smallest=0.5, largest=20.0)
-    assert (state["temperature_s"], state["temperature_u"]) == (1.0, 1.0)
-    assert state["refused"] == pytest.approx(0.5, rel=0.01)
-
-
-def test_a_range_is_in_order() -> None:
-    with pytest.raises(ValidationError, match="`smallest` must be below `largest`"):
-        make("temperature_per_group", smallest=2.0, largest=1.0)

@@ -66,17 +66,31 @@ def scaled_gamma(data: Data, gammas: Floats) -> float:
     return float(gammas.mean() / 2 + grown / 2) if gamma is None else gamma
 
 
+def combined_gamma(data: Data, gammas: Floats) -> float:
+    """Return the γ of `pcv_combined` from PCV's (K,) γ′: the mean of those of `pcv_scaled` and `pcv_all_classes`."""
+    return scaled_gamma(data, gammas) / 2 + all_classes_gamma(data["pseudo_splits"], data.fine_tuning) / 2
+
+
 def all_classes_gamma(folds: Sequence[PseudoFold], fine_tuning: Mask) -> float:
-    """Return the γ of `pcv_all_classes` for S as a (C,) mask: the mean over pseudo-splits of their averaged γ′."""
+    """Return the γ of `pcv_all_classes`, S as a (C,) mask: the mean over pseudo-splits of their averaged γ′."""
+    wide = [over_all_classes(fold, fine_tuning) for fold in folds]
+    return float(np.mean([averaged_gamma(seen_unseen_curve(z, labels, s_prime)) for z, labels, s_prime in wide]))
+
+
+def over_all_classes(fold: PseudoFold, fine_tuning: Mask) -> tuple[Floats, npt.NDArray[np.intp], Mask]:
+    """Return logits (N, C) float64, labels (N,) and S′ as a mask (C,) of a pseudo-split among all classes of Y.
+
+    Raises
+    ------
+    ValueError
+        If the pseudo-split was made without them.
+    """
+    if fold.all_logits is None:
+        raise ValueError("a pseudo-split without logits of all classes")
     of_s = np.flatnonzero(fine_tuning)
-    gammas = []
-    for fold in folds:
-        if fold.all_logits is None:
-            raise ValueError("a pseudo-split without logits of all classes")
-        s_prime = np.zeros(len(fine_tuning), dtype=bool)
-        s_prime[of_s[fold.fine_tuning]] = True
-        gammas.append(averaged_gamma(seen_unseen_curve(fold.all_logits, of_s[fold.labels], s_prime)))
-    return float(np.mean(gammas))
+    s_prime = np.zeros(len(fine_tuning), dtype=bool)
+    s_prime[of_s[fold.fine_tuning]] = True
+    return fold.all_logits.astype(np.float64), of_s[fold.labels], s_prime
 
 
 def averaged_gamma(curve: SeenUnseenCurve) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finecal.calibration.contract import AddGamma, Data, Fitted
-from finecal.calibrators._pseudo import all_classes_gamma, balancing_gammas, scaled_gamma
+from finecal.calibrators._pseudo import balancing_gammas, combined_gamma
 from finecal.config import Model
 
 READS = frozenset({"train_fine_tuning", "pretrained", "pseudo_splits"})
@@ -24,6 +24,4 @@ class Calibrator(AddGamma):
         self.options = options
 
     def fit(self, data: Data) -> Fitted:
-        folds = data["pseudo_splits"]
-        scaled = scaled_gamma(data, balancing_gammas(folds))
-        return {"gamma": scaled / 2 + all_classes_gamma(folds, data.fine_tuning) / 2}
+        return {"gamma": combined_gamma(data, balancing_gammas(data["pseudo_splits"]))}

@@ -1,4 +1,4 @@
-"""Scaled PCV, then two temperatures: of samples that it puts into S, and of those that it puts into U."""
+"""PCV combined, then two temperatures: of samples that it puts into S, and of those that it puts into U."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from finecal.calibration.contract import Data, Fitted, Floats, Mask, PseudoFold, State, Unlabelled
-from finecal.calibrators._pseudo import balancing_gammas, scaled_gamma
+from finecal.calibrators._pseudo import averaged_gamma, balancing_gammas, combined_gamma, over_all_classes
 from finecal.config import Model, Positive
-from finecal.metrics.classification import negative_log_likelihood
+from finecal.metrics.classification import negative_log_likelihood, seen_unseen_curve
 
 PAPER = "In the spirit of Wang et al. 2024, Open-vocabulary calibration for fine-tuned CLIP (arXiv 2402.04655)"
 READS = frozenset({"train_fine_tuning", "pretrained", "pseudo_splits"})
@@ -33,18 +33,18 @@ class Options(Model):
 class Calibrator:
     """(z + γ on U) / T, with T = T_S where S then has the largest logit and T = T_U where U has.
 
-    γ is that of `pcv_scaled`. A temperature belongs to a sample, so the arg-max is that of `pcv_scaled` and only the
-    probabilities change. (A temperature for each group's columns would move the arg-max, by an amount that depends on
-    where the zero of the logits lies, to which softmax is blind.) In the paper too the predicted class decides, by its
-    distance from the classes of fine-tuning; here its group does.
+    γ is that of `pcv_combined`. A temperature belongs to a sample, so the arg-max is that of `pcv_combined` and only
+    the probabilities change. (A temperature for each group's columns would move the arg-max, by an amount that depends
+    on where the zero of the logits lies, to which softmax is blind.) In the paper, too, the predicted class decides, by
+    its distance from the classes of fine-tuning; here its group does.
 
     The samples that the model was fine-tuned on cannot show how sure it may be, and of U there are none. So both
-    temperatures come from the pseudo-splits: its validation samples are of S′ and of U′, none was trained on, each fold
-    has its own γ′ of `pcv` added to U′, and T_S minimises the negative log-likelihood of all samples that are then put
-    into S′, T_U of those put into U′. A group into which none is put has the temperature of all samples.
+    temperatures come from the pseudo-splits, among all classes: the validation samples are of S′ and of U′, none was
+    trained on, and each fold's own γ′ of `pcv_all_classes` is added to all classes outside S′. T_S minimises the
+    negative log-likelihood of all samples that are then put into S′, T_U of those put outside. A group with no sample,
+    or none that is wrong, so that the smallest T is the best, has the temperature of all samples together.
 
-    The best temperature at an end of the range is no optimum (all samples right, say): it is refused, `refused` says
-    what it was, and the temperature is 1.
+    A best temperature at an end of the range is no optimum: it is refused, `refused` says what it was, and T is 1.
     """
 
     def __init__(self, options: Options) -> None:
@@ -52,15 +52,12 @@ class Calibrator:
 
     def fit(self, data: Data) -> Fitted:
         folds: list[PseudoFold] = data["pseudo_splits"]
-        gammas = balancing_gammas(folds)
-        moved = [
-            _moved(fold.logits.astype(np.float64), g, fold.fine_tuning) for fold, g in zip(folds, gammas, strict=True)
-        ]
-        z, labels = np.concatenate(moved), np.concatenate([fold.labels for fold in folds])
-        in_s = np.concatenate([_s_wins(one, fold.fine_tuning) for one, fold in zip(moved, folds, strict=True)])
-        found: Fitted = {"gamma": scaled_gamma(data, gammas)}
-        for name, rows in (("temperature_s", in_s), ("temperature_u", ~in_s)):
-            rows = rows if rows.any() else np.ones_like(rows)
+        parts = [_balanced(fold, data.fine_tuning) for fold in folds]
+        z, labels, in_s = (np.concatenate(part) for part in zip(*parts, strict=True))
+        right = z.argmax(axis=1) == labels
+        found: Fitted = {"gamma": combined_gamma(data, balancing_gammas(folds))}
+        for name, group in (("temperature_s", in_s), ("temperature_u", ~in_s)):
+            rows = np.ones_like(group) if right[group].all() else group
             temperature, inside = self._temperature(z[rows], labels[rows])
             found[name] = temperature if inside else 1.0
             if not inside:
@@ -88,6 +85,13 @@ class Calibrator:
         """See `finecal.export.standalone`."""
         names = ("gamma", "temperature_s", "temperature_u")
         return {"kind": "group_temperatures", **{name: state[name] for name in names}}
+
+
+def _balanced(fold: PseudoFold, fine_tuning: Mask) -> tuple[Floats, np.ndarray, Mask]:
+    """Return logits (N, C) with γ′, labels (N,), and which samples are then put into S′ (N,)."""
+    z, labels, s_prime = over_all_classes(fold, fine_tuning)
+    moved = _moved(z, averaged_gamma(seen_unseen_curve(z, labels, s_prime)), s_prime)
+    return moved, labels, _s_wins(moved, s_prime)
 
 
 def _moved(logits: Floats, gamma: float | Floats, fine_tuning: Mask) -> Floats:
