@@ -47,7 +47,7 @@ def studies(quick: bool) -> dict[str, dict[str, Any]]:
     found = {
         "digits": {**small, "splits": splits((3, 5, 7), 10, 4)},
         "digits, EfficientNet": {**small, "backbones": ["test_efficientnet"], "splits": splits((3, 5, 7), 10, 2)},
-        "digits, 30 epochs": {**small, "recipes": long, "splits": splits((3, 5, 7), 10, 2)},
+        "digits, 30 epochs": {**small, "recipes": long, "splits": splits((3, 5), 10, 2)},
         "digits, back": {**small, "tasks": {"digits": ["handwritten-printed"]}, "splits": splits((3, 5, 7), 10, 2)},
         "letters, hand": {**letters, "tasks": {"letters_hand": ["source-target"]}},
         "letters, noisy": {

@@ -82,26 +82,22 @@ def main() -> None:
 
 
 def report(found: list[tuple[str, str, dict[str, float], dict[str, float]]]) -> None:
-    """Print the tables: every run, then the means."""
-    names = list(found[0][2])
+    """Print what every run loses with each calibrator, then the means of all methods."""
     rows = [
-        [group, split, f"{more['best']:.1f}", f"{more['γ*']:.1f}", *(f"{lost[name]:.1f}" for name in names)]
+        [group, split, f"{more['best']:.1f}", f"{more['γ*']:.1f}", *(f"{lost[name]:.1f}" for name in CALIBRATORS)]
         for group, split, lost, more in found
     ]
-    print(_measure.table(["data", "S", "acc_y_y at γ*", "γ*", *names], rows, words=2), end="\n\n")
-    means: dict[str, list[float]] = {}
+    print(_measure.table(["data", "S", "acc_y_y at γ*", "γ*", *CALIBRATORS], rows, words=2), end="\n\n")
+    groups = list(dict.fromkeys(one[0] for one in found))
+    counted = [group for group in groups if not group.startswith("toy")] or groups
     rows = []
-    for group in dict.fromkeys(one[0] for one in found):
-        lost = np.array([[one[2][name] for name in names] for one in found if one[0] == group])
-        means[group] = list(lost.mean(axis=0))
-        rows.append([group, str(len(lost)), *(f"{value:.1f}" for value in means[group])])
-    counted = [value for group, value in means.items() if not group.startswith("toy")] or list(means.values())
-    every = np.array([[one[2][name] for name in names] for one in found if one[0] in means and "toy" not in one[0]])
-    rows.append(["mean of the groups", "", *(f"{value:.2f}" for value in np.mean(counted, axis=0))])
-    if len(every):
-        rows.append(["mean of the runs", str(len(every)), *(f"{value:.2f}" for value in every.mean(axis=0))])
-        rows.append(["worst run", "", *(f"{value:.1f}" for value in every.max(axis=0))])
-    print(_measure.table(["data", "runs", *names], rows))
+    for name in found[0][2]:
+        means = {group: float(np.mean([one[2][name] for one in found if one[0] == group])) for group in groups}
+        every = [one[2][name] for one in found if one[0] in counted]
+        summary = f"{np.mean([means[group] for group in counted]):.2f}", f"{np.mean(every):.2f}", f"{max(every):.1f}"
+        rows.append([name, *(f"{means[group]:.1f}" for group in groups), *summary])
+    sizes = [f"{group} ({sum(one[0] == group for one in found)})" for group in groups]
+    print(_measure.table(["points lost", *sizes, "mean of groups", "mean of runs", "worst run"], rows))
 
 
 if __name__ == "__main__":

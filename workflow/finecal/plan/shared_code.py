@@ -33,7 +33,6 @@ CALIBRATORS = (
     "metrics/curve.py",
     "calibration/parameters.py",
     "calibration/inputs.py",
-    "calibration/pseudo_folds.py",
     "metrics/classification.py",
     "metrics/unit_rows.py",
     "metrics/softmax.py",
