@@ -82,6 +82,8 @@ def everything(logits: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
     }
     if len(columns) > 1:
         s_prime = np.arange(len(columns)) < len(columns) / 2
-        fold = PseudoFold(train.logits[:, columns], np.searchsorted(columns, train.labels), s_prime)
+        labels = np.searchsorted(columns, train.labels)
+        before = {"pretrained": train["pretrained"][:, columns]}
+        fold = PseudoFold(train.logits[:, columns], labels, s_prime, all_logits=train.logits, more=before)
         data["pseudo_splits"] = [fold, fold]
     return data

@@ -21,6 +21,7 @@ ROWS = {
     "aggregate.py": ["all in memory", "finecal aggregate"],
     "curve.py": ["curve", "scikit-learn"],
     "dag.py": ["nothing built", "all built"],
+    "gamma.py": ["pcv_combined", "digits", "worst run"],
     "memory.py": ["finetune", "calibrate", "evaluate"],
     "study.py": ["Snakemake, 2 cores", "one process"],
     "opening.py": ["open", "load half", "in batches"],

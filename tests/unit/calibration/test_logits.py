@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finecal.calibration.inputs import group_names, read_predictions, read_pseudo_folds, read_split
+from finecal.calibration.inputs import group_names, read_predictions, read_split
 from finecal.errors import UserError
 from finecal.io.list_columns import list_array
 from finecal.io.parquet import write_table
@@ -128,7 +128,7 @@ def test_a_fault(fault: str, write: Callable[..., Path]) -> None:
     assert str(caught.value) == f"{path}: {message}"
 
 
-# ------------------------------------------------------------------ splits and pseudo-splits
+# ------------------------------------------------------------------ splits
 
 
 def test_a_split_is_a_mask_and_names(tmp_path: Path) -> None:
@@ -137,24 +137,3 @@ def test_a_split_is_a_mask_and_names(tmp_path: Path) -> None:
     mask, names = read_split(tmp_path / "split.parquet")
     assert mask.tolist() == [True, False, True]
     assert names == ("a", "b", "c")
-
-
-def test_pseudo_folds_keep_the_columns_of_s_only(tmp_path: Path) -> None:
-    """Five classes, S = 1, 2, 4; S′ = {1} in the first fold and {2, 4} in the second."""
-    fine_tuning = np.array([False, True, True, False, True])
-    logits = np.arange(30, dtype=np.float32).reshape(6, 5)
-    table = pa.table(
-        {
-            "fold": np.array([0, 1, 0, 1, 0, 1], np.int32),
-            "label": np.array([1, 1, 4, 4, 2, 2], np.int32),
-            "group": ["fine_tuning", "absent", "absent", "fine_tuning", "absent", "fine_tuning"],
-            "logits": list_array(logits),
-        }
-    )
-    pq.write_table(table, tmp_path / "logits.parquet")
-    first, second = read_pseudo_folds(tmp_path / "logits.parquet", fine_tuning)
-    assert np.array_equal(first.logits, logits[[0, 2, 4]][:, [1, 2, 4]])
-    assert first.labels.tolist() == [0, 2, 1]  # positions among 1, 2, 4
-    assert first.fine_tuning.tolist() == [True, False, False]
-    assert second.labels.tolist() == [0, 2, 1]
-    assert second.fine_tuning.tolist() == [False, True, True]

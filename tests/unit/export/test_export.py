@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from finecal import registry, schemas
-from finecal.calibration.contract import AddGamma, Data, Head, Labelled, Unlabelled
+from finecal.calibration.contract import AddGamma, Data, Head, Labelled, PseudoFold, Unlabelled
 from finecal.calibration.deployment import affine, export_form
 from finecal.calibration.parameters import state_rows
 from finecal.config import plugin_options
@@ -35,12 +35,12 @@ PIXELS = RANDOM.integers(0, 256, (24, 20, 20, 3), dtype=np.uint8)
 # Others to fit on: the gate's threshold is the energy of one of them, on which rounding would decide.
 FITTED_ON = RANDOM.integers(0, 256, (24, 20, 20, 3), dtype=np.uint8)
 LABELS = np.arange(24) % 5
-# `pcv` and `oracle` are γ like `alg`; `tau_norm_validated` is `tau_norm`.
-CALIBRATORS = sorted({*registry.names("calibrator")} - {"pcv"})
+CALIBRATORS = sorted({*registry.names("calibrator")})
 FOLDED = {
-    "none", "alg", "source_gap", "temperature", "oracle", "calibrated_stacking", "logit_adjustment",
-    "logit_adjustment_validated", "prior_shift_em", "bic", "standardised", "tau_norm", "tau_norm_validated",
-    "weight_align", "wise_ft",
+    "none", "alg", "source_gap", "midpoint", "pcv", "pcv_all_classes", "pcv_combined", "pcv_published", "pcv_scaled",
+    "pcv_scaled_gap", "temperature", "oracle", "calibrated_stacking", "logit_adjustment",
+    "logit_adjustment_validated", "prior_shift_em", "bic",
+    "standardised", "tau_norm", "tau_norm_validated", "weight_align", "wise_ft",
 }  # fmt: skip
 
 
@@ -72,8 +72,15 @@ def fitted(name: str, described: Architecture) -> tuple[nn.Module, nn.Module, di
     of_s = FINE_TUNING[LABELS]
     seen = {name: value[of_s] if isinstance(value, np.ndarray) else value for name, value in more.items()}
     every = Labelled(logits, LABELS, more=more)
+    of_s_alone = Labelled(logits[of_s], LABELS[of_s], more=seen)
+    columns = np.flatnonzero(FINE_TUNING)
+    fold = PseudoFold(
+        logits[of_s][:, columns], np.searchsorted(columns, LABELS[of_s]), np.array([True, True, False]),
+        all_logits=logits[of_s],
+        more={"pretrained": before[of_s][:, columns]},
+    )  # fmt: skip
     available = {
-        "train_fine_tuning": Labelled(logits[of_s], LABELS[of_s], more=seen),
+        "pseudo_splits": [fold], "train_fine_tuning": of_s_alone,
         "target_unlabelled": Unlabelled(logits, more=more), "validation": every, "test": every, "weights": rows,
     }  # fmt: skip
     module, takes = registry.load("calibrator", name), registry.calibrator_record(name).takes

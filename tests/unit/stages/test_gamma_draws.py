@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,24 @@ def test_pseudo_splits_are_drawn_from_one_by_one() -> None:
         (fold.logits[:, None] == all_.logits).all(axis=2).any(axis=1).all()
         for fold, all_ in zip(part, folds, strict=True)
     )
+
+
+def test_all_of_it_is_all_of_each_kind() -> None:
+    """A class has more training samples than validation samples in a pseudo-split; the last row has them all.
+
+    PCV's γ′ is 2, growth′ 3 − 1 = 2. The growth in the run is that of the mean over eight samples, 3.5.
+    """
+    fold = PseudoFold(np.array([[3.0, 0.0], [1.0, 0.0]]), np.array([0, 1]), np.array([True, False]))  # d = 3, 1
+    fold = replace(fold, more={"pretrained": np.array([[1.0, 0.0], [0.0, 0.0]])})
+    data = {
+        "train_fine_tuning": Labelled(gaps(np.arange(8.0)), LABELS, more={"pretrained": gaps(np.zeros(8))}),
+        "pseudo_splits": [fold],
+    }
+    curve = seen_unseen_curve(np.array([[2.0, 0, 0, 0], [0, 0, 1.0, 0]]), np.array([0, 2]), MASK)
+    uses = {"pcv_scaled": {"calibrator": "pcv_scaled", "options": {}}}
+    rows = fit_on_parts(uses, data, MASK, curve, ("digits", 0))
+    assert [(row["n_per_class"], row["everything"], row["n_samples"]) for row in rows] == [(1, True, 2)]
+    assert rows[0]["gamma"] == pytest.approx(3.5 * 2 / 2)
 
 
 @pytest.mark.parametrize(("largest", "expected"), [(1, [1]), (2, [1, 2]), (9, [1, 2, 4, 8, 9])])

@@ -13,7 +13,7 @@ from finecal.analysis.statistics import paired_difference, row_of, runs_of
 
 NO_ABSENT = "No test sample is of an absent class, so what calibration is worth cannot be measured here."
 # Tried in this order, which was chosen on other data: so no test accuracy chooses the first one that a study has.
-PREFERRED = ("pcv_scaled", "source_gap", "midpoint", "alg", "pcv")
+PREFERRED = ("pcv_combined", "pcv_scaled", "midpoint", "source_gap", "alg", "pcv")
 FAR = 0.1  # of nearest class means on U above γ*, from which labels of U are advised
 WEAK = 0.5  # accuracy on U of a pretrained model, below which it is called weak
 
@@ -64,7 +64,8 @@ def _advice(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame)
         return _nothing(f"{NO_ABSENT} {_fitted(parameters)}")
     if plain is None or usable.empty:
         return _nothing("No calibrator without test labels was computed.")
-    gammas = parameters[(parameters["parameter"] == "gamma") & parameters["value"].notna()]
+    alone = parameters.groupby("calibrator")["parameter"].transform("nunique") == 1
+    gammas = parameters[alone & (parameters["parameter"] == "gamma") & parameters["value"].notna()]
     found = Candidates.of(usable, set(gammas["calibrator"]), metrics)
     chosen = found.choice()
     row: Any = usable[usable["calibrator"] == (chosen or found.first)].iloc[0]

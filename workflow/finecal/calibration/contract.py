@@ -84,17 +84,11 @@ class Labelled(Unlabelled):
     labels: npt.NDArray[Any]
 
 
-Samples = TypeVar("Samples", bound=Unlabelled)
-
-
-def restrict(samples: Samples, declared: frozenset[str]) -> Samples:
-    """Return the same samples with only the declared part of what is known about them."""
-    return replace(samples, more={name: value for name, value in samples.more.items() if name in declared})
-
-
 @dataclass(frozen=True)
 class PseudoFold:
     """One pseudo-split: validation samples of S, seen by a model fine-tuned on S′ only.
+
+    `fold["pretrained"]`, (N, |S|), has the pretrained model's logits of the samples if the calibrator declares them.
 
     Attributes
     ----------
@@ -104,11 +98,28 @@ class PseudoFold:
         (N,), positions among those columns.
     fine_tuning
         (|S|,) bool, the columns of S′.
+    all_logits
+        (N, C), the same model's logits of the same samples for all classes of Y, those of U among them.
+    more
+        What else is known of the samples: the pretrained model's logits.
     """
 
     logits: npt.NDArray[Any]
     labels: npt.NDArray[Any]
     fine_tuning: Mask
+    all_logits: npt.NDArray[Any] | None = field(default=None, kw_only=True, repr=False)
+    more: Mapping[str, Any] = field(default_factory=dict, kw_only=True, repr=False)
+
+    def __getitem__(self, name: str) -> Any:
+        return _look_up(self.more, name)
+
+
+Samples = TypeVar("Samples", bound=Unlabelled | PseudoFold)
+
+
+def restrict(samples: Samples, declared: frozenset[str]) -> Samples:
+    """Return the same samples with only the declared part of what is known about them."""
+    return replace(samples, more={name: value for name, value in samples.more.items() if name in declared})
 
 
 class Data:
@@ -117,7 +128,8 @@ class Data:
     `data["train_fine_tuning"]`, `data["validation"]` and `data["test"]` are `Labelled`, `data["target_unlabelled"]`
     is `Unlabelled`, `data["weights"]` is a `Head`, `data["pseudo_splits"]` is a list of `PseudoFold`. The samples also
     carry what else is declared: with "pretrained" in `reads`, `data["train_fine_tuning"]["pretrained"]` has the
-    pretrained model's logits. `fine_tuning` is the (C,) bool mask of S, which every method knows.
+    pretrained model's logits, and so has each `PseudoFold`. `fine_tuning` is the (C,) bool mask of S, which every
+    method knows.
     """
 
     def __init__(
@@ -128,14 +140,16 @@ class Data:
         takes: frozenset[str] = frozenset(),
     ) -> None:
         self.fine_tuning = fine_tuning
-        self._data = {
-            name: restrict(value, reads | takes) if isinstance(value, Unlabelled) else value
-            for name, value in available.items()
-            if name in reads
-        }
+        self._data = {name: _restricted(value, reads | takes) for name, value in available.items() if name in reads}
 
     def __getitem__(self, name: str) -> Any:
         return _look_up(self._data, name)
+
+
+def _restricted(value: Any, declared: frozenset[str]) -> Any:
+    if isinstance(value, Unlabelled):
+        return restrict(value, declared)
+    return [restrict(fold, declared) for fold in value] if isinstance(value, list) else value
 
 
 def _look_up(there: Mapping[str, Any], name: str) -> Any:

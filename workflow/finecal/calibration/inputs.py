@@ -1,4 +1,4 @@
-"""Read and check the inputs of calibrators: logits, weights, the split, pseudo-splits."""
+"""Read and check the inputs of calibrators: logits, weights, the split."""
 
 from __future__ import annotations
 
@@ -211,21 +211,6 @@ def read_split(path: str | Path) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]
     """Read the (C,) bool mask of S and the names of the classes from a split.parquet."""
     table = read_table(path, schemas.select(schemas.SPLIT, "class", "name", "group"))
     return pc.equal(table["group"], FINE_TUNING).to_numpy(), tuple(table["name"].to_pylist())
-
-
-def read_pseudo_folds(path: str | Path, fine_tuning: npt.NDArray[np.bool_]) -> list[PseudoFold]:
-    """Read the pseudo-splits of a run: for each fold the validation logits, in the columns of S alone."""
-    table = read_table(path, schemas.select(schemas.PSEUDO_LOGITS, "fold", "label", "group", "logits"))
-    logits, labels = matrix_column(table, "logits", path), table["label"].to_numpy()
-    check_logits(logits, labels, len(fine_tuning), str(path))
-    pseudo = pc.equal(table["group"], FINE_TUNING).to_numpy()
-    folds, columns = table["fold"].to_numpy(), np.flatnonzero(fine_tuning)
-    result = []
-    for fold in np.unique(folds):
-        rows = folds == fold
-        in_s_prime = np.isin(columns, labels[rows & pseudo])
-        result.append(PseudoFold(logits[rows][:, columns], np.searchsorted(columns, labels[rows]), in_s_prime))
-    return result
 
 
 def group_names(fine_tuning: Sequence[bool] | npt.NDArray[np.bool_]) -> list[str]:

@@ -33,7 +33,7 @@ def refusals(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return a sentence for each calibrator that found a value and did not take it, from rows of `state_rows`."""
     return [
         f"{row['calibrator']} refuses the value {row['value']:.4g}: it is an end of its range, or the validation data "
-        "is of S or of U alone. It leaves the logits as they are."
+        "is of S or of U alone. What it would have scaled stays as it is."
         for row in rows
         if row["parameter"] == REFUSED
     ]

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
 from finecal.calibration.contract import AddGamma, Data, Fitted, Labelled
+from finecal.calibrators._pseudo import growth
 from finecal.config import Model
 
 READS = frozenset({"train_fine_tuning", "pretrained"})
@@ -29,9 +25,4 @@ class Calibrator(AddGamma):
 
     def fit(self, data: Data) -> Fitted:
         train: Labelled = data["train_fine_tuning"]
-        return {"gamma": _gap(train.logits, data.fine_tuning) - _gap(train["pretrained"], data.fine_tuning)}
-
-
-def _gap(logits: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]) -> float:
-    z = logits.astype(np.float64)
-    return float((z[:, fine_tuning].mean(axis=1) - z[:, ~fine_tuning].mean(axis=1)).mean())
+        return {"gamma": growth(train, data.fine_tuning)}

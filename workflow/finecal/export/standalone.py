@@ -64,6 +64,11 @@ class Calibrated(nn.Module):
         best_s, best_u = in_s.amax(1, keepdim=True), in_u.amax(1, keepdim=True)
         if kind == "shift_where_s_wins":
             return z + (best_s >= best_u) * self.get_buffer("shift")
+        if kind == "group_temperatures":  # γ for U; then a temperature where S wins, another where U does
+            wins: Tensor = best_s >= best_u + what["gamma"]
+            temperatures = torch.where(wins, what["temperature_s"], what["temperature_u"])
+            cooled: Tensor = (z + ~of_s * what["gamma"]) / temperatures
+            return cooled
         if kind == "ood_gate":  # put the group that the energy of S does not choose below the other
             to_s = in_s.logsumexp(1, keepdim=True) >= what["threshold"]
             largest, other = torch.where(to_s, best_s, best_u), torch.where(to_s, best_u, best_s)

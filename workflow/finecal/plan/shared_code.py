@@ -27,6 +27,7 @@ TRAINING = (
 RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "reference", "weights"))
 # Fitting calibrators to logits, and applying them.
 CALIBRATORS = (
+    "calibrators/_pseudo.py",
     "calibration/contract.py",
     "metrics/validation.py",
     "metrics/curve.py",

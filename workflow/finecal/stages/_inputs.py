@@ -17,9 +17,9 @@ from finecal.calibration.inputs import (
     read_interpolated,
     read_predictions,
     read_pretrained,
-    read_pseudo_folds,
     read_split,
 )
+from finecal.calibration.pseudo_folds import read_pseudo_folds
 from finecal.paths import RunKey
 
 
@@ -70,7 +70,7 @@ def read_run_inputs(
         pretrained = read_pretrained(files[-1], tuned, features=pretrained_features)
     if "pseudo_splits" in names:
         files.append(run.path(paths.PSEUDO_LOGITS))
-        folds = read_pseudo_folds(files[-1], fine_tuning)
+        folds = read_pseudo_folds(files[-1], fine_tuning, pretrained)
     if "interpolated" in names:
         files.append(run.path(paths.INTERPOLATED))
         interpolated = read_interpolated(files[-1], tuned)

@@ -65,7 +65,10 @@ def fit_on_parts(
         # PCV declares the training samples, whose pseudo-splits it reads: those are its data.
         own = "pseudo_splits" if "pseudo_splits" in read else next(k for k in (*read, "") if k != "pretrained")
         for n, everything, repeat in plan_of_parts(largest_class(read[own])):
-            part = {kind: draw_samples(value, n, (*coordinates, n, repeat)) for kind, value in read.items()}
+            # All of it is all of each kind: the training samples are more than those of a pseudo-split.
+            part = read if everything else {
+                kind: draw_samples(value, n, (*coordinates, n, repeat)) for kind, value in read.items()
+            }  # fmt: skip
             gamma = method.fit(Data(fine_tuning, part, reads, takes))["gamma"]
             rows.append(
                 {
