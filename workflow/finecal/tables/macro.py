@@ -32,7 +32,7 @@ def build(metrics: pd.DataFrame) -> pd.DataFrame:
 def present(tidy: pd.DataFrame) -> pd.DataFrame:
     """Return one row of texts per method."""
     shown, areas = _methods.present(tidy, TITLES), _methods.present(tidy, AREA, scale=1, digits=3)
-    place = list(shown.columns).index("runs")
+    place = list(shown.columns).index("trainings")
     for offset, (title, column) in enumerate(areas[[f for t in AREA.values() for f in (t, f"Δ {t}")]].items()):
         shown.insert(place + offset, title, column)
     return shown
