@@ -39,6 +39,7 @@ FINE_TUNED = Look("fine-tuned", BLACK, "-", "o")
 CALIBRATED = {
     "alg": Look("ALG", GREEN, "-", "s"),
     "pcv": Look("PCV", PURPLE, "-", "^"),
+    "pcv_combined": Look("PCV combined", SKY, "-", "v"),
     "oracle": Look("γ*", ORANGE, "-", "*"),
 }
 

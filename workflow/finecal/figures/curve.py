@@ -28,9 +28,10 @@ ABSENT = True
 CURVES = {"pretrained": _style.PRETRAINED, "fine_tuned": _style.FINE_TUNED}
 RAYS = np.linspace(0, np.pi / 2, 181)
 STEEP = 0.85  # points left of this fraction of the largest acc_s_y would need long lines to their labels
+SHORT = 10  # letters of a label that need little room beside the panel
 AXES = ["acc_s_y", "acc_u_y"]
 # Colour of marks → darker colour for letters, which need more contrast with white.
-LETTERS = {_style.ORANGE: "#8A5F00", _style.PURPLE: "#9C4A78", _style.GREEN: "#00704F"}
+LETTERS = {_style.ORANGE: "#8A5F00", _style.PURPLE: "#9C4A78", _style.GREEN: "#00704F", _style.SKY: "#1F6F9C"}
 
 
 def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
@@ -43,7 +44,9 @@ def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFra
     data["seed"] = data["seed"].astype("Int64")
     area = _areas(metrics)
     settings = display.settings(curve, "\n")
-    figure, axes = _grid(len(settings), lines=max(title.count("\n") for title in settings.values()) + 1)
+    lines = max(title.count("\n") for title in settings.values()) + 1
+    labels = [look.label for name, look in _style.CALIBRATED.items() if (data["calibrator"] == name).any()]
+    figure, axes = _grid(len(settings), lines=lines, right=0.98 if max(map(len, labels), default=0) > SHORT else 0.78)
     panels = []
     for ax, (key, title) in zip(axes, settings.items(), strict=True):
         panel = of_setting(data, key)
@@ -53,12 +56,12 @@ def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFra
     return figure, data
 
 
-def _grid(count: int, *, lines: int) -> tuple[Figure, list[Any]]:
-    """Lay out square panels in inches, with a legend of lines + 2 lines above and labels to the right of each."""
+def _grid(count: int, *, lines: int, right: float) -> tuple[Figure, list[Any]]:
+    """Lay out square panels in inches: a legend of lines + 2 lines above, room of `right` for labels beside each."""
     columns = min(3, count)
     rows = math.ceil(count / columns)
     width = _style.SINGLE if columns == 1 else _style.DOUBLE
-    left, right, bottom, top = 0.5, 0.78, 0.42, 0.13 * (lines + 2) + 0.12
+    left, bottom, top = 0.5, 0.42, 0.13 * (lines + 2) + 0.12
     side = (width - left) / columns - right
     below = 0.24 + top  # between two rows
     height = bottom + rows * side + (rows - 1) * below + top

@@ -7,6 +7,7 @@ F1 of Mai et al. 2024 (arXiv 2409.16223).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -76,8 +77,9 @@ def _draw_panel(ax: Any, data: pd.DataFrame, settings: list[tuple[str, ...]]) ->
         ax.plot([mean["low"], mean["high"]], [y, y], color=look.color, linewidth=1.6, solid_capstyle="butt", zorder=3)
         ax.plot(mean["gain"], y, look.marker, color=look.color, markeredgecolor="white", markeredgewidth=0.6, zorder=4)
         right = mean["gain"] >= 0
+        ends = [*runs, *(end for end in (mean["low"], mean["high"]) if not math.isnan(end))]
         ax.annotate(
-            display.number(mean["gain"], 1, sign=True), (runs.max() if right else runs.min(), y),
+            display.number(mean["gain"], 1, sign=True), (max(ends) if right else min(ends), y),
             (6 if right else -6, 0), textcoords="offset points", ha="left" if right else "right", va="center",
             fontsize=7.5, color=look.color,
         )  # fmt: skip

@@ -45,6 +45,8 @@ def draw(curve: pd.DataFrame, calibration: pd.DataFrame) -> tuple[Figure, pd.Dat
         ax.set_title(f"{title}\n{settings[key[:4]]}" if lines > 1 else title, pad=3, fontsize=7.5)
     for ax in axes[len(panels) :]:
         ax.set_axis_off()
+    for ax in axes[: len(panels)][-COLUMNS:]:  # the lowest of each column, also where the last row is not full
+        ax.tick_params(labelbottom=True)
     figure.supxlabel("γ − chosen γ", fontsize=8)
     n = int(data["n_runs"].max()) if len(data) else 0
     figure.supylabel(f"Accuracy on all classes (%), {_style.runs_words(n)}", fontsize=8)

@@ -22,7 +22,7 @@ from finecal.figures._style import BLUE, RED, SINGLE, style
 from finecal.report.render import render_template, screen_width, svg_source
 
 LOOKS = ((BLUE, "-", "o"), (RED, (0, (4, 1.5)), "s"))  # of A and of B; they differ in dashes and marks too
-MARKED = ("alg", "pcv", "oracle")  # methods with a mark on the curves
+MARKED = ("alg", "pcv", "pcv_combined", "oracle")  # methods with a mark on the curves
 WIDTH, HEIGHT = 1.3 * SINGLE, 1.15 * SINGLE  # inches
 
 
