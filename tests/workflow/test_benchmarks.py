@@ -19,6 +19,7 @@ ROWS = {
     "allocation.py": ["glibc as it comes", "freed memory is kept"],
     "contents.py": ["list only", "first look", "second look", "planning"],
     "aggregate.py": ["all in memory", "finecal aggregate"],
+    "coverage.py": ["acc_u_y", "Δ ausuc (pretrained)", "use X", "all six"],
     "curve.py": ["curve", "scikit-learn"],
     "dag.py": ["nothing built", "all built"],
     "gamma.py": ["pcv_combined", "digits", "worst run"],

@@ -181,7 +181,7 @@ def test_a_refusal_is_said() -> None:
     rows = state_rows("mine", {"validation"}, {"temperature": 1.0, "refused": 0.01})
     assert refusals(rows) == [
         "mine refuses the value 0.01: it is an end of its range, or the validation data is of S or of U alone. "
-        "It leaves the logits as they are."
+        "What it would have scaled stays as it is."
     ]
     assert refusals(rows[:1]) == []
 
