@@ -1,6 +1,6 @@
 """How often do intervals contain the truth, and how often are verdicts and advice false where there is nothing to find?
 
-    uv run python benchmarks/coverage.py [--repeats 400] [--designs 2x2 4x1 …] [--quick]
+    uv run python benchmarks/coverage.py [--repeats 200] [--designs 2x2 4x1 …] [--jobs 2] [--quick]
 
 Studies are drawn from a world of synthetic logits (`_world.py`) whose truth is found from many splits and samples. A
 design is splits x seeds. Every study goes through finecal's own scores, summary, diagnosis and leaderboard; beside them
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
 
@@ -157,23 +158,31 @@ def ranks(design: str, repeats: int, rng: np.random.Generator) -> tuple[float, f
 def main() -> None:
     """Print three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=400, metavar="N", help="studies per design")
+    parser.add_argument("--repeats", type=int, default=200, metavar="N", help="studies per design")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
     parser.add_argument("--designs", nargs="+", default=DESIGNS, metavar="AxB", help="splits x seeds")
     parser.add_argument("--quick", action="store_true", help="two designs, a few studies: to see that it runs")
     args = parser.parse_args()
     repeats, designs = (4, ("2x2", "1x1")) if args.quick else (args.repeats, args.designs)
-    by_design = {d: covered(d, repeats, np.random.default_rng(n)) for n, d in enumerate(designs)}
-    print(f"Coverage of 95 % intervals in %, now (before); {repeats} studies each\n")
-    kinds = list(next(iter(by_design.values())))
-    print(table(("", *designs), ((kind, *(_both(by_design[d][kind]) for d in designs)) for kind in kinds)))
     several = [d for d in designs if not d.startswith("1x")]
+    with ProcessPoolExecutor(args.jobs) as pool:
+        tasks = {
+            "covered": [pool.submit(covered, d, repeats, np.random.default_rng(n)) for n, d in enumerate(designs)],
+            "words": [
+                pool.submit(false_words, d, repeats, np.random.default_rng(100 + n)) for n, d in enumerate(designs)
+            ],
+            "ranks": [
+                pool.submit(ranks, d, max(repeats // 2, 2), np.random.default_rng(200 + n))
+                for n, d in enumerate(several)
+            ],
+        }
+        by_design, words, held = ([task.result() for task in part] for part in tasks.values())
+    print(f"Coverage of 95 % intervals in %, now (before); {repeats} studies each\n")
+    print(table(("", *designs), ((kind, *(_both(one[kind]) for one in by_design)) for kind in by_design[0])))
     print(f"\nFalse words where fine-tuning changes nothing, in % of {repeats} studies\n")
-    words = {d: false_words(d, repeats, np.random.default_rng(100 + n)) for n, d in enumerate(designs)}
-    kinds = list(next(iter(words.values())))
-    print(table(("", *designs), ((name, *(f"{100 * words[d][name]:.1f}" for d in designs)) for name in kinds)))
+    print(table(("", *designs), ((name, *(f"{100 * one[name]:.1f}" for one in words)) for name in words[0])))
     print("\nRanks of six methods 0.5 points apart: in how many % an interval holds the true rank, and all six do\n")
-    held = {d: ranks(d, max(repeats // 2, 2), np.random.default_rng(200 + n)) for n, d in enumerate(several)}
-    lines = ((name, *(f"{100 * held[d][k]:.1f}" for d in several)) for k, name in enumerate(("one", "all six")))
+    lines = ((name, *(f"{100 * one[k]:.1f}" for one in held)) for k, name in enumerate(("one", "all six")))
     print(table(("", *several), lines))
 
 

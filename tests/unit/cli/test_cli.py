@@ -50,7 +50,7 @@ ERRORS = {
         "Hint: `finecal check` prints the runs of a study."
     ),
     ("finetune", RUN.replace("seed0", "seed7"), "--study", "digits"): (
-        f"{RUN.replace('seed0', 'seed7')}: unknown seed 7. Known, closest first: 0, 1. Selected studies: digits."
+        f"{RUN.replace('seed0', 'seed7')}: unknown seed 7. Known, closest first: 0. Selected studies: digits."
     ),
     ("calibrate", RUN): "results/digits/splits/half0.parquet: this file is missing.",
     ("evaluate", RUN): "results/digits/splits/half0.parquet: this file is missing.",
@@ -127,12 +127,12 @@ def test_check_prints_runs_and_jobs(capsys: pytest.CaptureFixture[str]) -> None:
     jobs = {line.rsplit(maxsplit=1)[0]: line.split()[-1] for line in lines if line[-1:].isdigit() and "/" not in line}
     expected = {
         "prepare": "2",
-        "split": "3",
+        "split": "5",
         "pretrain": "1",
-        "finetune": "6",
+        "finetune": "5",
         "pseudo splits": "4",
         "extract pretrained": "1",
-        "extract": "6",
+        "extract": "5",
         "calibrate": "4",
         "evaluate": "4",
     }

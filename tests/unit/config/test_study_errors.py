@@ -433,7 +433,7 @@ def test_an_unknown_model() -> None:
 def test_the_built_in_study_is_right() -> None:
     """So that the cases above fail because of their edits only."""
     study = parsed(BUILT_IN)
-    assert (study.seeds, study.training.lr, study.image_size) == ((0, 1), 0.03, 32)
+    assert (study.seeds, study.training.lr, study.image_size) == ((0,), 0.03, 32)
     assert (
         parsed(edited("splits/half0", {"kind": "classes", "fine_tuning": [3, "1"]})).splits["half0"].kind == "classes"
     )

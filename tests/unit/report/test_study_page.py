@@ -228,4 +228,4 @@ def test_hostile_names_stay_text() -> None:
 
 def test_one_run_without_provenance() -> None:
     text = Page(page(made_tables(RUNS[:1]), provenance={}, svgs={})).text
-    assert "There is one run only: no interval and no verdict" in text
+    assert "There is one training only: the intervals are over its test samples" in text

@@ -121,7 +121,7 @@ def test_other_columns_name_the_file_and_leave_nothing(plan: Plan, old: bool) ->
 def test_a_damaged_file_in_the_middle(plan: Plan) -> None:
     files = write_curves(plan)
     files[3].write_bytes(files[3].read_bytes()[:-40])
-    with pytest.raises(UserError, match=r"seed1/curve\.parquet: not readable as Parquet"):
+    with pytest.raises(UserError, match=r"half3/seed0/curve\.parquet: not readable as Parquet"):
         aggregate(plan, "curve")
     assert not list(OUT.parent.iterdir())
 
@@ -129,7 +129,7 @@ def test_a_damaged_file_in_the_middle(plan: Plan) -> None:
 def test_a_run_that_is_missing(plan: Plan) -> None:
     files = write_curves(plan)
     files[1].unlink()
-    with pytest.raises(UserError, match=r"seed1/curve\.parquet: this file is missing"):
+    with pytest.raises(UserError, match=r"half1/seed0/curve\.parquet: this file is missing"):
         aggregate(plan, "curve")
     assert not OUT.exists()
 

@@ -63,8 +63,8 @@ def test_another_file_is_refused(text: str, tmp_path: Path) -> None:
 def test_each_job_is_measured_once(plan: Plan) -> None:
     jobs = measured_jobs(plan)
     counts = {stage: sum(job.stage == stage for job in jobs) for stage in MEASURED_STAGES}
-    # 2 domains, 1 source; 2 splits × 2 seeds, and 2 runs on all classes, which need no pseudo-splits
-    expected = {"prepare": 2, "pretrain": 1, "extract_pretrained": 1, "finetune": 6, "pseudo_splits": 4, "extract": 6}
+    # 2 domains, 1 source; 4 splits, and a run on all classes, which needs no pseudo-splits
+    expected = {"prepare": 2, "pretrain": 1, "extract_pretrained": 1, "finetune": 5, "pseudo_splits": 4, "extract": 5}
     assert counts == {**expected, "interpolate": 0}  # no calibrator of this study reads it
     assert len({job.measurement for job in jobs}) == len({job.result for job in jobs}) == len(jobs)
     assert [job.stage for job in jobs] == sorted((j.stage for j in jobs), key=MEASURED_STAGES.index)

@@ -71,7 +71,7 @@ def test_table_of_averages_per_class() -> None:
     titles = ["all classes", "S", "U", "harmonic mean", "F1", "AUSUC"]
     numbers = [title for title in shown.columns if title.removeprefix("Δ ") in titles]
     assert numbers == [one for title in titles for one in (title, f"Δ {title}")]
-    assert list(shown.columns[-2:]) == ["runs", "samples"]
+    assert list(shown.columns[-2:]) == ["trainings", "samples"]
     assert shown.loc["fine-tuned + ALG", "all classes"].startswith("65.0 [")
     assert shown.loc["fine-tuned + ALG", "Δ all classes"].startswith("+10.0 [")
     assert shown.loc["fine-tuned + ALG", "F1"].startswith("40.0 [")
