@@ -235,6 +235,17 @@ def test_the_simplest_gamma_is_advised_where_another_is_not_better_beyond_uncert
     assert "No other method (1 computed) is better beyond uncertainty." in advice.words
 
 
+def test_another_method_is_not_called_better_than_the_first_where_that_is_not_known() -> None:
+    """ALG gains in the mean but not in each split; PCV gains surely, and the difference of the two is unsure."""
+    metrics = made_metrics()
+    of_alg = (metrics["calibrator"] == "alg") & (metrics["metric"] == "acc_y_y")
+    metrics.loc[of_alg, "value"] += [-0.1, -0.1, 0.1, 0.1]
+    advice = answer(metrics).advice
+    assert advice.calibrator == "pcv"
+    assert "ALG, which is tried first, shows no gain beyond uncertainty." in advice.words
+    assert "better than ALG" not in advice.words
+
+
 def test_labels_are_advised_where_class_means_are_far_above_gamma() -> None:
     assert "Labels would help more: with class means" in answer(made_metrics()).advice.words  # 92 % and 69 %
     near = made_metrics(changes={("fine_tuned", "none", "ncm_acc_u_y"): 0.75})

@@ -144,6 +144,8 @@ class Candidates:
         if chosen == self.first:
             return f" No other method ({len(self.rest)} computed) is better beyond uncertainty."
         gain = self._over(self.first, chosen)
+        if not gain.low > 0:
+            return f" {display.calibrator(self.first)}, which is tried first, shows no gain beyond uncertainty."
         return (
             f" It is better than {display.calibrator(self.first)} by {display.points(*gain[:3])}, allowing for the "
             f"number of methods ({len(self.rest) + 1})."

@@ -135,7 +135,8 @@ def difference_of(one: Runs, other: Runs, confidence: float = CONFIDENCE) -> Int
 
     Of accuracies, whose samples count −1, 0 or 1, the interval is that of Bonett and Price (2012), Adjusted Wald.
     """
-    shared = [cell for cell in one.cells if cell in set(other.cells)]
+    there = set(other.cells)
+    shared = [cell for cell in one.cells if cell in there]
     if not shared:
         return UNKNOWN
     both = [one.only(shared), other.only(shared)]

@@ -62,7 +62,8 @@ def changes(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     rows: list[tuple[Any, ...]] = []
     for key, after in later.items():
         before = earlier.get(key, NO_RUNS)
-        shared = [cell for cell in after.cells if cell in set(before.cells)]
+        there = set(before.cells)
+        shared = [cell for cell in after.cells if cell in there]
         if shared:
             stages = (mean_of(before.only(shared)), mean_of(after.only(shared)), difference_of(after, before))
             rows += [(*key, name, *found) for name, found in zip(("before", "after", "gain"), stages, strict=True)]
