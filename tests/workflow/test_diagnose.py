@@ -222,4 +222,6 @@ def test_no_test_row_of_an_absent_class(folder: Project) -> None:
     assert "Left out for want of rows with the subset 'test' of absent classes: oracle." in said
     assert "nan" not in said
     found = measured(folder, "out", "alg")
-    assert {name for name, value in found.items() if not np.isnan(value)} == {"acc_s_y", "acc_s_s"}
+    assert {name for name, value in found.items() if not np.isnan(value)} == {
+        prefix + name for prefix in ("", "macro_") for name in ("acc_s_y", "acc_s_s")
+    }

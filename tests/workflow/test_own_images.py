@@ -71,7 +71,7 @@ def test_without_test_images_of_absent_classes(own: Project) -> None:
     own.snakemake("--cores", "2", "table1", "figure2")
     metrics = pd.read_parquet(own.path("results/tables/metrics.parquet"))
     known = metrics[metrics["value"].notna()]
-    assert set(known["metric"]) == {"acc_s_y", "acc_s_s"}
+    assert set(known["metric"]) == {"acc_s_y", "acc_s_s", "macro_acc_s_y", "macro_acc_s_s"}
     assert set(metrics[metrics["value"].isna()]["n"]) == {0}
     assert pd.read_parquet(own.path("results/figures/curve.parquet"))["note"].tolist() == [NOTHING_TO_SHOW]
     split = pd.read_parquet(own.path("results/mine/splits/have.parquet"))

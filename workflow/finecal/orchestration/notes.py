@@ -26,15 +26,17 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import PersistenceBackend
 
 from finecal.errors import UserError
+from finecal.io.provenance import sha256
 from finecal.orchestration.lock import STATE
 from finecal.plan.code_digests import Identity
 from finecal.plan.earlier_notes import is_earlier, translate
 from finecal.plan.identities import Identities
-from finecal.plan.jobs import Job
+from finecal.plan.jobs import Job, measured_jobs
 from finecal.plan.records import read_record
 
 # Files that jobs read beside their rule's inputs: where they are missing, nothing is to be computed again.
 NOT_INPUTS = "benchmarks/"
+SMALL = 1_000_000  # bytes: of larger files Snakemake compares no checksum (its --max-checksum-file-size)
 # Where the inputs of rules lie.
 INPUTS = ("results/", "resources/")
 
@@ -104,8 +106,11 @@ def _restore_job(job: Job, notes: PersistenceBase, identities: Identities) -> bo
     identity = Identity.recorded(made)
     if identity is None:
         return False
+    checksums = {name: f"sha256:{digest}" for name, digest in made["inputs"].items()}
+    if any(name.startswith(NOT_INPUTS) for name in checksums):
+        checksums |= _of_measured(identities, made["inputs"])
     for output in outputs:
-        notes._write_record(str(output), _make_note(job, identity, made["inputs"], output))
+        notes._write_record(str(output), _make_note(job, identity, checksums, output))
         # Snakemake marks the outputs of a job that it starts, and removes those of before. Each is written whole or
         # not at all: where all are there, the job has done its work, whatever has become of its Snakemake.
         notes._unmark_incomplete(str(output))
@@ -132,12 +137,23 @@ def _translate_notes(job: Job, notes: PersistenceBase, identities: Identities) -
     return translated
 
 
-def _make_note(job: Job, identity: Identity, inputs: dict[str, str], output: Path) -> MetadataRecord:
+def _of_measured(identities: Identities, measurements: dict[str, str]) -> dict[str, str]:
+    """Return checksums of the inputs of the table of costs, which it does not record: they may be large.
+
+    It is made from the measurements of the jobs that wrote them. While these are as recorded, the inputs are those of
+    then, whatever their times are. Snakemake compares checksums of small files only.
+    """
+    if any(not Path(name).is_file() or sha256(name) != digest for name, digest in measurements.items()):
+        return {}
+    results = [job.result for job in measured_jobs(identities.plan)]
+    return {str(path): f"sha256:{sha256(path)}" for path in results if path.is_file() and path.stat().st_size <= SMALL}
+
+
+def _make_note(job: Job, identity: Identity, checksums: dict[str, str], output: Path) -> MetadataRecord:
     """Return the note that Snakemake would have written, as far as it compares it."""
     written = output.stat().st_mtime
     # The table of costs reads measurements, which are no inputs.
-    complete = not any(name.startswith(NOT_INPUTS) for name in inputs)
-    checksums = {name: f"sha256:{digest}" for name, digest in inputs.items()}
+    complete = not any(name.startswith(NOT_INPUTS) for name in checksums)
     return MetadataRecord(
         record_format_version=RECORD_FORMAT_VERSION,
         rule=job.stage,
@@ -145,6 +161,6 @@ def _make_note(job: Job, identity: Identity, inputs: dict[str, str], output: Pat
         starttime=written,
         endtime=written,
         params=[repr(str(identity))],
-        input=sorted(inputs) if complete else None,
+        input=sorted(checksums) if complete else None,
         input_checksums=checksums,
     )
