@@ -41,7 +41,7 @@ DIFFERENCES = {
 }
 RANKED = replace(DAMAGE, gammas=tuple((f"m{k}", 0.62 + 0.04 * k) for k in range(6)), gamma_noise=0.05)
 RESAMPLES = 2000
-TRUTH_SPLITS = 800
+TRUTH_SPLITS, FEW = 800, 10  # splits that the truth is taken from; a quick run has to do with few
 Key = tuple[tuple[str, str], str]
 
 
@@ -73,10 +73,10 @@ def old_way(metrics: pd.DataFrame, key: Key, rng: np.random.Generator, minus: Ke
 
 
 @cache
-def everywhere(world: World) -> dict[Key, float]:
-    """Return the truth over all splits."""
+def everywhere(world: World, splits: int) -> dict[Key, float]:
+    """Return the truth over all splits, from as many."""
     rng = np.random.default_rng(9)
-    return truth(world, [Split.draw(world, rng) for _ in range(TRUTH_SPLITS)], rng)
+    return truth(world, [Split.draw(world, rng) for _ in range(splits)], rng)
 
 
 def conditional(world: World, n_splits: int, seeds: int) -> World:
@@ -89,12 +89,12 @@ def covered(design: str, repeats: int, rng: np.random.Generator) -> dict[str, tu
     n_splits, seeds = map(int, design.split("x"))
     world = conditional(DAMAGE, n_splits, seeds)
     fixed = [Split.draw(world, rng) for _ in range(6)] if n_splits == 1 else []
-    of_split = [truth(world, [split] * (20 if seeds == 1 else 40), rng) for split in fixed]
+    of_split = [truth(world, [split] * (40 if repeats > FEW else FEW), rng) for split in fixed]
     hits: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for _ in range(repeats):
         pick = int(rng.integers(6))
         splits = [fixed[pick]] if fixed else [Split.draw(world, rng) for _ in range(n_splits)]
-        true = of_split[pick] if fixed else everywhere(world)
+        true = of_split[pick] if fixed else everywhere(world, TRUTH_SPLITS if repeats > FEW else FEW)
         metrics = study(world, Samples.draw(N_TEST, rng), splits, seeds, rng)
         summary = summarise(metrics).set_index(["classifier", "calibrator", "metric"])
         for metric in MEANS:
