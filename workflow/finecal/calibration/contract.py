@@ -30,7 +30,7 @@ READABLE = {
     "set_by_hand": "H",
 }
 # A parameter of this name in a fitted state says that `fit` found a value and did not take it, as the data does not
-# determine it: an end of its range. The method then leaves the logits as they are.
+# determine it: an end of its range. What it would have scaled then stays as it is.
 REFUSED = "refused"
 # What `TAKES` of a calibrator may hold, and what `READS` must hold with it (None: nothing).
 TAKEABLE = {

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from finecal.calibration.contract import REFUSED, Data, Fitted, Floats, Mask, PseudoFold, State, Unlabelled
+from finecal.calibration.contract import REFUSED, Data, Fitted, Floats, Mask, PseudoFold, State, Unlabelled, end_as_good
 from finecal.calibrators._pseudo import averaged_gamma, balancing_gammas, combined_gamma, over_all_classes
 from finecal.config import Model, Positive
 from finecal.metrics.classification import negative_log_likelihood, seen_unseen_curve
 
 PAPER = "In the spirit of Wang et al. 2024, Open-vocabulary calibration for fine-tuned CLIP (arXiv 2402.04655)"
 READS = frozenset({"train_fine_tuning", "pretrained", "pseudo_splits"})
-AT_THE_END = 1e-3  # of the range's logarithm: the bounded search never reaches an end, it stops next to it
 
 
 class Options(Model):
@@ -68,12 +67,13 @@ class Calibrator:
         """Return the temperature of smallest negative log-likelihood, and whether it lies inside the range."""
         from scipy.optimize import minimize_scalar
 
-        low, high = np.log([self.options.smallest, self.options.largest])
-        found = minimize_scalar(
-            lambda log_t: negative_log_likelihood(z / np.exp(log_t), labels), bounds=(low, high), method="bounded"
-        )
-        near = AT_THE_END * (high - low)
-        return float(np.exp(found.x)), bool(low + near < found.x < high - near)
+        def loss(log_t: float) -> float:
+            return negative_log_likelihood(z / np.exp(log_t), labels)
+
+        ends = np.log([self.options.smallest, self.options.largest])
+        best = minimize_scalar(loss, bounds=ends, method="bounded").x
+        end = end_as_good(loss, best, ends)
+        return float(np.exp(best if end is None else end)), end is None
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         z = _moved(inputs.logits, state["gamma"], fine_tuning)
