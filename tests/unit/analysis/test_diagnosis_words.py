@@ -264,6 +264,7 @@ def test_advice_is_to_leave_it_when_nothing_helps() -> None:
     assert advice.calibrator == "none"
     assert "Leave the model as it is" in advice.words
     assert "ALG changes it by 0.0 points [0.0, 0.0]: no gain beyond uncertainty" in advice.words
+    assert "The best γ, chosen on the test labels, would gain +20.0 points [" in advice.words
     metrics = made_metrics()
     nothing = answer(metrics[metrics["calibrator"].isin(["none", "oracle"])]).advice
     assert nothing.words.startswith("No calibrator without test labels was computed.")

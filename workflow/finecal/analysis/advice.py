@@ -173,6 +173,13 @@ def _leave(plain: Any, name: str, gain: Interval, found: Candidates) -> Advice:
         if found.rest:
             others = f"another method without test labels or numbers set by hand ({len(found.rest)} computed)"
             words += f" Nor does {others} gain."
+    best, none = (runs_of(found.metrics, "acc_y_y", "fine_tuned", one) for one in ("oracle", "none"))
+    missed = UNKNOWN if best is None or none is None else difference_of(best, none)
+    if missed.low > 0:
+        words += (
+            f" The best γ, chosen on the test labels, would gain {display.points(*missed[:3])}: look for it with "
+            "another method, with training samples of S or a few labelled samples of U."
+        )
     return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
 
 
