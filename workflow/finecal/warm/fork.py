@@ -22,6 +22,7 @@ from typing import NoReturn
 
 from finecal.warm.client import decode
 
+INTERRUPTED = -int(signal.SIGINT)  # Python then ends by this signal
 NAME = Path("/proc/self/comm")  # what `top` and `ps -o comm` show
 
 
@@ -48,6 +49,9 @@ def become(connection: socket.socket, request: bytes, files: Sequence[int], serv
     except BaseException:
         traceback.print_exc()
     finally:
+        if status == INTERRUPTED:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
         if os.getppid() != server:
             with suppress(OSError):
                 connection.send(b"exit %d" % status)
@@ -89,9 +93,9 @@ def _run() -> int:
         status = 0
     except SystemExit as end:
         status = _status(end.code)
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
-        status = 1
+        status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     # As Python itself ends, but for clearing the modules, which would copy the memory shared with the warm process.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
