@@ -15,16 +15,17 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
+from finecal.config.settings import parse_settings
 from finecal.orchestration.slurm import limits, upstream
 from finecal.orchestration.slurm.following import find_followers, fits
-from finecal.orchestration.slurm.launcher import AT_A_TIME
+from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
 from finecal.orchestration.slurm.markers import read_status, write_needs
 from finecal.orchestration.slurm.member_script import member_script, plain_script
 from finecal.orchestration.slurm.packing import divide, pack_size
@@ -32,6 +33,7 @@ from finecal.orchestration.slurm.requests import Request, Resources, combine, re
 from finecal.orchestration.slurm.settings import runs_per_gpu
 from finecal.orchestration.slurm.shared_jobs import Follower, link_to
 from finecal.orchestration.slurm.watcher import FOLLOWER, SCRIPT, WatchingExecutor
+from finecal.plan.stages import STAGES as STAGE_RECORDS
 
 # Snakemake hands out jobs in small portions, those to be tried again one by one.
 COLLECT_SECONDS = 5
@@ -45,6 +47,7 @@ class Executor(WatchingExecutor):
     def __post_init__(self, test_mode: bool = False) -> None:
         super().__post_init__(test_mode)
         self._runs_per_gpu = runs_per_gpu(self.workflow)
+        self._is_warm = parse_settings(dict(self.workflow.config)).warm
         self._collecting = Lock()
         self._collected: list[Any] = []  # jobs that will share, not yet submitted
         self._is_collecting = False
@@ -167,7 +170,7 @@ class Executor(WatchingExecutor):
             followers = self._write_followers(scripts)
             request = combine(jobs, divided=self._runs_per_gpu > 1, followers=followers)
             self._limit_time(request.name, request.resources)
-            number = self._submit(request, folder, jobs)
+            number = self._submit(request, folder, jobs, followers)
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
             self._report_not_submitted(jobs, error)
@@ -202,7 +205,7 @@ class Executor(WatchingExecutor):
             link_to(script, follower.folders - {folder})
         return followers
 
-    def _submit(self, request: Request, folder: Path, jobs: Sequence[Any]) -> str:
+    def _submit(self, request: Request, folder: Path, jobs: Sequence[Any], followers: Iterable[Any]) -> str:
         """Submit the launcher of a folder's scripts; return the number of the SLURM job."""
         upstream.validate_slurm_extra(request)
         params = {
@@ -214,11 +217,13 @@ class Executor(WatchingExecutor):
             "workdir": self.workflow.workdir_init,
         }
         call = upstream.sbatch_command(request, params, self.workflow.executor_settings, self.failed_nodes)
-        at_a_time = max(map(len, waves(jobs)))
-        launcher = shlex.join([
-            self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder),
-            AT_A_TIME, str(at_a_time),
-        ])  # fmt: skip
+        options = [AT_A_TIME, str(max(map(len, waves(jobs)))), THREADS, str(jobs[0].threads)]
+        stages = {job.rule.name for job in (*jobs, *followers)} & STAGE_RECORDS.keys() if self._is_warm else ()
+        if stages:
+            options += [STAGES, *sorted(stages)]
+        launcher = shlex.join(
+            [self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder), *options]
+        )
         # A step, since SLURM's warnings reach steps only; exec, since a shell would not outlive a SIGTERM.
         batch = f"#!/bin/sh\nexec srun -n1 --nodes=1 --cpu-bind=q --cpus-per-task={request.threads} {launcher}\n"
         done = subprocess.run(f"{call} /dev/stdin", shell=True, input=batch, capture_output=True, text=True, check=True)

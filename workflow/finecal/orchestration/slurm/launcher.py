@@ -1,10 +1,12 @@
-"""Run the members of a SLURM job: `python -m finecal.orchestration.slurm.launcher FOLDER [--at-a-time N]`.
+"""Run the members of a SLURM job: `python -m finecal.orchestration.slurm.launcher FOLDER [--at-a-time N] …`.
 
 The folder holds one shell script per member (markers.py says what else). They run side by side, or so many at a time.
 A member's output goes to `NAME.log` beside it, its exit status to `NAME.status` as soon as it ends; one that fails does
 not stop the others. Followers run as soon as all that they need has ended with 0, one at a time, where no other member
 waits for its turn. What they need may be members of other SLURM jobs: then the folders of these have a link to the
 script, and the launcher that finds last that nothing is missing runs it. Nobody waits for another SLURM job.
+
+Members that are jobs of `--stages` are forks of one process, which has imported what they need (finecal.warm).
 
 The launcher passes on no signals, since SLURM's go to all processes of the job. A member that SIGTERM has ended leaves
 no status: whether that was a time limit, an scancel or a preemption, SLURM says of the job as a whole.
@@ -18,7 +20,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from finecal.orchestration.slurm.markers import (
@@ -32,8 +34,14 @@ from finecal.orchestration.slurm.markers import (
     write_status,
 )
 from finecal.runtime.signals import WARNINGS
+from finecal.warm.start import started
 
-AT_A_TIME = "--at-a-time"
+AT_A_TIME, STAGES, THREADS = "--at-a-time", "--stages", "--threads"
+# As snakemake.shell sets them, for each member.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)  # fmt: skip
 
 
 class Launcher:
@@ -173,9 +181,13 @@ def main() -> int:
     """Run the members of the folder that the command line names; the exit status."""
     parser = ArgumentParser(description="Run the members of a SLURM job.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument(AT_A_TIME, type=int)
+    parser.add_argument(AT_A_TIME, type=int, help="members that may run at the same time; default: all")
+    parser.add_argument(STAGES, nargs="+", help="those of which members are jobs; default: no common process")
+    parser.add_argument(THREADS, type=int, default=1, help="of most members, for their common process")
     arguments = parser.parse_args()
-    complete = Launcher(arguments.folder.resolve(), arguments.at_a_time, os.environ).run()
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(arguments.threads))
+    with started(arguments.stages, environment) if arguments.stages else nullcontext(environment) as own:
+        complete = Launcher(arguments.folder.resolve(), arguments.at_a_time, own).run()
     return 0 if complete else 128 + signal.SIGTERM
 
 

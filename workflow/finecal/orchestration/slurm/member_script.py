@@ -23,13 +23,10 @@ from snakemake.io import is_flagged
 from snakemake.settings.types import SharedFSUsage
 from snakemake.shell import MAX_ARG_LEN, shell
 
+from finecal.orchestration.slurm.launcher import THREAD_VARIABLES
+
 # Outputs with these marks need more than to be removed before and after a failure.
 SPECIAL = ("directory", "pipe", "protected", "service", "touch", "update")
-# As snakemake.shell sets them.
-THREADS = (
-    "OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)  # fmt: skip
 TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 SYSTEM_TMPDIR = "system_tmpdir"  # the resource's value where nobody chose one: that of the node
 
@@ -103,7 +100,7 @@ def plain_script(job: Any) -> str | None:
     if not is_plain(job) or (command := command_of(job)) is None:
         return None
     environment = {"FINECAL_MEMORY": str(job.resources.get("mem_mb") or 0)}
-    environment |= dict.fromkeys(THREADS, str(job.threads))
+    environment |= dict.fromkeys(THREAD_VARIABLES, str(job.threads))
     outputs, logs = [str(file) for file in job.output], [str(file) for file in job.log]
     folders = {os.path.dirname(file) for file in (*outputs, *logs)}  # noqa: PTH120 - "" of a file without a folder
     if tmpdir := _tmpdir(job):
