@@ -65,7 +65,8 @@ def is_plain(job: Any) -> bool:
     """
     rule, workflow = job.rule, job.dag.workflow
     settings = workflow.remote_execution_settings
-    if not job.is_shell or job.is_shadow or job.benchmark is not None or rule.cache or rule.is_handover:
+    is_cached = workflow.workflow_settings.cache is not None and rule.cache and rule.cache.output
+    if not job.is_shell or job.is_shadow or job.benchmark is not None or is_cached or rule.is_handover:
         return False
     if workflow.deployment_settings.deployment_method or settings.precommand or settings.jobscript is not None:
         return False

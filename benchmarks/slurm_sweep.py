@@ -1,0 +1,118 @@
+"""What does a sweep cost a cluster besides its trainings?
+
+    uv run python benchmarks/slurm_sweep.py [--seeds 8] [--repeats 1] [--against FOLDER] [--partition NAME] [--quick]
+
+Trains and scores runs of a small study with `--profile profiles/slurm`: two splits and all classes (the upper bound,
+which the scores of the others need), each with so many seeds; and draws for each run on how much data a calibrator
+needs. Where this machine belongs to no cluster, it is the one of tests/slurm, on two nodes of this machine (needs SLURM,
+munge and root).
+
+* SLURM jobs: how many were submitted, for each run;
+* node seconds: how long they ran, together, for each run; of them those beyond the trainings' own, as the trainings
+  noted them;
+* until the end: from Snakemake's start to its end.
+
+With `--against`, the checkout of another version of finecal in a folder does the same, in turns; medians are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(REPOSITORY / folder) for folder in ("tests", "tests/slurm", "benchmarks")]
+import projects
+from groups import a_cluster, watched
+from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_project, in_partition
+
+
+class Taken(NamedTuple):
+    """For each run SLURM jobs, node seconds, those beyond training; and seconds until Snakemake's end."""
+
+    jobs: float
+    node: float
+    beyond: float
+    wall: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Cost of a sweep on a cluster.")
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--against", type=Path, help="a checkout of another version")
+    parser.add_argument("--partition", help="of the cluster (default: its default one)")
+    parser.add_argument("--quick", action="store_true", help="one seed once, to see that it runs")
+    args = parser.parse_args()
+    if args.quick:
+        args.seeds, args.repeats = 1, 1
+    versions = {"this version": REPOSITORY} | ({"that of --against": args.against} if args.against else {})
+    place = in_partition(args.partition) if args.partition else ()
+
+    with tempfile.TemporaryDirectory() as temporary, a_cluster(Path(temporary) / "slurm"):
+        ready = {name: prepared(Path(temporary) / str(place), args.seeds, version)
+                 for place, (name, version) in enumerate(versions.items())}  # fmt: skip
+        taken: dict[str, list[Taken]] = {name: [] for name in versions}
+        for repeat in range(args.repeats):
+            for name, project in ready.items():
+                taken[name].append(sweep(copy_project(project, project.folder.with_name(f"{repeat}")), args.seeds, place))
+    print(f"{3 * args.seeds} runs; median of {args.repeats} interleaved repeats.\n")
+    print("|  | SLURM jobs per run | node seconds per run | beyond the training | until the end (s) |")
+    print("|---|---:|---:|---:|---:|")
+    for name, results in taken.items():
+        middle = Taken(*(median(column) for column in zip(*results, strict=True)))
+        print(f"| {name} | {middle.jobs:.2f} | {middle.node:.1f} | {middle.beyond:.1f} | {middle.wall:.0f} |")
+
+
+def prepared(folder: Path, seeds: int, version: Path) -> Project:
+    """Make a project with everything that fine-tuning needs."""
+    projects.REPOSITORY = version
+    project = Project(folder / "project", projects.copy_sources(folder / "source"))
+    project.folder.mkdir()
+    splits = {f"half{seed}": {"kind": "random", "fraction": 0.5, "seed": seed} for seed in (0, 1)}
+    study = {
+        **TINY, "recipes": {"full": {"recipe": "full", "training": {"epochs": 2}}}, "splits": splits,
+        "seeds": list(range(seeds)), "oracle_fine_tuning": True,
+    }  # fmt: skip
+    for name, content in ((STUDY, study), ("config.yaml", SETTINGS)):
+        (project.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
+    files = [f"results/digits/splits/{split}.parquet" for split in (*splits, "all")]
+    project.run_here(f"{TASK}/pretrained/logits.parquet", *files, cores=2)
+    return project
+
+
+def sweep(project: Project, seeds: int, place: tuple[str, ...]) -> Taken:
+    """Train and score all runs on the cluster."""
+    runs = [f"{TASK}/full/{split}/seed{seed}" for split in ("half0", "half1", "all") for seed in range(seeds)]
+    scored = [run for run in runs if "/all/" not in run]
+    files = [f"{run}/{name}.parquet" for run in scored for name in ("metrics", "gamma_draws")]
+    with watched(project) as elapsed:
+        start = time.perf_counter()
+        project.run(*files, *place)
+        wall = time.perf_counter() - start
+    training = 0.0
+    for note in project.path("benchmarks/data/finetune").rglob("*.tsv"):
+        with note.open() as file:
+            training += sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
+    node = sum(elapsed.values())
+    taken = Taken(len(elapsed) / len(runs), node / len(runs), (node - training) / len(runs), wall)
+    print(taken, file=sys.stderr, flush=True)
+    shutil.rmtree(project.folder)
+    return taken
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        sys.exit(f"{error}: needs SLURM and munge (apt-get install slurm-wlm munge), as root where there is no cluster")
