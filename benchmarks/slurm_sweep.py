@@ -65,7 +65,9 @@ def main() -> None:
         taken: dict[str, list[Taken]] = {name: [] for name in versions}
         for repeat in range(args.repeats):
             for name, project in ready.items():
-                taken[name].append(sweep(copy_project(project, project.folder.with_name(f"{repeat}")), args.seeds, place))
+                taken[name].append(
+                    sweep(copy_project(project, project.folder.with_name(f"{repeat}")), args.seeds, place)
+                )
     print(f"{3 * args.seeds} runs; median of {args.repeats} interleaved repeats.\n")
     print("|  | SLURM jobs per run | node seconds per run | beyond the training | until the end (s) |")
     print("|---|---:|---:|---:|---:|")

@@ -63,10 +63,12 @@ def is_plain(job: Any) -> bool:
     Not if it needs a Snakemake on its node: for software that Snakemake provides, storage, shadow folders, measuring,
     outputs with special marks, or a temporary folder that can be named there only.
     """
+    if not job.is_shell:
+        return False
     rule, workflow = job.rule, job.dag.workflow
     settings = workflow.remote_execution_settings
     is_cached = workflow.workflow_settings.cache is not None and rule.cache and rule.cache.output
-    if not job.is_shell or job.is_shadow or job.benchmark is not None or is_cached or rule.is_handover:
+    if job.is_shadow or job.benchmark is not None or is_cached or rule.is_handover:
         return False
     if workflow.deployment_settings.deployment_method or settings.precommand or settings.jobscript is not None:
         return False

@@ -99,10 +99,6 @@ class SharedJobs:
         """Return whether a job is to run in a SLURM job after others."""
         return job in self._followers
 
-    def number_of(self, folder: Path) -> str:
-        """Return the number of the SLURM job with a folder."""
-        return self._by_folder[folder].number
-
     def start(self, job: Any) -> Follower | None:
         """Return what is planned for a job that Snakemake starts, if that is of use; then it is known no more.
 
