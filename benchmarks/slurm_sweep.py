@@ -3,9 +3,9 @@
     uv run python benchmarks/slurm_sweep.py [--seeds 8] [--repeats 1] [--against FOLDER] [--partition NAME] [--quick]
 
 Trains and scores runs of a small study with `--profile profiles/slurm`: two splits and all classes (the upper bound,
-which the scores of the others need), each with so many seeds; and draws for each run on how much data a calibrator
-needs. Where this machine belongs to no cluster, it is the one of tests/slurm, on two nodes of this machine (needs SLURM,
-munge and root).
+which the scores of the others need), each with so many seeds; and draws for each run how much data a calibrator needs.
+Where this machine belongs to no cluster, it is the one of tests/slurm, on two nodes of this machine (needs SLURM, munge
+and root).
 
 * SLURM jobs: how many were submitted, for each run;
 * node seconds: how long they ran, together, for each run; of them those beyond the trainings' own, as the trainings
@@ -30,11 +30,13 @@ from typing import NamedTuple
 
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(REPOSITORY / folder) for folder in ("tests", "tests/slurm", "benchmarks")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/slurm"))
 import projects
 from groups import a_cluster, watched
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_project, in_partition
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 class Taken(NamedTuple):

@@ -34,18 +34,13 @@ def test_all_that_is_made_of_a_run_follows_its_training_in_order() -> None:
     dag.done.add(present)
     fitted = dag.add("calibrate", extracted, splits, present)
     scored = dag.add("evaluate", fitted, extracted)
-    dag.add("update_similarity", tuned)
+    similar = dag.add("update_similarity", tuned)
     table = dag.add("aggregate", scored, run="")
-    assert followers(tuned, splits) == {
-        extracted: [tuned], fitted: [extracted, splits], scored: [fitted, extracted], dag_of(tuned, "update_similarity"): [tuned],
-    }  # fmt: skip
+    expected = {extracted: [tuned], similar: [tuned], fitted: [extracted, splits], scored: [fitted, extracted]}
+    assert followers(tuned, splits) == expected
     assert table not in followers(tuned, splits)  # many runs make one table
     assert names(followers(tuned)) == ["extract", "update_similarity"]  # its pseudo-splits are not on their way
     assert names(followers(tuned, known=(splits,))) == ["extract", "update_similarity", "calibrate", "evaluate"]
-
-
-def dag_of(one: Job, name: str) -> Job:
-    return next(job for job in one.dag.depending[one] if job.name == name)
 
 
 def test_scores_that_need_another_run_follow_whichever_comes_last() -> None:
@@ -125,8 +120,8 @@ def needs_a_snakemake(one: Job) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        by_itself, more_memory, more_processors, another_account, another_gpu, more_gpus, tried_before, of_the_user, local,
-        in_a_group, needs_a_snakemake,
+        by_itself, more_memory, more_processors, another_account, another_gpu, more_gpus, tried_before, of_the_user,
+        local, in_a_group, needs_a_snakemake,
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_submitted_by_itself(change: Callable[[Job], None]) -> None:

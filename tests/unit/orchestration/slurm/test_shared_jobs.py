@@ -23,7 +23,7 @@ class Planned:
         self.member, script, last = (place / f"{name}.sh" for name in ("0", "1", "2"))
         needs = [self.member, *elsewhere]
         self.follower = Follower(script, needs, {need.parent for need in needs})
-        self.followers = {self.job: self.follower, self.last: Follower(last, [script], {place})}
+        self.followers = {self.job: self.follower, self.last: Follower(last, [self.member, script], {place})}
         for one in (self.member, script, last):
             one.touch()
         self.shared.add(number, {self.training: self.member}, self.followers)

@@ -131,6 +131,8 @@ class SharedJobs:
                 del self._scripts[job]
             waiting = [(one, follower) for one, follower in self._followers.items() if script in follower.needs]
             for one, follower in waiting:
+                if one not in self._followers:  # it follows another of them, too
+                    continue
                 if self.take_back(one, follower):
                     del self._followers[one]
                 else:
