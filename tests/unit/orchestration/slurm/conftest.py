@@ -14,8 +14,8 @@ import pytest
 from snakemake_executor_plugin_slurm import Executor as OfPlugin
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
+from finecal.orchestration.slurm import asking, limits
 from finecal.orchestration.slurm import executor as slurm_executor
-from finecal.orchestration.slurm import limits, watcher
 from finecal.orchestration.slurm.job_states import Answers
 from finecal.orchestration.slurm.shared_jobs import SharedJobs
 
@@ -41,7 +41,7 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     )  # fmt: skip
     made.logger = SimpleNamespace(warning=lambda _: None, info=lambda _: None)
     made.status_rate_limiter, made.run_uuid = Limiter(), "run"
-    made._interval, made._question_due, made._has_one_ended = 0.0, float("inf"), False
+    made._interval, made._due, made._has_one_ended = 0.0, float("inf"), False
     made._stopping, made._alive, made.shared_jobs = Event(), {}, SharedJobs(keep=False)
     made._logs_of_failed, made._runs_per_gpu, made._partitions = [], 1, None
     made._collected, made._collecting, made._is_collecting, made._first_light = [], nullcontext(), False, 0.0
@@ -57,7 +57,7 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         made.asked.append(command.split()[0])
         return made.answers.pop(0), 0.0
 
-    monkeypatch.setattr(watcher, "query_job_status", query)
+    monkeypatch.setattr(asking, "query_job_status", query)
     monkeypatch.setattr(RemoteExecutor, "report_job_submission", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     return made

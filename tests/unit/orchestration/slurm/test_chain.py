@@ -115,7 +115,7 @@ def test_what_follows_is_watched_where_it_runs(executor: Any, study: Study, subm
     (info,) = executor._alive.values()
     assert (info.job, info.external_jobid) == (study.logits[0], "1")
     assert markers.claim(follower, "1")
-    executor.answers, executor._question_due = [{"1": "TIMEOUT"}], 0.0
+    executor.answers, executor._due = [{"1": "TIMEOUT"}], 0.0
     look(executor)
     assert executor.told[study.logits[0]] == "failed"
     study.logits[0].attempt = 2
@@ -148,7 +148,7 @@ def test_slurm_says_that_nobody_runs_it(executor: Any, study: Study, submitted: 
     markers.write_status(member, 0)
     look(executor)
     executor.run_jobs(study.logits[:1])
-    executor.answers, executor._question_due = [{"1": "CANCELLED"}], 0.0
+    executor.answers, executor._due = [{"1": "CANCELLED"}], 0.0
     look(executor)
     assert executor.told == {study.tuned[0]: "succeeded"}
     look(executor)

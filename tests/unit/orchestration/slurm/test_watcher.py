@@ -13,12 +13,12 @@ from snakemake_executor_plugin_slurm import Executor as OfPlugin
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from finecal.orchestration.slurm import markers, watcher
+from finecal.orchestration.slurm import asking, markers, watcher
 
 
 def poll(executor: Any, *infos: SubmittedJobInfo, asks: bool = True) -> list[str]:
     """The jobs that are said to go on, when it is time to ask SLURM or not."""
-    executor._question_due = 0.0 if asks else float("inf")
+    executor._due = 0.0 if asks else float("inf")
 
     async def all_of_them() -> list[str]:
         return [info.job.name async for info in executor.check_active_jobs(list(infos))]
@@ -50,7 +50,7 @@ def test_how_soon_slurm_is_asked_again(executor: Any) -> None:
     assert executor.asked == ["squeue"] * 3
     poll(executor, info, asks=False)  # the first question about others
     assert executor._interval == 20
-    assert 19 < executor._question_due - time.monotonic() <= 20
+    assert 19 < executor._due - time.monotonic() <= 20
     assert executor.asked == ["squeue"] * 3
 
 
@@ -125,7 +125,7 @@ def test_a_member_that_fails_while_slurm_is_asked(executor: Any, monkeypatch: py
         markers.status_file(script).write_text("1")
         return {"1": "COMPLETED"}, 0.0
 
-    monkeypatch.setattr(watcher, "query_job_status", query)
+    monkeypatch.setattr(asking, "query_job_status", query)
     assert poll(executor, info) == []
     assert executor.told["a"].startswith("Exit status 1 in SLURM job 1. ")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -13,16 +12,10 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from finecal.orchestration.slurm import job_states
+from finecal.orchestration.slurm.asking import AskingExecutor
 from finecal.orchestration.slurm.markers import look_into, read_status, taken_by
 from finecal.orchestration.slurm.recovery import explain_missing_logs
 from finecal.orchestration.slurm.shared_jobs import SharedJobs
-from finecal.orchestration.slurm.upstream import (
-    SlurmExecutor,
-    get_min_job_age,
-    query_job_status,
-    query_job_status_sacct,
-    query_job_status_squeue,
-)
 
 # Keys of the notes on a submitted job: the script of one that shares a SLURM job; what is planned for one that follows.
 SCRIPT = "member_script"
@@ -31,7 +24,7 @@ POLL_SECONDS = 1.0  # between two looks at the files of members
 POLL_SHARE = 0.05  # of the time may be spent on them: a slow file system is asked more rarely
 
 
-class WatchingExecutor(SlurmExecutor):
+class WatchingExecutor(AskingExecutor):
     """As the plugin's, but for how it learns of the end of jobs (job_states.py), and for its own end."""
 
     def __post_init__(self, test_mode: bool = False) -> None:
@@ -40,14 +33,8 @@ class WatchingExecutor(SlurmExecutor):
         # What was submitted and is not known to have ended. Snakemake's own list lacks the jobs that it was not told of
         # yet, and all of them while SLURM is asked.
         self._alive: dict[int, SubmittedJobInfo] = {}
-        chosen = self.workflow.executor_settings.status_command
-        self._command = "sacct" if chosen == "sacct" and shutil.which("sacct") else "squeue"
-        self._answers = job_states.Answers(names_all=False)
-        self._longest_interval = job_states.longest_interval(self._command, get_min_job_age())
         self._logs_of_failed: list[Path] = []
-        self._interval = 0.0  # seconds between the last two questions to SLURM
-        self._question_due = float("inf")  # of the monotonic clock
-        self._has_one_ended = False  # since the last question
+        self._has_one_ended = False  # since the last question to SLURM
         self.shared_jobs = SharedJobs(keep=self.workflow.executor_settings.keep_successful_logs)
 
     @property
@@ -107,36 +94,29 @@ class WatchingExecutor(SlurmExecutor):
         """
         self.next_seconds_between_status_checks = POLL_SECONDS
         if not active_jobs:  # so it is before __post_init__
-            self._question_due = float("inf")
+            self.ask_no_more()
             return
         start = time.monotonic()
         look_into(info.aux[SCRIPT].parent for info in active_jobs if SCRIPT in (info.aux or {}))
         left = [info for info in active_jobs if not (self._report_member(info) or self._submit_passed_over(info))]
         self.next_seconds_between_status_checks = max(POLL_SECONDS, (time.monotonic() - start) / POLL_SHARE)
-        if self._question_due == float("inf"):
-            self._ask_after(self.workflow.executor_settings.init_seconds_before_status_checks)
-        if left and time.monotonic() >= self._question_due:
+        if left and self.is_time_to_ask():
             left = await self._ask_slurm(left)
         for info in left:
             yield info
-
-    def _ask_after(self, seconds: float) -> None:
-        self._interval, self._question_due = seconds, time.monotonic() + seconds
-        self._has_one_ended = False
 
     async def _ask_slurm(self, infos: Sequence[Any]) -> list[Any]:
         """Report the jobs that SLURM says have ended; return the others."""
         followers = [follower for info in infos if (follower := (info.aux or {}).get(FOLLOWER))]
         of_followers = [number for follower in followers for number in self.shared_jobs.numbers(follower)]
         asked = list(dict.fromkeys([*(info.external_jobid for info in infos if info.external_jobid), *of_followers]))
-        states = await self._query_states(asked)
-        self._answers.names_all = self._command == "squeue" and not self.uses_other_clusters
+        states = await self.query_states(asked)
         outcomes = {} if states is None else {n: self._answers.outcome(n, states) for n in asked}
         for number, outcome in outcomes.items():
             if outcome != job_states.GOES_ON:
                 self.shared_jobs.note_end(number)
         failed = [number for number, outcome in outcomes.items() if outcome in job_states.FAILURES]
-        places = await self._query_places(failed)
+        places = await self.query_places(failed)
         going_on = []
         for info in infos:
             outcome = outcomes.get(info.external_jobid, job_states.GOES_ON)
@@ -147,33 +127,9 @@ class WatchingExecutor(SlurmExecutor):
                 or not (self._report_member(info) or self._report_outcome(info, outcome, places))
             ):
                 going_on.append(info)
-        first = self.workflow.executor_settings.init_seconds_before_status_checks
-        seconds = first if self._has_one_ended else self._interval + job_states.STEP
-        self._ask_after(min(seconds, self._longest_interval))
+        self.ask_later(soon=self._has_one_ended)
+        self._has_one_ended = False
         return going_on
-
-    async def _query_states(self, numbers: list[str]) -> dict[str, str] | None:
-        """Return the state of each job by its number; None if SLURM does not answer. Then it is asked again in time."""
-        query = query_job_status_sacct if self._command == "sacct" else query_job_status_squeue
-        states: dict[str, str] | None
-        async with self.status_rate_limiter:
-            states, _ = await query_job_status(query(self.run_uuid), self.logger)
-        if states is None:
-            self.logger.warning("SLURM does not answer the question about the jobs; it will be asked again.")
-        elif self._command == "sacct" and job_states.may_return(numbers, states):
-            # A job that has returned to the queue is there a while before accounting knows.
-            async with self.status_rate_limiter:
-                queue, _ = await query_job_status(query_job_status_squeue(self.run_uuid), self.logger)
-            return None if queue is None else {**states, **queue}
-        return states
-
-    async def _query_places(self, failed: list[str]) -> dict[str, str]:
-        """Return, by the number of each failed job, where it ran and why it ended, as far as SLURM says it."""
-        if not failed:
-            return {}
-        async with self.status_rate_limiter:
-            places, _ = await query_job_status(job_states.place_command(self._command, failed), self.logger)
-        return {number: place.removesuffix(" (None)") for number, place in (places or {}).items()}
 
     def _report_member(self, info: SubmittedJobInfo) -> bool:
         """Tell Snakemake that a member has ended if it has left its exit status; return whether it has."""
