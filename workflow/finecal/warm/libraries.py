@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
+from finecal.io.provenance import library_versions
+from finecal.models.timm_names import architectures
+from finecal.plan.code_digests import stage_digest
 from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
 from finecal.registry import KINDS, built_in_names
@@ -46,6 +49,9 @@ def _modules(stage: Stage) -> Iterator[str]:
 class Libraries:
     """Modules that are imported when a job needs them, or before, while there is nothing else to do.
 
+    With them goes what every job of a stage reads of files that do not change while the warm process is in use
+    (freshness.py), and finecal keeps in memory: the digest of the stage's code, the names of timm's models, versions.
+
     Parameters
     ----------
     stages
@@ -53,27 +59,39 @@ class Libraries:
     """
 
     def __init__(self, stages: list[str]) -> None:
+        self._expected = [stage for stage in stages if stage in STAGES]
+        self._prepared: set[str] = set()
         self._imported: set[str] = set()
-        self._ahead = list(dict.fromkeys(module for stage in stages for module in modules(stage)))
 
     @property
     def complete(self) -> bool:
         """Whether all is imported that jobs of the expected stages need."""
-        return not self._ahead
+        return not self._expected
 
     def import_next(self) -> None:
         """Import one more module that expected jobs need."""
-        self._import(self._ahead[:1])
+        stage = self._expected[0]
+        missing = self._missing(stage)
+        if missing:
+            self._import(missing[:1])
+        else:
+            self.import_for(stage)
 
     def import_for(self, stage: str) -> None:
-        """Import what jobs of a stage need."""
-        self._import(modules(stage))
+        """Import what jobs of a stage need; nothing if there is no such stage."""
+        self._import(self._missing(stage))
+        if stage in STAGES and stage not in self._prepared:
+            architectures()
+            library_versions()
+            stage_digest(stage)
+            self._prepared.add(stage)
+        self._expected = [one for one in self._expected if one != stage]
+
+    def _missing(self, stage: str) -> list[str]:
+        return [module for module in modules(stage) if module not in self._imported]
 
     def _import(self, names: list[str]) -> None:
-        missing = [name for name in names if name not in self._imported]
-        if missing:
-            with large_imports():
-                for name in missing:
-                    import_module(name)
-            self._imported |= set(missing)
-        self._ahead = [name for name in self._ahead if name not in self._imported]
+        with large_imports():
+            for name in names:
+                import_module(name)
+        self._imported |= set(names)
