@@ -61,7 +61,7 @@ class Dag:
             deployment_settings=SimpleNamespace(**settings), remote_execution_settings=SimpleNamespace(**settings),
             workflow_settings=SimpleNamespace(**settings), group_settings=SimpleNamespace(overwrite_groups={}),
             storage_settings=SimpleNamespace(shared_fs_usage=SharedFSUsage.all()),
-            execution_settings=SimpleNamespace(latency_wait=1),
+            execution_settings=SimpleNamespace(latency_wait=1, keep_incomplete=False),
         )  # fmt: skip
 
     def needrun(self, job: Job) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from snakemake_executor_plugin_slurm import Executor as OfPlugin
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from finecal.orchestration.slurm import asking, limits
@@ -58,7 +59,8 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         return made.answers.pop(0), 0.0
 
     monkeypatch.setattr(asking, "query_job_status", query)
-    monkeypatch.setattr(RemoteExecutor, "report_job_submission", lambda *_: None)
+    for kind in (RemoteExecutor, RealExecutor):
+        monkeypatch.setattr(kind, "report_job_submission", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     return made
 

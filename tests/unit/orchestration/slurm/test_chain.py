@@ -95,8 +95,7 @@ def test_what_follows_has_ended_when_snakemake_starts_it(executor: Any, study: S
     look(executor)
     assert executor.told == dict.fromkeys(study.tuned, "succeeded")
     for jobs in (study.logits, [study.scores]):
-        executor.run_jobs(jobs)
-        look(executor)
+        executor.run_jobs(jobs)  # which tells at once
     assert executor.told == dict.fromkeys([*study.tuned, *study.logits, study.scores], "succeeded")
     assert executor._collected == []
     assert submitted == [half, full]

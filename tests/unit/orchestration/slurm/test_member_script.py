@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,19 @@ def test_outputs_of_a_failure_are_removed_but_not_its_log(here: Path) -> None:
     assert (here / "logs/it's/log").read_text() == "why\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGURG])
+def test_a_signal_is_for_what_it_runs(here: Path, number: signal.Signals) -> None:
+    """SLURM sends it to all processes of a job."""
+    name = number.name.removeprefix("SIG")
+    one = made(f"trap 'echo heard > other; exit 0' {name}; touch ready; for _ in $(seq 200); do sleep 0.1; done")
+    process = subprocess.Popen(["sh", "-c", str(plain_script(one))], start_new_session=True)
+    while not (here / "ready").exists():
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    assert process.wait(20) == 0
+    assert (here / "other").read_text() == "heard\n"
+
+
 def test_inputs_are_waited_for(here: Path) -> None:
     one = made("cat late > 'results/a b/out'")
     one.input = files("late")
@@ -122,6 +137,10 @@ def precommand(one: Job) -> None:
     one.dag.workflow.remote_execution_settings.precommand = "module load python"
 
 
+def keeps_incomplete_outputs(one: Job) -> None:
+    one.dag.workflow.execution_settings.keep_incomplete = True
+
+
 def script(one: Job) -> None:
     one.is_shell = False
 
@@ -138,7 +157,7 @@ def shadow(one: Job) -> None:
     "change",
     [
         deployment, special_output, storage, tmpdir_of_the_node, tmpdir_by_function, precommand, script, measured,
-        shadow,
+        shadow, keeps_incomplete_outputs,
     ],
 )  # fmt: skip
 def test_who_needs_a_snakemake_on_the_node(change: Callable[[Job], None]) -> None:

@@ -75,7 +75,9 @@ class Executor(WatchingExecutor):
             return False
         number = next(iter(self.shared_jobs.numbers(follower)), "")
         notes = {SCRIPT: follower.script, FOLLOWER: follower, "slurm_logfile": follower.script.with_suffix(".log")}
-        self.report_submitted(SubmittedJobInfo(job, external_jobid=number, aux=notes))
+        info = SubmittedJobInfo(job, external_jobid=number, aux=notes)
+        if not self.report_if_ended(info):
+            self.report_submitted(info)
         return True
 
     def collect(self, jobs: Sequence[Any]) -> None:

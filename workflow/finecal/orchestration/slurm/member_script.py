@@ -30,8 +30,9 @@ SPECIAL = ("directory", "pipe", "protected", "service", "touch", "update")
 TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
 SYSTEM_TMPDIR = "system_tmpdir"  # the resource's value where nobody chose one: that of the node
 
+# The shell outlives the signals that announce the end: what it runs has its own way with them, and some go on.
 SCRIPT = """\
-trap : TERM
+trap : TERM USR1
 cd {folder} || exit 1
 export {environment}
 outputs={outputs}
@@ -72,6 +73,8 @@ def is_plain(job: Any) -> bool:
         return False
     if workflow.deployment_settings.deployment_method or settings.precommand or settings.jobscript is not None:
         return False
+    if workflow.execution_settings.keep_incomplete:
+        return False
     if workflow.storage_settings.shared_fs_usage != SharedFSUsage.all():
         return False
     if any(file.is_storage for file in (*job.input, *job.output)):
@@ -97,8 +100,7 @@ def command_of(job: Any) -> str | None:
 def plain_script(job: Any) -> str | None:
     """Return the script of a job that needs no Snakemake on its node; None for others.
 
-    Its shell outlives a SIGTERM, so that the launcher waits for what the training makes of it. The job is told its own
-    part of the memory of the SLURM job, since it sees the whole.
+    The job is told its own part of the memory of the SLURM job, since it sees the whole.
     """
     if not is_plain(job) or (command := command_of(job)) is None:
         return None
@@ -123,7 +125,7 @@ def plain_script(job: Any) -> str | None:
 
 
 def member_script(job: Any, command_with_snakemake: Callable[[Any], str]) -> str:
-    """Return the script of a member.
+    """Return the script of a member, of which the launcher waits for the end, also after a SIGTERM.
 
     Parameters
     ----------

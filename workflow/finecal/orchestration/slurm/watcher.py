@@ -148,6 +148,13 @@ class WatchingExecutor(AskingExecutor):
             self.report_job_error(info, msg=message, aux_logs=[str(script.with_suffix(".log"))])
         return True
 
+    def report_if_ended(self, info: SubmittedJobInfo) -> bool:
+        """Tell Snakemake of a member that has ended before Snakemake has started it; return whether it has."""
+        if read_status(info.aux[SCRIPT]) is None:  # type: ignore[index]
+            return False
+        self.report_ended(info)
+        return self._report_member(info)
+
     def _submit_passed_over(self, info: SubmittedJobInfo) -> bool:
         """Submit a follower that no launcher will begin by itself; return whether it is one."""
         follower = (info.aux or {}).get(FOLLOWER)
