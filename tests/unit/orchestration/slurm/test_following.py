@@ -65,6 +65,19 @@ def test_a_pretrained_model_is_followed_by_what_is_its_own() -> None:
     assert names(followers(model)) == ["extract_pretrained"]
 
 
+def test_tables_and_figures_follow_where_all_that_they_need_is() -> None:
+    """But a GPU is not held for them."""
+    dag = Dag()
+    aggregates = [dag.add("aggregate", run="") for _ in range(2)]
+    table = dag.add("table", *aggregates, run="")
+    dag.add("report", table, run="")
+    assert names(followers(*aggregates)) == ["table", "report"]
+    assert followers(aggregates[0], known=(aggregates[1],)) == {}
+    tuned = training(dag)
+    dag.add("run_table", tuned, run="")
+    assert followers(tuned) == {}
+
+
 def test_nothing_follows_what_is_asked_for_last() -> None:
     dag = Dag()
     tuned = training(dag)

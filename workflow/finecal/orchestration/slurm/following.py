@@ -25,7 +25,8 @@ def find_followers(
 
     A job follows if each of its inputs is there or made by a job of this SLURM job or of another, and if it belongs to
     one that it needs: its wildcards say all that the other's do. So do the scores of a run, and what is computed of a
-    pretrained model; tables of many runs do not.
+    pretrained model. Tables of many runs and figures do not; they follow where all that they wait for is in one SLURM
+    job, and that has no GPU to hold.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ def find_followers(
     Job → those that it waits for; empty where main has seen all of its inputs.
     """
     found: dict[Any, list[Any]] = {}
+    has_gpu = any(job.resources.get("gpu") for job in pack)
     waiting = deque(pack)
     while waiting:
         done = waiting.popleft()
@@ -53,7 +55,8 @@ def find_followers(
             needs = [need for need in dag.dependencies[follower] if dag.needrun(need) and not dag.finished(need)]
             if not all(need in pack or need in found or is_known(need) for need in needs):
                 continue
-            if any(_says_all_of(follower, need) for need in needs) and may_follow(follower):
+            is_here = not has_gpu and all(need in pack or need in found for need in needs)
+            if (is_here or any(_says_all_of(follower, need) for need in needs)) and may_follow(follower):
                 found[follower] = needs
                 waiting.append(follower)
     return found

@@ -150,7 +150,7 @@ class WatchingExecutor(AskingExecutor):
 
     def report_if_ended(self, info: SubmittedJobInfo) -> bool:
         """Tell Snakemake of a member that has ended before Snakemake has started it; return whether it has."""
-        if read_status(info.aux[SCRIPT]) is None:  # type: ignore[index]
+        if read_status(info.aux[SCRIPT]) is None:
             return False
         self.report_ended(info)
         return self._report_member(info)
