@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -37,6 +36,7 @@ from groups import a_cluster, watched
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_project, in_partition
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SPLITS = [f"results/digits/splits/{split}.parquet" for split in ("half0", "half1", "all")]
 
 
 class Taken(NamedTuple):
@@ -78,41 +78,42 @@ def main() -> None:
         print(f"| {name} | {middle.jobs:.2f} | {middle.node:.1f} | {middle.beyond:.1f} | {middle.wall:.0f} |")
 
 
+def study(seeds: int, **training: int) -> dict[str, Any]:
+    """Return the study: two halves of the classes, and all of them."""
+    splits = {f"half{seed}": {"kind": "random", "fraction": 0.5, "seed": seed} for seed in (0, 1)}
+    recipes = {"full": {"recipe": "full", "training": training}}
+    return {**TINY, "recipes": recipes, "splits": splits, "seeds": list(range(seeds)), "oracle_fine_tuning": True}
+
+
+def scores(seeds: int) -> list[str]:
+    """Return the files that are made of all runs."""
+    runs = [f"{TASK}/full/half{split}/seed{seed}" for split in (0, 1) for seed in range(seeds)]
+    return [f"{run}/{name}.parquet" for run in runs for name in ("metrics", "curve", "gamma_draws")]
+
+
 def prepared(folder: Path, seeds: int, version: Path) -> Project:
     """Make a project with everything that fine-tuning needs."""
     projects.REPOSITORY = version
     project = Project(folder / "project", projects.copy_sources(folder / "source"))
     project.folder.mkdir()
-    splits = {f"half{seed}": {"kind": "random", "fraction": 0.5, "seed": seed} for seed in (0, 1)}
-    study = {
-        **TINY, "recipes": {"full": {"recipe": "full", "training": {"epochs": 2}}}, "splits": splits,
-        "seeds": list(range(seeds)), "oracle_fine_tuning": True,
-    }  # fmt: skip
-    for name, content in ((STUDY, study), ("config.yaml", SETTINGS)):
+    for name, content in ((STUDY, study(seeds, epochs=2)), ("config.yaml", SETTINGS)):
         (project.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
-    files = [f"results/digits/splits/{split}.parquet" for split in (*splits, "all")]
-    project.run_here(f"{TASK}/pretrained/logits.parquet", *files, cores=2)
+    project.run_here(f"{TASK}/pretrained/logits.parquet", *SPLITS, cores=2)
     return project
 
 
 def sweep(project: Project, seeds: int, place: tuple[str, ...]) -> Taken:
     """Train and score all runs on the cluster."""
-    runs = [f"{TASK}/full/{split}/seed{seed}" for split in ("half0", "half1", "all") for seed in range(seeds)]
-    scored = [run for run in runs if "/all/" not in run]
-    files = [f"{run}/{name}.parquet" for run in scored for name in ("metrics", "gamma_draws")]
     with watched(project) as elapsed:
         start = time.perf_counter()
-        project.run(*files, *place)
+        project.run(*scores(seeds), *place)
         wall = time.perf_counter() - start
     training = 0.0
     for note in project.path("benchmarks/data/finetune").rglob("*.tsv"):
         with note.open() as file:
             training += sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
-    node = sum(elapsed.values())
-    taken = Taken(len(elapsed) / len(runs), node / len(runs), (node - training) / len(runs), wall)
-    print(taken, file=sys.stderr, flush=True)
-    shutil.rmtree(project.folder)
-    return taken
+    runs, node = 3 * seeds, sum(elapsed.values())
+    return Taken(len(elapsed) / runs, node / runs, (node - training) / runs, wall)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -10,9 +11,10 @@ from collections import Counter
 import pyarrow.parquet as pq
 import yaml
 from mini_cluster import Cluster
-from projects import GPU, REPOSITORY, STUDY, TASK, TINY, Project, copy_project, in_partition, run_folder
+from projects import GPU, REPOSITORY, STUDY, TINY, Project, copy_project, in_partition, run_folder
 from scenarios import RESUMED, by_name, model
 
+sys.path.append(str(REPOSITORY / "benchmarks"))
 LONG = model("long")
 PLACE = in_partition("quiet")
 # A time limit of a minute, of which SLURM warns. More for `--set-resources` may follow.
@@ -78,22 +80,18 @@ def benchmark_of_groups(project: Project, _: Cluster) -> None:
 
 def sweep(project: Project, _: Cluster) -> None:
     """As many SLURM jobs as trainings, and the numbers of this machine. The scores need logits of the upper bound."""
-    training = {"epochs": 1, "steps_per_epoch": 5}
-    study = {
-        **TINY, "recipes": {"short": {"recipe": "full", "training": training}}, "seeds": [0, 1],
-        "oracle_fine_tuning": True,
-        "splits": {**TINY["splits"], "other": {"kind": "random", "fraction": 0.5, "seed": 1}},
-    }  # fmt: skip
+    benchmark = importlib.import_module("slurm_sweep")
+    study = benchmark.study(2, epochs=1, steps_per_epoch=5)
     project.path(STUDY).write_text(yaml.safe_dump(study, sort_keys=False))
-    project.run_here(*(f"results/digits/splits/{split}.parquet" for split in ("other", "all")))
+    project.run_here(*benchmark.SPLITS)
     here = copy_project(project, project.folder.with_name("sweep_here"))
-    runs = [f"{TASK}/short/{split}/seed{seed}" for split in ("half", "other") for seed in (0, 1)]
-    files = [f"{run}/{name}.parquet" for run in runs for name in ("metrics", "curve", "gamma_draws")]
-    said = project.run(*files, *PLACE)
+    assert benchmark.sweep(project, 2, PLACE).jobs == 1
+    said = project.log.read_text()
     assert re.findall(r"^SLURM job \d+ takes (.*?):", said, re.MULTILINE) == ["1 of finetune"] * 6, said
     rules = Counter(re.findall(r"^\s*rule (\w+):$", said, re.MULTILINE))
     assert rules == {"finetune": 6, "extract": 6, "calibrate": 4, "evaluate": 4, "gamma_draws": 4}
     assert not list(project.path(".snakemake/slurm_logs").rglob("*.sh"))
+    files = benchmark.scores(2)
     here.run_here(*files, cores=2)
     for file in files:
         assert pq.read_table(project.path(file)).equals(pq.read_table(here.path(file))), file
