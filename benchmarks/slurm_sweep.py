@@ -4,6 +4,7 @@
 
 Trains and scores runs of a small study with `--profile profiles/slurm`: two splits and all classes (the upper bound,
 which the scores of the others need), each with so many seeds; and draws for each run how much data a calibrator needs.
+Trainings ask for a GPU, as on a cluster, whether there is one or not, so that two of them run at a time on two nodes.
 Where this machine belongs to no cluster, it is the one of tests/slurm, on two nodes of this machine (needs SLURM, munge
 and root).
 
@@ -37,6 +38,7 @@ from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_project, in_part
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SPLITS = [f"results/digits/splits/{split}.parquet" for split in ("half0", "half1", "all")]
+WITH_GPU = ("--set-resources", "finetune:gpu=1", "extract:gpu=1")
 
 
 class Taken(NamedTuple):
@@ -59,7 +61,7 @@ def main() -> None:
     if args.quick:
         args.seeds, args.repeats = 1, 1
     versions = {"this version": REPOSITORY} | ({"that of --against": args.against} if args.against else {})
-    place = in_partition(args.partition) if args.partition else ()
+    options = (*(in_partition(args.partition) if args.partition else ()), *WITH_GPU)
 
     with tempfile.TemporaryDirectory() as temporary, a_cluster(Path(temporary) / "slurm"):
         ready = {name: prepared(Path(temporary) / str(place), args.seeds, version)
@@ -102,11 +104,11 @@ def prepared(folder: Path, seeds: int, version: Path) -> Project:
     return project
 
 
-def sweep(project: Project, seeds: int, place: tuple[str, ...]) -> Taken:
-    """Train and score all runs on the cluster."""
+def sweep(project: Project, seeds: int, options: tuple[str, ...]) -> Taken:
+    """Train and score all runs on the cluster, with these options of Snakemake's."""
     with watched(project) as elapsed:
         start = time.perf_counter()
-        project.run(*scores(seeds), *place)
+        project.run(*scores(seeds), *options)
         wall = time.perf_counter() - start
     training = 0.0
     for note in project.path("benchmarks/data/finetune").rglob("*.tsv"):
