@@ -69,9 +69,9 @@ def main() -> None:
         taken: dict[str, list[Taken]] = {name: [] for name in versions}
         for repeat in range(args.repeats):
             for name, project in ready.items():
-                taken[name].append(
-                    sweep(copy_project(project, project.folder.with_name(f"{repeat}")), args.seeds, place)
-                )
+                one = copy_project(project, project.folder.with_name(f"{repeat}"))
+                taken[name].append(sweep(one, args.seeds, options))
+                shutil.rmtree(one.folder)
     print(f"{3 * args.seeds} runs; median of {args.repeats} interleaved repeats.\n")
     print("|  | SLURM jobs per run | node seconds per run | beyond the training | until the end (s) |")
     print("|---|---:|---:|---:|---:|")
