@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from finecal.errors import UserError
 from finecal.metrics.curve import (
-    BLOCK_BYTES,
     CurvePoint,
     GroupMaxima,
     Score,
@@ -25,6 +24,8 @@ from finecal.metrics.curve import (
 )
 from finecal.metrics.unit_rows import unit_rows
 from finecal.metrics.validation import Floats, check_features, check_labels, check_matrix, reject_rows
+
+BLOCK_BYTES = 1 << 18  # of the logits that are looked at together: they and what is made of them fit in an L2 cache
 
 __all__ = [
     "CurvePoint",
