@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -50,8 +51,7 @@ def problem(samples: int, classes: int) -> tuple[Seen, np.ndarray]:
     subset = rng.choice(["train", "validation", "test"], samples, p=[0.2, 0.2, 0.6]).astype(object)
     numbers = np.arange(samples, dtype=np.int32)
     ours, theirs = (
-        Predictions(numbers, labels, subset, logits, x)
-        for logits, x in ((tuned, features[0]), (before, features[1]))
+        Predictions(numbers, labels, subset, logits, x) for logits, x in ((tuned, features[0]), (before, features[1]))
     )
     between = {ALPHA: (before / 2 + tuned / 2).astype(np.float32)}
     return Seen(ours, theirs, between, Head(head, np.where(mask, 1.0, 0.0))), mask
@@ -70,7 +70,7 @@ def write(predictions: Predictions, path: Path) -> None:
 
 
 def candidates() -> dict[str, Any]:
-    """Return every built-in calibrator that reads no pseudo-splits, as a plan gives it: name → {calibrator, options}."""
+    """Return the built-in calibrators that read no pseudo-splits, as a plan has them: name → {calibrator, options}."""
     records = {name: registry.calibrator_record(name) for name in registry.built_in_names("calibrator")}
     return {
         name: {"calibrator": name, "options": record.options().model_dump()}
@@ -99,14 +99,14 @@ def measured(file: Path, seen: Seen, mask: np.ndarray, repeats: int) -> dict[str
         return found
 
     for _ in range(repeats):
-        read = note("read", lambda: read_predictions(file, num_classes=len(mask)))
-        note("max", lambda: read.logits.max(axis=1))
-        rows = note("fit all", lambda: fit_all(uses, data, mask))
+        read = note("read", partial(read_predictions, file, num_classes=len(mask)))
+        note("max", partial(read.logits.max, axis=1))
+        rows = note("fit all", partial(fit_all, uses, data, mask))
         states = read_states(from_rows(rows, schemas.own_columns(schemas.CALIBRATION)))
-        note("score all", lambda: score_calibrated(uses, states, test, mask))
+        note("score all", partial(score_calibrated, uses, states, test, mask))
         for name, use in uses.items():
-            note(f"fit {name}", lambda one={name: use}: fit_all(one, data, mask))
-            note(f"score {name}", lambda one={name: use}: score_calibrated(one, states, test, mask))
+            note(f"fit {name}", partial(fit_all, {name: use}, data, mask))
+            note(f"score {name}", partial(score_calibrated, {name: use}, states, test, mask))
     return times
 
 

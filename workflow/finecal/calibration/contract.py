@@ -222,4 +222,7 @@ def tau_normalised(logits: Floats, head: Head, tau: float) -> Floats:
     if not mean > 0:
         return logits
     factor: Floats = (mean / np.maximum(norms, 1e-12 * mean)) ** tau
-    return (logits - head.bias) * factor + head.bias
+    normalised: Floats = logits - head.bias
+    normalised *= factor
+    normalised += head.bias
+    return normalised

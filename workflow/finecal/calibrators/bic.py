@@ -48,12 +48,12 @@ class Calibrator:
         z, labels = validation.logits.astype(np.float64), validation.labels
         of_s = data.fine_tuning[labels]
         own = z[np.arange(len(z)), labels]
-        sum_u = log_sum_exp(z[:, ~data.fine_tuning])[:, 0]
+        of_classes_s, sum_u = z[:, data.fine_tuning], log_sum_exp(z, ~data.fine_tuning)[:, 0]
 
         def best(log_alpha: float) -> tuple[float, float]:
             """Return the negative log-likelihood at an α with its best β, and this β."""
             alpha = np.exp(log_alpha)
-            sum_s = log_sum_exp(alpha * z[:, data.fine_tuning])[:, 0]
+            sum_s = log_sum_exp(of_classes_s, scale=alpha)[:, 0]
             beta = _balance(sum_s - sum_u, float(of_s.mean()))
             total = np.logaddexp(sum_s + beta, sum_u)
             return float((total - np.where(of_s, alpha * own + beta, own)).mean()), beta

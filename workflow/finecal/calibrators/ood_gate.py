@@ -35,12 +35,12 @@ class Calibrator:
 
     def fit(self, data: Data) -> Fitted:
         train: Labelled = data["train_fine_tuning"]
-        energy = log_sum_exp(train.logits[:, data.fine_tuning])[:, 0]
+        energy = log_sum_exp(train.logits, data.fine_tuning)[:, 0]
         return {"threshold": float(np.quantile(energy, 1 - self.options.kept, method="lower"))}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         z = inputs.logits
-        to_s = log_sum_exp(z[:, fine_tuning]) >= state["threshold"]  # (N, 1)
+        to_s = log_sum_exp(z, fine_tuning) >= state["threshold"]  # (N, 1)
         chosen = to_s == fine_tuning  # (N, C)
         largest = np.where(chosen, z, -np.inf).max(axis=1, keepdims=True)
         other = np.where(chosen, -np.inf, z).max(axis=1, keepdims=True)

@@ -56,7 +56,7 @@ class Calibrator:
         ends = np.log([self.options.smallest, self.options.largest])
 
         def loss(log_t: float) -> float:
-            return negative_log_likelihood(z / np.exp(log_t), labels)
+            return negative_log_likelihood(z, labels, temperature=np.exp(log_t))
 
         best = minimize_scalar(loss, bounds=ends, method="bounded").x
         end, of_s = end_as_good(loss, best, ends), data.fine_tuning[labels]

@@ -68,7 +68,7 @@ class Calibrator:
         from scipy.optimize import minimize_scalar
 
         def loss(log_t: float) -> float:
-            return negative_log_likelihood(z / np.exp(log_t), labels)
+            return negative_log_likelihood(z, labels, temperature=np.exp(log_t))
 
         ends = np.log([self.options.smallest, self.options.largest])
         best = minimize_scalar(loss, bounds=ends, method="bounded").x

@@ -34,6 +34,7 @@ __all__ = [
     "SeenUnseenCurve",
     "Softmax",
     "accuracies",
+    "accuracy",
     "calibration_error",
     "class_means",
     "expected_calibration_error",
@@ -79,6 +80,19 @@ def accuracies(
     return group_maxima(logits, fine_tuning).accuracies(labels, gamma)
 
 
+def accuracy(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Return acc_y_y at γ = 0 alone: the part of the samples whose label is the arg-max; NaN without samples.
+
+    >>> accuracy(np.array([[2.0, 1.0], [2.0, 2.0]]), np.array([0, 1]))  # of equal logits the first class wins
+    0.5
+    """
+    z = check_matrix(logits, "logits", "classes")
+    y = check_labels(labels, *z.shape)
+    predicted = z.argmax(axis=1)
+    reject_rows(np.isnan(z[np.arange(len(z)), predicted]), "logits", "contain NaN")
+    return mean(predicted == y)
+
+
 def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int) -> Floats:
     """Return (C, D) means of the L2-normalised features (N, D) of each class; NaN for classes without a sample.
 
@@ -89,8 +103,10 @@ def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int
     x = check_features(features)
     y = check_labels(labels, len(x), num_classes)
     means = np.full((num_classes, x.shape[1]), np.nan)
-    for c in np.unique(y):
-        means[c] = unit_rows(x[y == c]).mean(axis=0)
+    order, counts = np.argsort(y, kind="stable"), np.bincount(y, minlength=num_classes)
+    ends = np.cumsum(counts)
+    for c in np.flatnonzero(counts):
+        means[c] = unit_rows(x[order[ends[c] - counts[c] : ends[c]]]).mean(axis=0)
     return means
 
 
@@ -115,13 +131,18 @@ def ncm_scores(features: npt.ArrayLike, means: npt.ArrayLike) -> Floats:
     return scores
 
 
-def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Return the mean of −log softmax(z_i)[y_i], in nats and float64; NaN without samples.
+def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike, *, temperature: float = 1.0) -> float:
+    """Return the mean of −log softmax(z_i / T)[y_i], in nats and float64; NaN without samples.
 
     >>> negative_log_likelihood(np.log([[1.0, 4.0, 3.0]]), np.array([1]))  # −log(4 / 8)
     0.6931471805599453
     """
-    return mean(softmax(logits, labels).losses)
+    z = check_matrix(logits, "logits", "classes")
+    y = check_labels(labels, *z.shape)
+    losses = np.empty(len(z))
+    for part, shifted, log_sum in _log_softmax(z, temperature):
+        np.subtract(log_sum, shifted[np.arange(len(shifted)), y[part]], out=losses[part])
+    return mean(losses)
 
 
 def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
@@ -178,10 +199,15 @@ def _blocks(x: npt.NDArray[Any]) -> Iterator[slice]:
     return (slice(start, start + rows) for start in range(0, len(x), rows))
 
 
-def _log_softmax(z: npt.NDArray[Any]) -> Iterator[tuple[slice, Floats, Floats]]:
-    """Yield for each block its rows, z − max (n, C) and log Σ exp(z − max) (n,); their difference is log softmax."""
+def _log_softmax(z: npt.NDArray[Any], temperature: float = 1.0) -> Iterator[tuple[slice, Floats, Floats]]:
+    """Yield for each block its rows, z − max (n, C) and log Σ exp(z − max) (n,) of z / T.
+
+    Their difference is log softmax.
+    """
     for part in _blocks(z):
         block = z[part].astype(np.float64)
+        if temperature != 1:
+            block /= temperature
         top = block.max(axis=1)
         reject_rows(np.isnan(top), "logits", "contain NaN", part.start)
         reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", part.start)

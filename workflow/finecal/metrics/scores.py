@@ -71,7 +71,7 @@ class AnyGamma:
     @classmethod
     def of(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]) -> AnyGamma:
         """Compute it from finite float64 logits (N, C)."""
-        of_s, of_u = (log_sum_exp(logits[:, group])[:, 0] for group in (fine_tuning, ~fine_tuning))
+        of_s, of_u = (log_sum_exp(logits, group)[:, 0] for group in (fine_tuning, ~fine_tuning))
         return cls(group_maxima(logits, fine_tuning), of_s, of_u, logits[np.arange(len(labels)), labels], labels)
 
     def score(self, gamma: float) -> dict[str, Measured]:
