@@ -5,7 +5,7 @@
 One file has the logits of training, validation and test samples. All calibrators are fitted and scored that need no
 further trainings (no pseudo-splits), as `finecal calibrate` and `finecal evaluate` do it, from these logits, features,
 the pretrained model's logits and the head; × is against one read of the file and one `logits.max(axis=1)` of it.
-Whatever is compared takes turns in every repeat. CPU time of one thread, medians. Nothing here fails for being slow.
+Whatever is compared takes turns in every repeat. CPU time of all threads, medians. Nothing here fails for being slow.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def candidates() -> dict[str, Any]:
 
 def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
     """Return the CPU time of a call, and what it returns."""
-    start = time.thread_time()
+    start = time.process_time()
     found = call()
-    return time.thread_time() - start, found
+    return time.process_time() - start, found
 
 
 def measured(file: Path, seen: Seen, mask: np.ndarray, repeats: int) -> dict[str, list[float]]:

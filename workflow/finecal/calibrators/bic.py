@@ -38,6 +38,8 @@ class Calibrator:
     samples are of S or of U, the β: `refused` says what it was, and the logits stay as they are.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

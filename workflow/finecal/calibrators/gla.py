@@ -38,6 +38,8 @@ class Calibrator:
     nothing of U, whose classes get the mean of log π_p over S.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -29,6 +29,8 @@ class Calibrator:
     conf / conf⁰ is 1. Returned are logits: z_u plus the logarithm of the factor.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

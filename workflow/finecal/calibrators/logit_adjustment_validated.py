@@ -28,6 +28,8 @@ class Options(Model):
 class Calibrator:
     """As `logit_adjustment`, with the `smoothing` of highest acc_y_y on the validation data."""
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -30,6 +30,8 @@ class Calibrator:
     below the largest of the group it chooses, the odds with which it is right on these samples.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

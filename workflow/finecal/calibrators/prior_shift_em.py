@@ -35,6 +35,8 @@ class Calibrator:
     all classes, and the model has fitted those of S: it is surer of them than of others.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -45,6 +45,8 @@ class Calibrator:
     are of S or of U, the T is refused: `refused` says what it was, and T is 1.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -46,6 +46,8 @@ class Calibrator:
     A best temperature at an end of the range is no optimum: it is refused, `refused` says what it was, and T is 1.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

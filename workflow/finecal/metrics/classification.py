@@ -140,7 +140,7 @@ def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike, *, tem
     z = check_matrix(logits, "logits", "classes")
     y = check_labels(labels, *z.shape)
     losses = np.empty(len(z))
-    for part, shifted, log_sum in _log_softmax(z, temperature):
+    for part, shifted, log_sum in _log_softmax(z, temperature=temperature):
         np.subtract(log_sum, shifted[np.arange(len(shifted)), y[part]], out=losses[part])
     return mean(losses)
 
@@ -156,8 +156,8 @@ def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bin
     return calibration_error(softmax(logits, labels), bins)
 
 
-def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Softmax:
-    """Compute losses and confidences of (N, C) logits in one pass.
+def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike, *, first_row: int = 0) -> Softmax:
+    """Compute losses and confidences of (N, C) logits in one pass; `first_row` is the number of the first one.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Softmax:
     z = check_matrix(logits, "logits", "classes")
     y = check_labels(labels, *z.shape)
     found = Softmax(np.empty(len(z)), np.empty(len(z)), np.empty(len(z), bool))
-    for part, shifted, log_sum in _log_softmax(z):
+    for part, shifted, log_sum in _log_softmax(z, first_row=first_row):
         found.losses[part] = log_sum - shifted[np.arange(len(shifted)), y[part]]
         found.confidence[part] = np.exp(-log_sum)
         found.right[part] = shifted.argmax(axis=1) == y[part]
@@ -199,7 +199,9 @@ def _blocks(x: npt.NDArray[Any]) -> Iterator[slice]:
     return (slice(start, start + rows) for start in range(0, len(x), rows))
 
 
-def _log_softmax(z: npt.NDArray[Any], temperature: float = 1.0) -> Iterator[tuple[slice, Floats, Floats]]:
+def _log_softmax(
+    z: npt.NDArray[Any], *, temperature: float = 1.0, first_row: int = 0
+) -> Iterator[tuple[slice, Floats, Floats]]:
     """Yield for each block its rows, z − max (n, C) and log Σ exp(z − max) (n,) of z / T.
 
     Their difference is log softmax.
@@ -209,7 +211,7 @@ def _log_softmax(z: npt.NDArray[Any], temperature: float = 1.0) -> Iterator[tupl
         if temperature != 1:
             block /= temperature
         top = block.max(axis=1)
-        reject_rows(np.isnan(top), "logits", "contain NaN", part.start)
-        reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", part.start)
+        reject_rows(np.isnan(top), "logits", "contain NaN", first_row + part.start)
+        reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", first_row + part.start)
         block -= top[:, None]
         yield part, block, np.log(np.exp(block).sum(axis=1))

@@ -180,8 +180,10 @@ class GroupMaxima:
         return SeenUnseenCurve(_representatives(threshold), threshold, hits_s, hits_u, n_s, y.size - n_s)
 
 
-def group_maxima(logits: npt.ArrayLike, fine_tuning: npt.ArrayLike) -> GroupMaxima:
+def group_maxima(logits: npt.ArrayLike, fine_tuning: npt.ArrayLike, *, first_row: int = 0) -> GroupMaxima:
     """Find the best fine-tuning class and the best absent class of every sample in one pass over the logits.
+
+    `first_row` is the number of the first row, for a message about one.
 
     >>> m = group_maxima(np.array([[1.0, 5.0, 3.0], [4.0, 0.0, 9.0]]), fine_tuning=[0, 1])
     >>> m.class_s, m.value_u, m.difference
@@ -190,7 +192,7 @@ def group_maxima(logits: npt.ArrayLike, fine_tuning: npt.ArrayLike) -> GroupMaxi
     z = check_matrix(logits, "logits", "classes")
     mask = check_fine_tuning(fine_tuning, z.shape[1])
     of_s, of_u = best_of_groups(z, mask)
-    reject_rows(np.isnan(of_s.value) | np.isnan(of_u.value), "logits", "contain NaN")
+    reject_rows(np.isnan(of_s.value) | np.isnan(of_u.value), "logits", "contain NaN", first_row)
     return GroupMaxima(of_s.value, of_s.number, of_u.value, of_u.number, mask)
 
 
