@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import normalize
 
 from finecal.calibration.contract import Head, Labelled, Unlabelled
+from finecal.calibrators import gla
 from finecal.metrics.classification import negative_log_likelihood
 
 TWO = np.array([True, False])

@@ -79,5 +79,6 @@ def _mean_probabilities(logits: Floats, odds: Floats, bias: Floats) -> Floats:
     the odds, e^−700, would be nothing beside the largest term as long as no bias is hundreds above another.
     """
     if np.ptp(bias) > LARGEST_SPREAD:
-        return np.exp(log_softmax(logits + bias)).mean(axis=0)
+        mean: Floats = np.exp(log_softmax(logits + bias)).mean(axis=0)
+        return mean
     return mean_posterior(odds, np.exp(bias - bias.max()))

@@ -49,7 +49,7 @@ def best_of_groups(z: npt.NDArray[Any], mask: Mask) -> tuple[Best, Best]:
     # n // 8 keeps the block below an eighth of small logits, too.
     rows = max(1, min(n // 8, BLOCK_BYTES // (num_classes * z.itemsize)))
     hides = np.where(np.stack([~mask, mask]), -np.inf, np.inf).astype(z.dtype)  # (2, C): U is hidden, S is hidden
-    of_s, first = mask.astype(np.intp), num_classes * np.arange(rows)  # (rows,) where each row of a block begins
+    shown, first = mask.astype(np.intp), num_classes * np.arange(rows)  # (rows,) where each row of a block begins
     block = _aligned(rows, num_classes, z.dtype)
     # First of the group that wins, then of the other one.
     classes, values = np.empty((2, n), np.intp), np.empty((2, n), z.dtype)
@@ -59,7 +59,7 @@ def best_of_groups(z: npt.NDArray[Any], mask: Mask) -> tuple[Best, Best]:
         left, begin = block[: len(part)], first[: len(part)]
         winner = part.argmax(axis=1, out=classes[0, here])
         part.take(begin + winner, out=values[0, here], mode="clip")
-        hides.take(of_s.take(winner), axis=0, out=left, mode="clip")
+        hides.take(shown.take(winner), axis=0, out=left, mode="clip")
         other = np.minimum(part, left, out=left).argmax(axis=1, out=classes[1, here])
         left.take(begin + other, out=values[1, here], mode="clip")
     s_wins = mask[classes[0]]
@@ -67,8 +67,10 @@ def best_of_groups(z: npt.NDArray[Any], mask: Mask) -> tuple[Best, Best]:
     nothing = values[1] == -np.inf
     classes[1, nothing] = np.where(s_wins[nothing], mask.argmin(), mask.argmax())
     exact = values.astype(np.float64)
-    of_u = Best(np.where(s_wins, exact[1], exact[0]), np.where(s_wins, classes[1], classes[0]))
-    return Best(np.where(s_wins, *exact), np.where(s_wins, *classes)), of_u
+    of_s, of_u = (
+        Best(np.where(wins, exact[0], exact[1]), np.where(wins, classes[0], classes[1])) for wins in (s_wins, ~s_wins)
+    )
+    return of_s, of_u
 
 
 def _aligned(rows: int, columns: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

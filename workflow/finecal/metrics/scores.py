@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -63,10 +63,14 @@ def score_parts(
         start += len(logits)
     check_labels(labels, start, len(fine_tuning))
     of_parts, probabilities = zip(*found, strict=True)
-    columns = ("value_s", "class_s", "value_u", "class_u")
-    together = (np.concatenate([getattr(one, name) for one in of_parts]) for name in columns)
     of_all = Softmax(*map(np.concatenate, zip(*probabilities, strict=True)))
-    return _values(GroupMaxima(*together, of_parts[0].fine_tuning), of_all, labels)[0]
+    return _values(_joined(of_parts), of_all, labels)[0]
+
+
+def _joined(parts: Sequence[GroupMaxima]) -> GroupMaxima:
+    columns = ("value_s", "class_s", "value_u", "class_u")
+    together = {name: np.concatenate([getattr(one, name) for one in parts]) for name in columns}
+    return GroupMaxima(**together, fine_tuning=parts[0].fine_tuning)
 
 
 @dataclass(frozen=True)
