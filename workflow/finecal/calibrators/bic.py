@@ -78,10 +78,13 @@ def _balance(gaps: Floats, share: float) -> float:
     low, high = -float(gaps.max()) - 40, -float(gaps.min()) + 40
     for _ in range(200):
         middle = low + (high - low) / 2
+        exhausted = middle in (low, high)  # no number lies between: further steps would change nothing
         if float(_sigmoid(gaps + middle).mean()) < share:
             low = middle
         else:
             high = middle
+        if exhausted:
+            break
     return low + (high - low) / 2
 
 

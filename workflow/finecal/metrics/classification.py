@@ -195,8 +195,12 @@ def harmonic_mean(a: float, b: float) -> float:
 
 def _blocks(x: npt.NDArray[Any]) -> Iterator[slice]:
     """Return slices of rows of about `BLOCK_BYTES` each in float64."""
-    rows = max(1, BLOCK_BYTES // (8 * x.shape[1]))
+    rows = _block_rows(x)
     return (slice(start, start + rows) for start in range(0, len(x), rows))
+
+
+def _block_rows(x: npt.NDArray[Any]) -> int:
+    return max(1, BLOCK_BYTES // (8 * x.shape[1]))
 
 
 def _log_softmax(
@@ -206,6 +210,7 @@ def _log_softmax(
 
     Their difference is log softmax.
     """
+    powers = np.empty((min(len(z), _block_rows(z)), z.shape[1]))
     for part in _blocks(z):
         block = z[part].astype(np.float64)
         if temperature != 1:
@@ -214,4 +219,4 @@ def _log_softmax(
         reject_rows(np.isnan(top), "logits", "contain NaN", first_row + part.start)
         reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", first_row + part.start)
         block -= top[:, None]
-        yield part, block, np.log(np.exp(block).sum(axis=1))
+        yield part, block, np.log(np.exp(block, out=powers[: len(block)]).sum(axis=1))
