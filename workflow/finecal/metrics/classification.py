@@ -200,7 +200,8 @@ def _blocks(x: npt.NDArray[Any]) -> Iterator[slice]:
 
 
 def _block_rows(x: npt.NDArray[Any]) -> int:
-    return max(1, BLOCK_BYTES // (8 * x.shape[1]))
+    rows: int = max(1, BLOCK_BYTES // (8 * x.shape[1]))
+    return rows
 
 
 def _log_softmax(
