@@ -75,7 +75,7 @@ class Calibrator:
 def _mean_probabilities(logits: Floats, odds: Floats, bias: Floats) -> Floats:
     """Return (C,) the mean of softmax(z + bias) over (N, C) logits z, whose exp(z − max) are `odds`.
 
-    Σ_c odds_c exp(bias_c) takes the place of new exponentials, a fiftieth of the time. What is too small for float64 in
+    Σ_c odds_c exp(bias_c) takes the place of new exponentials in every step. What is too small for float64 in
     the odds, e^−700, would be nothing beside the largest term as long as no bias is hundreds above another.
     """
     if np.ptp(bias) > LARGEST_SPREAD:
