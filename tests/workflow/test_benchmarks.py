@@ -23,6 +23,7 @@ ROWS = {
     "curve.py": ["curve", "scikit-learn"],
     "dag.py": ["nothing built", "all built"],
     "gamma.py": ["pcv_combined", "digits", "worst run"],
+    "leaderboard.py": ["one read of the file", "fit and score all 22", "score `wise_ft` alone"],
     "memory.py": ["finetune", "calibrate", "evaluate"],
     "study.py": ["Snakemake, 2 cores", "one process"],
     "opening.py": ["open", "load half", "in batches"],

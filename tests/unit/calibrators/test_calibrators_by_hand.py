@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import normalize
 
 from finecal.calibration.contract import Head, Labelled, Unlabelled
+from finecal.calibrators import gla
 from finecal.metrics.classification import negative_log_likelihood
 
 TWO = np.array([True, False])
@@ -201,3 +202,12 @@ def test_ood_gate_chooses_the_head() -> None:
     assert np.array_equal(found.argmax(axis=1), expected)
     gap = np.sort(np.stack([found[:, :3].max(axis=1), found[:, 3:].max(axis=1)]), axis=0)
     assert (gap[1] - gap[0] >= math.log(9) - 1e-9).all()
+
+
+def test_gla_is_the_same_with_exponentials_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(2)
+    labels = random.integers(0, 3, 50)
+    train = Labelled(random.normal(size=(50, 5)), labels, more={"pretrained": 3 * random.normal(size=(50, 5))})
+    once = fit("gla", {"train_fine_tuning": train})["shift"]
+    monkeypatch.setattr(gla, "LARGEST_SPREAD", -1.0)
+    np.testing.assert_allclose(fit("gla", {"train_fine_tuning": train})["shift"], once, rtol=1e-12)

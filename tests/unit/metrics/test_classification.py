@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from finecal.errors import UserError
-from finecal.metrics import classification, curve
+from finecal.metrics import best_of_groups, classification, curve
 from finecal.metrics.classification import (
     accuracies,
+    accuracy,
     class_means,
     expected_calibration_error,
     group_maxima,
@@ -326,10 +327,32 @@ def test_representatives_beside_infinite_and_neighbouring_thresholds() -> None:
 # ------------------------------------------------------------------ the pass over the logits
 
 
+@NO_DEADLINE
+@given(hnp.arrays(np.float64, st.integers(0, 30), elements=st.sampled_from([-INF, -1.0, 0.0, 0.5, 2.0, INF])))
+def test_the_order_of_equals_is_that_of_a_stable_sort(values: np.ndarray) -> None:
+    assert curve.stable_order(values).tolist() == np.argsort(values, kind="stable").tolist()
+
+
+def test_accuracy_alone_is_acc_y_y() -> None:
+    rng = np.random.default_rng(0)
+    z, y = np.round(rng.normal(size=(200, 5))), rng.integers(0, 5, 200)  # rounded: ties
+    assert accuracy(z, y) == accuracies(z, y, [0, 3])["acc_y_y"].value
+    assert math.isnan(accuracy(np.empty((0, 5)), np.empty(0, int)))
+    z[7, 2] = np.nan
+    with pytest.raises(UserError, match="row 7 contain NaN"):
+        accuracy(z, y)
+
+
+def test_a_temperature_divides_the_logits() -> None:
+    rng = np.random.default_rng(0)
+    z, y = 5 * rng.normal(size=(200, 5)), rng.integers(0, 5, 200)
+    assert negative_log_likelihood(z, y, temperature=2.7) == negative_log_likelihood(z / 2.7, y)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block_bytes", [1, 200, 1 << 18])
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch, block_bytes: int, dtype: type) -> None:
-    monkeypatch.setattr(classification, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(best_of_groups, "BLOCK_BYTES", block_bytes)
     rng = np.random.default_rng(0)
     z = rng.integers(-3, 3, (53, 7)).astype(dtype)
     s, u = np.array([1, 4, 6]), np.array([0, 2, 3, 5])

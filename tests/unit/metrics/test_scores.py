@@ -8,7 +8,7 @@ import pytest
 from finecal.calibration.contract import moves_gamma_only
 from finecal.calibrators import alg, temperature
 from finecal.errors import UserError
-from finecal.metrics.scores import AnyGamma, score
+from finecal.metrics.scores import AnyGamma, score, score_parts
 
 IN_S = np.array([True, False, True, False, True])
 
@@ -54,3 +54,26 @@ def test_which_calibrators_it_is_for() -> None:
     assert moves_gamma_only(alg.Calibrator(alg.Options()))
     assert not moves_gamma_only(Other(alg.Options()))
     assert not moves_gamma_only(temperature.Calibrator(temperature.Options()))
+
+
+def test_parts_are_scored_as_the_whole_is() -> None:
+    logits, labels = samples(np.float32)
+    expected, _ = score(logits, labels, IN_S)
+    found = score_parts([logits[:2], logits[2:200], logits[200:]], labels, IN_S)
+    assert found.keys() == expected.keys()
+    for name, one in expected.items():
+        assert found[name][:2] == one[:2], name
+        assert found[name].bias == one.bias, name
+        np.testing.assert_array_equal(found[name].influences, one.influences, err_msg=name)
+
+
+def test_what_is_wrong_with_a_part_is_said_of_the_whole() -> None:
+    logits, labels = samples(np.float32)
+    with pytest.raises(UserError, match=r"shape \(200,\)"):
+        score_parts([logits[:200]], labels, IN_S)
+    with pytest.raises(UserError, match="labels must have shape"):
+        score_parts([logits, logits[:2]], labels, IN_S)
+    for value, words in ((np.nan, "row 210 contain NaN"), (np.inf, "row 210 have no softmax")):
+        logits[210, 1] = value
+        with pytest.raises(UserError, match=words):
+            score_parts([logits[:200], logits[200:]], labels, IN_S)

@@ -159,7 +159,12 @@ def _look_up(there: Mapping[str, Any], name: str) -> Any:
 
 
 class Calibrator(Protocol):
-    """A post-hoc method: small state from the declared data, then logits in, logits out."""
+    """A post-hoc method: small state from the declared data, then logits in, logits out.
+
+    A class may have `by_row = True`: what `apply` returns for a sample is then the same to the bit whichever other
+    samples it is handed with, and it is handed a few at a time, which is faster. (A product of matrices is not the same
+    to the bit.)
+    """
 
     def fit(self, data: Data) -> Fitted:
         """Return the method's parameters, such as {"gamma": 2.3}; arrays are float64."""
@@ -222,4 +227,7 @@ def tau_normalised(logits: Floats, head: Head, tau: float) -> Floats:
     if not mean > 0:
         return logits
     factor: Floats = (mean / np.maximum(norms, 1e-12 * mean)) ** tau
-    return (logits - head.bias) * factor + head.bias
+    normalised: Floats = logits - head.bias
+    normalised *= factor
+    normalised += head.bias
+    return normalised

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from finecal.calibration.contract import finite_gamma
 from finecal.errors import UserError
 from finecal.metrics import per_class
-from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, group_maxima
+from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, accuracy, group_maxima
 from finecal.metrics.validation import Floats
 
 Criterion = Literal[
@@ -59,6 +59,8 @@ def score(logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning: npt.ArrayLi
     UserError
         If the criterion needs samples of S and of U and there are none.
     """
+    if criterion == "all_classes":
+        return accuracy(logits, labels)
     maxima = group_maxima(logits, fine_tuning)
     found = per_class.accuracies(maxima, labels) if criterion.startswith(per_class.MACRO) else maxima.accuracies(labels)
     s, u, y = (found[name] for name in ("acc_s_y", "acc_u_y", "acc_y_y"))

@@ -38,6 +38,8 @@ class Calibrator:
     samples are of S or of U, the β: `refused` says what it was, and the logits stay as they are.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
@@ -48,12 +50,12 @@ class Calibrator:
         z, labels = validation.logits.astype(np.float64), validation.labels
         of_s = data.fine_tuning[labels]
         own = z[np.arange(len(z)), labels]
-        sum_u = log_sum_exp(z[:, ~data.fine_tuning])[:, 0]
+        of_classes_s, sum_u = z[:, data.fine_tuning], log_sum_exp(z, ~data.fine_tuning)[:, 0]
 
         def best(log_alpha: float) -> tuple[float, float]:
             """Return the negative log-likelihood at an α with its best β, and this β."""
             alpha = np.exp(log_alpha)
-            sum_s = log_sum_exp(alpha * z[:, data.fine_tuning])[:, 0]
+            sum_s = log_sum_exp(of_classes_s, scale=alpha)[:, 0]
             beta = _balance(sum_s - sum_u, float(of_s.mean()))
             total = np.logaddexp(sum_s + beta, sum_u)
             return float((total - np.where(of_s, alpha * own + beta, own)).mean()), beta
@@ -76,10 +78,13 @@ def _balance(gaps: Floats, share: float) -> float:
     low, high = -float(gaps.max()) - 40, -float(gaps.min()) + 40
     for _ in range(200):
         middle = low + (high - low) / 2
+        exhausted = middle in (low, high)  # no number lies between: further steps would change nothing
         if float(_sigmoid(gaps + middle).mean()) < share:
             low = middle
         else:
             high = middle
+        if exhausted:
+            break
     return low + (high - low) / 2
 
 

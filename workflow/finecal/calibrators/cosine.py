@@ -36,7 +36,9 @@ class Calibrator:
         return {}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
-        return self.options.scale * ncm_scores(inputs["features"], inputs["weights"].weight)
+        scores = ncm_scores(inputs["features"], inputs["weights"].weight)
+        scores *= self.options.scale
+        return scores
 
     def deployed(self, state: State) -> dict[str, Any]:
         """See `finecal.export.standalone`."""

@@ -9,11 +9,14 @@ from pydantic import Field
 
 from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
 from finecal.config import Count, Model, Positive
-from finecal.metrics.softmax import log_softmax
+from finecal.metrics.softmax import log_softmax, mean_posterior
 
 PAPER = "Zhu et al. 2023, Generalized logit adjustment (arXiv 2310.08106)"
 READS = frozenset({"train_fine_tuning", "pretrained", "set_by_hand"})
 TAKES = frozenset({"pretrained"})
+
+
+LARGEST_SPREAD = 300.0  # of biases, in units of a logit
 
 
 class Options(Model):
@@ -35,6 +38,8 @@ class Calibrator:
     nothing of U, whose classes get the mean of log π_p over S.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
@@ -53,9 +58,10 @@ class Calibrator:
         counts = np.bincount(labels, minlength=len(fine_tuning))
         there = fine_tuning & (counts > 0)
         z, wanted = logits[:, there].astype(np.float64), np.log(counts[there] / counts[there].sum())
+        odds = np.exp(z - z.max(axis=1, keepdims=True))
         bias = np.zeros(z.shape[1])
         for _ in range(self.options.iterations):
-            bias += wanted - np.log(np.maximum(np.exp(log_softmax(z + bias)).mean(axis=0), 1e-12))
+            bias += wanted - np.log(np.maximum(_mean_probabilities(z, odds, bias), 1e-12))
             bias -= bias.mean()
         full = np.zeros(len(fine_tuning))
         full[there] = bias
@@ -64,3 +70,15 @@ class Calibrator:
     def deployed(self, state: State) -> dict[str, Any]:
         """See `finecal.export.standalone`."""
         return {"kind": "ensemble", "weight_pretrained": 1.0, "weight_fine_tuned": 1.0, "shift": state["shift"]}
+
+
+def _mean_probabilities(logits: Floats, odds: Floats, bias: Floats) -> Floats:
+    """Return (C,) the mean of softmax(z + bias) over (N, C) logits z, whose exp(z − max) are `odds`.
+
+    Σ_c odds_c exp(bias_c) takes the place of new exponentials in every step. What is too small for float64 in
+    the odds, e^−700, would be nothing beside the largest term as long as no bias is hundreds above another.
+    """
+    if np.ptp(bias) > LARGEST_SPREAD:
+        mean: Floats = np.exp(log_softmax(logits + bias)).mean(axis=0)
+        return mean
+    return mean_posterior(odds, np.exp(bias - bias.max()))

@@ -25,6 +25,8 @@ class Calibrator:
     SS-IL, which is a loss.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -29,6 +29,8 @@ class Calibrator:
     conf / conf⁰ is 1. Returned are logits: z_u plus the logarithm of the factor.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
@@ -53,9 +55,9 @@ class Calibrator:
 
 def _means(logits: Floats, labels: np.ndarray, num_classes: int) -> tuple[Floats, Floats]:
     """Return (C,) log of each class's mean probability on its samples, 0 without any; (N,) largest probabilities."""
-    p = np.exp(log_softmax(logits))
+    logs = log_softmax(logits)
     counts = np.bincount(labels, minlength=num_classes)
-    own = np.bincount(labels, weights=p[np.arange(len(p)), labels], minlength=num_classes)
+    own = np.bincount(labels, weights=np.exp(logs[np.arange(len(logs)), labels]), minlength=num_classes)
     mean = np.where(counts > 0, own / np.maximum(counts, 1), 1.0)
-    logs: Floats = np.maximum(np.log(np.maximum(mean, 1e-300)), SMALLEST)
-    return logs, p.max(axis=1)
+    means: Floats = np.maximum(np.log(np.maximum(mean, 1e-300)), SMALLEST)
+    return means, np.exp(logs.max(axis=1))

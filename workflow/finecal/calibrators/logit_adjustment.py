@@ -29,6 +29,8 @@ class Calibrator:
     `logit_adjustment_validated` chooses it on validation data.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -25,6 +25,8 @@ class Options(Model):
 class Calibrator:
     """(1 − α) z⁰ + α z, the paper's baseline in the space of outputs."""
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -43,8 +43,10 @@ class Calibrator:
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         means = np.reshape(state["means"], (len(fine_tuning), -1))
-        scores = np.where(means.any(axis=1), ncm_scores(inputs["features"], means), -1.0)
-        return self.options.scale * scores
+        scores = ncm_scores(inputs["features"], means)
+        scores[:, ~means.any(axis=1)] = -1.0
+        scores *= self.options.scale
+        return scores
 
     def deployed(self, state: State) -> dict[str, Any]:
         """See `finecal.export.standalone`."""

@@ -19,6 +19,8 @@ class Options(Model):
 class Calibrator:
     """z, unchanged."""
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Fraction, Model
+from finecal.metrics.classification import group_maxima
 from finecal.metrics.softmax import log_sum_exp
 
 PAPER = "Liu et al. 2020, Energy-based out-of-distribution detection (arXiv 2010.03759)"
@@ -30,20 +31,23 @@ class Calibrator:
     below the largest of the group it chooses, the odds with which it is right on these samples.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
     def fit(self, data: Data) -> Fitted:
         train: Labelled = data["train_fine_tuning"]
-        energy = log_sum_exp(train.logits[:, data.fine_tuning])[:, 0]
+        energy = log_sum_exp(train.logits, data.fine_tuning)[:, 0]
         return {"threshold": float(np.quantile(energy, 1 - self.options.kept, method="lower"))}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         z = inputs.logits
-        to_s = log_sum_exp(z[:, fine_tuning]) >= state["threshold"]  # (N, 1)
+        to_s = log_sum_exp(z, fine_tuning) >= state["threshold"]  # (N, 1)
         chosen = to_s == fine_tuning  # (N, C)
-        largest = np.where(chosen, z, -np.inf).max(axis=1, keepdims=True)
-        other = np.where(chosen, -np.inf, z).max(axis=1, keepdims=True)
+        maxima = group_maxima(z, fine_tuning)
+        of_s, of_u = maxima.value_s[:, None], maxima.value_u[:, None]
+        largest, other = np.where(to_s, of_s, of_u), np.where(to_s, of_u, of_s)
         margin = abs(np.log(self.options.kept / (1 - self.options.kept)))
         margin = np.maximum(margin, 1e-6 * np.abs(other))  # next to a large logit a small one is lost in rounding
         return np.where(chosen, z, z + np.minimum(largest - other - margin, 0))

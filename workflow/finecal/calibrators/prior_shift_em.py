@@ -7,7 +7,7 @@ from pydantic import Field
 
 from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
 from finecal.config import Count, Model, Positive
-from finecal.metrics.softmax import log_softmax
+from finecal.metrics.softmax import log_softmax, mean_posterior
 
 PAPER = (
     "Saerens et al. 2002, Adjusting the outputs of a classifier to new a priori probabilities, Neural Computation 14"
@@ -35,6 +35,8 @@ class Calibrator:
     all classes, and the model has fitted those of S: it is surer of them than of others.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
@@ -47,7 +49,7 @@ class Calibrator:
         target: Floats = np.exp(log_source)
         for _ in range(self.options.iterations):
             before = target
-            target = np.maximum(before * (1 / (ratio @ before) @ ratio) / len(ratio), SMALLEST)
+            target = np.maximum(mean_posterior(ratio, before), SMALLEST)
             target /= target.sum()
             if np.abs(target - before).max() <= self.options.tolerance:
                 break

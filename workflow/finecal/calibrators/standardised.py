@@ -22,6 +22,8 @@ class Calibrator:
     paper the samples are those predicted as c.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -27,6 +27,8 @@ class Calibrator:
     chooses τ on validation data, as `tau_norm_validated` does; here it is set by hand.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -29,6 +29,8 @@ class Options(Model):
 class Calibrator:
     """As `tau_norm`, with the τ of highest acc_y_y, or another criterion, on the validation data."""
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -45,6 +45,8 @@ class Calibrator:
     are of S or of U, the T is refused: `refused` says what it was, and T is 1.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
@@ -56,7 +58,7 @@ class Calibrator:
         ends = np.log([self.options.smallest, self.options.largest])
 
         def loss(log_t: float) -> float:
-            return negative_log_likelihood(z / np.exp(log_t), labels)
+            return negative_log_likelihood(z, labels, temperature=np.exp(log_t))
 
         best = minimize_scalar(loss, bounds=ends, method="bounded").x
         end, of_s = end_as_good(loss, best, ends), data.fine_tuning[labels]

@@ -46,6 +46,8 @@ class Calibrator:
     A best temperature at an end of the range is no optimum: it is refused, `refused` says what it was, and T is 1.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
@@ -68,7 +70,7 @@ class Calibrator:
         from scipy.optimize import minimize_scalar
 
         def loss(log_t: float) -> float:
-            return negative_log_likelihood(z / np.exp(log_t), labels)
+            return negative_log_likelihood(z, labels, temperature=np.exp(log_t))
 
         ends = np.log([self.options.smallest, self.options.largest])
         best = minimize_scalar(loss, bounds=ends, method="bounded").x

@@ -24,6 +24,8 @@ class Calibrator:
     cosine head do not depend on the lengths of its rows.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -30,6 +30,8 @@ class Calibrator:
     extraction per run, with every α that the study's calibrators ask for.
     """
 
+    by_row = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from finecal.errors import UserError
 from finecal.metrics.curve import (
-    BLOCK_BYTES,
     CurvePoint,
     GroupMaxima,
     Score,
@@ -26,6 +25,8 @@ from finecal.metrics.curve import (
 from finecal.metrics.unit_rows import unit_rows
 from finecal.metrics.validation import Floats, check_features, check_labels, check_matrix, reject_rows
 
+BLOCK_BYTES = 1 << 18  # of the logits that are looked at together: they and what is made of them fit in an L2 cache
+
 __all__ = [
     "CurvePoint",
     "GroupMaxima",
@@ -33,6 +34,7 @@ __all__ = [
     "SeenUnseenCurve",
     "Softmax",
     "accuracies",
+    "accuracy",
     "calibration_error",
     "class_means",
     "expected_calibration_error",
@@ -78,6 +80,19 @@ def accuracies(
     return group_maxima(logits, fine_tuning).accuracies(labels, gamma)
 
 
+def accuracy(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Return acc_y_y at γ = 0 alone: the part of the samples whose label is the arg-max; NaN without samples.
+
+    >>> accuracy(np.array([[2.0, 1.0], [2.0, 2.0]]), np.array([0, 1]))  # of equal logits the first class wins
+    0.5
+    """
+    z = check_matrix(logits, "logits", "classes")
+    y = check_labels(labels, *z.shape)
+    predicted = z.argmax(axis=1)
+    reject_rows(np.isnan(z[np.arange(len(z)), predicted]), "logits", "contain NaN")
+    return mean(predicted == y)
+
+
 def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int) -> Floats:
     """Return (C, D) means of the L2-normalised features (N, D) of each class; NaN for classes without a sample.
 
@@ -88,8 +103,10 @@ def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int
     x = check_features(features)
     y = check_labels(labels, len(x), num_classes)
     means = np.full((num_classes, x.shape[1]), np.nan)
-    for c in np.unique(y):
-        means[c] = unit_rows(x[y == c]).mean(axis=0)
+    order, counts = np.argsort(y, kind="stable"), np.bincount(y, minlength=num_classes)
+    ends = np.cumsum(counts)
+    for c in np.flatnonzero(counts):
+        means[c] = unit_rows(x[order[ends[c] - counts[c] : ends[c]]]).mean(axis=0)
     return means
 
 
@@ -114,13 +131,18 @@ def ncm_scores(features: npt.ArrayLike, means: npt.ArrayLike) -> Floats:
     return scores
 
 
-def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Return the mean of −log softmax(z_i)[y_i], in nats and float64; NaN without samples.
+def negative_log_likelihood(logits: npt.ArrayLike, labels: npt.ArrayLike, *, temperature: float = 1.0) -> float:
+    """Return the mean of −log softmax(z_i / T)[y_i], in nats and float64; NaN without samples.
 
     >>> negative_log_likelihood(np.log([[1.0, 4.0, 3.0]]), np.array([1]))  # −log(4 / 8)
     0.6931471805599453
     """
-    return mean(softmax(logits, labels).losses)
+    z = check_matrix(logits, "logits", "classes")
+    y = check_labels(labels, *z.shape)
+    losses = np.empty(len(z))
+    for part, shifted, log_sum in _log_softmax(z, temperature=temperature):
+        np.subtract(log_sum, shifted[np.arange(len(shifted)), y[part]], out=losses[part])
+    return mean(losses)
 
 
 def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
@@ -134,8 +156,8 @@ def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bin
     return calibration_error(softmax(logits, labels), bins)
 
 
-def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Softmax:
-    """Compute losses and confidences of (N, C) logits in one pass.
+def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike, *, first_row: int = 0) -> Softmax:
+    """Compute losses and confidences of (N, C) logits in one pass; `first_row` is the number of the first one.
 
     Raises
     ------
@@ -145,7 +167,7 @@ def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Softmax:
     z = check_matrix(logits, "logits", "classes")
     y = check_labels(labels, *z.shape)
     found = Softmax(np.empty(len(z)), np.empty(len(z)), np.empty(len(z), bool))
-    for part, shifted, log_sum in _log_softmax(z):
+    for part, shifted, log_sum in _log_softmax(z, first_row=first_row):
         found.losses[part] = log_sum - shifted[np.arange(len(shifted)), y[part]]
         found.confidence[part] = np.exp(-log_sum)
         found.right[part] = shifted.argmax(axis=1) == y[part]
@@ -173,16 +195,29 @@ def harmonic_mean(a: float, b: float) -> float:
 
 def _blocks(x: npt.NDArray[Any]) -> Iterator[slice]:
     """Return slices of rows of about `BLOCK_BYTES` each in float64."""
-    rows = max(1, BLOCK_BYTES // (8 * x.shape[1]))
+    rows = _block_rows(x)
     return (slice(start, start + rows) for start in range(0, len(x), rows))
 
 
-def _log_softmax(z: npt.NDArray[Any]) -> Iterator[tuple[slice, Floats, Floats]]:
-    """Yield for each block its rows, z − max (n, C) and log Σ exp(z − max) (n,); their difference is log softmax."""
+def _block_rows(x: npt.NDArray[Any]) -> int:
+    rows: int = max(1, BLOCK_BYTES // (8 * x.shape[1]))
+    return rows
+
+
+def _log_softmax(
+    z: npt.NDArray[Any], *, temperature: float = 1.0, first_row: int = 0
+) -> Iterator[tuple[slice, Floats, Floats]]:
+    """Yield for each block its rows, z − max (n, C) and log Σ exp(z − max) (n,) of z / T.
+
+    Their difference is log softmax.
+    """
+    powers = np.empty((min(len(z), _block_rows(z)), z.shape[1]))
     for part in _blocks(z):
         block = z[part].astype(np.float64)
+        if temperature != 1:
+            block /= temperature
         top = block.max(axis=1)
-        reject_rows(np.isnan(top), "logits", "contain NaN", part.start)
-        reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", part.start)
+        reject_rows(np.isnan(top), "logits", "contain NaN", first_row + part.start)
+        reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", first_row + part.start)
         block -= top[:, None]
-        yield part, block, np.log(np.exp(block).sum(axis=1))
+        yield part, block, np.log(np.exp(block, out=powers[: len(block)]).sum(axis=1))

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from finecal.metrics.classification import Softmax
-from finecal.metrics.curve import GroupMaxima
+from finecal.metrics.curve import GroupMaxima, stable_order
 from finecal.metrics.validation import Floats
 from finecal.seeds import generator
 
@@ -105,7 +105,7 @@ def of_ausuc(maxima: GroupMaxima, labels: npt.NDArray[Any], weights: Floats | No
     for own, sign in ((of_s, 1.0), (~of_s, -1.0)):
         others = ~own & right
         d = sign * maxima.difference
-        order = np.argsort(d[others], kind="stable")
+        order = stable_order(d[others])
         sorted_d, total = d[others][order], np.append(0.0, np.cumsum(w[others][order]))
         low, high = (total[np.searchsorted(sorted_d, d[own], side=side)] for side in ("left", "right"))
         placed[own] = right[own] * (low + high) / 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from finecal.metrics.curve import mean
 from finecal.metrics.per_class import MACRO, macro_metrics
 from finecal.metrics.per_class_influences import of_per_class
 from finecal.metrics.softmax import log_sum_exp
+from finecal.metrics.validation import check_labels
 
 # Metrics of the samples of S alone.
 OF_FINE_TUNING = frozenset({"acc_s_y", "acc_s_s", f"{MACRO}acc_s_y", f"{MACRO}acc_s_s"})
@@ -42,6 +43,34 @@ def score(
     Without a sample of U only the accuracies of S are known; metrics of all classes are NaN, of 0 samples.
     """
     return _values(group_maxima(logits, fine_tuning), classification.softmax(logits, labels), labels)
+
+
+def score_parts(
+    parts: Iterable[npt.NDArray[Any]], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]
+) -> dict[str, Measured]:
+    """Return the metrics that `score` finds for logits that come in parts (n, C), one after another.
+
+    Raises
+    ------
+    UserError
+        As `score`.
+    """
+    found, start = [], 0
+    for logits in parts:
+        own = labels[start : start + len(logits)]
+        maxima = group_maxima(logits, fine_tuning, first_row=start)
+        found.append((maxima, classification.softmax(logits, own, first_row=start)))
+        start += len(logits)
+    check_labels(labels, start, len(fine_tuning))
+    of_parts, probabilities = zip(*found, strict=True)
+    of_all = Softmax(*map(np.concatenate, zip(*probabilities, strict=True)))
+    return _values(_joined(of_parts), of_all, labels)[0]
+
+
+def _joined(parts: Sequence[GroupMaxima]) -> GroupMaxima:
+    columns = ("value_s", "class_s", "value_u", "class_u")
+    together = {name: np.concatenate([getattr(one, name) for one in parts]) for name in columns}
+    return GroupMaxima(**together, fine_tuning=parts[0].fine_tuning)
 
 
 @dataclass(frozen=True)
@@ -71,7 +100,7 @@ class AnyGamma:
     @classmethod
     def of(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]) -> AnyGamma:
         """Compute it from finite float64 logits (N, C)."""
-        of_s, of_u = (log_sum_exp(logits[:, group])[:, 0] for group in (fine_tuning, ~fine_tuning))
+        of_s, of_u = (log_sum_exp(logits, group)[:, 0] for group in (fine_tuning, ~fine_tuning))
         return cls(group_maxima(logits, fine_tuning), of_s, of_u, logits[np.arange(len(labels)), labels], labels)
 
     def score(self, gamma: float) -> dict[str, Measured]:

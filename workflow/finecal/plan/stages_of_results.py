@@ -33,6 +33,7 @@ STAGES_OF_RESULTS = (
         jobs=job_sets.runs,
         code=(
             *CALIBRATORS,
+            "calibration/in_parts.py",
             "metrics/class_distance.py",
             "metrics/classifiers.py",
             "metrics/influences.py",

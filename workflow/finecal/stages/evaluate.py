@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from finecal import paths, schemas
 from finecal.calibration.contract import Calibrator, Labelled, State, Unlabelled, moves_gamma_only, restrict
+from finecal.calibration.in_parts import apply_in_parts
 from finecal.calibration.inputs import Predictions, read_predictions
 from finecal.calibration.parameters import calibrator, read_states
 from finecal.io.declared import from_rows
@@ -20,7 +21,7 @@ from finecal.metrics.class_distance import class_distance_normalised_variance
 from finecal.metrics.classification import group_maxima
 from finecal.metrics.classifiers import FINE_TUNED, ORACLE, PRETRAINED
 from finecal.metrics.per_class import PerClassCurve
-from finecal.metrics.scores import AnyGamma, Measured, rows, score, score_ncm
+from finecal.metrics.scores import AnyGamma, Measured, rows, score, score_ncm, score_parts
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -88,7 +89,7 @@ def score_calibrated(
             values = any_gamma.score(float(state["gamma"]))
         else:
             inputs = restrict(Unlabelled(logits, more=test.more), takes)
-            values, _ = score(method.apply(inputs, state, fine_tuning), test.labels, fine_tuning)
+            values = score_parts(apply_in_parts(method, inputs, state, fine_tuning), test.labels, fine_tuning)
         found += rows(FINE_TUNED, name, ", ".join(sorted(reads)), values)
     return found
 

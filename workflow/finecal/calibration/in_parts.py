@@ -1,0 +1,39 @@
+"""Apply a calibrator to a few samples at a time, so that calibrated logits are scored while the cache has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy.typing as npt
+
+from finecal.calibration.contract import Calibrator, Head, Mask, State, Unlabelled
+
+PART_BYTES = 1 << 21  # of float64 logits: they and what `apply` makes on the way stay in the cache that cores share
+
+
+def apply_in_parts(
+    method: Calibrator, inputs: Unlabelled, state: State, fine_tuning: Mask
+) -> Iterator[npt.NDArray[Any]]:
+    """Yield calibrated logits (n, C) of consecutive samples; of all of them at once if the method is not `by_row`.
+
+    NumPy may add up a single row in another order than many, so no part is of a single row, unless there is only one.
+    """
+    n, columns = inputs.logits.shape
+    size = max(2, PART_BYTES // (8 * columns)) if getattr(method, "by_row", False) else n
+    ends = [*range(size, n - 1, size), n]
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield method.apply(_rows(inputs, slice(start, end)), state, fine_tuning)
+
+
+def _rows(samples: Unlabelled, rows: slice) -> Unlabelled:
+    """Return some of the samples, with all that is known of them; nothing is copied."""
+    more = {name: _part(known, rows) for name, known in samples.more.items()}
+    return replace(samples, logits=samples.logits[rows], more=more)
+
+
+def _part(known: Any, rows: slice) -> Any:
+    if isinstance(known, Head):
+        return known
+    return {key: x[rows] for key, x in known.items()} if isinstance(known, Mapping) else known[rows]
