@@ -72,6 +72,7 @@ def main() -> None:
             for name, project in ready.items():
                 one = copy_project(project, project.folder.with_name(f"{repeat}"))
                 taken[name].append(sweep(one, args.seeds, options))
+                print(f"{name}: {taken[name][-1]}", file=sys.stderr, flush=True)
                 shutil.rmtree(one.folder)
     print(f"{3 * args.seeds} runs; median of {args.repeats} interleaved repeats.\n")
     print("|  | SLURM jobs per run | node seconds per run | beyond the training | until the end (s) |")
@@ -109,7 +110,7 @@ def sweep(project: Project, seeds: int, options: tuple[str, ...]) -> Taken:
     """Train and score all runs on the cluster, with these options of Snakemake's."""
     with watched(project) as elapsed:
         start = time.perf_counter()
-        project.run(*scores(seeds), *options)
+        project.finish(project.start(*scores(seeds), *options), seconds=7200)
         wall = time.perf_counter() - start
     training = 0.0
     for note in project.path("benchmarks/data/finetune").rglob("*.tsv"):
