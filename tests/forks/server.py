@@ -17,9 +17,9 @@ import sys
 import traceback
 from pathlib import Path
 
+import matplotlib.figure  # noqa: F401
 import pandas  # noqa: F401
 import pyarrow.parquet  # noqa: F401
-import seaborn  # noqa: F401
 import timm  # noqa: F401
 import torch._dynamo  # noqa: F401 - torch does, for its first optimiser
 

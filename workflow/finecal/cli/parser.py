@@ -10,6 +10,7 @@ from finecal import __version__
 from finecal.cli import arguments, stage_commands, user_commands
 from finecal.cli.arguments import Command, Verb
 from finecal.errors import UserError
+from finecal.models.architectures import lean_imports
 from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
 
@@ -18,7 +19,8 @@ def main(words: list[str] | None = None) -> None:
     """Run a verb; exit 2 with one paragraph for a UserError, 128 + signal after an interruption."""
     given = make_parser().parse_args(words)
     try:
-        given.verb(given)
+        with lean_imports():
+            given.verb(given)
     except UserError as error:
         if given.debug:
             raise

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.figure import Figure
 
 SINGLE, DOUBLE = 3.4, 7.0  # inches: one column, the whole width
@@ -43,6 +42,15 @@ CALIBRATED = {
     "oracle": Look("γ*", ORANGE, "-", "*"),
 }
 
+# Seaborn's style "ticks" in its context "paper" (https://seaborn.pydata.org), as far as it differs from matplotlib's
+# and is not ours below. To import seaborn for it would take longer than to draw a figure.
+_SEABORN = {
+    "axes.labelcolor": ".15", "xtick.color": ".15", "ytick.color": ".15", "text.color": ".15", "axes.edgecolor": ".15",
+    "grid.color": ".8", "axes.axisbelow": True, "lines.solid_capstyle": "round",
+    "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans", "sans-serif"],
+    "patch.edgecolor": "w", "patch.force_edgecolor": True, "patch.linewidth": 0.8,
+    "xtick.minor.width": 0.8, "ytick.minor.width": 0.8, "xtick.minor.size": 3.2, "ytick.minor.size": 3.2,
+}  # fmt: skip
 _OURS = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same everywhere
     "font.size": 8, "axes.labelsize": 8, "axes.titlesize": 8, "legend.fontsize": 7.5, "legend.title_fontsize": 8,
@@ -59,7 +67,7 @@ _OURS = {
 @contextmanager
 def style() -> Iterator[None]:
     """Set seaborn's "ticks" for paper with our sizes; settings outside the block stay as they were."""
-    with mpl.rc_context({**mpl.rcParamsDefault, **sns.axes_style("ticks"), **sns.plotting_context("paper"), **_OURS}):
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SEABORN, **_OURS}):
         yield
 
 

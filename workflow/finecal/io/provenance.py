@@ -24,7 +24,6 @@ LIBRARIES = (
     "pandas",
     "scikit-learn",
     "matplotlib",
-    "seaborn",
 )
 
 

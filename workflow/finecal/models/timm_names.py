@@ -7,6 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+_REGISTERED = re.compile(r"^@register_model(?: +#.*)?\s+def (\w+)\(", re.MULTILINE)
+
 
 @cache
 def _timm() -> Path:
@@ -17,11 +19,17 @@ def _timm() -> Path:
 
 
 @cache
+def modules() -> dict[str, frozenset[str]]:
+    """Return module of `timm.models` → the names of the models that it registers, without tags of weights."""
+    files = sorted((_timm() / "models").glob("*.py"))
+    return {file.stem: frozenset(_REGISTERED.findall(file.read_text("utf-8"))) for file in files}
+
+
+@cache
 def architectures() -> frozenset[str]:
     """Return the names of all models that timm and finecal register with timm, without tags of weights."""
-    pattern = re.compile(r"^@register_model(?: +#.*)?\s+def (\w+)\(", re.MULTILINE)
-    files = [*(_timm() / "models").glob("*.py"), Path(__file__).with_name("toy.py")]
-    return frozenset(name for file in files for name in pattern.findall(file.read_text("utf-8")))
+    own = _REGISTERED.findall(Path(__file__).with_name("toy.py").read_text("utf-8"))
+    return frozenset(own).union(*modules().values())
 
 
 @cache
