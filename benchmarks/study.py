@@ -1,16 +1,19 @@
 """What does Snakemake add to the embedded study, beside the same computation in one plain Python process?
 
     uv run python benchmarks/study.py [--study digits] [--cores 2] [--repeats 3] [--target all] [--epochs N]
-        [--quick]
+        [--earlier FOLDER] [--quick]
 
-* Snakemake: `snakemake --cores 2` in an empty folder, one process per job.
+* Snakemake: `snakemake --cores 2` in an empty folder, jobs being forks of a warm process.
+* each job by itself: the same with `warm: false`, so that each job imports what it needs.
+* an earlier finecal: the same with the one in FOLDER, a clone at another commit, if it knows the study.
 * one process: the commands of those same jobs, in the order in which Snakemake plans them, called as functions of a
   single Python process; libraries are imported once, the study is read once, one core is used.
 
-Both write the same files: their numbers are compared. They take turns in every repeat, and the medians are compared.
-CPU seconds are those of all processes together; wall seconds show what jobs that run side by side save. The rows below
-say where the CPU seconds go: Snakemake's own process, and the jobs. What each process costs to start does not depend on
-the study, so `--epochs` shows how the ratio falls where trainings are longer. Nothing here fails for being slow.
+All but the earlier one write the same files: their numbers are compared. They take turns in every repeat, and the
+medians are compared. CPU seconds are those of all processes together; wall seconds show what jobs that run side by side
+save. The rows below say where the CPU seconds go: Snakemake's own process, and the jobs, with the warm process. What
+each process costs to start does not depend on the study, so `--epochs` shows how the ratio falls where trainings are
+longer. Nothing here fails for being slow.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import re
 import shlex
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,7 +33,7 @@ import _measure
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+PLAIN = "one process"
 COMMAND = re.compile(r"^Shell command: exec finecal (.+) > \S+ 2>&1$", re.MULTILINE)
 SMALL: dict[str, Any] = {
     "datasets": {"digits": {"options": {"per_class": 30}, "validation_fraction": 0.1}},
@@ -55,19 +59,24 @@ def child() -> None:
         parser.main(command)
 
 
-def write_folder(folder: Path, study: str | dict[str, Any]) -> Path:
+def snakemake(source: Path, *arguments: str) -> list[str]:
+    """The command line of Snakemake with the finecal of a folder."""
+    return [sys.executable, "-m", "snakemake", "--snakefile", str(source / "Snakefile"), *arguments]
+
+
+def write_folder(folder: Path, study: str | dict[str, Any], **settings: bool) -> Path:
     """Make a working directory whose configuration selects a study."""
     folder.mkdir(parents=True)
     name = study if isinstance(study, str) else "small.yaml"
     if not isinstance(study, str):
         (folder / name).write_text(yaml.safe_dump(study, sort_keys=False))
-    (folder / "config.yaml").write_text(yaml.safe_dump({"studies": [name], "device": "cpu"}))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"studies": [name], "device": "cpu", **settings}))
     return folder
 
 
 def commands(folder: Path, target: str) -> list[list[str]]:
     """List the commands of the jobs in the order of the plan."""
-    plan = [*SNAKEMAKE, "--dry-run", "--printshellcmds", "--cores", "1", target]
+    plan = snakemake(REPOSITORY, "--dry-run", "--printshellcmds", "--cores", "1", target)
     return [shlex.split(line) for line in COMMAND.findall(_measure.measure(plan, folder).output)]
 
 
@@ -93,6 +102,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--epochs", type=int, help="of each fine-tuning, instead of those of the study")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--earlier", type=Path, metavar="FOLDER", help="a clone of finecal at another commit")
     parser.add_argument("--quick", action="store_true", help="a small study and one of its tables once")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -106,28 +116,42 @@ def main() -> None:
         given = yaml.safe_load((REPOSITORY / "workflow/studies/digits.yaml").read_text("utf-8"))
         study, args.target, args.repeats = {**given, **SMALL}, "table1", 1
 
-    snakemake, plain = [], []
+    taken: dict[str, list[_measure.Measured]] = defaultdict(list)
+    names = {f"Snakemake, {args.cores} cores": {}, "each job by itself": {"warm": False}}
     with tempfile.TemporaryDirectory() as temporary:
         for repeat in range(args.repeats):
-            folders = [write_folder(Path(temporary) / f"{name}{repeat}", study) for name in ("snakemake", "plain")]
-            run = [*SNAKEMAKE, "--cores", str(args.cores), args.target]
-            snakemake.append(_measure.measure(run, folders[0]))
-            jobs = commands(folders[1], args.target)
-            (folders[1] / "commands.json").write_text(json.dumps(jobs))
-            plain.append(_measure.measure([sys.executable, __file__, "--child"], folders[1]))
-            check_equal(*folders)
+            place = Path(temporary) / str(repeat)
+            for number, (name, settings) in enumerate(names.items()):
+                folder = write_folder(place / str(number), study, **settings)
+                run = snakemake(REPOSITORY, "--cores", str(args.cores), args.target)
+                taken[name].append(_measure.measure(run, folder))
+            if args.earlier:
+                run = snakemake(args.earlier.resolve(), "--cores", str(args.cores), args.target)
+                path = {"PYTHONPATH": str(args.earlier.resolve() / "workflow")}
+                taken["an earlier finecal"].append(_measure.measure(run, write_folder(place / "earlier", study), path))
+            folder = write_folder(place / "plain", study)
+            jobs = commands(folder, args.target)
+            (folder / "commands.json").write_text(json.dumps(jobs))
+            taken[PLAIN].append(_measure.measure([sys.executable, __file__, "--child"], folder))
+            for number in range(len(names)):
+                check_equal(place / str(number), folder)
 
     print(f"{len(jobs)} jobs; median of {args.repeats} interleaved repeats.\n")
-    unit = [median(getattr(one, name) for one in plain) for name in ("cpu", "seconds")]
+    print(_measure.table(["", "CPU (s)", "× one process (CPU)", "wall (s)", "× one process (wall)"], rows_of(taken)))
+
+
+def rows_of(taken: dict[str, list[_measure.Measured]]) -> list[list[str]]:
+    """The rows of the table: medians, and their ratios to those of one process."""
+    unit = [median(getattr(one, name) for one in taken[PLAIN]) for name in ("cpu", "seconds")]
     rows = []
-    for name, taken in ((f"Snakemake, {args.cores} cores", snakemake), ("one process", plain)):
-        cpu, wall = (median(getattr(one, key) for one in taken) for key in ("cpu", "seconds"))
+    for name, measured in taken.items():
+        cpu, wall = (median(getattr(one, key) for one in measured) for key in ("cpu", "seconds"))
         rows.append([name, f"{cpu:.1f}", f"{cpu / unit[0]:.2f}", f"{wall:.1f}", f"{wall / unit[1]:.2f}"])
-        if taken is snakemake:
-            own = median(one.own for one in taken)
+        if name != PLAIN:
+            own = median(one.own for one in measured)
             rows.append(["· its own process", f"{own:.1f}", f"{own / unit[0]:.2f}", "", ""])
             rows.append(["· the jobs", f"{cpu - own:.1f}", f"{(cpu - own) / unit[0]:.2f}", "", ""])
-    print(_measure.table(["", "CPU (s)", "× one process (CPU)", "wall (s)", "× one process (wall)"], rows))
+    return rows
 
 
 if __name__ == "__main__":

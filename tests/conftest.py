@@ -1,4 +1,8 @@
-"""How the tests are divided among processes (`-n 3`), and what all of them inherit."""
+"""In which order the tests run and in which processes (`-n 3`), when a failure is told, and what all tests inherit.
+
+The tests on a cluster mostly wait, so they begin at once, beside all others. Of these the fast ones go first: what is
+basic and broken is told in the first minutes, and not only at the end.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,36 @@ class OneCluster(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return "slurm" if nodeid.startswith("tests/slurm/") else nodeid
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.nodeid.startswith("tests/slurm/"):
+        return 0
+    return 2 if item.get_closest_marker("slow") else 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_turn)
+
+
+class AtOnce:
+    """Tells of each failure when it happens, in one line; pytest shows all of them at its end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = crash.message if crash is not None else report.longreprtext.strip()
+            terminal.write_line(f"\nFAILED {report.nodeid} ({report.when}): {reason.partition(chr(10))[0]}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # of xdist: the processes that run the tests tell the one that prints
+        config.pluginmanager.register(AtOnce(config))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -40,6 +40,7 @@ if workflow.is_main_process:
     release_stale_lock()
     from finecal.orchestration.slurm import preflight
     from finecal.orchestration.slurm.settings import EXECUTOR, runs_per_gpu
+    from finecal.orchestration.warm_jobs import start_warm_process
     from finecal.orchestration.notes import notes_of, restore_notes
 
     restore_notes(jobs(PLAN), or_stop(lambda: notes_of(workflow)), WORKFLOW.identities)
@@ -92,3 +93,4 @@ onstart:
         )
     else:
         WORKFLOW.divide_memory(workflow.dag.needrun_jobs(), workflow.cores or 1)
+        start_warm_process(workflow, WORKFLOW.settings)

@@ -44,6 +44,11 @@ class Settings(Model):
     compile: bool = Field(
         False, description="Whether torch compiles the models it trains: a minute at the start, fewer per epoch later."
     )
+    warm: bool = Field(
+        True,
+        description="Whether jobs are forks of one process that has imported what they need; if not, each imports it. "
+        "Results are the same.",
+    )
     mirror: str | None = Field(
         None,
         description="A folder or an address that has downloads as `{data set}/{file}`, asked before the publishers.",

@@ -46,6 +46,12 @@ def sha256(path: str | Path) -> str:
 
 
 @cache
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide results."""
+    return {name: metadata.version(name) for name in LIBRARIES}
+
+
+@cache
 def commit() -> str:
     """Return the commit of finecal's checkout, with `+` if files differ from it; empty outside a checkout."""
     folder = str(Path(finecal.__file__).parent)
@@ -88,7 +94,7 @@ def provenance(
         "commit": commit(),
         "command": " ".join(["finecal", *sys.argv[1:]]),
         **made,
-        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "libraries": library_versions(),
         "device": device,
         **{name: value for name, value in of_models.items() if value is not None},
         "inputs": {str(path): sha256(path) for path in inputs},

@@ -1,0 +1,302 @@
+"""Jobs as forks of a warm process: what they say and do is what a process of their own says and does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import finecal
+from finecal.warm.client import decode, encode
+from finecal.warm.freshness import changed_settings
+from finecal.warm.libraries import Libraries, modules
+from finecal.warm.start import started
+
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    "PYTHONPATH": str(Path(finecal.__file__).parents[1]),
+}
+# Stands in for `finecal.cli`: what it prints of its process, and ways to end.
+ACTS = """
+import atexit, os, signal, sys, threading, time
+from pathlib import Path
+
+def main():
+    act, *rest = sys.argv[1:]
+    Path(f"{act}.pid").write_text(str(os.getpid()))
+    if act == "tell":
+        print(os.getcwd(), oct(os.umask(0)), sys.argv, os.environ["TMPDIR"], sys.stdin.read(), flush=True)
+        print("error", file=sys.stderr)
+    elif act == "status":
+        sys.exit(int(rest[0]))
+    elif act == "words":
+        sys.exit("a reason")
+    elif act == "raise":
+        raise ValueError("no such thing")
+    elif act == "by":
+        os.kill(os.getpid(), int(rest[0]))
+    elif act == "threads":
+        atexit.register(print, "at exit")
+        threading.Thread(target=lambda: (time.sleep(0.3), print("thread"))).start()
+    elif act == "noted":
+        def note(number, _frame):
+            print(signal.Signals(number).name, flush=True)
+            if number == signal.SIGTERM:
+                sys.exit(7)
+        for name in ("SIGTERM", "SIGURG", "SIGUSR1", "SIGINT", "SIGHUP"):
+            signal.signal(getattr(signal, name), note)
+        Path("ready").touch()
+        while True:
+            time.sleep(0.05)
+    elif act == "sleep":
+        Path("ready").touch()
+        time.sleep(60)
+"""
+
+
+def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def acting(folder: Path) -> dict[str, str]:
+    """An environment in which the command line of finecal is ACTS; the rest of it is as it is."""
+    package = folder / "source" / "finecal"
+    package.mkdir(parents=True)
+    for part in Path(finecal.__file__).parent.iterdir():
+        if part.name not in ("cli", "__pycache__"):
+            (package / part.name).symlink_to(part)
+    (package / "cli").mkdir()
+    (package / "cli" / "__init__.py").write_text(ACTS)
+    return {**ENVIRONMENT, "PYTHONPATH": str(package.parent), "TMPDIR": str(folder)}
+
+
+@pytest.fixture
+def warm(acting: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The same with a warm process that has imported nothing large."""
+    with started([], acting) as environment:
+        assert environment["PATH"] != acting["PATH"]
+        yield environment
+
+
+def run(environment: dict[str, str], *words: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["finecal", *words], env=environment, input=said, capture_output=True, text=True, check=False)
+
+
+def start(environment: dict[str, str], act: str) -> subprocess.Popen[str]:
+    """A job that has got to where it waits."""
+    process = subprocess.Popen(["finecal", act], env=environment, stdout=subprocess.PIPE, text=True)
+    wait_for(Path("ready").exists)
+    return process
+
+
+def fork_of(act: str) -> psutil.Process:
+    return psutil.Process(int(Path(f"{act}.pid").read_text()))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tell", "a b", ""],
+        ["status", "0"],
+        ["status", "3"],
+        ["words"],
+        ["raise"],
+        ["threads"],
+        ["by", "9"],
+        ["by", "2"],
+    ],
+    ids=" ".join,
+)
+def test_as_a_process_of_its_own(acting: dict[str, str], warm: dict[str, str], words: list[str]) -> None:
+    cold_program = "from finecal.cli import main; main()"
+    cold = subprocess.run(
+        [sys.executable, "-c", cold_program, *words],
+        env=acting,
+        input="in",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = run(warm, *words, said="in")
+    assert psutil.pid_exists(os.getpid())
+    assert found.returncode == cold.returncode
+    assert found.stdout.replace("'finecal'", "'-c'") == cold.stdout
+    assert found.stderr.splitlines()[-1:] == cold.stderr.splitlines()[-1:]
+
+
+def test_it_is_a_fork(warm: dict[str, str]) -> None:
+    job = start(warm, "sleep")
+    server = fork_of("sleep").parent()
+    assert server is not None
+    assert "finecal.warm.server" in server.cmdline()
+    assert fork_of("sleep").name() == "finecal sleep"
+    job.kill()
+    job.wait()
+
+
+def test_passes_signals_on(warm: dict[str, str]) -> None:
+    job = start(warm, "noted")
+    assert job.stdout is not None
+    for name in ("SIGURG", "SIGUSR1", "SIGINT", "SIGHUP", "SIGTERM"):
+        job.send_signal(getattr(signal, name))
+        assert job.stdout.readline() == f"{name}\n"
+    assert job.wait(30) == 7
+
+
+def test_stops_and_goes_on(warm: dict[str, str]) -> None:
+    job = start(warm, "sleep")
+    job.send_signal(signal.SIGTSTP)
+    wait_for(lambda: fork_of("sleep").status() == psutil.STATUS_STOPPED)
+    wait_for(lambda: psutil.Process(job.pid).status() == psutil.STATUS_STOPPED)
+    job.send_signal(signal.SIGCONT)
+    wait_for(lambda: fork_of("sleep").status() == psutil.STATUS_SLEEPING)
+    job.terminate()
+    assert job.wait(30) == -signal.SIGTERM
+
+
+def test_a_fork_ends_with_its_client(warm: dict[str, str]) -> None:
+    job = start(warm, "sleep")
+    fork = fork_of("sleep")
+    job.kill()
+    wait_for(lambda: not fork.is_running() or fork.status() == psutil.STATUS_ZOMBIE)
+    job.wait()
+    assert run(warm, "status", "4").returncode == 4  # the others are served
+
+
+def test_a_client_ends_with_its_fork(warm: dict[str, str]) -> None:
+    job = start(warm, "sleep")
+    fork_of("sleep").kill()
+    assert job.wait(30) == -signal.SIGKILL
+
+
+def test_the_warm_process_is_killed(warm: dict[str, str]) -> None:
+    """Jobs that run go on and end as they would; later ones run by themselves."""
+    job = start(warm, "noted")
+    server = fork_of("noted").parent()
+    assert server is not None
+    server.kill()
+    wait_for(lambda: fork_of("noted").ppid() != server.pid)
+    job.terminate()
+    assert job.wait(30) == 7
+    alone = subprocess.Popen(["finecal", "status", "5"], env=warm)
+    assert alone.wait(60) == 5
+    assert int(Path("status.pid").read_text()) == alone.pid
+
+
+def test_never_outlives_who_started_it(acting: dict[str, str], folder: Path) -> None:
+    program = (
+        "import os, subprocess, time\n"
+        "from finecal.warm.start import started\n"
+        "with started([], dict(os.environ)) as environment:\n"
+        "    subprocess.run(['finecal', 'status', '0'], env=environment, check=True)\n"
+        "    job = subprocess.Popen(['finecal', 'sleep'], env=environment)\n"
+        "    time.sleep(60)\n"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", program], env=acting)
+    wait_for(Path("ready").exists)
+    server = fork_of("sleep").parent()
+    assert server is not None
+    starter.kill()
+    starter.wait()
+    wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    assert fork_of("sleep").is_running()  # as a job goes on whose Snakemake is killed
+    assert not list(folder.glob("finecal-warm-*"))
+    fork_of("sleep").kill()
+
+
+def test_other_settings_have_a_process_of_their_own(warm: dict[str, str]) -> None:
+    for changed in ({"OMP_NUM_THREADS": "7"}, {"HF_HOME": "elsewhere"}, {"CUDA_VISIBLE_DEVICES": "1"}):
+        job = start({**warm, **changed}, "sleep")
+        assert fork_of("sleep").pid == job.pid
+        job.kill()
+        job.wait()
+        Path("ready").unlink()
+    job = start({**warm, "TMPDIR": "/", "FINECAL_MEMORY": "4"}, "sleep")
+    assert fork_of("sleep").pid != job.pid
+    job.kill()
+    job.wait()
+
+
+def test_changed_code_is_seen(warm: dict[str, str], folder: Path) -> None:
+    assert run(warm, "status", "3").returncode == 3
+    code = folder / "source" / "finecal" / "cli" / "__init__.py"
+    code.write_text(ACTS.replace("int(rest[0])", "int(rest[0]) + 1", 1))
+    assert run(warm, "status", "3").returncode == 4
+
+
+def test_has_one_thread_and_no_gpu(folder: Path) -> None:
+    """With all that jobs import: threads do not survive a fork, neither does what a GPU's driver keeps.
+
+    pyarrow's memory allocator, jemalloc, has a thread for upkeep and gives each fork one of its own.
+    """
+    program = (
+        "import os, sys\n"
+        "from finecal.plan.stages import STAGES\n"
+        "from finecal.warm.libraries import Libraries, modules\n"
+        "libraries = Libraries(list(STAGES))\n"
+        "while not libraries.complete:\n"
+        "    libraries.import_next()\n"
+        "import torch\n"
+        "names = [open(f'/proc/self/task/{task}/comm').read().strip() for task in os.listdir('/proc/self/task')]\n"
+        "names.remove('jemalloc_bg_thd') if 'jemalloc_bg_thd' in names else None\n"
+        "print(len(names), torch.cuda.is_initialized(), 'timm' in sys.modules)\n"
+    )
+    environment = {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "False", "True"]
+
+
+def test_imports_what_is_needed_alone() -> None:
+    assert "timm" in modules("finetune")
+    assert "timm" not in modules("evaluate")
+    assert "seaborn" in modules("figure")
+    assert modules("no_stage") == []
+    assert Libraries([]).complete
+    assert not Libraries(["evaluate"]).complete
+
+
+def test_request() -> None:
+    command = (b"/a b", 0o27, [b"export", b"", b"x=1\n"], {b"A": b"b=c", b"EMPTY": b""})
+    assert decode(encode(*command)) == command
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "changed"),
+    [({"A": "1"}, {"A": "1"}, False), ({"A": "1"}, {"A": "2"}, True), ({}, {"HF_HOME": "x"}, True),
+     ({"HF_HOME": "x"}, {}, True), ({}, {"TMPDIR": "x"}, False)],
+)  # fmt: skip
+def test_settings(own: dict[str, str], asked: dict[str, str], changed: bool) -> None:
+    first, second = ({k.encode(): v.encode() for k, v in one.items()} for one in (own, asked))
+    assert changed_settings(first, second) == changed
+
+
+def test_no_warm_process_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another platform, another `finecal` than this Python's, a folder whose socket would have too long a name."""
+    with started([], {**ENVIRONMENT, "PATH": "/nowhere"}) as environment:
+        assert environment["PATH"] == "/nowhere"
+    monkeypatch.setattr("finecal.warm.start.LONGEST", 3)
+    with started([], ENVIRONMENT) as environment:
+        assert environment == ENVIRONMENT
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with started([], ENVIRONMENT) as environment:
+        assert environment == ENVIRONMENT

@@ -1,0 +1,45 @@
+"""The jobs that run where Snakemake runs, as forks of a warm process (finecal.warm)."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from contextlib import ExitStack
+from typing import Any
+
+from finecal.config.settings import Settings
+from finecal.warm.start import started
+
+# What Snakemake sets for a job's libraries; jobs with more than one thread get a process of their own.
+THREADS = (
+    "OMP_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+def environment_of_jobs(threads: int = 1) -> dict[str, str]:
+    """Return the environment in which Snakemake runs the command of a job, but for its folder for temporary files."""
+    return {**os.environ, **dict.fromkeys(THREADS, str(threads))}
+
+
+def start_warm_process(workflow: Any, settings: Settings) -> None:
+    """Let the jobs that are due be forks of a warm process until this process ends.
+
+    Nothing happens if the configuration says so, if jobs run elsewhere, or in environments of their own (`--sdm`).
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's, when it is about to run jobs.
+    """
+    elsewhere = workflow.executor_plugin.name != "local" or workflow.deployment_settings.deployment_method
+    if elsewhere or not settings.warm:
+        return
+    stages = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    stack = ExitStack()
+    atexit.register(stack.close)
+    os.environ["PATH"] = stack.enter_context(started(sorted(stages), environment_of_jobs()))["PATH"]

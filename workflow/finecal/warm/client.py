@@ -1,0 +1,104 @@
+"""The program `finecal` where there is a warm process: `python -IS client.py SOCKET PROGRAM [ARGUMENT …]`.
+
+It hands over its arguments, folder, environment and open files, passes on the signals that it receives, and ends as the
+fork does: with its exit status, or by the same signal. If it is killed, so is the fork (fork.py). Where no process
+answers, or that process will not run the command, it becomes PROGRAM, the ordinary `finecal`.
+
+It imports nothing of finecal and little else, since it starts once per job.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+
+# What a terminal, a user or SLURM sends to a job. SIGTSTP is passed on as SIGSTOP, since a fork of a process that is
+# not in the terminal's foreground would ignore it.
+PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGCONT")
+LARGEST = 2**20  # bytes of a request
+SEPARATOR = b"\0"  # neither arguments nor names of folders nor environments contain it
+
+
+def encode(folder: bytes, umask: int, arguments: list[bytes], environment: dict[bytes, bytes]) -> bytes:
+    """The request for a command, as bytes."""
+    variables = [name + b"=" + value for name, value in environment.items()]
+    return SEPARATOR.join([folder, b"%o" % umask, b"%d" % len(arguments), *arguments, *variables])
+
+
+def decode(request: bytes) -> tuple[bytes, int, list[bytes], dict[bytes, bytes]]:
+    """What `encode` was given."""
+    folder, umask, number, *rest = request.split(SEPARATOR)
+    arguments, variables = rest[: int(number)], rest[int(number) :]
+    return folder, int(umask, 8), arguments, dict(one.split(b"=", 1) for one in variables)
+
+
+def ask(address: str, arguments: list[str]) -> tuple[socket.socket, int] | None:
+    """Hand a command over; the connection and the number of the process that runs it, None if none will."""
+    umask = os.umask(0)
+    os.umask(umask)
+    request = encode(os.fsencode(os.getcwd()), umask, [os.fsencode(one) for one in arguments], dict(os.environb))  # noqa: PTH109 - starts fast
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(address)
+        socket.send_fds(connection, [request], [0, 1, 2])
+        answer = connection.recv(32)
+    except OSError:  # it has ended, or the request is too large
+        answer = b""
+    if not answer:
+        connection.close()
+        return None
+    return connection, int(answer)
+
+
+def pass_signals_on(pid: int) -> None:
+    """Send the signals that this process receives to another, but for those that are ignored here."""
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return  # it has ended; the answer is on its way
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    for name in PASSED_ON:
+        number = getattr(signal, name)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, pass_on)
+    signal.signal(signal.SIGTSTP, stop)
+
+
+def end_as(answer: bytes) -> int:
+    """End as the fork did: by the same signal, or return its exit status.
+
+    The answer is `exit STATUS` or `signal NUMBER`. It is empty if nobody was left to say, which happens only if the
+    fork and the warm process were both killed.
+    """
+    how, _, number = answer.decode().partition(" ")
+    if how == "exit":
+        return int(number)
+    ended_by = int(number) if number else signal.SIGKILL
+    if ended_by not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(ended_by, signal.SIG_DFL)
+    os.kill(os.getpid(), ended_by)
+    return 128 + ended_by
+
+
+def main() -> int:
+    """Run the command; the exit status."""
+    address, program, *arguments = sys.argv[1:]
+    running = ask(address, arguments)
+    if running is None:
+        os.execv(program, [program, *arguments])
+    connection, pid = running
+    pass_signals_on(pid)
+    return end_as(connection.recv(32))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

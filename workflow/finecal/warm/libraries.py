@@ -1,0 +1,97 @@
+"""What the warm process imports before it forks: what the jobs that are due would import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from finecal.io.provenance import library_versions
+from finecal.models.timm_names import architectures
+from finecal.plan.code_digests import stage_digest
+from finecal.plan.stage import Stage
+from finecal.plan.stages import STAGES
+from finecal.registry import KINDS, built_in_names
+from finecal.runtime.imports import large_imports
+
+# Modules that are imported only when a function is called, by finecal or by a library: of all stages, of those that run
+# models (torch imports it for its first optimiser), and of others.
+OF_ALL = ("finecal.cli", "finecal.config.settings", "finecal.plan.plan", "pyarrow.dataset", "tabulate")
+OF_MODELS = ("timm", "torch._dynamo", "torch.optim")
+OF_STAGE = {
+    "split": ("scipy.cluster.hierarchy", "scipy.spatial.distance"),
+    "calibrate": ("scipy.optimize",),
+    "evaluate": ("scipy.spatial.distance",),
+    "feature_map": ("sklearn.decomposition", "sklearn.manifold"),
+    "figure": ("seaborn", "scipy.ndimage"),
+    "report": ("PIL.Image", "pandas"),
+    "table": ("pandas",),
+}
+# Kinds of plugins that jobs of a stage load; all jobs load those that the options of a study name.
+OF_STUDIES = ("calibrator", "dataset", "recipe")
+PRESENTED = ("table", "figure")
+
+
+def modules(stage: str) -> list[str]:
+    """Return the modules that jobs of a stage import, or none if there is no such stage."""
+    return list(dict.fromkeys(_modules(STAGES[stage]))) if stage in STAGES else []
+
+
+def _modules(stage: Stage) -> Iterator[str]:
+    yield from OF_ALL
+    if stage.torch:
+        yield from OF_MODELS
+    yield f"finecal.stages.{stage.module or stage.name}"
+    yield from OF_STAGE.get(stage.name, ())
+    for kind in (*OF_STUDIES, *(kind for kind in PRESENTED if kind == stage.name)):
+        yield from (f"finecal.{KINDS[kind]}.{name}" for name in built_in_names(kind))
+
+
+class Libraries:
+    """Modules that are imported when a job needs them, or before, while there is nothing else to do.
+
+    With them goes what every job of a stage reads of files that do not change while the warm process is in use
+    (freshness.py), and finecal keeps in memory: the digest of the stage's code, the names of timm's models, versions.
+
+    Parameters
+    ----------
+    stages
+        The names of the stages whose jobs are expected.
+    """
+
+    def __init__(self, stages: list[str]) -> None:
+        self._expected = [stage for stage in stages if stage in STAGES]
+        self._prepared: set[str] = set()
+        self._imported: set[str] = set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all is imported that jobs of the expected stages need."""
+        return not self._expected
+
+    def import_next(self) -> None:
+        """Import one more module that expected jobs need."""
+        stage = self._expected[0]
+        missing = self._missing(stage)
+        if missing:
+            self._import(missing[:1])
+        else:
+            self.import_for(stage)
+
+    def import_for(self, stage: str) -> None:
+        """Import what jobs of a stage need; nothing if there is no such stage."""
+        self._import(self._missing(stage))
+        if stage in STAGES and stage not in self._prepared:
+            architectures()
+            library_versions()
+            stage_digest(stage)
+            self._prepared.add(stage)
+        self._expected = [one for one in self._expected if one != stage]
+
+    def _missing(self, stage: str) -> list[str]:
+        return [module for module in modules(stage) if module not in self._imported]
+
+    def _import(self, names: list[str]) -> None:
+        with large_imports():
+            for name in names:
+                import_module(name)
+        self._imported |= set(names)

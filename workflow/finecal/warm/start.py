@@ -1,0 +1,79 @@
+"""Start the warm process, and make jobs find it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+CLIENT = Path(__file__).with_name("client.py")
+PROGRAM = "finecal"
+LONGEST = 100  # bytes of a socket's path; the kernel takes 107
+
+
+@contextmanager
+def started(stages: Iterable[str], environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Start a warm process for the jobs of some stages; it ends with the block, or with this process.
+
+    Parameters
+    ----------
+    stages
+        Their names.
+    environment
+        That in which jobs will run. Jobs with other settings of libraries get a process of their own.
+
+    Yields
+    ------
+    The environment in which `finecal` is the client of the warm process; that given where there can be none.
+    """
+    program = shutil.which(PROGRAM, path=environment.get("PATH"))
+    if not _can_fork() or program is None or Path(program).parent != Path(sys.executable).parent:
+        yield dict(environment)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="finecal-warm-"))
+    address = folder / "socket"
+    if len(os.fsencode(address)) > LONGEST or not _write_client(folder / PROGRAM, address, program):
+        shutil.rmtree(folder, ignore_errors=True)
+        yield dict(environment)
+        return
+    changed = {**environment, "PATH": f"{folder}{os.pathsep}{environment['PATH']}"}
+    process = _start(folder, address, stages, changed)
+    try:
+        yield changed
+    finally:
+        process.kill()  # forks that still run tell their clients themselves how they end
+        process.communicate()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _can_fork() -> bool:
+    """Return whether this system has what server.py and client.py use. On macOS its libraries forbid forks."""
+    return sys.platform == "linux"
+
+
+def _write_client(path: Path, address: Path, program: str) -> bool:
+    """Write the program `finecal`; return whether it can be run, which some file systems forbid."""
+    command = shlex.join([sys.executable, "-IS", str(CLIENT), str(address), program])
+    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    path.chmod(0o700)
+    return os.access(path, os.X_OK)
+
+
+def _start(folder: Path, address: Path, stages: Iterable[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start the process; clients may connect at once, and wait until it has imported everything."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(address))
+        listener.listen(socket.SOMAXCONN)
+        number = listener.fileno()
+        # In a process group of its own: signals of a terminal go to the clients, which pass them on.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "finecal.warm.server", str(number), str(folder), *stages],
+            env=environment, pass_fds=[number], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0,
+        )  # fmt: skip
