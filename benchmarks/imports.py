@@ -42,7 +42,9 @@ def plan():
     return Plan(["{STUDY}"])
 """
 MODEL = 'import timm\n    model = timm.create_model("test_resnet", num_classes=10)'
-OPTIMISER = "from finecal.training import optimizer\n    optimizer.create_optimizer_v2(model, opt='sgd', lr=0.1).zero_grad()"
+OPTIMISER = (
+    "from finecal.training import optimizer\n    optimizer.create_optimizer_v2(model, opt='sgd', lr=0.1).zero_grad()"
+)
 PLUGIN = "from finecal import registry\n    registry.load({kind!r}, {name!r})"
 FURTHER = {"table": PLUGIN.format(kind="table", name="main"), "figure": PLUGIN.format(kind="figure", name="gain")}
 BARE, TIMM = "python -c pass", "import timm"
@@ -98,7 +100,9 @@ def main() -> None:
         before = f"{found[1]:.2f}" if len(found) > 1 else ""
         ratio = f"{found[0] / found[1]:.2f}" if len(found) > 1 else ""
         rows.append([f"`{name.replace('_', '-')}`", f"{found[0]:.2f}", f"{found[0] / timm:.2f}", before, ratio])
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.\n")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.\n"
+    )
     columns = ["what", "CPU (s)", "× `import timm`", "against (s)", "× against"]
     print(_measure.table(columns, rows))
 
