@@ -23,6 +23,7 @@ ROWS = {
     "curve.py": ["curve", "scikit-learn"],
     "dag.py": ["nothing built", "all built"],
     "gamma.py": ["pcv_combined", "digits", "worst run"],
+    "imports.py": ["calibrate", "finetune", "check"],
     "memory.py": ["finetune", "calibrate", "evaluate"],
     "study.py": ["Snakemake, 2 cores", "one process"],
     "opening.py": ["open", "load half", "in batches"],

@@ -1,6 +1,6 @@
 """timm with those of its architectures that are used: it has 90 modules of them, and `import timm` imports each.
 
-Within `lean_imports`, `import timm` imports everything but the modules of architectures. From then on
+Within `lean_imports`, `import timm` imports everything but (nearly all of) the modules of architectures. From then on
 
 * a model is imported with its module when timm is asked for it by name (`timm.create_model`, `timm.is_model`, …);
 * all are imported, as `import timm` would have done, as soon as timm is asked for lists of models, for a name that no
@@ -91,13 +91,15 @@ def _execute_models(module: ModuleType, loader: SourceFileLoader) -> None:
 
 
 def _imports_architecture(node: ast.stmt) -> bool:
-    """Whether a statement is `from .NAME import *` of a module that is no part of timm's machinery."""
-    return (
-        isinstance(node, ast.ImportFrom)
-        and node.level == 1
-        and not (node.module or "_").startswith("_")
-        and node.names[0].name == "*"
-    )
+    """Whether a statement is `from .NAME import *` of a module that is no part of timm's machinery.
+
+    Not of those that are called like one of their models, such as `inception_v4`: `timm.models.inception_v4` is the
+    model, and the module would take its place if it were imported later.
+    """
+    if not isinstance(node, ast.ImportFrom) or node.level != 1 or node.names[0].name != "*":
+        return False
+    name = node.module or "_"
+    return not name.startswith("_") and name not in timm_names.called_like_models()
 
 
 def _has_hooks(statements: Iterable[ast.stmt]) -> bool:

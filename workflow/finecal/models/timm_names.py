@@ -19,10 +19,24 @@ def _timm() -> Path:
 
 
 @cache
+def _read_models() -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    found, hiding = {}, set()
+    for file in sorted((_timm() / "models").glob("*.py")):
+        source, name = file.read_text("utf-8"), file.stem
+        found[name] = frozenset(_REGISTERED.findall(source))
+        if name in found[name] or f"    '{name}': " in source:
+            hiding.add(name)
+    return found, frozenset(hiding)
+
+
 def modules() -> dict[str, frozenset[str]]:
     """Return module of `timm.models` → the names of the models that it registers, without tags of weights."""
-    files = sorted((_timm() / "models").glob("*.py"))
-    return {file.stem: frozenset(_REGISTERED.findall(file.read_text("utf-8"))) for file in files}
+    return _read_models()[0]
+
+
+def called_like_models() -> frozenset[str]:
+    """Return the modules of `timm.models` that have a model, or an earlier name of one, with their own name."""
+    return _read_models()[1]
 
 
 @cache
