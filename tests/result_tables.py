@@ -130,6 +130,7 @@ def made_cost(runs: Iterable[tuple[str, int]] = RUNS, **names: str) -> pd.DataFr
     cost.loc[cost["stage"] == "pretrain", "wall_seconds"] = np.nan
     cost["cpu_seconds"] = 0.5 * cost["wall_seconds"]
     cost["peak_memory_mib"] = 2048.0
+    cost["own_memory_mib"] = 1024.0
     cost["peak_gpu_memory_mib"] = np.where(cost["device"] == "cpu", np.nan, 512.0)
     return cost
 

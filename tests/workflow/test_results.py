@@ -71,6 +71,19 @@ def test_columns_are_the_declared(tables: dict[str, pa.Schema]) -> None:
     assert seen == schemas.TABLES.keys() - optional
 
 
+def test_every_measured_job_says_what_it_took(complete: Project) -> None:
+    """However short it was. A training starts torch, and what it shares with other processes is not its own."""
+    cost = pq.read_table(complete.path("results/tables/cost.parquet"))
+    notes = complete.files("benchmarks")
+    assert len(notes) == len(cost)
+    assert all(note.startswith("benchmarks/data/") for note in notes)
+    for row in cost.to_pylist():
+        assert row["cpu_seconds"] > 0, row
+        assert row["wall_seconds"] > 0, row
+        assert 20 < row["own_memory_mib"] <= row["peak_memory_mib"] < 4000, row
+        assert row["stage"] not in ("pretrain", "finetune") or row["peak_memory_mib"] > 150, row
+
+
 def test_metrics_are_the_documented(complete: Project) -> None:
     metrics = pq.read_table(complete.path("results/tables/metrics.parquet"))
     assert set(metrics["metric"].to_pylist()) == schemas.METRIC_MEANINGS.keys()

@@ -23,8 +23,6 @@ rule prepare:
         **STAGES["prepare"].outputs,
     log:
         STAGES["prepare"].log,
-    benchmark:
-        STAGES["prepare"].benchmark
     conda:
         CONDA
     threads: lambda w: WORKFLOW.decoding_threads(w.dataset)

@@ -32,8 +32,6 @@ rule extract_pretrained:
         **STAGES["extract_pretrained"].outputs,
     log:
         STAGES["extract_pretrained"].log,
-    benchmark:
-        STAGES["extract_pretrained"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -57,8 +55,6 @@ rule extract:
         **STAGES["extract"].outputs,
     log:
         STAGES["extract"].log,
-    benchmark:
-        STAGES["extract"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -85,8 +81,6 @@ rule interpolate:
         **STAGES["interpolate"].outputs,
     log:
         STAGES["interpolate"].log,
-    benchmark:
-        STAGES["interpolate"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads

@@ -13,8 +13,6 @@ rule finetune:
         **STAGES["finetune"].outputs,
     log:
         STAGES["finetune"].log,
-    benchmark:
-        STAGES["finetune"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -40,8 +38,6 @@ rule pseudo_splits:
         **STAGES["pseudo_splits"].outputs,
     log:
         STAGES["pseudo_splits"].log,
-    benchmark:
-        STAGES["pseudo_splits"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads

@@ -8,8 +8,6 @@ rule pretrain:
         **STAGES["pretrain"].outputs,
     log:
         STAGES["pretrain"].log,
-    benchmark:
-        STAGES["pretrain"].benchmark
     conda:
         CONDA
     threads: WORKFLOW.threads

@@ -29,8 +29,8 @@ def job(
     }
     made = Job(stage, coordinates)
     if seconds is not None and made.measurement is not None:
-        names = ("s", "h:m:s", "max_rss", "cpu_time")
-        _write(made.measurement, "\t".join(names) + f"\n{seconds}\t0:00:00\t1.0\t1.0\n")
+        names = ("s", "h:m:s", "max_rss", "max_uss", "cpu_time")
+        _write(made.measurement, "\t".join(names) + f"\n{seconds}\t0:00:00\t1.0\t1.0\t1.0\n")
     if log is not None:
         _write(made.log, log)
     return made

@@ -60,6 +60,7 @@ INFRASTRUCTURE = {
     ),
     "runtime/malloc.py": "where tensors lie in memory",
     "runtime/memory.py": "where pixels lie; batches are the same wherever that is (test_reader)",
+    "runtime/usage.py": "what a job took, which is noted beside its results",
     "config/grids.py": "names of recipes and splits",
     "errors.py": "the wording of errors",
     "stages/_handover.py": "hands over what models/extraction.py has computed, or nothing",

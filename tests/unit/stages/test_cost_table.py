@@ -1,4 +1,4 @@
-"""What jobs took: which are measured, Snakemake's files, and what a job notes itself."""
+"""What jobs took: which are measured, where it stands, and what the table makes of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from finecal.stages.cost_table import cost_table, read_measurement, row
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 LINE = "11.96\t0:00:11\t835.89\t4834.64\t782.80\t805.45\t0.50\t0.65\t89.06\t11.13\n"
-MEASURED = {"wall_seconds": 11.96, "cpu_seconds": 11.13, "peak_memory_mib": 835.89}
+MEASURED = {"wall_seconds": 11.96, "cpu_seconds": 11.13, "peak_memory_mib": 835.89, "own_memory_mib": 782.8}
 
 MEASURED_STAGES = [stage.name for stage in STAGES.values() if stage.measured]
 
@@ -56,7 +56,7 @@ def test_what_was_not_measured_is_nan(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "s\tother\n1\t2\n", HEAD, HEAD + LINE.replace("11.13", "much"), HEAD + "1\n"])
 def test_another_file_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not one of Snakemake's benchmark files"):
+    with pytest.raises(UserError, match="not have the format of Snakemake's benchmark files"):
         read_measurement(write(tmp_path / "bad.tsv", text))
 
 
@@ -126,7 +126,7 @@ def test_table(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_tries_of_a_training_are_added_up(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Snakemake measures the last one only."""
+    """What a job notes is of the last one only."""
     monkeypatch.chdir(tmp_path)
     job = next(job for job in measured_jobs(plan) if job.stage == "finetune")
     assert job.measurement is not None

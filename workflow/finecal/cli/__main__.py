@@ -1,6 +1,6 @@
 """`python -m finecal.cli`."""
 
-from finecal.cli.parser import main
+from finecal.cli.program import run
 
 if __name__ == "__main__":
-    main()
+    run()

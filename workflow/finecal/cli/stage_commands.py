@@ -47,7 +47,12 @@ FURTHER: dict[str, Callable[[Given], dict[str, Any]]] = {
 
 
 def run_stage(stage: Stage, given: Given) -> None:
-    """Import a stage's function and call it with the plan, what its target names, and the settings of the machine."""
+    """Import a stage's function and call it with the plan, what its target names, and the settings of the machine.
+
+    A job of a measured stage notes what it took from the start of its process on: it is to be the only one in it.
+    """
+    from finecal.runtime.usage import noted
+
     plan = [selected_plan(given)] if stage.study else []
     arguments = target_arguments(stage, given, *plan)
     if stage.name in FURTHER:
@@ -58,7 +63,8 @@ def run_stage(stage: Stage, given: Given) -> None:
         from finecal.stages import Settings
 
         arguments["settings"] = Settings(**{name: getattr(given, name) for name in Settings.__dataclass_fields__})
-    said = _interruptible(lambda: work(*plan, **arguments)) if stage.resumable else work(*plan, **arguments)
+    with noted(measurement(stage, arguments)):
+        said = _interruptible(lambda: work(*plan, **arguments)) if stage.resumable else work(*plan, **arguments)
     if said:
         print(said)
 
@@ -84,6 +90,14 @@ def target_arguments(stage: Stage, given: Given, plan: Plan | None = None) -> di
     if stage.target == "NAME":
         return {"name": given.target}
     return {"target": given.target} if stage.target else {}
+
+
+def measurement(stage: Stage, arguments: dict[str, Any]) -> Path | None:
+    """The file in which a job notes what it took; None for a stage that is not measured."""
+    if stage.benchmark is None:
+        return None
+    run: RunKey | None = arguments.get("run")
+    return run.path(stage.benchmark) if run else Path(stage.benchmark.format(**arguments))
 
 
 def _check_not_of_another(stage: Stage, target: str) -> None:

@@ -1,5 +1,5 @@
 """What the jobs took: at the left wall and CPU time of a job, at the right the peaks of its main memory and of its GPU
-memory, as Snakemake and torch measured them, on logarithmic scales. Marks are medians over jobs, small marks single
+memory, as the jobs and torch measured them, on logarithmic scales. Marks are medians over jobs, small marks single
 jobs; at the right edge the jobs and the wall time of all of them.
 """
 

@@ -63,7 +63,7 @@ class Job(NamedTuple):
 
     @property
     def measurement(self) -> Path | None:
-        """Snakemake's benchmark file; None for a job that is not measured.
+        """The file in which the job notes what it took; None for a job that is not measured.
 
         It is missing where results were copied without it.
         """

@@ -51,7 +51,7 @@ class Stage:
     resumable
         Whether an interrupted job continues from a saved state.
     measured
-        Whether Snakemake measures what its jobs take; the first output is then a table.
+        Whether its jobs note what they take; the first output is then a table.
     local
         Whether its jobs run where Snakemake runs, and not on compute nodes.
     """
@@ -95,5 +95,5 @@ class Stage:
 
     @property
     def benchmark(self) -> str | None:
-        """The pattern of Snakemake's measurements."""
+        """The pattern of the notes of what its jobs take, in the format of Snakemake's benchmark files."""
         return f"benchmarks/data/{self.name}/{self.place}.tsv" if self.measured else None

@@ -1,1 +1,1 @@
-"""What the machine gives a job: device, memory, scratch disk, a look-ahead thread."""
+"""What the machine gives a job: device, memory, scratch disk, a look-ahead thread; what the job has used of it."""

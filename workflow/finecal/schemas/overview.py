@@ -47,17 +47,28 @@ COST = pa.schema(
         column(
             "wall_seconds",
             FLOAT64,
-            "wall time; with the next two from Snakemake's benchmark file of the job's last attempt, NaN if results "
-            "were copied without it. Of a training that went on from its state, the earlier attempts are added, up to "
-            "the last save of each",
+            "wall time from the start of the job's process, or from its fork, to its last output; with the next three "
+            "what the job noted at the end of its last attempt, NaN if results were copied without that. Of a training "
+            "that went on from its state, the earlier attempts are added, up to the last save of each",
         ),
         column(
             "cpu_seconds",
             FLOAT64,
-            "CPU time of all threads, sampled twice a second, after 15 s every 30 s; NaN if the job was over before "
-            "the first sample",
+            "CPU time of all its threads and of the processes below it. (In files that finecal 0.1.0 left, this and "
+            "memory are sampled, at last every 30 s, and NaN if there was no sample.)",
         ),
-        column("peak_memory_mib", FLOAT64, "largest sample of the resident memory, in 2²⁰ bytes"),
+        column(
+            "peak_memory_mib",
+            FLOAT64,
+            "most resident memory of its process, or of one that it started if that had more, in 2²⁰ bytes: what a "
+            "request for the job alone must cover. What it shares with the process that it is a fork of is in it",
+        ),
+        column(
+            "own_memory_mib",
+            FLOAT64,
+            "most memory that no other process shared, in 2²⁰ bytes: what each further fork of the same process adds. "
+            "Of the last attempt; NaN where the system does not say",
+        ),
         column(
             "peak_gpu_memory_mib",
             FLOAT64,

@@ -1,4 +1,4 @@
-"""Write the table of costs: Snakemake's measurements beside the devices that the jobs noted."""
+"""Write the table of costs: what the jobs noted of what they took, beside the devices that their results name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from finecal.plan.identities import Identities
 from finecal.plan.jobs import JOB_KEYS, Job, measured_jobs
 from finecal.plan.plan import Plan
 
-# Column of the table → column of Snakemake's benchmark file, whose MB are 2**20 bytes.
-MEASURES = {"wall_seconds": "s", "cpu_seconds": "cpu_time", "peak_memory_mib": "max_rss"}
+# Column of the table → column of a job's note (finecal.runtime.usage), which has those of Snakemake's benchmark files.
+# Memory is planned for a job that is alone in its process, and for several that are forks of one process.
+MEASURES = {
+    "wall_seconds": "s",
+    "cpu_seconds": "cpu_time",
+    "peak_memory_mib": "max_rss",
+    "own_memory_mib": "max_uss",
+}
 SECONDS = ("wall_seconds", "cpu_seconds")  # of several tries they are added up, of memory the most counts
 NAN = float("nan")
 
@@ -35,7 +41,7 @@ def row(job: Job) -> dict[str, Any]:
     record = read_metadata(job.result)
     measured = dict.fromkeys(MEASURES, NAN) if job.measurement is None else read_measurement(job.measurement)
     measured["peak_gpu_memory_mib"] = record.get("peak_gpu_memory_mib", NAN)
-    # Snakemake measures the try that ended the job; a training tells of those before.
+    # The note is of the try that ended the job; a training tells of those before.
     for name, value in record.get("earlier_tries", {}).items():
         measured[name] = measured[name] + value if name in SECONDS else max(value, measured[name])
     coordinates = {**dict.fromkeys(JOB_KEYS), **job.coordinates}
@@ -43,9 +49,10 @@ def row(job: Job) -> dict[str, Any]:
 
 
 def read_measurement(path: Path) -> dict[str, float]:
-    """Read seconds and MiB from one of Snakemake's benchmark files; NaN for missing values, or a missing file.
+    """Read seconds and MiB from what a job has noted; NaN for missing values, or a missing file.
 
-    Snakemake writes NA for a job that ended before its first sample.
+    The file may be one of Snakemake's benchmark files, which finecal 0.1.0 had it write. It sampled, and wrote NA for a
+    job that ended before the first sample.
 
     Raises
     ------
@@ -60,7 +67,8 @@ def read_measurement(path: Path) -> dict[str, float]:
         return {name: _number(found[column]) for name, column in MEASURES.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            "this is not one of Snakemake's benchmark files", where=str(path), why=f"wrong or missing: {error}",
+            "this does not have the format of Snakemake's benchmark files", where=str(path),
+            why=f"wrong or missing: {error}",
             hint="Delete it: what it should tell is then counted as not measured",
         ) from error  # fmt: skip
 

@@ -1,5 +1,5 @@
 """What the jobs took: wall and CPU time per job (mean) and in all, and the peaks of main memory and of GPU memory
-(largest of the jobs), as Snakemake and torch measured them. A dash is what was not measured.
+(largest of the jobs), as the jobs and torch measured them. A dash is what was not measured.
 
 Only jobs that read images or run models are measured; the others take seconds. Times depend on the machine.
 """

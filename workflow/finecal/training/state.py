@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -25,6 +24,7 @@ import torch
 from finecal.errors import UserError
 from finecal.io.atomic import remove_empty_parents, whole_file
 from finecal.runtime.signals import WARNINGS
+from finecal.runtime.usage import cpu_seconds, peak_memory_mib, wall_seconds
 
 # The least time between two saves, in multiples of what a save takes.
 SAVING = 30
@@ -70,16 +70,12 @@ def fingerprint(belongs_to: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(belongs_to, sort_keys=True).encode()).hexdigest()
 
 
-_STARTED = time.monotonic()
-
-
 def measure_usage() -> dict[str, float]:
-    """Return the seconds and MiB that this process has used so far, as Snakemake measures a job."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Return the seconds and MiB that this process has used so far, as it notes them at its end (`runtime.usage`)."""
     usage = {
-        "wall_seconds": time.monotonic() - _STARTED,
-        "cpu_seconds": sum(part.ru_utime + part.ru_stime for part in (own, children)),
-        "peak_memory_mib": own.ru_maxrss / (1024 if sys.platform == "linux" else 2**20),
+        "wall_seconds": wall_seconds(),
+        "cpu_seconds": cpu_seconds(),
+        "peak_memory_mib": peak_memory_mib(),
     }
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         usage["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() / 2**20

@@ -6,7 +6,6 @@ process ends when the client is gone, as it would if it were the client.
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import os
 import signal
@@ -20,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from finecal.runtime.process_end import finish
 from finecal.warm.client import decode
 
 INTERRUPTED = -int(signal.SIGINT)  # Python then ends by this signal
@@ -96,11 +96,7 @@ def _run() -> int:
     except BaseException as error:
         traceback.print_exc()
         status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-    # As Python itself ends, but for clearing the modules, which would copy the memory shared with the warm process.
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    finish()
     return status
 
 
