@@ -162,7 +162,7 @@ def test_a_gpu_that_the_cluster_does_not_have(project: Project) -> None:
     assert "gpu_model=h100" in said
     second = project.run(METRICS, "--default-resources", "constraint=fast", "mem_mb=4000", status=2)
     assert "default-resources: constraint" in message(second[len(first) :])
-    assert "has been submitted" not in project.log.read_text()
+    assert not re.search("has been submitted|SLURM job .* takes", project.log.read_text())
 
 
 def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) -> None:
@@ -190,6 +190,6 @@ def test_time_that_grows_stays_within_the_partition(project: Project) -> None:
     said = project.run(model, *SHORT_PARTITION, *options, "--finecal-slurm-keep-successful-logs")
     assert said.count("Trying to restart job") == 1
     assert "finetune: 40 minutes are more than the partition grants; asking for 30." in said
-    first, second = re.findall(r"has been submitted with SLURM jobid (\d+)", said)
+    first, second = re.findall(r"^SLURM job (\d+) takes 1 of finetune", said, re.MULTILINE)
     limits = [slurm("squeue", "-h", "--states=all", "-j", job, "-o", "%l") for job in (first, second)]
     assert limits == ["20:00", "30:00"]

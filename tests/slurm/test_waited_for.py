@@ -26,6 +26,7 @@ def test_has_the_numbers_of_an_undisturbed_run(
     assert_as_undisturbed(played_aside[name].result(timeout=900), undisturbed, "short")
 
 
-@pytest.mark.parametrize("name", ["benchmark_of_groups"])
-def test_benchmark(name: str, played_aside: Played) -> None:
+@pytest.mark.parametrize("name", ["benchmark_of_groups", "sweep"])
+def test_number_of_slurm_jobs(name: str, played_aside: Played) -> None:
+    """Counted where it is played, which compares the numbers, too."""
     played_aside[name].result(timeout=900)

@@ -16,6 +16,7 @@ rule aggregate:
     conda:
         CONDA
     resources:
+        in_turn=IN_TURN,
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 20 * attempt,
     params:
@@ -36,6 +37,7 @@ rule cost_table:
     conda:
         CONDA
     resources:
+        in_turn=IN_TURN,
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 20 * attempt,
     params:
@@ -56,6 +58,7 @@ rule run_table:
     conda:
         CONDA
     resources:
+        in_turn=IN_TURN,
         mem_mb=lambda w, attempt: 2000 * attempt,
         runtime=lambda w, attempt: 10 * attempt,
     params:

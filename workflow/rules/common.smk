@@ -65,7 +65,7 @@ def GPU_PERCENT(wildcards):
     return WORKFLOW.gpu_percent(GPUS(wildcards))
 
 
-# Jobs that take a few seconds: on SLURM so many of a rule share one job, one after the other.
+# Jobs that take a few seconds: on SLURM so many share one job, one after the other.
 IN_TURN = 10
 # Needed with `--sdm conda` and for the linter, which alone does not check environment variables. Otherwise Snakemake's
 # note of each output would hold the whole text of an environment in which its job did not run.

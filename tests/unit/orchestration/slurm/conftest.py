@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from snakemake_executor_plugin_slurm import Executor as OfPlugin
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
+from finecal.orchestration.slurm import asking, limits
 from finecal.orchestration.slurm import executor as slurm_executor
-from finecal.orchestration.slurm import limits, watcher
 from finecal.orchestration.slurm.job_states import Answers
+from finecal.orchestration.slurm.shared_jobs import SharedJobs
 
 
 class Limiter:
@@ -40,10 +42,11 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     )  # fmt: skip
     made.logger = SimpleNamespace(warning=lambda _: None, info=lambda _: None)
     made.status_rate_limiter, made.run_uuid = Limiter(), "run"
-    made._next_seconds_between_status_checks = 100
-    made._stopping, made._alive, made._unfinished = Event(), {}, slurm_executor.Counter()
+    made._interval, made._due, made._has_one_ended = 0.0, float("inf"), False
+    made._stopping, made._alive, made.shared_jobs = Event(), {}, SharedJobs(keep=False)
     made._logs_of_failed, made._runs_per_gpu, made._partitions = [], 1, None
-    made._collected, made._collecting = [], nullcontext()
+    made._collected, made._collecting, made._is_collecting, made._first_light = [], nullcontext(), False, 0.0
+    made._is_warm, made.array_jobs, made.active_jobs = True, set(), []
     made._job_submission_executor = ThreadPoolExecutor(1)
     made._main_event_loop, made._submitted_job_clusters = None, set()
     made._command, made._longest_interval = "squeue", 180
@@ -55,8 +58,9 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         made.asked.append(command.split()[0])
         return made.answers.pop(0), 0.0
 
-    monkeypatch.setattr(watcher, "query_job_status", query)
-    monkeypatch.setattr(RemoteExecutor, "report_job_submission", lambda *_: None)
+    monkeypatch.setattr(asking, "query_job_status", query)
+    for kind in (RemoteExecutor, RealExecutor):
+        monkeypatch.setattr(kind, "report_job_submission", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     return made
 

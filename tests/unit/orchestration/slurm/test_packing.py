@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from slurm_jobs import job
+from slurm_jobs import Dag, job
 from snakemake.common.tbdstring import TBDString
 from snakemake.iocontainers import ResourceList
 
@@ -84,6 +84,39 @@ def test_only_alike_jobs_share_and_evenly() -> None:
     lights = [light() for _ in range(11)]
     lights[0].wildcards_dict["backbone"] = "b"
     assert [len(pack) for pack in divide(lights, 1)] == [6, 5]
+
+
+def test_the_trainings_of_a_run_go_together() -> None:
+    """What follows them needs both. They take turns where one runs at a time, as far as their times fit."""
+    dag = Dag()
+    tuned = [dag.add("finetune", gpu=1, in_turn=None, runtime=20, mem_mb=300) for _ in range(3)]
+    split = [dag.add("pseudo_splits", gpu=1, in_turn=None, runtime=40) for _ in range(3)]
+    for one, other, seed in zip(tuned, split, range(3), strict=True):
+        one.wildcards_dict = other.wildcards_dict = {"backbone": "a", "seed": seed}
+    assert divide([*tuned, *split[:2]], 4) == [[*tuned, *split[:2]]]
+    packs = divide([split[2], *tuned], 1, lambda _: 60)
+    assert packs == [[split[2], tuned[2]], [tuned[0]], [tuned[1]]]
+    together = combine(packs[0])
+    assert (together.threads, together.resources["runtime"], together.resources["mem_mb"]) == (2, 60, 300)
+    assert len(divide([split[2], *tuned], 1, lambda _: 59)) == 4
+    tuned[2].attempt = 2
+    assert len(divide([split[2], *tuned], 1)) == 4
+
+
+def test_a_plain_job_is_the_only_member_of_its_slurm_job() -> None:
+    plain = [Dag().add("aggregate", in_turn=in_turn) for in_turn in (None, 0)]
+    assert [pack_size(one, 1) for one in plain] == [1, 1]
+    training = Dag().add("finetune", gpu=1, in_turn=None)
+    assert [pack_size(training, runs) for runs in (1, 4)] == [1, 4]
+    plain[0].resources["nodes"] = 2  # the plugin knows more of those
+    assert pack_size(plain[0], 1) == 0
+
+
+def test_light_jobs_without_a_gpu_share_whatever_their_rules_are() -> None:
+    mixed = [light(), job("calibrate", gpu=0, in_turn=10), job("gamma_draws", gpu=0, in_turn=10, mem_mb=300)]
+    assert divide(mixed, 1) == [mixed]
+    assert combine(mixed).resources["mem_mb"] == 300
+    assert len(divide([*mixed, job("extract", in_turn=10)], 1)) == 2
 
 
 def test_what_members_ask_for_together() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from snakemake_executor_plugin_slurm import Executor as OfPlugin
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from finecal.orchestration.slurm import launcher, watcher
+from finecal.orchestration.slurm import asking, markers, watcher
 
 
-def poll(executor: Any, *infos: SubmittedJobInfo) -> list[str]:
-    """The jobs that are said to go on."""
+def poll(executor: Any, *infos: SubmittedJobInfo, asks: bool = True) -> list[str]:
+    """The jobs that are said to go on, when it is time to ask SLURM or not."""
+    executor._due = 0.0 if asks else float("inf")
 
     async def all_of_them() -> list[str]:
         return [info.job.name async for info in executor.check_active_jobs(list(infos))]
@@ -36,14 +38,19 @@ def test_a_question_without_an_answer_loses_no_job(executor: Any) -> None:
 def test_how_soon_slurm_is_asked_again(executor: Any) -> None:
     info, other = submitted(executor, "a", "1"), submitted(executor, "b", "2")
     executor.answers = [{"1": "RUNNING", "2": "RUNNING"}] * 2 + [{"1": "RUNNING", "2": "COMPLETED"}]
+    executor._interval = 100
     poll(executor, info, other)
-    assert executor.next_seconds_between_status_checks == 110
+    assert executor._interval == 110
     executor._longest_interval = 30  # MinJobAge=60
     poll(executor, info, other)
-    assert executor.next_seconds_between_status_checks == 30
+    assert executor._interval == 30
     poll(executor, info, other)
-    assert executor.next_seconds_between_status_checks == 20
+    assert executor._interval == 20
     assert poll(executor) == []
+    assert executor.asked == ["squeue"] * 3
+    poll(executor, info, asks=False)  # the first question about others
+    assert executor._interval == 20
+    assert 19 < executor._due - time.monotonic() <= 20
     assert executor.asked == ["squeue"] * 3
 
 
@@ -92,16 +99,18 @@ def test_accounting_learns_late_that_a_job_is_in_the_queue_again(executor: Any) 
 def member(executor: Any, name: str = "a", status: int | None = None) -> tuple[SubmittedJobInfo, Path]:
     script = Path("shared") / f"{name}.sh"
     script.parent.mkdir(exist_ok=True)
-    executor._unfinished[script.parent] += 1
     if status is not None:
-        launcher.status_file(script).write_text(str(status))
-    return submitted(executor, name, **{watcher.SCRIPT: script}), script
+        markers.status_file(script).write_text(str(status))
+    info = submitted(executor, name, **{watcher.SCRIPT: script})
+    executor.shared_jobs.add("1", {info.job: script}, {})
+    return info, script
 
 
 def test_members_are_told_of_by_their_status(executor: Any) -> None:
     infos = [member(executor, "good", 0)[0], member(executor, "bad", 3)[0], member(executor, "working")[0]]
-    executor.answers = [{"1": "RUNNING"}, {"1": "TIMEOUT"}]
-    assert poll(executor, *infos) == ["working"]
+    executor.answers = [{"1": "TIMEOUT"}]
+    assert poll(executor, *infos, asks=False) == ["working"]
+    assert executor.asked == []
     assert executor.told["good"] == ""
     assert executor.told["bad"].startswith("Exit status 3 in SLURM job 1. ")
     assert poll(executor, infos[2]) == []
@@ -113,10 +122,10 @@ def test_a_member_that_fails_while_slurm_is_asked(executor: Any, monkeypatch: py
     info, script = member(executor)
 
     async def query(*_: object) -> tuple[dict[str, str], float]:
-        launcher.status_file(script).write_text("1")
+        markers.status_file(script).write_text("1")
         return {"1": "COMPLETED"}, 0.0
 
-    monkeypatch.setattr(watcher, "query_job_status", query)
+    monkeypatch.setattr(asking, "query_job_status", query)
     assert poll(executor, info) == []
     assert executor.told["a"].startswith("Exit status 1 in SLURM job 1. ")
 
@@ -125,7 +134,7 @@ def test_a_status_that_a_slow_network_shows_later(executor: Any) -> None:
     info, script = member(executor)
     executor.answers = [{"1": "COMPLETED"}] * 3
     assert poll(executor, info) == ["a"]
-    launcher.status_file(script).write_text("0")
+    markers.status_file(script).write_text("0")
     assert poll(executor, info) == []
     assert executor.told == {"a": ""}
     assert not script.parent.exists()

@@ -4,7 +4,8 @@ partition grants, and a watch that loses no job (finecal.orchestration.slurm.wat
 Snakemake's own way to put jobs together, `group:`, does not do. On SLURM the members of a group run one after the
 other, so they cannot share a GPU. All wait until the last of them can start, so a run that has failed keeps others from
 being scored. If one fails, the outputs of all are deleted and all run again. Here each member stays a job of its own to
-Snakemake, which starts it when it is ready, tries it again and finishes it alone. They share only the SLURM job.
+Snakemake, which starts it when it is ready, tries it again and finishes it alone. They share only the SLURM job, in
+which what follows them may have run before Snakemake knows that it could.
 """
 
 from __future__ import annotations
@@ -12,24 +13,32 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+import time
 import uuid
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
+from finecal.config.settings import parse_settings
 from finecal.orchestration.slurm import limits, upstream
-from finecal.orchestration.slurm.launcher import IN_TURN
+from finecal.orchestration.slurm.following import find_followers, fits
+from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
+from finecal.orchestration.slurm.markers import read_status, write_needs
+from finecal.orchestration.slurm.member_script import member_script, plain_script
 from finecal.orchestration.slurm.packing import divide, pack_size
-from finecal.orchestration.slurm.requests import Request, Resources, combine, requested_resources
+from finecal.orchestration.slurm.requests import Request, Resources, combine, requested_resources, waves
 from finecal.orchestration.slurm.settings import runs_per_gpu
-from finecal.orchestration.slurm.watcher import SCRIPT, WatchingExecutor
+from finecal.orchestration.slurm.shared_jobs import Follower, link_to
+from finecal.orchestration.slurm.watcher import FOLLOWER, SCRIPT, WatchingExecutor
+from finecal.plan.stages import STAGES as STAGE_RECORDS
 
 # Snakemake hands out jobs in small portions, those to be tried again one by one.
 COLLECT_SECONDS = 5
+# Light jobs wait so long for company while others wait or run: of these more light ones may come.
+COMPANY_SECONDS = 60
 
 
 class Executor(WatchingExecutor):
@@ -38,20 +47,48 @@ class Executor(WatchingExecutor):
     def __post_init__(self, test_mode: bool = False) -> None:
         super().__post_init__(test_mode)
         self._runs_per_gpu = runs_per_gpu(self.workflow)
+        self._is_warm = parse_settings(dict(self.workflow.config)).warm
         self._collecting = Lock()
         self._collected: list[Any] = []  # jobs that will share, not yet submitted
-        self._unfinished: Counter[Path] = Counter()  # folder of a SLURM job → its members that did not succeed so far
+        self._is_collecting = False
+        self._first_light = 0.0  # when the first light one of them came
 
     def run_jobs(self, jobs: Sequence[Any]) -> None:
         """Submit jobs that share after the time in which others may join, all others at once."""
-        sharing = [job for job in jobs if pack_size(job, self._runs_per_gpu)]
-        super().run_jobs([job for job in jobs if not pack_size(job, self._runs_per_gpu)])
+        sharing = [job for job in jobs if self._pack_size(job)]
+        super().run_jobs([job for job in jobs if not self._pack_size(job)])
         for job in sharing:
             self.run_job_pre(job)
+        self.collect([job for job in sharing if not self._take_over(job)])
+
+    def _pack_size(self, job: Any) -> int:
+        size = pack_size(job, self._runs_per_gpu)
+        alone = size == 1 and not job.resources.get("in_turn") and not job.resources.get("gpu_share")
+        return 0 if alone and not {job.name, "all"}.isdisjoint(self.array_jobs) else size
+
+    def _take_over(self, job: Any) -> bool:
+        """Watch a job that runs, has run or will run in the SLURM job of others; return whether it is one."""
+        if (failed := self.shared_jobs.script_of(job)) is not None and not self.shared_jobs.is_follower(job):
+            self.shared_jobs.forget(job, failed)  # Snakemake was not content with its outputs
+        follower = self.shared_jobs.start(job)
+        if follower is None:
+            return False
+        number = next(iter(self.shared_jobs.numbers(follower)), "")
+        notes = {SCRIPT: follower.script, FOLLOWER: follower, "slurm_logfile": follower.script.with_suffix(".log")}
+        info = SubmittedJobInfo(job, external_jobid=number, aux=notes)
+        if not self.report_if_ended(info):
+            self.report_submitted(info)
+        return True
+
+    def collect(self, jobs: Sequence[Any]) -> None:
+        """Submit jobs soon, together with others."""
         with self._collecting:
-            if sharing and not self._collected:
+            if any(_is_light(job) for job in jobs) and not any(_is_light(job) for job in self._collected):
+                self._first_light = time.monotonic()
+            self._collected += jobs
+            if self._collected and not self._is_collecting:
+                self._is_collecting = True
                 self.call_in_thread(self._submit_collected)
-            self._collected += sharing
 
     def run_job(self, job: Any) -> None:
         """Submit a job by itself."""
@@ -91,10 +128,23 @@ class Executor(WatchingExecutor):
             resources["runtime"] = limit
 
     def _submit_collected(self) -> None:
-        self._stopping.wait(COLLECT_SECONDS)
-        with self._collecting:
-            jobs = self._collected.copy()
-            self._collected.clear()
+        while not self._stopping.wait(COLLECT_SECONDS):
+            with self._collecting:
+                jobs = [job for job in self._collected if not self._waits_for_company(job)]
+                self._collected = [job for job in self._collected if job not in jobs]
+                self._is_collecting = bool(self._collected)
+            self._submit_packs(jobs)
+            if not self._is_collecting:
+                return
+
+    def _waits_for_company(self, job: Any) -> bool:
+        """Return whether a light job waits for more of them: they come while others are at work."""
+        lights = [one for one in self._collected if _is_light(one)]
+        others = self.is_watching or len(lights) < len(self._collected)
+        late = time.monotonic() - self._first_light >= COMPANY_SECONDS
+        return _is_light(job) and others and not late and len(lights) < job.resources["in_turn"]
+
+    def _submit_packs(self, jobs: Sequence[Any]) -> None:
         try:
             time_limit = (lambda _: None) if self.chooses_partitions else limits.longest
             packs = divide(jobs, self._runs_per_gpu, time_limit)
@@ -112,40 +162,67 @@ class Executor(WatchingExecutor):
             self.report_refused(job, f"SLURM job not submitted: {reason}. ")
 
     def _submit_pack(self, jobs: list[Any]) -> None:
-        """Submit one SLURM job for all of these jobs, and tell Snakemake of each."""
+        """Submit one SLURM job for all of these jobs and what follows them, and tell Snakemake of each."""
         folder = self.slurm_logdir / f"rule_{jobs[0].name}" / f"shared_{uuid.uuid4().hex[:12]}"
         try:
             folder.mkdir(parents=True)
-            scripts = [folder / f"{place}.sh" for place in range(len(jobs))]
-            for job, script in zip(jobs, scripts, strict=True):
-                script.write_text(self._member_script(job))
-            request = combine(jobs, divided=self._runs_per_gpu > 1)
+            scripts = {job: folder / f"{place:04}.sh" for place, job in enumerate(jobs)}
+            for job, script in scripts.items():
+                script.write_text(member_script(job, self.format_job_without_step))
+            followers = self._write_followers(scripts)
+            request = combine(jobs, divided=self._runs_per_gpu > 1, followers=followers)
             self._limit_time(request.name, request.resources)
-            number = self._submit(request, folder, f"rule_{request.name}_{len(jobs)}_jobs")
+            number = self._submit(request, folder, jobs, followers)
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
             self._report_not_submitted(jobs, error)
             return
-        self._unfinished[folder] = len(jobs)
-        numbers = ", ".join(str(job.jobid) for job in jobs)
-        self.logger.info(f"SLURM job {number} takes {len(jobs)} of {request.name}: {numbers} (logs: {folder}).")
-        for job, script in zip(jobs, scripts, strict=True):
+        self.shared_jobs.add(number, scripts, followers)
+        self.logger.info(f"SLURM job {number} takes {_listed(jobs)} (logs: {folder}).")
+        if followers:
+            self.logger.info(f"After them it goes on with {_listed(list(followers))}.")
+        for job, script in scripts.items():
             notes = {SCRIPT: script, "slurm_logfile": script.with_suffix(".log")}
             self.report_submitted(SubmittedJobInfo(job, external_jobid=number, aux=notes))
 
-    def _submit(self, request: Request, folder: Path, comment: str) -> str:
+    def _write_followers(self, scripts: dict[Any, Path]) -> dict[Any, Follower]:
+        """Write the scripts of what can follow the members with these; members of earlier SLURM jobs find them, too."""
+        jobs = list(scripts)
+        request = combine(jobs, divided=False)
+        shared = self.shared_jobs
+        found = find_followers(
+            jobs,
+            lambda job: shared.script_of(job) is not None,
+            lambda job: not shared.is_follower(job) and fits(job, request, jobs),
+        )
+        known, followers = dict(scripts), {}
+        folder = scripts[jobs[0]].parent
+        for place, (job, needed) in enumerate(found.items(), len(jobs)):
+            script = known[job] = folder / f"{place:04}.sh"
+            needs = [known.get(need) or shared.script_of(need) for need in needed]
+            waiting = [need for need in needs if need is not None and read_status(need) != 0]
+            follower = followers[job] = Follower(script, waiting, {folder, *(need.parent for need in waiting)})
+            write_needs(script, waiting)
+            script.write_text(plain_script(job) or "exit 1\n")
+            link_to(script, follower.folders - {folder})
+        return followers
+
+    def _submit(self, request: Request, folder: Path, jobs: Sequence[Any], followers: Iterable[Any]) -> str:
         """Submit the launcher of a folder's scripts; return the number of the SLURM job."""
         upstream.validate_slurm_extra(request)
         params = {
             "run_uuid": self.run_uuid,
             "slurm_logfile": folder / "%j.log",
-            "comment_str": comment,
+            "comment_str": f"rule_{request.name}_{len(jobs)}_jobs",
             "account": next(self.get_account_arg(request)),
             "partition": self.get_partition_arg(request),
             "workdir": self.workflow.workdir_init,
         }
         call = upstream.sbatch_command(request, params, self.workflow.executor_settings, self.failed_nodes)
-        options = [IN_TURN] if request.resources.get("in_turn") else []
+        options = [AT_A_TIME, str(max(map(len, waves(jobs)))), THREADS, str(jobs[0].threads)]
+        stages = {job.rule.name for job in (*jobs, *followers)} & STAGE_RECORDS.keys() if self._is_warm else ()
+        if stages:
+            options += [STAGES, *sorted(stages)]
         launcher = shlex.join(
             [self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder), *options]
         )
@@ -154,17 +231,12 @@ class Executor(WatchingExecutor):
         done = subprocess.run(f"{call} /dev/stdin", shell=True, input=batch, capture_output=True, text=True, check=True)
         return upstream.read_job_number(done.stdout)
 
-    def _member_script(self, job: Any) -> str:
-        """Return the script of a member: Snakemake with this one job, as at the end of the plugin's chain of commands.
 
-        The shell outlives a SIGTERM, so that the launcher waits for what the training makes of it. The job is told its
-        own part of the memory of the SLURM job, since it sees the whole.
-        """
-        command = self.format_job_without_step(job)
-        return f"trap : TERM\nexport FINECAL_MEMORY={job.resources.get('mem_mb') or 0}\n{command}\n"
+def _is_light(job: Any) -> bool:
+    return bool(job.resources.get("in_turn"))
 
-    def _note_success(self, script: Path) -> None:
-        """Remove what was written for a SLURM job after all of its members have succeeded."""
-        self._unfinished[script.parent] -= 1
-        if not self._unfinished[script.parent] and not self.workflow.executor_settings.keep_successful_logs:
-            shutil.rmtree(script.parent, ignore_errors=True)
+
+def _listed(jobs: Sequence[Any]) -> str:
+    """Return jobs as people read them: `2 of finetune: 4, 7`, with more rules `3 of calibrate, evaluate: 4, 7, 8`."""
+    rules = ", ".join(dict.fromkeys(job.name for job in jobs))
+    return f"{len(jobs)} of {rules}: {', '.join(str(job.jobid) for job in jobs)}"

@@ -1,9 +1,15 @@
-"""Run the members of a SLURM job, each on its own: `python -m finecal.orchestration.slurm.launcher FOLDER [--in-turn]`.
+"""Run the members of a SLURM job: `python -m finecal.orchestration.slurm.launcher FOLDER [--at-a-time N] …`.
 
-The folder holds one shell script per member. They run side by side or, `--in-turn`, one after the other. A member's
-output goes to `NAME.log` beside it, its exit status to `NAME.status` as soon as it ends; one that fails does not stop
-the others. The launcher passes on no signals, since SLURM's go to all processes of the job. A member that SIGTERM has
-ended leaves no status: whether that was a time limit, an scancel or a preemption, SLURM says of the job as a whole.
+The folder holds one shell script per member (markers.py says what else). They run side by side, or so many at a time.
+A member's output goes to `NAME.log` beside it, its exit status to `NAME.status` as soon as it ends; one that fails does
+not stop the others. Followers run as soon as all that they need has ended with 0, one at a time, where no other member
+waits for its turn. What they need may be members of other SLURM jobs: then the folders of these have a link to the
+script, and the launcher that finds last that nothing is missing runs it. Nobody waits for another SLURM job.
+
+Members that are jobs of `--stages` are forks of one process, which has imported what they need (finecal.warm).
+
+The launcher passes on no signals, since SLURM's go to all processes of the job. A member that SIGTERM has ended leaves
+no status: whether that was a time limit, an scancel or a preemption, SLURM says of the job as a whole.
 """
 
 from __future__ import annotations
@@ -12,66 +18,158 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from finecal.orchestration.slurm.markers import (
+    SCRIPT,
+    claim,
+    closed_file,
+    look_into,
+    read_needs,
+    read_status,
+    status_file,
+    write_status,
+)
 from finecal.runtime.signals import WARNINGS
+from finecal.warm.start import started
 
-IN_TURN = "--in-turn"
+AT_A_TIME, STAGES, THREADS = "--at-a-time", "--stages", "--threads"
+# As snakemake.shell sets them, for each member.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)  # fmt: skip
 
 
-def launch(folder: Path, *, in_turn: bool = False) -> bool:
-    """Run the members that have no status yet, and wait for them; return whether all have one then.
+class Launcher:
+    """Runs the members of a folder.
 
-    They may be left without one by a SIGTERM, or since a full disk or quota takes no file: then the others go on. A
-    job that SLURM has started again finds the statuses of its first start, which Snakemake has seen.
+    Parameters
+    ----------
+    at_a_time
+        How many members may run at the same time; None for all.
+    environment
+        What they are started with.
     """
-    received: set[int] = set()
-    for number in WARNINGS:
-        signal.signal(number, lambda number, _frame: received.add(number))
-    scripts = [file for file in sorted(folder.iterdir()) if file.suffix == ".sh"]  # fails where there is no folder
-    waiting = [script for script in scripts if not status_file(script).exists()]
-    # With the object, since subprocess itself waits for the processes of objects that are gone.
-    running: dict[int, tuple[Path, subprocess.Popen[bytes]]] = {}
-    incomplete = False
-    while running or waiting:
-        while waiting and not (in_turn and running) and signal.SIGTERM not in received:
-            script = waiting.pop(0)
-            try:
-                with script.with_suffix(".log").open("ab") as log:
-                    process = subprocess.Popen(["sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            except OSError as error:
-                _print(f"{script.name} was not started: {error}")
-                incomplete = True
+
+    def __init__(self, folder: Path, at_a_time: int | None, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.at_a_time = at_a_time
+        self.environment = environment
+        self.job = os.environ.get("SLURM_JOB_ID", "here")
+        self.incomplete = False  # whether a member of this folder alone will be left without a status
+        self._received: set[int] = set()
+        self._seen: set[Path] = set()  # those that were started or could not be, here and now
+        # With the object, since subprocess itself waits for the processes of objects that are gone.
+        self._running: dict[int, tuple[Path, subprocess.Popen[bytes]]] = {}
+        self._elsewhere: set[Path] = set()  # folders with what followers need
+        self._following: Path | None = None  # the follower that runs
+
+    def run(self) -> bool:
+        """Run the members that have no status yet, and wait for them; return whether all have one then.
+
+        They may be left without one by a SIGTERM, or since a full disk or quota takes no file: then the others go on. A
+        job that SLURM has started again finds the statuses of its first start, which Snakemake has seen. Followers that
+        were not started do not count: Snakemake submits them by themselves.
+        """
+        for number in WARNINGS:
+            signal.signal(number, lambda number, _frame: self._received.add(number))
+        members, _ = self._waiting()  # fails where there is no folder
+        with suppress(OSError):  # from a first start
+            closed_file(self.folder).unlink()
+        while True:
+            self._start_what_can()
+            if not self._running:
+                break
+            self._wait_for_one()
+        members, _ = self._waiting()
+        ended = signal.SIGTERM in self._received  # then SLURM may start the job again
+        if not ended:
+            with suppress(OSError):
+                closed_file(self.folder).touch()
+        return not (self.incomplete or (members and ended))
+
+    def _waiting(self) -> tuple[list[Path], list[Path]]:
+        """Return the members that wait for their turn and the followers that wait, also of other SLURM jobs.
+
+        Snakemake may add some of the latter while the job runs.
+        """
+        members, followers = [], []
+        look_into(self._elsewhere)
+        for file in sorted(self.folder.iterdir()):
+            if file.suffix != SCRIPT:
                 continue
-            running[process.pid] = script, process
-        if not running:
-            return not (incomplete or waiting)
+            script = file.resolve()
+            if script in self._seen or status_file(script).exists() or not script.exists():
+                continue
+            needs = read_needs(script)
+            if needs is None:
+                members.append(script)
+            else:
+                self._elsewhere |= {need.parent for need in needs} - {self.folder}
+                if all(read_status(need) == 0 for need in needs):
+                    followers.append(script)
+        return members, followers
+
+    def _start_what_can(self) -> None:
+        while signal.SIGTERM not in self._received and (self.at_a_time is None or len(self._running) < self.at_a_time):
+            members, followers = self._waiting()
+            if members:
+                self._start(members[0])
+            elif followers and self._following is None:
+                if self._claim(followers[0]):
+                    self._start(followers[0])
+                    self._following = followers[0] if followers[0] in self._scripts_running() else None
+            else:
+                return
+
+    def _claim(self, follower: Path) -> bool:
+        """Take a follower unless another has; return whether it was taken."""
+        try:
+            taken = claim(follower, self.job)
+        except OSError as error:
+            _print(f"{follower.name} was not started: {error}")
+            taken = False
+        if not taken:
+            self._seen.add(follower)
+        return taken
+
+    def _start(self, script: Path) -> None:
+        self._seen.add(script)
+        try:
+            with script.with_suffix(".log").open("ab") as log:
+                process = subprocess.Popen(
+                    ["sh", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
+                )
+        except OSError as error:
+            _print(f"{script.name} was not started: {error}")
+            self.incomplete = True
+            return
+        self._running[process.pid] = script, process
+
+    def _scripts_running(self) -> list[Path]:
+        return [script for script, _ in self._running.values()]
+
+    def _wait_for_one(self) -> None:
+        """Wait until a member ends, and note how."""
         pid, waited = os.wait()
-        script, _ = running.pop(pid)
+        if pid not in self._running:  # of the process that members are forks of
+            return
+        script, _ = self._running.pop(pid)
+        if script == self._following:
+            self._following = None
         code = os.waitstatus_to_exitcode(waited)
-        if code and signal.SIGTERM in received:
-            incomplete = True
-        else:
-            try:
-                _write(status_file(script), str(code))
-            except OSError as error:
-                _print(f"{script.name} ended with {code}, which could not be noted: {error}")
-                incomplete = True
-    return not incomplete
-
-
-def status_file(script: Path) -> Path:
-    """Return where the exit status of a member is written."""
-    return script.with_suffix(".status")
-
-
-def read_status(script: Path) -> int | None:
-    """Return the exit status of a member, negative for a signal; None while there is none, or none is to be seen."""
-    try:
-        return int(status_file(script).read_text())
-    except (OSError, ValueError):
-        return None
+        if code and signal.SIGTERM in self._received:
+            self.incomplete = True
+            return
+        try:
+            write_status(script, code)
+        except OSError as error:
+            _print(f"{script.name} ended with {code}, which could not be noted: {error}")
+            self.incomplete = True
 
 
 def _print(message: str) -> None:
@@ -79,11 +177,19 @@ def _print(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(text)
-    temporary.replace(path)
+def main() -> int:
+    """Run the members of the folder that the command line names; the exit status."""
+    parser = ArgumentParser(description="Run the members of a SLURM job.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument(AT_A_TIME, type=int, help="members that may run at the same time; default: all")
+    parser.add_argument(STAGES, nargs="+", help="those of which members are jobs; default: no common process")
+    parser.add_argument(THREADS, type=int, default=1, help="of most members, for their common process")
+    arguments = parser.parse_args()
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(arguments.threads))
+    with started(arguments.stages, environment) if arguments.stages else nullcontext(environment) as own:
+        complete = Launcher(arguments.folder.resolve(), arguments.at_a_time, own).run()
+    return 0 if complete else 128 + signal.SIGTERM
 
 
 if __name__ == "__main__":
-    sys.exit(0 if launch(Path(sys.argv[1]), in_turn=IN_TURN in sys.argv[2:]) else 128 + signal.SIGTERM)
+    sys.exit(main())

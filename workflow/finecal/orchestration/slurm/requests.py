@@ -53,16 +53,28 @@ def is_known(value: Any) -> bool:
     return value is not None and not isinstance(value, TBDString)
 
 
-def combine(jobs: Sequence[Any], *, divided: bool = True) -> Request:
+def waves(jobs: Sequence[Any]) -> list[list[Any]]:
+    """Return the members of a SLURM job by when they run: light ones one after the other, others rule after rule."""
+    if jobs[0].resources.get("in_turn"):
+        return [[job] for job in jobs]
+    found: dict[str, list[Any]] = {}
+    for job in jobs:
+        found.setdefault(job.name, []).append(job)
+    return list(found.values())
+
+
+def combine(jobs: Sequence[Any], *, divided: bool = True, followers: Iterable[Any] = ()) -> Request:
     """Return one SLURM job in place of several.
 
-    Side by side: one GPU or the part of it that `gpu_share` says (shard:1), the CPUs and memory of all, the longest
-    time. One after the other: the CPUs and memory of the largest, the time of all.
+    Those that run side by side get one GPU or the part of it that `gpu_share` says (shard:1) and the CPUs and memory of
+    all. Of waves that run one after the other the largest counts, but their times are added up.
 
     Parameters
     ----------
     divided
         Whether `gpu_share` counts.
+    followers
+        Jobs that run afterwards, one after the other, with what there is: only their time is added.
 
     Notes
     -----
@@ -70,12 +82,17 @@ def combine(jobs: Sequence[Any], *, divided: bool = True) -> Request:
     the members for which a resource is known count, so the result is a lower bound then; a resource that is known of no
     member is left out. When jobs are submitted, their inputs exist.
     """
-    members = [requested_resources(job) for job in jobs]
-    in_turn = bool(members[0].get("in_turn"))
+    in_waves = [[requested_resources(job) for job in wave] for wave in waves(jobs)]
+    at_a_time = max(map(len, in_waves))
+    members = [member for wave in in_waves for member in wave]
     resources = Resources()
     for name in dict.fromkeys(name for member in members for name in member):
-        add = name == "runtime" if in_turn else name in ADDED
-        value = _combine_values([member.get(name) for member in members], add=add)
+        values = [member.get(name) for member in members]
+        if name == "runtime":
+            longest = [_combine_values([member.get(name) for member in wave]) for wave in in_waves]
+            value = _combine_values([*longest, *(job.resources.get(name) for job in followers)], largest=None)
+        else:
+            value = _combine_values(values, largest=at_a_time if name in ADDED else 1)
         if value is not None:
             resources[name] = value
     share = resources.pop("gpu_share", None)
@@ -83,17 +100,17 @@ def combine(jobs: Sequence[Any], *, divided: bool = True) -> Request:
         del resources["gpu"]
         resources.pop("gpu_model", None)
         resources["gres"] = share
-    threads = (max if in_turn else sum)(job.threads for job in jobs)
+    threads = sum(sorted((job.threads for job in jobs), reverse=True)[:at_a_time])
     return Request(jobs[0].name, resources, threads)
 
 
-def _combine_values(values: Iterable[Any], *, add: bool) -> Any:
-    """Return one resource of several jobs: the sum or the maximum of the numbers, else the first text; None if unknown.
+def _combine_values(values: Iterable[Any], *, largest: int | None = 1) -> Any:
+    """Return one resource of several jobs: the sum of the `largest` numbers, else the first text; None if unknown.
 
     Numbers go first, since they are what SLURM is asked for; of a text such as `tmpdir` the jobs have the same.
     """
     known = [value for value in values if is_known(value)]
-    numbers = [value for value in known if isinstance(value, int | float)]
+    numbers = sorted((value for value in known if isinstance(value, int | float)), reverse=True)
     if numbers:
-        return sum(numbers) if add else max(numbers)
+        return sum(numbers[:largest])
     return known[0] if known else None

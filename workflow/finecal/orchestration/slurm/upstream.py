@@ -21,6 +21,7 @@ from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 from snakemake_executor_plugin_slurm.validation import validate_or_get_slurm_job_id, validate_slurm_extra
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
 __all__ = [
     "ExecutorSettings",
@@ -120,6 +121,10 @@ class SlurmExecutor(plugin.Executor):  # type: ignore[misc]
     def report_submitted(self, info: SubmittedJobInfo) -> None:
         """Tell Snakemake that a job was submitted; from any thread."""
         super()._report_job_submission_threadsafe(info)
+
+    def report_ended(self, info: SubmittedJobInfo) -> None:
+        """Tell Snakemake that a job was submitted that has ended: it does not watch it."""
+        RealExecutor.report_job_submission(self, info)
 
     def report_refused(self, job: Any, message: str) -> None:
         """Tell Snakemake that a job could not be submitted; from any thread."""
