@@ -3,6 +3,7 @@
 import importlib
 import re
 import shutil
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -132,3 +133,11 @@ def test_a_dependency_lets_go_of_a_pin_that_it_no_longer_allows(pin, copy):
     kept = pin.keepable(pin.read_project(copy))
     spoil(copy / pin.PROJECT, r'"pytest>=8"', '"pytest>=1000"')
     assert kept.keys() - pin.keepable(pin.read_project(copy)).keys() == {"pytest"}
+
+
+def test_byte_code_is_compiled_at_the_installation_only():
+    """With the setting in pyproject.toml each `uv run` would look at every file of every package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert "compile-bytecode" not in project["tool"]["uv"]
+    for file in ("README.md", "CONTRIBUTING.md", "docs/cluster.md", ".ci/run"):
+        assert "uv sync --compile-bytecode" in (ROOT / file).read_text("utf-8"), file

@@ -614,7 +614,7 @@ def test_no_study_selected() -> None:
             {"study": 1},
             "config.yaml: unknown key 'study'. "
             "Known, closest first: studies, data_memory, runs_per_gpu, state_interval, device, precision, compile, "
-            "mirror.",
+            "mirror, warm.",
         ),
         ({"studies": ["a", "b", "a"]}, "config.yaml: studies: the study 'a' is selected twice."),
         ({"studies": [{"a": 1}, {"a": 1}]}, "config.yaml: studies: the study {'a': 1} is selected twice."),

@@ -206,6 +206,21 @@ def test_the_warm_process_is_killed(warm: dict[str, str]) -> None:
     assert int(Path("status.pid").read_text()) == alone.pid
 
 
+def test_the_warm_process_stays_when_all_are_told_to_end(warm: dict[str, str]) -> None:
+    """As SLURM tells all processes of a job; it is there to say how its forks end, and forks are not deaf."""
+    job = start(warm, "noted")
+    server = fork_of("noted").parent()
+    assert server is not None
+    for process in (server, fork_of("noted"), psutil.Process(job.pid)):
+        process.send_signal(signal.SIGTERM)
+    assert job.wait(30) == 7
+    assert server.is_running()
+    Path("ready").unlink()
+    by_signal = start(warm, "sleep")
+    fork_of("sleep").terminate()
+    assert by_signal.wait(30) == -signal.SIGTERM
+
+
 def test_never_outlives_who_started_it(acting: dict[str, str], folder: Path) -> None:
     program = (
         "import os, subprocess, time\n"

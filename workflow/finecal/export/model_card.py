@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from finecal import display
 from finecal.calibration.contract import State
@@ -43,6 +42,8 @@ def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
     >>> [round(end, 4) for end in accuracy_interval(0.9, 100)]
     [0.8256, 0.9448]
     """
+    from scipy.stats import binomtest  # half a second, for exports with an accuracy
+
     interval = binomtest(round(accuracy * n), n).proportion_ci(0.95, "wilson")
     return float(interval.low), float(interval.high)
 

@@ -36,12 +36,14 @@ def scratch_folder(otherwise: Path, needed: int) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in before:  # a job may be told twice, by SLURM and by its client (finecal.warm)
+            signal.signal(number, signal.SIG_IGN)
         with suppress(FileNotFoundError):
             shutil.rmtree(folder)
         if not on_node:
             remove_empty_parents(folder)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _exit(number: int, _frame: FrameType | None) -> NoReturn:

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -26,7 +27,9 @@ INTERRUPTED = -int(signal.SIGINT)  # Python then ends by this signal
 NAME = Path("/proc/self/comm")  # what `top` and `ps -o comm` show
 
 
-def become(connection: socket.socket, request: bytes, files: Sequence[int], server: int) -> NoReturn:
+def become(
+    connection: socket.socket, request: bytes, files: Sequence[int], server: int, mask: AbstractSet[int]
+) -> NoReturn:
     """Run a command in place of a client, in a process that has just been forked for it.
 
     Parameters
@@ -40,10 +43,13 @@ def become(connection: socket.socket, request: bytes, files: Sequence[int], serv
     server
         The process number of the warm process, which tells the client how this one has ended. If it is gone, this one
         tells its status itself.
+    mask
+        The signals that are to be blocked.
     """
     status = 1
     try:
         _take_over(request, files)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         status = _run()
     except BaseException:

@@ -21,6 +21,8 @@ from finecal.warm.client import LARGEST, decode
 from finecal.warm.freshness import changed_code, changed_settings, read_code
 from finecal.warm.libraries import Libraries
 
+# What ends or warns all processes of a SLURM job: this one stays to tell clients how their forks end.
+LEFT_TO_FORKS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 PATIENCE = 10.0  # seconds for a client to say what it wants once it is connected
 
 
@@ -40,6 +42,8 @@ class Server:
         self._code = read_code()  # before it is imported: a change while it is counts
         self._environment = dict(os.environb)
         self._running: dict[int, socket.socket] = {}  # process → the connection to its client
+        # Not ignored, since a fork would ignore them until it has put them back.
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_FORKS)
         self._libraries = Libraries(stages)
 
     def serve(self) -> None:
@@ -103,7 +107,7 @@ class Server:
             # A client that waits for another fork would never be told of its end while this one held the connection.
             for other in (self._listener, *self._running.values()):
                 other.close()
-            fork.become(connection, request, files, server)
+            fork.become(connection, request, files, server, self._mask)
         self._running[pid] = connection
         with suppress(OSError):  # the client has just ended; so does the fork then
             connection.send(b"%d" % pid)
