@@ -12,7 +12,7 @@ RUN = f"{RUNS}/half0/seed0"
 @pytest.mark.slow
 def test_one_core_and_two(complete: Project, empty: Project) -> None:
     """`complete` was made with --cores 2 by forks of a warm process; this one job after the other, each by itself."""
-    empty.snakemake("--cores", "1", "--config", "warm=false", "--", f"{RUN}/metrics.parquet")
+    empty.snakemake("--cores", "1", f"{RUN}/metrics.parquet", "--config", "warm=false")
     made = {file for file in empty.files() if file.endswith(".safetensors")}
     assert len(made) == 3  # pretrained, fine-tuned on S, fine-tuned on all classes
     for file in made:

@@ -102,7 +102,10 @@ def _run() -> int:
     except BaseException as error:
         traceback.print_exc()
         status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-    finish()
+    try:
+        finish()
+    except BaseException:  # of a signal that comes a second time: as with Python, the status stays
+        traceback.print_exc()
     return status
 
 
