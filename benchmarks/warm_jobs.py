@@ -28,8 +28,7 @@ import psutil
 import yaml
 from study import REPOSITORY, SMALL, commands, snakemake, write_folder
 
-from finecal.orchestration.warm_jobs import environment_of_jobs
-from finecal.warm.start import started
+from finecal.warm.start import environment_of_jobs, started
 
 VERBS = ("update-similarity", "extract", "calibrate", "evaluate", "gamma-draws")
 

@@ -8,22 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from finecal.config.settings import Settings
-from finecal.warm.start import started
-
-# What Snakemake sets for a job's libraries; jobs with more than one thread get a process of their own.
-THREADS = (
-    "OMP_NUM_THREADS",
-    "GOTO_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
-
-
-def environment_of_jobs(threads: int = 1) -> dict[str, str]:
-    """Return the environment in which Snakemake runs the command of a job, but for its folder for temporary files."""
-    return {**os.environ, **dict.fromkeys(THREADS, str(threads))}
+from finecal.warm.start import environment_of_jobs, started
 
 
 def start_warm_process(workflow: Any, settings: Settings) -> None:

@@ -15,7 +15,17 @@ from pathlib import Path
 
 CLIENT = Path(__file__).with_name("client.py")
 PROGRAM = "finecal"
+# What Snakemake sets for the libraries of a job.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)  # fmt: skip
 LONGEST = 100  # bytes of a socket's path; the kernel takes 107
+
+
+def environment_of_jobs(threads: int = 1) -> dict[str, str]:
+    """Return this process's environment with the variables that Snakemake sets for a job of so many threads."""
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
 
 
 @contextmanager

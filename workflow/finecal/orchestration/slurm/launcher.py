@@ -34,14 +34,9 @@ from finecal.orchestration.slurm.markers import (
     write_status,
 )
 from finecal.runtime.signals import WARNINGS
-from finecal.warm.start import started
+from finecal.warm.start import environment_of_jobs, started
 
 AT_A_TIME, STAGES, THREADS = "--at-a-time", "--stages", "--threads"
-# As snakemake.shell sets them, for each member.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)  # fmt: skip
 
 
 class Launcher:
@@ -185,7 +180,7 @@ def main() -> int:
     parser.add_argument(STAGES, nargs="+", help="those of which members are jobs; default: no common process")
     parser.add_argument(THREADS, type=int, default=1, help="of most members, for their common process")
     arguments = parser.parse_args()
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(arguments.threads))
+    environment = environment_of_jobs(arguments.threads)
     with started(arguments.stages, environment) if arguments.stages else nullcontext(environment) as own:
         complete = Launcher(arguments.folder.resolve(), arguments.at_a_time, own).run()
     return 0 if complete else 128 + signal.SIGTERM

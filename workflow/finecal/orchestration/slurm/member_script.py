@@ -23,7 +23,7 @@ from snakemake.io import is_flagged
 from snakemake.settings.types import SharedFSUsage
 from snakemake.shell import MAX_ARG_LEN, shell
 
-from finecal.orchestration.slurm.launcher import THREAD_VARIABLES
+from finecal.warm.start import THREAD_VARIABLES
 
 # Outputs with these marks need more than to be removed before and after a failure.
 SPECIAL = ("directory", "pipe", "protected", "service", "touch", "update")
