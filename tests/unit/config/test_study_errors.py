@@ -607,6 +607,12 @@ def test_no_study_selected() -> None:
     assert str(caught.value) == "studies: no study is selected."
 
 
+def test_words_of_the_command_line() -> None:
+    """`snakemake --config warm=false` hands on a text."""
+    found = parse_settings({"warm": "false", "compile": "true", "data_memory": "null"})
+    assert (found.warm, found.compile, found.data_memory) == (False, True, None)
+
+
 @pytest.mark.parametrize(
     ("raw", "message"),
     [

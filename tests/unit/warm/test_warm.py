@@ -52,7 +52,7 @@ def main():
         threading.Thread(target=lambda: (time.sleep(0.3), print("thread"))).start()
     elif act == "noted":
         def note(number, _frame):
-            print(signal.Signals(number).name, flush=True)
+            os.write(1, f"{signal.Signals(number).name}\\n".encode())  # one may come while another is written
             if number == signal.SIGTERM:
                 sys.exit(7)
         for name in ("SIGTERM", "SIGURG", "SIGUSR1", "SIGINT", "SIGHUP"):

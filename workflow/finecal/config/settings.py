@@ -13,6 +13,7 @@ from finecal.config.yaml_loader import parse_yaml, read_text
 from finecal.errors import UserError
 
 CONFIG = Path("config.yaml")
+WORDS = {"true": True, "false": False, "null": None}
 
 
 class Settings(Model):
@@ -63,6 +64,8 @@ def parse_settings(raw: dict[str, Any], *, where: str = str(CONFIG)) -> Settings
     UserError
         For an unknown key or a wrong value. `studies` may be a single name.
     """
+    # Snakemake's `--config` makes these words of YAML a text.
+    raw = {name: WORDS.get(value, value) if isinstance(value, str) else value for name, value in raw.items()}
     studies = raw.get("studies")
     if isinstance(studies, str):
         raw = {**raw, "studies": [studies]}

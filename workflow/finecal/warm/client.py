@@ -17,7 +17,10 @@ from types import FrameType
 
 # What a terminal, a user or SLURM sends to a job. SIGTSTP is passed on as SIGSTOP, since a fork of a process that is
 # not in the terminal's foreground would ignore it.
-PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGCONT")
+PASSED_ON = (
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGURG, signal.SIGUSR1, signal.SIGUSR2,
+    signal.SIGCONT,
+)  # fmt: skip
 LARGEST = 2**20  # bytes of a request
 SEPARATOR = b"\0"  # neither arguments nor names of folders nor environments contain it
 
@@ -66,8 +69,7 @@ def pass_signals_on(pid: int) -> None:
         os.kill(pid, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGSTOP)
 
-    for name in PASSED_ON:
-        number = getattr(signal, name)
+    for number in PASSED_ON:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, pass_on)
     signal.signal(signal.SIGTSTP, stop)
@@ -92,11 +94,15 @@ def end_as(answer: bytes) -> int:
 def main() -> int:
     """Run the command; the exit status."""
     address, program, *arguments = sys.argv[1:]
+    # What arrives before it can be passed on waits: the fork may be at work, and is to hear of it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*PASSED_ON, signal.SIGTSTP))
     running = ask(address, arguments)
     if running is None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.execv(program, [program, *arguments])
     connection, pid = running
     pass_signals_on(pid)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return end_as(connection.recv(32))
 
 

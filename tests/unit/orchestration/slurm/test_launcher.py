@@ -124,6 +124,24 @@ def follower(folder: Path, name: str, text: str, *needs: Path) -> Path:
     return script
 
 
+def test_the_launcher_may_learn_last_that_all_are_ended(tmp_path: Path) -> None:
+    """The same signal goes to all: no member has failed by itself."""
+    (member,) = scripts(tmp_path, f"trap : EXIT; touch {tmp_path}/ended; kill -TERM $$")
+    process = start(tmp_path)
+    while not (tmp_path / "ended").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.terminate()
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert markers.read_status(member) is None
+
+
+def test_a_member_may_be_ended_alone(tmp_path: Path) -> None:
+    made = scripts(tmp_path, "kill -TERM $$", "sleep 0.5")
+    assert start(tmp_path).wait(30) == 0
+    assert [markers.read_status(script) for script in made] == [-signal.SIGTERM, 0]
+
+
 def test_followers_run_one_at_a_time_when_all_that_they_need_has_succeeded(tmp_path: Path) -> None:
     """Those of a member that fails do not run, nor those of these."""
     at_work = f"cd {tmp_path}; touch work$$; sleep 0.3; ls | grep -c work; rm work$$"

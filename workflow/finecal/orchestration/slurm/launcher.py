@@ -18,6 +18,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -36,6 +37,7 @@ from finecal.orchestration.slurm.markers import (
 from finecal.runtime.signals import WARNINGS
 from finecal.warm.start import environment_of_jobs, started
 
+LISTEN_SECONDS = 2.0
 AT_A_TIME, STAGES, THREADS = "--at-a-time", "--stages", "--threads"
 
 
@@ -148,6 +150,15 @@ class Launcher:
     def _scripts_running(self) -> list[Path]:
         return [script for script, _ in self._running.values()]
 
+    def _listen(self) -> None:
+        """Wait for the SIGTERM that has ended a member: SLURM's goes to all processes, to this one perhaps a bit later.
+
+        SLURM then also has the time to say why, as that the job took too much memory.
+        """
+        end = time.monotonic() + LISTEN_SECONDS
+        while signal.SIGTERM not in self._received and time.monotonic() < end:
+            time.sleep(0.05)
+
     def _wait_for_one(self) -> None:
         """Wait until a member ends, and note how."""
         pid, waited = os.wait()
@@ -157,6 +168,8 @@ class Launcher:
         if script == self._following:
             self._following = None
         code = os.waitstatus_to_exitcode(waited)
+        if code in (-signal.SIGTERM, 128 + signal.SIGTERM):
+            self._listen()
         if code and signal.SIGTERM in self._received:
             self.incomplete = True
             return
