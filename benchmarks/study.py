@@ -5,7 +5,7 @@
 
 * Snakemake: `snakemake --cores 2` in an empty folder, jobs being forks of a warm process.
 * each job by itself: the same with `warm: false`, so that each job imports what it needs.
-* an earlier finecal: the same with the one in FOLDER, a clone at another commit, if it knows the study.
+* an earlier finecal: the same with the one in FOLDER, a clone at another commit after `uv sync`, if it knows the study.
 * one process: the commands of those same jobs, in the order in which Snakemake plans them, called as functions of a
   single Python process; libraries are imported once, the study is read once, one core is used.
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import sys
@@ -59,9 +60,9 @@ def child() -> None:
         parser.main(command)
 
 
-def snakemake(source: Path, *arguments: str) -> list[str]:
+def snakemake(source: Path, *arguments: str, python: str | Path = sys.executable) -> list[str]:
     """The command line of Snakemake with the finecal of a folder."""
-    return [sys.executable, "-m", "snakemake", "--snakefile", str(source / "Snakefile"), *arguments]
+    return [str(python), "-m", "snakemake", "--snakefile", str(source / "Snakefile"), *arguments]
 
 
 def write_folder(folder: Path, study: str | dict[str, Any], **settings: bool) -> Path:
@@ -126,8 +127,9 @@ def main() -> None:
                 run = snakemake(REPOSITORY, "--cores", str(args.cores), args.target)
                 taken[name].append(_measure.measure(run, folder))
             if args.earlier:
-                run = snakemake(args.earlier.resolve(), "--cores", str(args.cores), args.target)
-                path = {"PYTHONPATH": str(args.earlier.resolve() / "workflow")}
+                python = args.earlier.resolve() / ".venv/bin/python"
+                run = snakemake(args.earlier.resolve(), "--cores", str(args.cores), args.target, python=python)
+                path = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
                 taken["an earlier finecal"].append(_measure.measure(run, write_folder(place / "earlier", study), path))
             folder = write_folder(place / "plain", study)
             jobs = commands(folder, args.target)
