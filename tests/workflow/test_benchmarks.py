@@ -31,6 +31,7 @@ ROWS = {
     "together.py": ["one after another", "in turns", "stacked"],
     "extraction.py": ["test_resnet, 32"],
     "linear_probe.py": ["1 epochs", "2 epochs"],
+    "warm_jobs.py": ["evaluate", "forks and the warm process"],
     "training.py": ["bare", "**finecal**", "usual + evaluation", "timm"],
 }
 
@@ -45,7 +46,7 @@ def table_of(script: str, *arguments: str | Path) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     "script",
-    [pytest.param(name, marks=pytest.mark.slow) if name in ("memory.py", "study.py") else name for name in ROWS],
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("memory.py", "study.py", "warm_jobs.py") else name for name in ROWS],
 )
 def test_quick(script: str) -> None:
     cells = [cell for row in table_of(script, "--quick") for cell in row]
