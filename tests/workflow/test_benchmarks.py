@@ -34,6 +34,7 @@ ROWS = {
     "warm_jobs.py": ["evaluate", "forks and the warm process"],
     "training.py": ["bare", "**finecal**", "usual + evaluation", "timm"],
 }
+SLOW = ("memory.py", "study.py", "warm_jobs.py")
 
 
 def table_of(script: str, *arguments: str | Path) -> list[list[str]]:
@@ -46,7 +47,7 @@ def table_of(script: str, *arguments: str | Path) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     "script",
-    [pytest.param(name, marks=pytest.mark.slow) if name in ("memory.py", "study.py", "warm_jobs.py") else name for name in ROWS],
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in ROWS],
 )
 def test_quick(script: str) -> None:
     cells = [cell for row in table_of(script, "--quick") for cell in row]
