@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mini_cluster import CONFIGURATION, MARK, NODES, Cluster, slurm, wait_until
+from mini_cluster import CONFIGURATION, MARK, NODES, PATIENCE, Cluster, slurm, wait_until
 
 PROGRAMS = ("mariadbd", "mariadb", "mariadb-install-db", "slurmdbd", "sacct", "sacctmgr")
 DATABASE_PORT, DAEMON_PORT = 16815, 16819
@@ -58,7 +58,7 @@ def accounting(cluster: Cluster) -> Iterator[None]:
         slurm("sacctmgr", "--immediate", "add", "cluster", "finecal")
         undo.callback(cluster.stop_controller)
         cluster.start_controller()
-        wait_until(lambda: "|16817|" in _clusters(), 60, "the controller to be known to the accounts")
+        wait_until(lambda: "|16817|" in _clusters(), PATIENCE, "the controller to be known to the accounts")
         cluster.wait_until_idle(*NODES)
         yield
 
@@ -76,7 +76,7 @@ def _start_database(folder: Path) -> str:
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    wait_until(socket.exists, 60, "the database")
+    wait_until(socket.exists, PATIENCE, "the database")
     password = secrets.token_hex()
     allow = f"CREATE USER slurm@'%' IDENTIFIED BY '{password}'; GRANT ALL ON slurm_acct_db.* TO slurm@'%';"
     client = ("mariadb", "--no-defaults", f"--socket={socket}", "--user=root", f"--execute={allow}")
@@ -92,7 +92,7 @@ def _start_daemon(folder: Path, password: str) -> None:
     values = {"mark": MARK, "folder": folder, "password": password}
     file.write_text(SLURMDBD_CONF.format(**values, daemon_port=DAEMON_PORT, database_port=DATABASE_PORT))
     subprocess.run(["slurmdbd"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
-    wait_until(lambda: _clusters() is not None, 60, "slurmdbd")
+    wait_until(lambda: _clusters() is not None, PATIENCE, "slurmdbd")
 
 
 def _clusters() -> str | None:

@@ -33,6 +33,8 @@ NODES = ("n1", "n2")
 # Nobody kills it or takes it out of service. What takes minutes goes on there beside other tests.
 QUIET = "n3"
 ALL_NODES = (*NODES, QUIET)
+# Seconds until a daemon that does not come is given up: no claim, since a busy machine has taken more than 30.
+PATIENCE = 180
 # Any character device serves as a GPU's file.
 SLURM_CONF = """\
 {mark}
@@ -131,7 +133,7 @@ class Cluster:
         # One line for each node and partition.
         states = ("sinfo", "-hN", "-n", ",".join(nodes), "-o", "%t")
         try:
-            wait_until(lambda: set(slurm(*states).split()) == {"idle"}, 30, f"{', '.join(nodes)} to be idle")
+            wait_until(lambda: set(slurm(*states).split()) == {"idle"}, PATIENCE, f"{', '.join(nodes)} to be idle")
         except AssertionError as error:
             raise AssertionError(f"{error}:\n{slurm('scontrol', 'show', 'node', ','.join(nodes))}") from None
 
@@ -149,7 +151,7 @@ class Cluster:
     def stop(self) -> None:
         with suppress(subprocess.CalledProcessError):
             slurm("scancel", "--me")
-            wait_until(lambda: not slurm("squeue", "-h"), 60, "the cancelled jobs to end")
+            wait_until(lambda: not slurm("squeue", "-h"), PATIENCE, "the cancelled jobs to end")
         # The last two if accounting's tests were killed.
         for name in (*(f"slurmd.{node}" for node in ALL_NODES), "slurmctld", "munged", "slurmdbd", "database"):
             self.end(name, signal.SIGTERM)
@@ -161,7 +163,7 @@ class Cluster:
         with suppress(FileNotFoundError, ValueError, ProcessLookupError):
             pid = int((self.folder / f"{name}.pid").read_text())
             os.kill(pid, number)
-            wait_until(lambda: not _is_running(pid), 20, f"{name} to end")
+            wait_until(lambda: not _is_running(pid), PATIENCE, f"{name} to end")
 
 
 def _is_running(pid: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import forks
-from mini_cluster import slurm, wait_until
+from mini_cluster import PATIENCE, slurm, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = ("Snakefile", "config.yaml", "profiles", "envs", "workflow")
@@ -101,7 +101,7 @@ class Project:
                 process.wait()
         if jobs := self.jobs():
             slurm("scancel", *jobs)
-            wait_until(lambda: not self.jobs(), 90, "the cancelled jobs to end")
+            wait_until(lambda: not self.jobs(), PATIENCE, "the cancelled jobs to end")
 
     def jobs(self, rule: str = "", *options: str) -> list[str]:
         """The numbers of this project's jobs that wait or run, all or those of a rule."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mini_cluster import Cluster, not_here, slurm, wait_until
+from mini_cluster import PATIENCE, Cluster, not_here, slurm, wait_until
 from projects import GPU, STUDY, TINY, Project, run_folder
 
 # Aside: what test_waited_for.py waits for.
@@ -123,7 +123,7 @@ def test_status_while_a_job_runs(project: Project) -> None:
     """`finecal status` asks neither Snakemake nor SLURM, and tells what waits or runs on the cluster."""
     running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.25"})
     project.wait_for_state("long")
-    wait_until(lambda: "epoch 1/" in project.training_log("long"), 60, "an epoch")
+    wait_until(lambda: "epoch 1/" in project.training_log("long"), PATIENCE, "an epoch")
     status = [Path(sys.executable).with_name("finecal"), "status"]
     done = subprocess.run(
         status, cwd=project.folder, env=project.environment(), capture_output=True, text=True, check=False
@@ -171,7 +171,7 @@ def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) 
     cluster.set_nodes("state=drain", "reason=maintenance")
     try:
         running = project.start(model, "--set-resources", GPU)
-        wait_until(lambda: project.jobs("finetune", "--state", "PENDING"), 120, "a waiting job")
+        wait_until(lambda: project.jobs("finetune", "--state", "PENDING"), PATIENCE, "a waiting job")
         wrong = ("--default-resources", "gpu_type=h100", "mem_mb=4000", "--set-resources", GPU)
         other = Project(project.folder.with_name("other"), project.source)
         shutil.copytree(project.folder, other.folder, ignore=shutil.ignore_patterns(".snakemake", "*.log"))

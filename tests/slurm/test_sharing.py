@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from background import repeat
-from mini_cluster import Cluster, slurm, wait_until
+from mini_cluster import PATIENCE, Cluster, slurm, wait_until
 from projects import GPU, STUDY, TASK, TINY, UNTIL_INTERRUPTED, Project
 from scenarios import by_name
 
@@ -101,7 +101,7 @@ def interrupted(project: Project, *command: str, restarts: int = 1) -> None:
     project.path(STUDY).write_text(yaml.safe_dump(study(short=TINY["recipes"]["short"])))
     running = project.start(*models("short"), "--set-resources", GPU, *SHARING, environment=UNTIL_INTERRUPTED)
     states = [project.path(run.replace("results", "state", 1)) / "state.pt" for run in runs("short")]
-    wait_until(lambda: all(state.exists() for state in states), 120, "both to have saved their state")
+    wait_until(lambda: all(state.exists() for state in states), PATIENCE, "both to have saved their state")
     (job,) = project.jobs("finetune")
     slurm(*command, job)
     said = project.finish(running)
