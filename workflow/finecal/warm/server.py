@@ -7,6 +7,7 @@ ends. Forks that run go on, as jobs do whose Snakemake is killed.
 
 from __future__ import annotations
 
+import gc
 import os
 import selectors
 import shutil
@@ -102,6 +103,8 @@ class Server:
 
     def _fork(self, connection: socket.socket, request: bytes, files: list[int]) -> None:
         server = os.getpid()
+        # What has been imported is never garbage. A fork whose collector looked at it would get a copy of its pages.
+        gc.freeze()
         pid = os.fork()
         if not pid:
             # A client that waits for another fork would never be told of its end while this one held the connection.
