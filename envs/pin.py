@@ -272,7 +272,8 @@ def check(root: Path) -> list[str]:
     required = parse_pins(requirements, REQUIREMENTS)
     conda = render_conda(requirements, build, python_version(project))
 
-    direct = {canonicalize_name(Requirement(line).name) for line in project["project"]["dependencies"]}
+    of_studies = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["pipeline"]]
+    direct = {canonicalize_name(Requirement(line).name) for line in of_studies}
     expected = {name: version for name, version in pins.items() if name in direct | required.keys()}
     # A package of both kinds needs one version, since the conda environment installs both.
     block = render_pins(pins, {name: pins.get(name, version) for name, version in build.items()})

@@ -88,6 +88,6 @@ def test_type_checkers_see_the_same_names() -> None:
 def test_the_package_says_that_it_is_typed() -> None:
     """The wheel holds the whole folder, and the mark is in it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    folder, _ = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    folder = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"][0]
     assert (ROOT / folder / "py.typed").is_file()
     assert subprocess.run(["git", "-C", ROOT, "check-ignore", f"{folder}/py.typed"], check=False).returncode == 1

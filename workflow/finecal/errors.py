@@ -34,6 +34,15 @@ class UserError(Exception):
         return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts)
 
 
+def how_to_install(extra: str) -> str:
+    """What to type for an extra, where finecal was installed as a package and in a checkout.
+
+    >>> how_to_install("clip")
+    "pip install 'finecal[clip]', or in a checkout uv sync --extra clip"
+    """
+    return f"pip install 'finecal[{extra}]', or in a checkout uv sync --extra {extra}"
+
+
 def closest(name: str, known: Iterable[str]) -> list[str]:
     """Sort the known names by their similarity to a name, the most similar first.
 

@@ -13,6 +13,11 @@ from pathlib import Path
 
 from finecal.errors import UserError
 
+# Where Snakefile, config.yaml and profiles/ lie: a checkout, or the copy that an installed finecal has of them.
+_COPY = Path(__file__).with_name("_project")
+PROJECT = _COPY if _COPY.is_dir() else Path(__file__).parents[2]
+WORKFLOW = PROJECT / "workflow"
+
 # Downloads belong to the data set's module, so data sets that differ in options only share them.
 DOWNLOADS = "resources/{module}"
 DOWNLOAD = DOWNLOADS + "/{file}"

@@ -11,7 +11,12 @@ from finecal import paths, registry
 from finecal.config.groups import PAPER
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.lock import release_stale_lock
-from finecal.orchestration.rules import NotCompared, Workflow, keep_signatures
+from finecal.orchestration.rules import (
+    NotCompared,
+    Workflow,
+    find_own_programs,
+    keep_signatures,
+)
 from finecal.plan.jobs import files_of_page, jobs
 from finecal.plan.stages import STAGES
 
@@ -75,6 +80,8 @@ CONDA = (
     or DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
     else None
 )
+# Jobs call `finecal`: that of this Python, also where its environment is not activated (`.venv/bin/snakemake`).
+find_own_programs()
 # Where the conda environment's post-deploy script finds finecal, also with --directory.
 os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
 

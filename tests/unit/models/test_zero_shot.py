@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from finecal import paths
 from finecal.cli import overview
 from finecal.cli.overview import describe_plan
-from finecal.errors import UserError
+from finecal.errors import UserError, how_to_install
 from finecal.export import folder
 from finecal.export.folder import load_exported, write_model
 from finecal.models import locations
@@ -33,9 +33,7 @@ from finecal.plan.plan import Plan
 from finecal.stages.prefetch import prefetch
 
 CLASSES = ("Alarm_Clock", "vase", "cat", "dog")
-WITHOUT = (
-    "x: a zero-shot head is made with open_clip, which is not installed. Hint: Install the extra: uv sync --extra clip."
-)
+WITHOUT = f"x: a zero-shot head is made with open_clip, which is not installed. Hint: {how_to_install('clip')}."
 TEMPLATES = ("a photo of a {}.", "a sketch of a {}.", "{}")
 
 
@@ -266,4 +264,4 @@ def test_the_overview_names_the_extra(tmp_path: Path, clip: Clip, monkeypatch: p
     plan = Plan([study(tmp_path, {"model": clip[0]})])
     assert "Zero-shot heads (clip) need the extra `clip` (installed)." in describe_plan(plan)
     monkeypatch.setattr(overview, "has_open_clip", lambda: False)
-    assert "need the extra `clip` (not installed: uv sync --extra clip)." in describe_plan(plan)
+    assert f"need the extra `clip` (not installed: {how_to_install('clip')})." in describe_plan(plan)

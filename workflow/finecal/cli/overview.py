@@ -9,7 +9,7 @@ from finecal.config.extends import study_names
 from finecal.config.groups import SELECTIONS
 from finecal.config.load import load_study
 from finecal.config.settings import CONFIG, read_settings
-from finecal.errors import UserError
+from finecal.errors import UserError, how_to_install
 from finecal.models.locations import has_open_clip
 from finecal.paths import ALL_CLASSES
 from finecal.plan import axes
@@ -74,7 +74,7 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
     if needed := describe(plan, images_per_second):
         lines += [*needed, ""]
     if list_clips(plan):
-        there = "installed" if has_open_clip() else "not installed: uv sync --extra clip"
+        there = "installed" if has_open_clip() else f"not installed: {how_to_install('clip')}"
         lines += [f"Zero-shot heads ({', '.join(list_clips(plan))}) need the extra `clip` ({there}).", ""]
     lines += ["Nothing was run. The studies are valid."]
     return "\n".join(lines)

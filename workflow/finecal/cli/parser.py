@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
+from typing import NoReturn
 
 from finecal import __version__
 from finecal.cli import arguments, stage_commands, user_commands
 from finecal.cli.arguments import Command, Verb
-from finecal.errors import UserError
+from finecal.errors import UserError, how_to_install
 from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
+
+# What the extra `pipeline` brings, by the names that are imported: studies need it, logits do not.
+OF_PIPELINE = frozenset({
+    "pygments", "requests", "safetensors", "sklearn", "snakemake", "snakemake_executor_plugin_slurm", "threadpoolctl",
+    "timm", "torch", "torchvision", "tqdm",
+})  # fmt: skip
 
 
 def main(words: list[str] | None = None) -> None:
@@ -22,10 +29,19 @@ def main(words: list[str] | None = None) -> None:
     except UserError as error:
         if given.debug:
             raise
-        print(f"finecal: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(error)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if given.debug or missing not in OF_PIPELINE:
+            raise
+        _fail(f"this needs {missing}, which is not installed: {how_to_install('pipeline')}.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _fail(error: UserError | str) -> NoReturn:
+    print(f"finecal: {error}", file=sys.stderr)
+    sys.exit(2)
 
 
 def make_parser() -> Command:
@@ -75,6 +91,8 @@ def _add_user_commands(add: arguments.Add) -> None:
     prefetch = add("prefetch", user_commands.do_prefetch, "Fetch what jobs need from the network, into their caches.")
     arguments.add_studies(prefetch)
     arguments.add_mirror(prefetch)
+    init = add("init", user_commands.do_init, "Make a folder for studies: Snakefile, config.yaml, profiles.")
+    init.add_argument("folder", metavar="DIR")
     listing = add("list", user_commands.do_list, "List what there is.")
     listing.add_argument("kind", choices=("datasets", "recipes", "calibrators", "studies"))
     arguments.add_diagnose(add("diagnose", user_commands.do_diagnose, "Diagnose a classifier from its logits alone."))

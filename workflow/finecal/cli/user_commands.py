@@ -61,6 +61,12 @@ def do_list(given: argparse.Namespace) -> None:
     print(describe_names(given.kind))
 
 
+def do_init(given: argparse.Namespace) -> None:
+    from finecal.cli.new_folder import make
+
+    print(make(Path(given.folder)))
+
+
 def do_diagnose(given: argparse.Namespace) -> None:
     from finecal.stages.diagnose import diagnose
 

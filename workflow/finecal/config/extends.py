@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from finecal.config.yaml_loader import parse_yaml, read_text
 from finecal.errors import UserError, unknown
+from finecal.paths import WORKFLOW
 
-STUDIES = Path(__file__).parents[2] / "studies"
+STUDIES = WORKFLOW / "studies"
 EXTENDS = "extends"
 
 # The mappings that are merged key by key. An optimiser's own options are not: they belong to the optimiser.

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -48,8 +49,12 @@ def sha256(path: str | Path) -> str:
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that decide results."""
-    return {name: metadata.version(name) for name in LIBRARIES}
+    """Return the versions of the libraries that decide results, of those that are installed."""
+    installed = {}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):  # logits need no torch
+            installed[name] = metadata.version(name)
+    return installed
 
 
 @cache

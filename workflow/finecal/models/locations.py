@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finecal.errors import UserError, unknown
+from finecal.errors import UserError, how_to_install, unknown
 from finecal.models import timm_names
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
@@ -106,7 +106,7 @@ def check_open_clip(where: str) -> None:
     if not has_open_clip():
         raise UserError(
             "a zero-shot head is made with open_clip, which is not installed", where=where,
-            hint="Install the extra: uv sync --extra clip",
+            hint=how_to_install("clip"),
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 def _timm() -> Path:
     spec = importlib.util.find_spec("timm")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("timm is not installed")
+        raise ModuleNotFoundError("timm is not installed", name="timm")
     return Path(spec.origin).parent
 
 

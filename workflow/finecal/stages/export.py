@@ -22,7 +22,7 @@ from finecal.calibration.inputs import read_head, read_split
 from finecal.calibration.parameters import calibrator, read_states
 from finecal.data.augmentation import resize_and_normalise
 from finecal.data.reader import PackedFile
-from finecal.errors import UserError, unknown
+from finecal.errors import UserError, how_to_install, unknown
 from finecal.export import folder as export_folder
 from finecal.export.model_card import Card, write_card
 from finecal.io.declared import from_rows
@@ -201,7 +201,7 @@ def compare(
     rows = [_row("folder", _in_batches(model, prepared), wanted)]
     notes = []
     if missing := export_folder.find_missing_onnx_packages() if onnx else []:
-        notes.append(f"No ONNX: {', '.join(missing)} not installed (uv sync --extra export).")
+        notes.append(f"No ONNX: {', '.join(missing)} not installed ({how_to_install('export')}).")
     elif onnx:
         path = folder / export_folder.ONNX_FILE
         with torch.inference_mode(False), torch.no_grad():
