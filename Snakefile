@@ -9,11 +9,13 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
+from finecal.paths import PROJECT
+
 min_version("9.19")  # the first that reads profile.yaml
 
 
 # A working directory elsewhere (--directory) may have a configuration of its own.
-configfile: "config.yaml" if Path("config.yaml").is_file() else f"{workflow.basedir}/config.yaml"
+configfile: "config.yaml" if Path("config.yaml").is_file() else f"{PROJECT}/config.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from finecal.errors import UserError
 
-# Where Snakefile, config.yaml and profiles/ lie: a checkout, or the copy that an installed finecal has of them.
-_COPY = Path(__file__).with_name("_project")
+# Where Snakefile, config.yaml and profiles/ lie: a checkout, or the copy beside an installed finecal.
+_COPY = Path(__file__).parents[1] / "finecal_project"
 PROJECT = _COPY if _COPY.is_dir() else Path(__file__).parents[2]
 WORKFLOW = PROJECT / "workflow"
 

@@ -11,6 +11,7 @@ from finecal import paths, registry
 from finecal.config.groups import PAPER
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.lock import release_stale_lock
+from finecal.orchestration.modules import at_start, check_module
 from finecal.orchestration.rules import (
     NotCompared,
     Workflow,
@@ -37,6 +38,7 @@ if workflow.is_main_process:
     gc.disable()
     atexit.register(gc.freeze)
 
+or_stop(lambda: check_module(workflow))
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
 INPUTS = Inputs(PLAN)
@@ -83,10 +85,10 @@ CONDA = (
 # Jobs call `finecal`: that of this Python, also where its environment is not activated (`.venv/bin/snakemake`).
 find_own_programs()
 # Where the conda environment's post-deploy script finds finecal, also with --directory.
-os.environ.setdefault("FINECAL_SOURCE", str(workflow.basedir))
+os.environ.setdefault("FINECAL_SOURCE", str(paths.PROJECT))
 
 
-onstart:
+def start():
     gc.freeze()
     gc.enable()
     or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
@@ -101,3 +103,6 @@ onstart:
     else:
         WORKFLOW.divide_memory(workflow.dag.needrun_jobs(), workflow.cores or 1)
         start_warm_process(workflow, WORKFLOW.settings)
+
+
+at_start(workflow, start)

@@ -65,7 +65,7 @@ for target, (text, files) in STOPS.items():
             files,
         localrule: True
 
-    workflow.get_rule(target).docstring = text
+    getattr(rules, target).rule.docstring = text
 
 
 for target, (kind, result) in RESULTS.items():
@@ -77,4 +77,4 @@ for target, (kind, result) in RESULTS.items():
             WORKFLOW.main_file(kind, result),
         localrule: True
 
-    workflow.get_rule(target).docstring = registry.title(kind, result)
+    getattr(rules, target).rule.docstring = registry.title(kind, result)

@@ -13,6 +13,7 @@ from finecal.config.yaml_loader import parse_yaml, read_text
 from finecal.errors import UserError
 
 CONFIG = Path("config.yaml")
+SECTION = "finecal"  # of a configuration that is not finecal's alone
 WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -59,11 +60,20 @@ class Settings(Model):
 def parse_settings(raw: dict[str, Any], *, where: str = str(CONFIG)) -> Settings:
     """Check the configuration that Snakemake has read (config.yaml and `--config`).
 
+    A configuration with a mapping `finecal` is that of another workflow, which has finecal's settings there.
+
     Raises
     ------
     UserError
         For an unknown key or a wrong value. `studies` may be a single name.
     """
+    if isinstance(raw.get(SECTION), dict):
+        if "studies" in raw:
+            raise UserError(
+                f"this key stands beside `{SECTION}`", where=f"{where}: studies",
+                why=f"With `{SECTION}`, finecal's settings are those below it",
+            )  # fmt: skip
+        raw, where = raw[SECTION], f"{where}: {SECTION}"
     # Snakemake's `--config` makes these words of YAML a text.
     raw = {name: WORDS.get(value, value) if isinstance(value, str) else value for name, value in raw.items()}
     studies = raw.get("studies")

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from finecal.config.settings import Settings
+from finecal.orchestration.modules import stage_of
 from finecal.warm.start import environment_of_jobs, started
 
 
@@ -24,7 +25,7 @@ def start_warm_process(workflow: Any, settings: Settings) -> None:
     elsewhere = workflow.executor_plugin.name != "local" or workflow.deployment_settings.deployment_method
     if elsewhere or not settings.warm:
         return
-    stages = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    stages = {stage for job in workflow.dag.needrun_jobs() if (stage := stage_of(job.rule)) is not None}
     stack = ExitStack()
     atexit.register(stack.close)
     os.environ["PATH"] = stack.enter_context(started(sorted(stages), environment_of_jobs()))["PATH"]

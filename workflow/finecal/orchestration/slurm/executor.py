@@ -23,6 +23,7 @@ from typing import Any
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from finecal.config.settings import parse_settings
+from finecal.orchestration.modules import stage_of
 from finecal.orchestration.slurm import limits, upstream
 from finecal.orchestration.slurm.following import find_followers, fits
 from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
@@ -33,7 +34,6 @@ from finecal.orchestration.slurm.requests import Request, Resources, combine, re
 from finecal.orchestration.slurm.settings import runs_per_gpu
 from finecal.orchestration.slurm.shared_jobs import Follower, link_to
 from finecal.orchestration.slurm.watcher import FOLLOWER, SCRIPT, WatchingExecutor
-from finecal.plan.stages import STAGES as STAGE_RECORDS
 
 # Snakemake hands out jobs in small portions, those to be tried again one by one.
 COLLECT_SECONDS = 5
@@ -220,9 +220,10 @@ class Executor(WatchingExecutor):
         }
         call = upstream.sbatch_command(request, params, self.workflow.executor_settings, self.failed_nodes)
         options = [AT_A_TIME, str(max(map(len, waves(jobs)))), THREADS, str(jobs[0].threads)]
-        stages = {job.rule.name for job in (*jobs, *followers)} & STAGE_RECORDS.keys() if self._is_warm else ()
+        known = {stage_of(job.rule) for job in (*jobs, *followers)} if self._is_warm else set()
+        stages = sorted(stage for stage in known if stage is not None)
         if stages:
-            options += [STAGES, *sorted(stages)]
+            options += [STAGES, *stages]
         launcher = shlex.join(
             [self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder), *options]
         )

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from finecal.orchestration.modules import stage_of
 from finecal.orchestration.slurm.member_script import plain_script
 from finecal.orchestration.slurm.requests import PLACE, Request, requested_resources
 from finecal.plan.stages import STAGES
@@ -79,7 +80,7 @@ def fits(follower: Any, request: Request, members: Iterable[Any]) -> bool:
     members
         The jobs that it was made for.
     """
-    stage = STAGES.get(follower.rule.name)
+    stage = STAGES.get(stage_of(follower.rule) or "")
     if stage is None or stage.resumable or follower.is_local or follower.attempt != 1:
         return False
     if follower.group is not None or follower.dag.workflow.group_settings.overwrite_groups:
