@@ -228,7 +228,7 @@ def test_dropout_twice() -> None:
         recipe_of("dropout").prepare(model, context())
     assert str(caught.value) == (
         "recipe dropout: the backbone has dropout already (drop_rate 0.2). "
-        "Hint: Remove `drop_rate` from the backbone's options."
+        "Hint: Set `drop_rate: 0` in the backbone's options."
     )
 
 

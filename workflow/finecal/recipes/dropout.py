@@ -35,7 +35,7 @@ class Recipe(BaseRecipe[Options]):
         if getattr(model, "drop_rate", 0):
             raise UserError(
                 f"the backbone has dropout already (drop_rate {model.drop_rate})", where="recipe dropout",
-                hint="Remove `drop_rate` from the backbone's options",
+                hint="Set `drop_rate: 0` in the backbone's options",
             )  # fmt: skip
 
     def prepare(self, model: nn.Module, context: Context) -> None:
