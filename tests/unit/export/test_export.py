@@ -20,12 +20,15 @@ from finecal.calibration.deployment import affine, export_form
 from finecal.calibration.parameters import state_rows
 from finecal.config import plugin_options
 from finecal.errors import UserError
-from finecal.export.folder import fold, load_exported, run_onnx, write_model, write_onnx
+from finecal.export import onnx_file
+from finecal.export.folder import fold, load_exported, write_model
 from finecal.export.model_card import accuracy_interval
+from finecal.export.onnx_file import run_onnx, write_onnx
 from finecal.io.parquet import write_table
 from finecal.io.provenance import provenance
 from finecal.models.build import Architecture, architecture, build, head
 from finecal.models.extraction import extract
+from finecal.models.files import load_model, save_model
 from finecal.stages.export import TOLERANCE, compare, read_fitted_state
 
 CLASSES = ("ant", "bee", "cod", "dab", "eel")
@@ -139,6 +142,72 @@ def test_onnx_agrees_for_any_number_of_images(name: str, tmp_path: Path) -> None
     told = {entry.key: json.loads(entry.value) for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
     assert told["classes"] == list(CLASSES)
     assert told["preprocessing"]["crop_mode"] == "squash"
+
+
+def test_attention_over_windows_is_written_as_onnx(tmp_path: Path) -> None:
+    """Hiera's queries have five dimensions, which torch's exporter does not write as fused attention."""
+    small = {"embed_dim": 8, "stages": (1, 1, 1, 1)}
+    described = architecture({"model": "hiera_tiny_224", "options": small, "image_size": 64}, CLASSES, 3)
+    made = model_of(described, 1)
+    fused = [module.fused_attn for module in made.modules() if hasattr(module, "fused_attn")]
+    write_onnx(tmp_path / "model.onnx", made, described)
+    images = torch.randn(3, 3, 64, 64)
+    with torch.inference_mode():
+        wanted = made(images).numpy()
+    np.testing.assert_allclose(run_onnx(tmp_path / "model.onnx", images.numpy()), wanted, atol=1e-4)
+    assert fused
+    assert fused == [module.fused_attn for module in made.modules() if hasattr(module, "fused_attn")]
+
+
+def test_weights_that_are_too_many_for_one_onnx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnx
+
+    monkeypatch.setattr(onnx_file, "LARGEST", 1000)
+    model = model_of(description(), 1)
+    assert onnx_file.count_bytes(model) > 4 * sum(p.numel() for p in model.parameters()) > 1000
+    write_onnx(tmp_path / "model.onnx", model, description())
+    assert (tmp_path / "model.onnx.data").stat().st_size > (tmp_path / "model.onnx").stat().st_size
+    images = torch.randn(3, 3, 16, 16)
+    with torch.inference_mode():
+        wanted = model(images).numpy()
+    np.testing.assert_allclose(run_onnx(tmp_path / "model.onnx", images.numpy()), wanted, atol=1e-3)
+    told = {entry.key for entry in onnx.load(tmp_path / "model.onnx", load_external_data=False).metadata_props}
+    assert {"classes", "preprocessing"} <= told
+
+
+class Undecided(nn.Module):
+    """A model that torch's exporter cannot write: what it does depends on the pixels."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images if images.sum() > 0 else -images
+
+
+def test_what_onnx_cannot_express_is_said_in_one_plain_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        write_onnx(tmp_path / "model.onnx", Undecided(), description())
+    said = str(caught.value)
+    assert said.startswith("torch cannot write 'test_resnet' as ONNX (")
+    assert said.endswith(" Hint: Use --no-onnx.")
+    assert [word for word in ("\x1b", "<class", "step 1", "\n") if word in said] == []
+
+
+def test_tensors_with_two_names(tmp_path: Path) -> None:
+    """CoaT's position encodings: saved, loaded and exported, each name with a copy of its own."""
+    described = architecture({"model": "coat_tiny", "options": {}, "image_size": 32}, CLASSES, 3)
+    model = model_of(described, 1)
+    tensors = model.state_dict()
+    assert len({tensor.data_ptr() for tensor in tensors.values()}) < len(tensors)
+    save_model(tmp_path / "model.safetensors", model, described, provenance={})
+    loaded, _ = load_model(tmp_path / "model.safetensors")
+    form = {"kind": "affine", "scale": np.ones(5), "shift": np.zeros(5), "fine_tuning": FINE_TUNING}
+    assert write_model(tmp_path / "folder", loaded, described, form, None)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        wanted = model(images)
+        for other in (loaded.eval(), load_exported(tmp_path / "folder")):
+            torch.testing.assert_close(other(images), wanted, atol=1e-4, rtol=1e-4)
+    readable = (tmp_path / "folder" / "config.json").stat().st_mode
+    assert (tmp_path / "folder" / "model.safetensors").stat().st_mode == readable
 
 
 def test_timm_loads_it_with_nothing_else(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ INFRASTRUCTURE = {
     ),
     "training/progress.py": "what a training says meanwhile",
     "config/yaml_loader.py": "reads YAML",
+    "models/plain_head.py": "refuses a model, or lets it be",
     "models/locations.py": "where a checkpoint is; jobs that take one over compare it as a further file",
     "config/settings.py": "which studies, and where jobs run",
     "stages/__init__.py": "where and how a job runs",

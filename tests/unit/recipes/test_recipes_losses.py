@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from recipe_runs import FINE_TUNING, batch, context, one_thread, pretrained, recipe_of  # noqa: F401
+from recipe_runs import CLASSES, FINE_TUNING, batch, context, one_thread, pretrained, recipe_of  # noqa: F401
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from finecal.models.build import forward, head
+from finecal.models.build import architecture, build, forward, head
 from finecal.recipes import BaseRecipe
 
 S, U = [0, 2], [1, 3]
@@ -198,6 +199,20 @@ def test_ewc_of_the_head_by_hand() -> None:
     penalty = sum(float((fisher[n] * (p - start[n]).square()).sum().detach()) for n, p in model.named_parameters())
     fit = plain(numpy_logits(model, batch()[0]), batch()[1].numpy())
     assert float(loss_of(recipe, model).detach()) == pytest.approx(fit + 1.5 * penalty, rel=1e-5)
+
+
+def test_ewc_of_a_model_that_keeps_what_follows_from_its_weights() -> None:
+    """In evaluation mode some of timm's attention layers compute a table of biases once, with a graph for one use."""
+    images = torch.randn(18, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    given = dataclasses.replace(context(), images=lambda positions: images[torch.from_numpy(positions)])
+    backbone = {"model": "efficientvit_m0", "options": {}, "image_size": 64}
+    torch.manual_seed(0)
+    model = build(architecture(backbone, CLASSES, 1), weights="random")
+    recipe = recipe_of("ewc", samples=3)
+    recipe.prepare(model, given)
+    found = recipe._fisher  # type: ignore[attr-defined]
+    assert any(name.endswith("attention_biases") for name in found)
+    assert float(found["head.linear.bias"].sum()) > 0
 
 
 def test_ewc_with_sampled_labels_tends_to_the_fisher_information() -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from pydantic import ValidationError
 from recipe_runs import TRAINING, batch, context, one_thread, pretrained, recipe_of, trained  # noqa: F401
+from timm.layers.grn import GlobalResponseNorm
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -177,6 +179,48 @@ def test_layer_norm_counts_as_normalisation() -> None:
     assert len(found) == sum("norm" in name for name, _ in model.named_parameters())
 
 
+@pytest.mark.parametrize("name", ["dm_nfnet_f0", "test_efficientnet", "test_convnext2"])
+def test_normalisation_is_told_by_type_and_not_by_name(name: str) -> None:
+    """A `NormFreeBlock` has a gain and no normalisation; global response normalisation is one."""
+    with torch.device("meta"):
+        model = timm.create_model(name, num_classes=4)
+    if name == "dm_nfnet_f0":
+        assert any(
+            "Norm" in type(module).__name__ and [*module.parameters(recurse=False)] for module in model.modules()
+        )
+        with pytest.raises(UserError, match="no normalisation layer"):
+            recipe_of("norm_tuning").check(model)
+        return
+    recipe_of("norm_tuning").prepare(model, context())
+    layers = (nn.BatchNorm2d, nn.LayerNorm, GlobalResponseNorm)
+    wanted = {
+        id(p) for module in model.modules() if isinstance(module, layers) for p in module.parameters(recurse=False)
+    }
+    assert wanted
+    assert {id(p) for p in model.parameters() if p.requires_grad} == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "biases"),
+    [
+        ("eva02_tiny_patch14_224", {"depth": 2}, {"q_bias", "v_bias", "bias"}),
+        ("beit_base_patch16_224", {"depth": 2}, {"q_bias", "v_bias", "bias"}),
+        ("swinv2_tiny_window8_256", {}, {"q_bias", "v_bias", "bias"}),
+        ("vit_base_patch16_xp_224", {"depth": 2}, {"bias", "mlp_bias"}),
+        ("resmlp_12_224", {}, {"bias", "beta"}),
+        ("sequencer2d_s", {}, {"bias", *(f"bias_{kind}_l0{way}" for kind in ("ih", "hh") for way in ("", "_reverse"))}),
+    ],
+)
+def test_biases_of_any_name(name: str, options: dict[str, int], biases: set[str]) -> None:
+    """With BitFit all that is added trains, and nothing else: no table of positions, no gain."""
+    with torch.device("meta"):
+        model = timm.create_model(name, num_classes=4, **options)
+    recipe_of("bitfit").prepare(model, context())
+    trained = {key for key, p in model.named_parameters() if p.requires_grad}
+    assert {key.rpartition(".")[2] for key in trained} == biases
+    assert {max(p.shape) == p.numel() for key, p in model.named_parameters() if key in trained} == {True}
+
+
 def test_dropout_twice() -> None:
     model = pretrained()
     model.drop_rate = 0.2
@@ -184,7 +228,7 @@ def test_dropout_twice() -> None:
         recipe_of("dropout").prepare(model, context())
     assert str(caught.value) == (
         "recipe dropout: the backbone has dropout already (drop_rate 0.2). "
-        "Hint: Remove `drop_rate` from the backbone's options."
+        "Hint: Set `drop_rate: 0` in the backbone's options."
     )
 
 

@@ -22,12 +22,13 @@ def do_compare(given: argparse.Namespace) -> None:
 def do_check(given: argparse.Namespace) -> None:
     from finecal.cli.overview import describe_plan
     from finecal.plan.estimate import IMAGES_PER_SECOND
-    from finecal.plan.network import needs_network
 
     plan = selected_plan(given)
-    if needs_network(plan):
-        with large_imports():
-            import timm  # noqa: F401
+    with large_imports():
+        import timm  # noqa: F401
+    from finecal.cli.model_checks import check_models
+
+    check_models(plan)
     print(describe_plan(plan, given.images_per_second or IMAGES_PER_SECOND))
 
 

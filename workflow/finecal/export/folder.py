@@ -1,4 +1,4 @@
-"""Write the calibrated classifier as a folder that timm loads, and as an ONNX file.
+"""Write the calibrated classifier as a folder that timm loads.
 
 A calibrator that scales and shifts logits is folded into the head if the head is linear with a bias. Otherwise the
 folder holds the model without its calibration, and `calibrated.py` in it applies the calibration.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,17 @@ import numpy as np
 import safetensors.torch
 import timm
 import torch
+from timm.models import _hub
 from torch import Tensor, nn
 
 from finecal.calibration.deployment import AFFINE
 from finecal.errors import UserError
 from finecal.models.build import Architecture, head
+from finecal.models.files import separate_tensors
 from finecal.models.heads import CosineHead
 
 FORMAT = "finecal.calibration/1"
-ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
 WRAPPER = "calibrated.py"
-ONNX_FILE = "model.onnx"
-OPSET = 18
 
 
 def write_model(
@@ -136,11 +134,11 @@ def write_timm_folder(folder: Path, model: nn.Module, description: Architecture)
         state |= {"head.weight": state["fc_norm.weight"], "head.bias": torch.zeros(outputs)}
     body.load_state_dict({name: state[name] for name in body.state_dict()})
     labels = {} if cosine else {"label_names": list(description.classes)}
-    timm.models.save_for_hf(
-        body, str(folder), safe_serialization=True, model_config=labels, data_config=preprocessing(description)
-    )
-    # safetensors makes files that only their owner can read; take the permissions of config.json.
-    (folder / "model.safetensors").chmod((folder / "config.json").stat().st_mode & 0o777)
+    folder.mkdir(exist_ok=True, parents=True)
+    # timm's `save_for_hf` would fail for tensors that share memory, and make a file that only its owner can read.
+    (folder / "model.safetensors").write_bytes(safetensors.torch.save(separate_tensors(body), {"format": "pt"}))
+    config = folder / "config.json"
+    _hub.save_config_for_hf(body, str(config), model_config=labels, data_config=preprocessing(description))
 
 
 def _size_option(description: Architecture) -> dict[str, int]:
@@ -169,50 +167,3 @@ def load_exported(folder: Path) -> nn.Module:
     spec.loader.exec_module(module)
     loaded: nn.Module = module.load(folder)
     return loaded
-
-
-def find_missing_onnx_packages() -> list[str]:
-    """List the packages of the extra `export` that are not installed."""
-    return [name for name in ONNX_NEEDS if importlib.util.find_spec(name) is None]
-
-
-def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
-    """Write the classifier as one ONNX file: input `images` (N, channels, H, W), normalised; output `logits` (N, C).
-
-    Its metadata holds the class names and the preprocessing.
-
-    Raises
-    ------
-    UserError
-        If torch cannot express the model in ONNX.
-    """
-    import onnx
-
-    example = torch.zeros(2, description.channels, description.image_size, description.image_size)
-    try:
-        with warnings.catch_warnings():
-            # torch's exporter calls its own deprecated code.
-            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
-            torch.onnx.export(
-                model, (example,), str(path), input_names=["images"], output_names=["logits"], dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), external_data=False, opset_version=OPSET,
-                verbose=False,
-            )  # fmt: skip
-    except torch.onnx.errors.OnnxExporterError as error:
-        raise UserError(
-            f"torch cannot write {description.model!r} as ONNX ({str(error).splitlines()[0]})", hint="Use --no-onnx"
-        ) from error
-    written = onnx.load(path)
-    keys = {"classes": description.classes, "preprocessing": preprocessing(description)}
-    onnx.helper.set_model_props(written, {key: json.dumps(value, ensure_ascii=False) for key, value in keys.items()})
-    onnx.checker.check_model(written)
-    onnx.save(written, path)
-
-
-def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
-    """Compute the (N, C) logits of (N, channels, H, W) float32 images with ONNX Runtime on the CPU, in batches."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    parts = [session.run(["logits"], {"images": images[k : k + 32]})[0] for k in range(0, len(images), 32)]
-    return np.concatenate(parts)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import finecal.models.toy  # noqa: F401 - registers finecal_mlp
 from finecal.errors import UserError, unknown
+from finecal.models.grey import read_colours_as_grey
 from finecal.models.heads import attach_cosine_head, insert_projection
 from finecal.models.locations import HUB, read_config
 
@@ -77,6 +78,8 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
         mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
     if channels == 1 and len(mean) == 3:
         mean, std = (float(np.mean(mean)),), (float(np.mean(std)),)
+    if channels == 3 and len(mean) == 1:
+        mean, std = mean * 3, std * 3
     head_options = {name: backbone[name] for name in ("head", "head_scale", "learn_head_scale") if name in backbone}
     return Architecture(
         name, options, tuple(classes), channels, backbone["image_size"], mean, std, **head_options
@@ -148,6 +151,8 @@ def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any]
             where="pretraining.weights",
             hint="On a machine without network, fetch them before on one with network, into the same cache (HF_HOME)",
         ) from error
+    if description.channels == 3:
+        read_colours_as_grey(model)
     linear = head(model)
     if description.projection:
         linear = insert_projection(model, linear, description.projection)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from finecal import schemas
 from finecal.errors import UserError
@@ -29,9 +29,24 @@ from finecal.runtime.device import place_model
 def save_model(path: str | Path, model: nn.Module, description: Architecture, *, provenance: Mapping[str, Any]) -> None:
     """Write the weights as safetensors, with the architecture and the provenance as metadata."""
     metadata = {METADATA: json.dumps({"architecture": asdict(description), **provenance}, sort_keys=True)}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with whole_file(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+        temporary.write_bytes(safetensors.torch.save(separate_tensors(model), metadata))
+
+
+def separate_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the state dict on the CPU as safetensors takes it: contiguous, and no two names with the same memory.
+
+    A model may have one tensor under several names, as CoaT has its position encodings; the file holds one copy for
+    each name, so that any code which loads the model by these names finds them.
+    """
+    separate: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict().items():
+        one = tensor.detach().cpu().contiguous()
+        place = one.untyped_storage().data_ptr()
+        separate[name] = one.clone() if place in seen else one
+        seen.add(place)
+    return separate
 
 
 def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Architecture]:

@@ -8,6 +8,7 @@ MODELS = (
     "data/crops.py",
     "runtime/device.py",
     "models/extraction.py",
+    "models/grey.py",
     "models/heads.py",
     "models/files.py",
     "models/build.py",

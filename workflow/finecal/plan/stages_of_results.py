@@ -106,6 +106,7 @@ STAGES_OF_RESULTS = (
             "export/model_card.py",
             "calibration/deployment.py",
             "export/folder.py",
+            "export/onnx_file.py",
             "stages/export.py",
             "stages/interpolate.py",
             "display.py",

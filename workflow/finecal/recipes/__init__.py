@@ -1,6 +1,7 @@
 """One file per fine-tuning recipe: which parameters train, the loss, and changes of the weights on the way.
 
-A module has `Options`, a typed model, and `Recipe`, a subclass of `BaseRecipe`. The training loop calls, in this order:
+A module has `Options`, a typed model, and `Recipe`, a subclass of `BaseRecipe`. `finecal check` calls `check(model)`.
+The training loop calls, in this order:
 
     prepare(model, context)              once; also when an interrupted training is resumed
     load_state_dict(state)               only when it is resumed, after the model's weights have been loaded
@@ -82,6 +83,15 @@ class BaseRecipe(Generic[O]):
 
     def __init__(self, options: O) -> None:
         self.options = options
+
+    def check(self, model: nn.Module) -> None:
+        """Look at the model's layers, which may have no weights (device `meta`), and change nothing.
+
+        Raises
+        ------
+        UserError
+            If the recipe is not possible for this architecture.
+        """
 
     def prepare(self, model: nn.Module, context: Context) -> None:
         """Choose the parameters to train by `requires_grad`. The model is θ⁰.

@@ -28,12 +28,11 @@ class Recipe(BaseRecipe[Options]):
     """Only biases."""
 
     def prepare(self, model: nn.Module, context: Context) -> None:
-        """Freeze all but the parameters named bias."""
+        """Freeze all but the biases."""
         from finecal.models.build import head
-        from finecal.recipes._frozen import train_only
+        from finecal.recipes._frozen import find_biases, train_only
 
-        biases = [p for name, p in model.named_parameters() if name.rpartition(".")[2] == "bias"]
-        train_only(model, [*biases, *(head(model).parameters() if self.options.head else [])])
+        train_only(model, [*find_biases(model), *(head(model).parameters() if self.options.head else [])])
 
     def before_step(self, model: nn.Module, step: int) -> None:
         """Keep the batch statistics."""

@@ -28,24 +28,23 @@ class Options(Model):
 class Recipe(BaseRecipe[Options]):
     """Dropout before the head."""
 
-    def prepare(self, model: nn.Module, context: Context) -> None:
-        """Train everything; put dropout before the head.
-
-        Raises
-        ------
-        UserError
-            If the backbone has dropout of its own.
-        """
-        from torch.nn.functional import dropout
-
+    def check(self, model: nn.Module) -> None:
+        """Raise UserError if the backbone has dropout of its own."""
         from finecal.errors import UserError
-        from finecal.models.build import head
 
         if getattr(model, "drop_rate", 0):
             raise UserError(
                 f"the backbone has dropout already (drop_rate {model.drop_rate})", where="recipe dropout",
-                hint="Remove `drop_rate` from the backbone's options",
+                hint="Set `drop_rate: 0` in the backbone's options",
             )  # fmt: skip
+
+    def prepare(self, model: nn.Module, context: Context) -> None:
+        """Train everything; put dropout before the head."""
+        from torch.nn.functional import dropout
+
+        from finecal.models.build import head
+
+        self.check(model)
         super().prepare(model, context)
 
         def drop(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:

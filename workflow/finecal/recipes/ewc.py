@@ -60,8 +60,11 @@ class Recipe(BaseRecipe[Options]):
         chosen = generator(*context.coordinates, "fisher").permutation(total)[: self.options.samples]
         parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         sums = {name: torch.zeros_like(p) for name, p in parameters.items()}
-        model.eval()
         for position in chosen[:, None]:  # one sample at a time: (1,) arrays
+            # In evaluation mode some of timm's attention layers keep what they compute from their biases, with its
+            # graph, which can be used once; `train` makes them forget it.
+            model.train()
+            model.eval()
             logits = model(context.images(position)).float()
             label = context.labels[int(position[0])].reshape(1)
             if self.options.labels == "sampled":

@@ -18,22 +18,21 @@ class Options(Model):
 class Recipe(BaseRecipe[Options]):
     """Everything but batch normalisation is trained."""
 
-    def prepare(self, model: nn.Module, context: Context) -> None:
-        """Freeze the batch normalisation layers.
-
-        Raises
-        ------
-        UserError
-            If the backbone has none.
-        """
+    def check(self, model: nn.Module) -> None:
+        """Raise UserError if the backbone has no batch normalisation."""
         from finecal.errors import UserError
         from finecal.recipes._frozen import find_batch_normalisations
 
-        layers = find_batch_normalisations(model)
-        if not layers:
+        if not find_batch_normalisations(model):
             raise UserError("the backbone has no batch normalisation", where="recipe frozen_bn")
+
+    def prepare(self, model: nn.Module, context: Context) -> None:
+        """Freeze the batch normalisation layers."""
+        from finecal.recipes._frozen import find_batch_normalisations
+
+        self.check(model)
         model.requires_grad_(True)
-        for layer in layers:
+        for layer in find_batch_normalisations(model):
             layer.requires_grad_(False)
 
     def before_step(self, model: nn.Module, step: int) -> None:

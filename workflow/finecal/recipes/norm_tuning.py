@@ -25,20 +25,19 @@ class Options(Model):
 class Recipe(BaseRecipe[Options]):
     """Only scales and shifts of normalisation are trained."""
 
-    def prepare(self, model: nn.Module, context: Context) -> None:
-        """Freeze all but the normalisation layers' own parameters.
-
-        Raises
-        ------
-        UserError
-            If there are none.
-        """
+    def check(self, model: nn.Module) -> None:
+        """Raise UserError if there is no normalisation layer with parameters of its own."""
         from finecal.errors import UserError
+        from finecal.recipes._frozen import find_normalisations
+
+        if not find_normalisations(model):
+            raise UserError("the backbone has no normalisation layer with parameters", where="recipe norm_tuning")
+
+    def prepare(self, model: nn.Module, context: Context) -> None:
+        """Freeze all but the normalisation layers' own parameters."""
         from finecal.models.build import head
         from finecal.recipes._frozen import find_normalisations, train_only
 
-        layers = find_normalisations(model)
-        if not layers:
-            raise UserError("the backbone has no normalisation layer with parameters", where="recipe norm_tuning")
-        own = [p for layer in layers for p in layer.parameters(recurse=False)]
+        self.check(model)
+        own = [p for layer in find_normalisations(model) for p in layer.parameters(recurse=False)]
         train_only(model, [*own, *(head(model).parameters() if self.options.head else [])])

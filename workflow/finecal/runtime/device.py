@@ -84,8 +84,15 @@ def autocast(device: torch.device, precision: str = "auto") -> AbstractContextMa
 
 
 def place_model(model: nn.Module, device: torch.device) -> nn.Module:
-    """Move the model to a device, in the memory layout (channels last) with which convolutions are fastest."""
-    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    """Move the model to a device, in the memory layout (channels last) with which convolutions are fastest.
+
+    Only tensors of four dimensions have that layout; `Module.to` would fail for a model with a 3D convolution.
+    """
+    model.to(device)
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:

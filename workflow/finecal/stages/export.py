@@ -24,6 +24,7 @@ from finecal.data.augmentation import resize_and_normalise
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError, how_to_install, unknown
 from finecal.export import folder as export_folder
+from finecal.export import onnx_file
 from finecal.export.model_card import Card, write_card
 from finecal.io.declared import from_rows
 from finecal.io.parquet import read_metadata, read_table, with_columns, write_table
@@ -141,7 +142,7 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
         run, name, reads, state, description, fine_tuning, folded, rows, record,
         read_table(run.folder / paths.METRICS, schemas.own_columns(schemas.METRICS)).to_pylist(),
         {word: str(registry.constant("dataset", source, key, "")) for word, key in terms.items()},
-        (folder / export_folder.ONNX_FILE).is_file(),
+        (folder / onnx_file.NAME).is_file(),
     )  # fmt: skip
     write_card(folder / "README.md", card)
     return "\n".join([*(_describe_row(row) for row in rows), *notes])
@@ -200,13 +201,13 @@ def compare(
     model = export_folder.load_exported(folder)
     rows = [_row("folder", _in_batches(model, prepared), wanted)]
     notes = []
-    if missing := export_folder.find_missing_onnx_packages() if onnx else []:
+    if missing := onnx_file.find_missing_packages() if onnx else []:
         notes.append(f"No ONNX: {', '.join(missing)} not installed ({how_to_install('export')}).")
     elif onnx:
-        path = folder / export_folder.ONNX_FILE
+        path = folder / onnx_file.NAME
         with torch.inference_mode(False), torch.no_grad():
-            export_folder.write_onnx(path, export_folder.load_exported(folder), description)
-        rows.append(_row("onnx", export_folder.run_onnx(path, prepared.numpy()), wanted))
+            onnx_file.write_onnx(path, export_folder.load_exported(folder), description)
+        rows.append(_row("onnx", onnx_file.run_onnx(path, prepared.numpy()), wanted))
     for row in rows:
         if not row["max_abs_difference"] <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
             raise UserError(

@@ -23,6 +23,7 @@ from finecal.models.extraction import extract
 from finecal.models.files import save_model, write_head
 from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
 from finecal.models.locations import HUB, label_names
+from finecal.models.plain_head import check_plain_head
 from finecal.plan.identities import Identities
 from finecal.plan.options import own_weights
 from finecal.plan.plan import Plan
@@ -52,6 +53,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         seed_everything(seed_of(*coordinates, "weights"))
         model, description = _initial_model(plan, dataset, backbone, images)
         model = place_model(model, device)
+        check_plain_head(model, description)
         history: list[dict[str, float]] = []
         if pretraining.training is not None:
             belongs_to = {

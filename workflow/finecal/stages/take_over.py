@@ -17,6 +17,7 @@ from finecal.models.build import head
 from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
+from finecal.models.plain_head import check_plain_head
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -47,6 +48,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
 
     before = row(0, model)
     tuned = load_checkpoint(checkpoint, spec, description, keep_head=True).to(device)
+    check_plain_head(tuned, description)
     rows = [before, row(1, tuned)]
     inputs = [pretrained, images_path, split_path]
     made = Identities(plan).of_run("finetune", run).record()

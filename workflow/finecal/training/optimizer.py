@@ -55,7 +55,19 @@ def make_optimizer(model: nn.Module, training: Training) -> torch.optim.Optimize
             f"timm cannot create the optimiser {training.optimizer!r} with {training.optimizer_options}: {error}",
             where="training.optimizer",
         ) from error
+    _correct_decay_by_group(optimizer)
     return optimizer
+
+
+def _correct_decay_by_group(optimizer: torch.optim.Optimizer) -> None:
+    """Let weight decay that is corrected by the learning rate compare each group's rate with the group's own highest.
+
+    timm's `sgdc`, `adamc` and the like decay by lr²/max_lr, and take as max_lr the factory's rate, the head's, for all
+    groups: a backbone at a tenth of it would decay ten times less again. A group whose rate is 0 decays with neither.
+    """
+    for group in optimizer.param_groups:
+        if "max_lr_snapshot" in group and group["base_lr"] > 0:
+            group["max_lr_snapshot"] = group["base_lr"]
 
 
 def learning_rate_factor(step: int, total: int, warmup: int) -> float:

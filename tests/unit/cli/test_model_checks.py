@@ -1,0 +1,60 @@
+"""`finecal check` looks at the layers of each model: nothing runs before the mistake is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from finecal.cli.program import main
+
+STUDY = """
+extends: digits
+backbones: {{mine: {{model: {model}, options: {options}}}}}
+recipes: [{recipe}]
+"""
+
+
+def said(capsys: pytest.CaptureFixture[str], model: str, recipe: str = "full", options: str = "{}") -> str:
+    Path("study.yaml").write_text(STUDY.format(model=model, recipe=recipe, options=options))
+    try:
+        main(["check", "study.yaml"])
+    except SystemExit:
+        return capsys.readouterr().err
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "recipe", "options", "message"),
+    [
+        ("volo_d1_224", "full", "{}", "backbones.mine: the logits of 'volo_d1_224' are not those of its head"),
+        ("levit_128s", "full", "{}", "backbones.mine: the head is a tuple"),
+        ("resnet18", "full", "{depth: 3}", "backbones.mine: timm cannot create 'resnet18' with {'depth': 3}"),
+        ("inception_v3", "full", "{}", "backbones.mine: 'inception_v3' cannot compute images of 32 × 32 pixels"),
+        ("dm_nfnet_f0", "norm_tuning", "{}", "recipes.norm_tuning: the backbone has no normalisation layer with "),
+        ("test_vit", "frozen_bn", "{}", "recipes.frozen_bn: the backbone has no batch normalisation (mine)."),
+        ("test_resnet", "dropout", "{drop_rate: 0.5}", "recipes.dropout: the backbone has dropout already (drop_rate"),
+    ],
+)
+def test_a_model_that_does_not_suit(
+    model: str, recipe: str, options: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(capsys, model, recipe, options).startswith(f"finecal: {message}")
+
+
+@pytest.mark.parametrize(
+    ("model", "recipe", "options"),
+    [
+        ("volo_d1_224", "full", "{use_aux_head: false}"),
+        ("test_vit", "norm_tuning", "{}"),
+        ("test_resnet", "frozen_bn", "{drop_rate: 0.5}"),
+        ("hf-hub:timm/nothing_is_fetched", "frozen_bn", "{}"),
+    ],
+)
+def test_a_model_that_suits(model: str, recipe: str, options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, model, recipe, options) == "Nothing was run. The studies are valid."
