@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,9 +70,6 @@ class PackedImages(Samples):
     classes: tuple[str, ...]
     validation: np.ndarray | None = None
     complete: bool = True
-
-
-AnySamples = TypeVar("AnySamples", bound=Samples)
 
 
 def write_images(
@@ -195,25 +192,6 @@ def read_format(path: str | Path) -> dict[str, Any]:
     if not described:
         raise UserError("this Parquet file has no packed images", where=str(path))
     return described
-
-
-def stratified_test(labels: np.ndarray, fraction: float, random: np.random.Generator) -> np.ndarray:
-    """Draw round(fraction × n) samples of every class for testing, at least one; return a (N,) bool mask."""
-    test = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        members = random.permutation(np.flatnonzero(labels == label))
-        test[members[: max(1, round(fraction * len(members)))]] = True
-    return test
-
-
-def hold_out_validation(samples: AnySamples, fraction: float, random: np.random.Generator) -> AnySamples:
-    """Hold out this fraction of each class's training samples for validation, at least one; none if it is 0."""
-    if not fraction:
-        return samples
-    train = np.flatnonzero(samples.train)
-    validation = np.zeros(len(samples), dtype=bool)
-    validation[train] = stratified_test(samples.labels[train], fraction, random)
-    return replace(samples, validation=validation)  # type: ignore[type-var]  # both kinds of samples are dataclasses
 
 
 def check_training_samples(samples: Samples, fine_tuning: np.ndarray, where: str) -> None:

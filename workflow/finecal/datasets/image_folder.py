@@ -182,7 +182,7 @@ def prepare(domain: str, options: Options, files: object = None) -> ImageFiles:
     import numpy as np
 
     from finecal.data.image_files import ImageFiles
-    from finecal.data.packed import stratified_test
+    from finecal.data.divisions import stratified_test
     from finecal.seeds import generator
 
     check(options)
