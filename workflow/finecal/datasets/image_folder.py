@@ -181,8 +181,8 @@ def prepare(domain: str, options: Options, files: object = None) -> ImageFiles:
     """Return the files of a domain with their labels; nothing is decoded yet."""
     import numpy as np
 
-    from finecal.data.image_files import ImageFiles
     from finecal.data.divisions import stratified_test
+    from finecal.data.image_files import ImageFiles
     from finecal.seeds import generator
 
     check(options)
