@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from finecal import registry
+from finecal.cli.class_overview import describe_classes
 from finecal.config.extends import study_names
 from finecal.config.groups import SELECTIONS
 from finecal.config.load import load_study
@@ -64,8 +65,9 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
         lines += [f"{name}: {study.description}", ""]
     for run in plan.trainings:
         lines.append(f"  {run.folder}{'  (upper bound: all classes)' if run.split == ALL_CLASSES else ''}")
+    lines += ["", *describe_classes(plan)]
     varied = [meaning for name, meaning in axes.MEANING.items() if name in plan.axes()]
-    lines += ["", f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
+    lines += [f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
     drawn = [*plan.applicable("table"), *plan.applicable("figure")]
     lines += [f"Tables and figures: {', '.join(drawn)}."]
     lines += ["", "Jobs at most (results that exist are not made again):"]

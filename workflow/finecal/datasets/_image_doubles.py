@@ -121,7 +121,7 @@ def _ends(file: os.PathLike[str], size: int) -> Hashable:
             opened.seek(max(0, size - END))
             return size, hashlib.sha256(begin + opened.read(END)).digest()
     except OSError:
-        return file
+        return os.fspath(file)
 
 
 def _refuse(groups: Sequence[Sequence[Sample]], what: str) -> None:

@@ -38,6 +38,17 @@ def are_imagenet(labels: Sequence[str]) -> bool:
     return list(labels) == info.label_names() or first == names
 
 
+def as_called(names: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of a head's rows; ImageNet's as the classes call them, by name or by WordNet number.
+
+    Two pairs of ImageNet's classes have the same words, so they are told apart by their places.
+    """
+    if not are_imagenet(names):
+        return tuple(names)
+    called = {number: name for name, number in numbers_of(classes).items()}
+    return tuple(called.get(number, name) for number, name in enumerate(class_names()))
+
+
 def numbers_of(classes: Sequence[str]) -> dict[str, int]:
     """Return the row in a head of ImageNet's classes for those of the classes that have ImageNet's name or number."""
     numbers = {name: number for number, name in enumerate(class_names())} | numbers_by_folder()

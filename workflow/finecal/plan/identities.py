@@ -21,12 +21,13 @@ from finecal.plan.stages import STAGES
 FURTHER_FILES = {
     "checkpoints": "models/checkpoints.py",
     "sources": "models/locations.py",
+    "row_names": "models/row_names.py",
     "take_over": "stages/take_over.py",
     "official": "config/official_splits.py",
     "zero_shot": "models/zero_shot.py",
     "calibrated": "export/standalone.py",
 }
-OF_CHECKPOINTS = ("checkpoints", "sources", "take_over")
+OF_CHECKPOINTS = ("checkpoints", "sources", "row_names", "take_over")
 
 
 class Identities:

@@ -40,7 +40,9 @@ def split(plan: Plan, dataset: str, split: str) -> None:
         {
             "class": pa.array(range(len(classes)), pa.int32()),
             "name": pa.array(classes),
-            "group": pa.array(group_names(_mask(plan, spec, classes, dataset, f"splits.{split}", inputs[0], means))),
+            "group": pa.array(
+                group_names(choose_classes(plan, spec, classes, dataset, f"splits.{split}", inputs[0], means))
+            ),
         }
     )
     columns = {"dataset": dataset, "split": split}
@@ -49,15 +51,19 @@ def split(plan: Plan, dataset: str, split: str) -> None:
     write_table(path, with_columns(table, columns), schemas.SPLIT, provenance=provenance(made, inputs=inputs))
 
 
-def _mask(
+def choose_classes(
     plan: Plan,
     spec: dict[str, object],
     classes: tuple[str, ...],
     dataset: str,
     where: str,
-    images: str,
-    means: np.ndarray | None,
+    images: str = "",
+    means: np.ndarray | None = None,
 ) -> np.ndarray:
+    """Return (C,) bool, the classes in S.
+
+    Only the kind `present` needs the file of `images`, and only `clustered` the class `means`.
+    """
     mask = np.zeros(len(classes), dtype=bool)
     if spec["kind"] == "all":
         return ~mask
