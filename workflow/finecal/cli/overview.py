@@ -6,7 +6,7 @@ from collections import Counter
 
 from finecal import registry
 from finecal.cli.class_overview import describe_classes
-from finecal.config.extends import study_names
+from finecal.config.extends import base_description, base_names, study_names
 from finecal.config.groups import SELECTIONS
 from finecal.config.load import load_study
 from finecal.config.settings import CONFIG, read_settings
@@ -28,6 +28,7 @@ def describe_names(kind: str) -> str:
     note = ""
     if kind == "studies":
         lines = {name: load_study(name).description for name in study_names()}
+        lines |= {name: f"To extend: {base_description(name)}" for name in base_names()}
         lines |= {name: f"Together: {', '.join(studies)}." for name, studies in SELECTIONS.items()}
     else:
         singular = kind.removesuffix("s")

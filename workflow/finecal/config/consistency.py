@@ -85,8 +85,7 @@ def _check_rows(study: Study, dataset: str, name: str, where: Origin) -> None:
     """Check that it is known which row of a head that is taken as it is stands for which class."""
     backbone, location = study.backbones[name], where.at("backbones", name)
     if backbone.zero_shot is not None:
-        if backbone.zero_shot.class_names is not None:
-            check_words(study.data_set(dataset), f"{location}.zero_shot.class_names")
+        check_words(study.data_set(dataset), dataset, backbone.zero_shot.class_names, f"{location}.zero_shot")
         return
     own = backbone.weights or locations.folder_of(backbone.model or name)
     if own and study.pretraining.training is None and backbone.class_names is None:

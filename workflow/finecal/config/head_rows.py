@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from finecal.data.dataset import DataSet
 from finecal.errors import UserError, join_names
 from finecal.models import locations
+from finecal.models.prompts import prompt_names
 
 SHOWN = 4
 
@@ -21,10 +24,19 @@ def check_rows(data_set: DataSet, checkpoint: str, where: str) -> None:
         raise two_orders(data_set, f"the head of {checkpoint!r} has no names", where)
 
 
-def check_words(data_set: DataSet, where: str) -> None:
-    """Raise UserError if words are given in the order of classes that have two orders."""
-    if data_set.other_order() is not None:
-        raise two_orders(data_set, "these words are in the order of the classes", where)
+def check_words(data_set: DataSet, dataset: str, given: str | Sequence[str] | None, where: str) -> None:
+    """Check the words of a zero-shot head: the study's `class_names` (`given`), or those that the classes give.
+
+    Raises
+    ------
+    UserError
+        If words are given in the order of classes that have two orders, and as for `prompt_names`.
+    """
+    classes = data_set.classes()
+    if given is not None and data_set.other_order() is not None:
+        raise two_orders(data_set, "these words are in the order of the classes", f"{where}.class_names")
+    if classes is not None:
+        prompt_names(classes, locations.read_class_names(given, f"{where}.class_names"), dataset, where)
 
 
 def two_orders(data_set: DataSet, what: str, where: str) -> UserError:

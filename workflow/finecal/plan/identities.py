@@ -25,6 +25,7 @@ FURTHER_FILES = {
     "take_over": "stages/take_over.py",
     "official": "config/official_splits.py",
     "zero_shot": "models/zero_shot.py",
+    "prompts": "models/prompts.py",
     "calibrated": "export/standalone.py",
 }
 OF_CHECKPOINTS = ("checkpoints", "sources", "row_names", "take_over")
@@ -142,7 +143,7 @@ class Identities:
         if options.get("recipe") == IMPORTED or (record.name == "pretrain" and own_weights(options)):
             return _further(*OF_CHECKPOINTS)
         if record.name == "pretrain" and "zero_shot" in options["backbone"]:
-            return _further("zero_shot")
+            return _further("zero_shot", "prompts")
         named = {"dataset": "source", "recipe": "recipe"}  # kind of plugin → the option that names it
         return plugin_files(record.plugins, [options[named[record.plugins]]]) if record.plugins else []
 
