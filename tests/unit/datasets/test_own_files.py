@@ -54,7 +54,8 @@ def both() -> None:
 
 SYSTEMS = (
     "__MACOSX", "@eaDir", "$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information", "lost+found", "#recycle",
-    "@Recycle", ".thumbnails", ".ipynb_checkpoints", ".Trash-1000", ".AppleDouble", "#snapshot", "__pycache__", ".git", "FOUND.000",
+    "@Recycle", ".thumbnails", ".ipynb_checkpoints", ".Trash-1000", ".AppleDouble", "#snapshot", "__pycache__", ".git",
+    "FOUND.000",
 )  # fmt: skip
 
 
