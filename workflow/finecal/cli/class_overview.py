@@ -8,6 +8,7 @@ from typing import Any
 from finecal.data.dataset import DataSet
 from finecal.errors import join_names
 from finecal.paths import ALL_CLASSES
+from finecal.plan.own_files import inspect_files
 from finecal.plan.plan import Plan
 
 SHOWN = 100  # names of classes
@@ -27,22 +28,17 @@ def describe_classes(plan: Plan) -> list[str]:
         If a file of the user's own is missing, or is there with two different uses (`DataSet.inspect_files`).
     """
     lines: list[str] = []
-    for dataset, options in ((key[0], options) for key, options in plan.options_of("prepare").items()):
+    prepared = {key[0]: options for key, options in plan.options_of("prepare").items()}
+    for dataset, found in inspect_files(plan, prepared).items():
         data_set = plan.data_set(dataset)
-        found = [f"  {line}" for line in data_set.inspect_files(_where(plan, dataset))]
         classes = data_set.classes()
         if classes is None:
             continue
         lines.append(f"{dataset}: {len(classes):,} classes")
         for domain in (domain for name, domain in plan.domains() if name == dataset):
-            lines += _domain(data_set, domain, options["validation_fraction"])
-        lines += [*found, *_splits(plan, dataset, data_set, classes), ""]
+            lines += _domain(data_set, domain, prepared[dataset]["validation_fraction"])
+        lines += [*(f"  {line}" for line in found), *_splits(plan, dataset, data_set, classes), ""]
     return lines
-
-
-def _where(plan: Plan, dataset: str) -> str:
-    study = next(name for name, study in plan.studies.items() if dataset in study.datasets)
-    return f"{study}: datasets.{dataset}.options"
 
 
 def _domain(data_set: DataSet, domain: str, validation_fraction: float) -> Iterator[str]:

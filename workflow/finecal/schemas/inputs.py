@@ -18,9 +18,9 @@ IMAGES = pa.schema(
         column(
             "file",
             TEXT,
-            "the file that the sample was decoded from, as it was called when the images were prepared: relative to the "
-            "domain's folder or to that of its list (to the folder that both have in common where test images have a "
-            "place of their own), absolute where it lies elsewhere; only where images are decoded from files",
+            "the file that the sample was decoded from, as it was called when the images were prepared: relative to "
+            "the domain's folder or to that of its list (to the folder that both have in common where test images have "
+            "a place of their own), absolute where it lies elsewhere; only where images are decoded from files",
         ),
         bytes_column(
             "pixels",
