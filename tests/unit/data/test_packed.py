@@ -122,6 +122,10 @@ def with_label(label: int) -> PackedImages:
 FAULTS: dict[str, tuple[Callable[[], PackedImages], str]] = {
     "label too large": (lambda: with_label(2), "sample 5 has the label 2. Labels are 0 to 1."),
     "label negative": (lambda: with_label(-1), "sample 5 has the label -1. Labels are 0 to 1."),
+    "a name twice": (
+        lambda: replace(packed(), classes=("cat", "cat")),
+        "two classes are called 'cat'. Classes are matched by name.",
+    ),
     "no test sample": (
         lambda: replace(packed(), test=np.array([True] + [False] * 7)),
         "class 'dog' has no test sample. Every class needs at least one.",

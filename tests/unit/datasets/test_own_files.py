@@ -137,6 +137,15 @@ def test_parts_of_a_data_set(parts: Sequence[str], hint: str) -> None:
     image_folder.check(own(source=f"photos/{parts[0]}", source_test=test))
 
 
+def test_test_images_without_classes_are_not_offered() -> None:
+    write("photos/train", "cat", "dog")
+    write("photos/val", "cat", "dog")
+    write("photos", "test")
+    said = error_of(lambda: image_folder.check(own(source="photos")))
+    assert "'train' and 'test' and 'val' are parts" in said
+    assert "Say `source: photos/train`, `source_test: photos/val`; where" in said
+
+
 def test_classes_that_are_called_like_parts() -> None:
     write("trains", "train", "bus", "car")
     image_folder.check(own(source="trains", target="trains"))
@@ -327,6 +336,17 @@ def test_check_names_classes_and_counts() -> None:
     assert "training + validation + test images of each class: cat 1 + 1 + 1, dog 1 + 1 + 1, eel 1 + 1 + 1\n" in said
     assert "  S of some: 2 classes: cat, eel\n" in said
     assert said.count("  S of half: 1 classes: ") == 1
+
+
+@pytest.mark.usefixtures("both")
+def test_check_says_which_classes_have_too_few_images() -> None:
+    write("few", "cat", "dog", images=2)
+    changes = {"datasets": {"mine": {"source": "image_folder", "options": {"source": "source", "target": "few"}}}}
+    assert "    a single training image of cat, dog\n" in describe_plan(Plan([study(**changes)]))
+    plan = Plan([study(**changes, calibrators=["none", "pcv"])])
+    assert error_of(lambda: describe_plan(plan)).startswith(
+        "mine.yaml: splits.have: 'cat', 'dog' have fewer than two training images in 'target'."
+    )
 
 
 @pytest.mark.usefixtures("both")

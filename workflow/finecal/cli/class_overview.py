@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from finecal.data.dataset import DataSet
-from finecal.errors import join_names
+from finecal.errors import UserError, join_names
 from finecal.paths import ALL_CLASSES
 from finecal.plan.own_files import inspect_files
 from finecal.plan.plan import Plan
 
 SHOWN = 100  # names of classes
-SHOWN_SPLITS = 40
+Counts = dict[str, dict[str, int]]  # class → subset → number of images
 UNKNOWN = {
     "clustered": "known when the pretrained model is there",
     "official": "as published, known when its files are there",
@@ -35,55 +35,84 @@ def describe_classes(plan: Plan) -> list[str]:
         if classes is None:
             continue
         lines.append(f"{dataset}: {len(classes):,} classes")
+        counted: dict[str, Counts] = {}
         for domain in (domain for name, domain in plan.domains() if name == dataset):
-            lines += _domain(data_set, domain, prepared[dataset]["validation_fraction"])
-        lines += [*(f"  {line}" for line in found), *_splits(plan, dataset, data_set, classes), ""]
+            counts = _count(data_set, domain, prepared[dataset]["validation_fraction"])
+            if counts is not None:
+                counted[domain] = counts
+                lines += _describe_counts(domain, counts)
+            elif (sizes := data_set.sizes(domain)) is not None:
+                lines.append(f"  {domain}: {sizes.train:,} training and {sizes.test:,} test images")
+        lines += [f"  {line}" for line in found]
+        for name, known in _splits(plan, dataset, data_set, classes):
+            if isinstance(known, list):
+                _check_pseudo_splits(plan, dataset, name, known, counted)
+            said = known if isinstance(known, str) else f"{len(known):,} classes: {join_names(known, SHOWN)}"
+            lines.append(f"  S of {name}: {said}")
+        lines.append("")
     return lines
 
 
-def _domain(data_set: DataSet, domain: str, validation_fraction: float) -> Iterator[str]:
-    """Describe the images of a domain: together, and of each class in each subset."""
+def _count(data_set: DataSet, domain: str, validation_fraction: float) -> Counts | None:
+    """Return class → subset → number of images."""
     from finecal.data.divisions import count_held_out
 
     counts = data_set.sample_counts(domain)
     if counts is None:
-        if (sizes := data_set.sizes(domain)) is not None:
-            yield f"  {domain}: {sizes.train:,} training and {sizes.test:,} test images"
-        return
-    parts = ["training", *(["validation"] if validation_fraction else []), "test"]
-    rows: dict[str, list[int]] = {}
+        return None
+    found: Counts = {}
     for name, (train, test) in counts.items():
         held = count_held_out(train, validation_fraction) if validation_fraction and train > 1 else 0
-        rows[name] = [train - held, *([held] if validation_fraction else []), test]
-    sums = [sum(column) for column in zip(*rows.values(), strict=True)]
-    there = {name: row for name, row in rows.items() if any(row)}
+        found[name] = {"training": train - held, "validation": held, "test": test}
+        if not validation_fraction:
+            del found[name]["validation"]
+    return found
+
+
+def _describe_counts(domain: str, counts: Counts) -> Iterator[str]:
+    """Describe the images of a domain: together, and of each class in each subset."""
+    parts = list(next(iter(counts.values())))
+    sums = {part: sum(row[part] for row in counts.values()) for part in parts}
+    there = {name: row for name, row in counts.items() if any(row.values())}
     yield (
-        f"  {domain}: {sum(sums):,} images of {len(there):,} classes, "
-        f"{', '.join(f'{number:,} {part}' for number, part in zip(sums, parts, strict=True))}"
+        f"  {domain}: {sum(sums.values()):,} images of {len(there):,} classes, "
+        f"{', '.join(f'{number:,} {part}' for part, number in sums.items())}"
     )
-    listed = [f"{name} {' + '.join(map(str, row))}" for name, row in there.items()]
+    listed = [f"{name} {' + '.join(map(str, row.values()))}" for name, row in there.items()]
     yield f"    {' + '.join(parts)} images of each class: {join_names(listed, SHOWN)}"
-    for place, part in enumerate(parts):
-        if lacking := [name for name, row in there.items() if not row[place]]:
+    for part in parts:
+        if lacking := [name for name, row in there.items() if not row[part]]:
             yield f"    no {part} image of {join_names(lacking, SHOWN)}"
-    if absent := [name for name, row in rows.items() if not any(row)]:
+    if single := [name for name, row in there.items() if row["training"] == 1]:
+        yield f"    a single training image of {join_names(single, SHOWN)}"
+    if absent := [name for name, row in counts.items() if not any(row.values())]:
         yield f"    no image at all of {join_names(absent, SHOWN)}"
 
 
-def _splits(plan: Plan, dataset: str, data_set: DataSet, classes: tuple[str, ...]) -> Iterator[str]:
-    """Name the classes in S of each split."""
+def _check_pseudo_splits(plan: Plan, dataset: str, split: str, known: list[str], counted: dict[str, Counts]) -> None:
+    """Raise UserError if a class in S has too few training images for calibrators that divide them once more."""
+    for run in plan.runs:
+        if (run.dataset, run.split) != (dataset, split) or "pseudo_splits" not in plan.reads(run):
+            continue
+        counts = counted.get(run.target, {})
+        if few := [name for name in known if name in counts and counts[name]["training"] < 2]:
+            raise UserError(
+                f"{join_names([repr(name) for name in few], SHOWN)} {'has' if len(few) == 1 else 'have'} fewer than two "
+                f"training images in {run.target!r}", where=f"{plan.studies_of(run)[0]}: splits.{split}",
+                why="PCV divides the training images of each class in S in two",
+                hint="Give more images, or leave the calibrators out that read pseudo-splits",
+            )  # fmt: skip
+
+
+def _splits(
+    plan: Plan, dataset: str, data_set: DataSet, classes: tuple[str, ...]
+) -> Iterator[tuple[str, list[str] | str]]:
+    """Yield each split with the names of the classes in S, or when they will be known."""
     splits = {key[1]: spec for key, spec in plan.options_of("split").items() if key[0] == dataset}
-    named = [(name, spec) for name, spec in splits.items() if name != ALL_CLASSES]
-    for name, spec in named[:SHOWN_SPLITS]:
-        known = _fine_tuning(plan, dataset, data_set, classes, name, spec)
-        said = (
-            UNKNOWN.get(spec["kind"], "known when the images are prepared")
-            if known is None
-            else f"{len(known):,} classes: {join_names(known, SHOWN)}"
-        )
-        yield f"  S of {name}: {said}"
-    if len(named) > SHOWN_SPLITS:
-        yield f"  and {len(named) - SHOWN_SPLITS} more splits"
+    for name, spec in splits.items():
+        if name != ALL_CLASSES:
+            known = _fine_tuning(plan, dataset, data_set, classes, name, spec)
+            yield name, UNKNOWN.get(spec["kind"], "known when the images are prepared") if known is None else known
 
 
 def _fine_tuning(

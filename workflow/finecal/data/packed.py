@@ -211,6 +211,9 @@ def check_training_samples(samples: Samples, fine_tuning: np.ndarray, where: str
 def check_samples(samples: Samples, where: str) -> None:
     """Raise a UserError if a label is out of range, or a class lacks samples that it must have."""
     total = len(samples.classes)
+    if len({*samples.classes}) < total:
+        twice = next(name for name in samples.classes if samples.classes.count(name) > 1)
+        raise UserError(f"two classes are called {twice!r}", where=where, why="Classes are matched by name")
     outside = np.flatnonzero((samples.labels < 0) | (samples.labels >= total))
     if len(outside):
         sample = int(outside[0])

@@ -53,7 +53,9 @@ def check_samples(samples: Sequence[Sample]) -> str:
     """
     found = {sample: status for sample in samples if (status := _status(sample.row.file)) is not None}
     _check_present(samples, found)
-    same_file = _group(found, lambda sample: (found[sample].st_dev, found[sample].st_ino))
+    # Some network file systems give no inodes, or one to several files.
+    numbered = [sample for sample, status in found.items() if status.st_ino]
+    same_file = _group(numbered, lambda sample: _inode(found[sample]))
     _refuse([group for group in same_file if _differ(group)], "are the same file")
     twice = [group for group in same_file if group[0].place.is_list]
     _refuse(twice, "are the same file, listed twice")
@@ -76,6 +78,10 @@ def _status(file: os.PathLike[str]) -> os.stat_result | None:
     except (OSError, ValueError):  # ValueError: a zero byte in a list
         return None
     return found if stat.S_ISREG(found.st_mode) else None
+
+
+def _inode(status: os.stat_result) -> Hashable:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _check_present(samples: Iterable[Sample], found: dict[Sample, os.stat_result]) -> None:

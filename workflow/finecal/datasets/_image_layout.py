@@ -33,7 +33,9 @@ def check_layout(place: Place, classes: Collection[str] | None) -> None:
             only = {train, *tests} >= set(names)
             inside = list_folders(folders[train])
             if (tests and (only or inside)) or (only and inside):
-                raise _parts_error(place, train, tests)
+                # Publishers often give test images without classes, which cannot be tested on.
+                divided = [name for name in tests if list_folders(folders[name])]
+                raise _parts_error(place, train, tests, divided if inside else tests)
         elif len(folders) == 1 and classes is None:
             _check_wrapping(place, *folders.items())
         if len(folders) > 1 and all(_is_divided(list_folders(folder)) for folder in folders.values()):
@@ -57,12 +59,12 @@ def _is_divided(inside: Collection[str]) -> bool:
     return train is not None and bool(tests)
 
 
-def _parts_error(place: Place, train: str, tests: list[str]) -> UserError:
+def _parts_error(place: Place, train: str, tests: list[str], usable: list[str]) -> UserError:
     folder, domain = shown(place.path), place.domain
     found = " and ".join(repr(name) for name in (train, *tests))
     setting = [f"`{domain}: {folder}/{train}`"] if place.key == domain else []
-    setting += [f"`{domain}_test: {folder}/{tests[0]}`"] if tests else []
-    others = f" (or {' or '.join(tests[1:])})" if len(tests) > 1 else ""
+    setting += [f"`{domain}_test: {folder}/{usable[0]}`"] if usable else []
+    others = f" (or {' or '.join(usable[1:])})" if len(usable) > 1 else ""
     return UserError(
         f"{found} {'are parts' if tests else 'is a part'} of a data set and no class{'es' * bool(tests)}",
         where=str(place.path), why="This option is a folder with a folder of images for each class",
