@@ -97,8 +97,8 @@ def _check_pseudo_splits(plan: Plan, dataset: str, split: str, known: list[str],
         counts = counted.get(run.target, {})
         if few := [name for name in known if name in counts and counts[name]["training"] < 2]:
             raise UserError(
-                f"{join_names([repr(name) for name in few], SHOWN)} {'has' if len(few) == 1 else 'have'} fewer than two "
-                f"training images in {run.target!r}", where=f"{plan.studies_of(run)[0]}: splits.{split}",
+                f"{join_names([repr(name) for name in few], SHOWN)} {'has' if len(few) == 1 else 'have'} fewer than "
+                f"two training images in {run.target!r}", where=f"{plan.studies_of(run)[0]}: splits.{split}",
                 why="PCV divides the training images of each class in S in two",
                 hint="Give more images, or leave the calibrators out that read pseudo-splits",
             )  # fmt: skip
