@@ -34,7 +34,7 @@ def describe_classes(plan: Plan) -> list[str]:
         classes = data_set.classes()
         if classes is None:
             continue
-        lines.append(f"{dataset}: {len(classes):,} classes")
+        lines.append(f"{dataset}: {_classes(len(classes))}")
         counted: dict[str, Counts] = {}
         for domain in (domain for name, domain in plan.domains() if name == dataset):
             counts = _count(data_set, domain, prepared[dataset]["validation_fraction"])
@@ -47,10 +47,14 @@ def describe_classes(plan: Plan) -> list[str]:
         for name, known in _splits(plan, dataset, data_set, classes):
             if isinstance(known, list):
                 _check_pseudo_splits(plan, dataset, name, known, counted)
-            said = known if isinstance(known, str) else f"{len(known):,} classes: {join_names(known, SHOWN)}"
+            said = known if isinstance(known, str) else f"{_classes(len(known))}: {join_names(known, SHOWN)}"
             lines.append(f"  S of {name}: {said}")
         lines.append("")
     return lines
+
+
+def _classes(number: int) -> str:
+    return f"{number:,} class{'es' * (number != 1)}"
 
 
 def _count(data_set: DataSet, domain: str, validation_fraction: float) -> Counts | None:
@@ -75,11 +79,11 @@ def _describe_counts(domain: str, counts: Counts) -> Iterator[str]:
     sums = {part: sum(row[part] for row in counts.values()) for part in parts}
     there = {name: row for name, row in counts.items() if any(row.values())}
     yield (
-        f"  {domain}: {sum(sums.values()):,} images of {len(there):,} classes, "
+        f"  {domain}: {sum(sums.values()):,} images of {_classes(len(there))}, "
         f"{', '.join(f'{number:,} {part}' for part, number in sums.items())}"
     )
-    listed = [f"{name} {' + '.join(map(str, row.values()))}" for name, row in there.items()]
-    yield f"    {' + '.join(parts)} images of each class: {join_names(listed, SHOWN)}"
+    listed = [f"{name}: {' + '.join(map(str, row.values()))}" for name, row in there.items()]
+    yield f"    {' + '.join(parts)} of each class: {join_names(listed, SHOWN)}"
     for part in parts:
         if lacking := [name for name, row in there.items() if not row[part]]:
             yield f"    no {part} image of {join_names(lacking, SHOWN)}"

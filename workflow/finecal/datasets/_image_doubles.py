@@ -90,7 +90,7 @@ def _check_present(samples: Iterable[Sample], found: dict[Sample, os.stat_result
         if sample not in found:
             missing[sample.place].append(sample)
     for place, lost in missing.items():
-        names = [f"{name!r}{_at(one)}" for name, one in zip(place.names([s.row for s in lost]), lost, strict=True)]
+        names = [f"{shown(one.row.file)!r}{_at(one)}" for one in lost]
         if len(lost) > SHOWN:
             print("\n".join(f"{place.key}: no file {name}" for name in names), file=sys.stderr)
         windows = any("\\" in name for name in names)

@@ -16,6 +16,7 @@ from finecal.errors import UserError, unknown
 
 LISTS = (".csv", ".parquet", ".txt")
 SUBSETS = ("train", "test")
+HEADS = ("path", "file")  # of the first column of a text, if its first line names the columns
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _parse_rows(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, A
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read lines `path label`; the path may have spaces, the label has none."""
+    """Read lines `path label`; the path may have spaces, the label has none. A first line may say just this."""
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
@@ -123,7 +124,8 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 f"{line.strip()!r} is not a path and a label", where=f"{path}: line {number}",
                 why="A list in text has a line `path label` for each image",
             )  # fmt: skip
-        yield {"file": parts[0], "label": parts[1]}
+        if number > 1 or parts[0] not in HEADS or parts[1] != "label":
+            yield {"file": parts[0], "label": parts[1]}
 
 
 def _lines(path: Path) -> list[str]:
