@@ -189,9 +189,27 @@ def test_the_paper_s_lists() -> None:
     assert image_folder.prepare("target", named).labels[:12].tolist() == [*range(11), 0]
     assert image_folder.sampled_classes("target", named)[0] == {*"abcdefghijk"}
     short = own(source="source.txt", target="target.txt", classes=["a", "b"])
-    assert "row 3): the label 2 is out of range. `classes` gives the names of 0 to 1." in error_of(
+    assert "row 3): the label 2 is out of range. There are names of 0 to 1." in error_of(
         lambda: image_folder.check(short)
     )
+
+
+def test_numbers_in_lists_are_called_like_the_folders_of_their_files() -> None:
+    """As in the paper's lists, whose order is none of the names."""
+    write("Art", "Mop", "Alarm", "Bed")
+    write("Clipart", "Bed", "Mop")
+    number = {"Mop": 0, "Alarm": 1, "Bed": 2}
+    for domain in ("Art", "Clipart"):
+        files = sorted(Path(domain).rglob("*.png"))
+        Path(f"{domain}.txt").write_text("".join(f"{file} {number[file.parent.name]}\n" for file in files))
+    options = own(source="Art.txt", target="Clipart.txt")
+    image_folder.check(options)
+    assert image_folder.classes(options) == ("Mop", "Alarm", "Bed")
+    assert image_folder.other_order(options) is None
+    assert image_folder.sample_counts("target", options) == {"Mop": (2, 1), "Alarm": (0, 0), "Bed": (2, 1)}
+    image_folder.check(own(source="Art.txt", target="Clipart"))
+    Path("other.txt").write_text("".join(f"{file} 0\n" for file in sorted(Path("Clipart").rglob("*.png"))))
+    assert image_folder.classes(own(source="Art.txt", target="other.txt")) == ("0", "1", "2")
 
 
 @pytest.mark.usefixtures("both")

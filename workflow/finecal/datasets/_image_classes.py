@@ -28,6 +28,9 @@ def read_classes(given: str | Sequence[str]) -> tuple[str, ...]:
 
 def default_order(place: Place) -> tuple[str, ...]:
     """Return the classes of a place: in a list of whole numbers by number, else as text."""
+    if place.is_list and place.numbered and has_whole_numbers(place.listed_rows()):
+        there = classes_in(place)
+        return tuple(name for name in place.numbered if name in there)
     if place.is_list and has_whole_numbers(place.rows()):
         return tuple(sorted(classes_in(place), key=int))
     return tuple(sorted(classes_in(place) if place.is_list else count_up_to_two(place)))
@@ -40,7 +43,7 @@ def other_order(place: Place) -> tuple[str, ...] | None:
     not look at capitals. A list of whole numbers says itself which row is which.
     """
     ours = default_order(place)
-    if place.is_list and has_whole_numbers(place.rows()):
+    if place.is_list and has_whole_numbers(place.listed_rows()):
         return None
     theirs = in_natural_order(ours)
     return theirs if theirs != ours else None

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from finecal.datasets._image_classes import read_classes
-from finecal.datasets._image_places import SHOWN, Place, classes_in, count_up_to_two, has_subsets, join_quoted
+from finecal.datasets._image_files import class_name
+from finecal.datasets._image_places import (
+    DOMAINS,
+    SHOWN,
+    Place,
+    classes_in,
+    count_up_to_two,
+    has_subsets,
+    has_whole_numbers,
+    join_quoted,
+)
 from finecal.errors import UserError, closest
 
 
@@ -21,16 +33,42 @@ class Given(Protocol):
 
 def places_of(domain: str, options: Given) -> tuple[Place, Place | None]:
     """Return where the images of a domain are, and its test images if they have a place of their own."""
-    names = () if options.classes is None else read_classes(options.classes)
-    numbered = () if any(name.isdecimal() for name in names) else names
-    root = None if options.list_root is None else Path(options.list_root).absolute()
-    train, test = (
-        None if path is None else Place(Path(path).absolute(), key, root, numbered)
-        for key in (domain, f"{domain}_test")
-        for path in [getattr(options, key)]
-    )
+    found = _all_places(options)
+    if options.classes is None:
+        numbered = _names_by_folder(tuple(found.values()))
+    else:
+        names = read_classes(options.classes)
+        numbered = () if any(name.isdecimal() for name in names) else names
+    train, test = (found.get(key) for key in (domain, f"{domain}_test"))
     assert train is not None
-    return train, test
+    return replace(train, numbered=numbered), None if test is None else replace(test, numbered=numbered)
+
+
+def _all_places(options: Given) -> dict[str, Place]:
+    root = None if options.list_root is None else Path(options.list_root).absolute()
+    keys = [key for domain in DOMAINS for key in (domain, f"{domain}_test")]
+    given = {key: path for key in keys if (path := getattr(options, key)) is not None}
+    return {key: Place(Path(path).absolute(), key, root) for key, path in given.items()}
+
+
+@cache
+def _names_by_folder(places: tuple[Place, ...]) -> tuple[str, ...]:
+    """Return the names of the classes 0, 1, … of lists `path number`: those of the folders of their files.
+
+    Empty if the lists, all together, have several folders for a number, or several numbers for a folder.
+    """
+    names: dict[str, str] = {}
+    for place in places:
+        if place.path.suffix.lower() == ".txt" and place.is_list:
+            with place.named():
+                rows = place.listed_rows()
+            if not has_whole_numbers(rows):
+                return ()
+            folders = {(row.label, class_name(row.file.parent.name)) for row in rows}
+            if any(names.setdefault(number, folder) != folder for number, folder in folders):
+                return ()
+    found = [names.get(str(number), "") for number in range(len(names))]
+    return tuple(found) if all(found) and len({*found}) == len(found) else ()
 
 
 def find_sampled(domain: str, options: Given) -> tuple[frozenset[str], frozenset[str]]:

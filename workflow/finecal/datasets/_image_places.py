@@ -31,7 +31,7 @@ class Place:
     list_root
         What names in a list are relative to; None is the list's own folder.
     numbered
-        The classes that whole numbers in a list stand for; empty if numbers are names.
+        The classes that whole numbers in a list stand for, in the order of the numbers; empty if numbers are names.
     """
 
     path: Path
@@ -69,15 +69,19 @@ class Place:
             if not self.is_list:
                 folders = list_class_folders(self.path)
                 return [Row(file, name, None) for name, folder in folders.items() for file in list_images(folder)]
-            rows = _read_rows_once(self.path, self.domain, self.root)
+            rows = self.listed_rows()
             return [self._with_name(row) for row in rows] if self.numbered and has_whole_numbers(rows) else list(rows)
+
+    def listed_rows(self) -> Sequence[Row]:
+        """Return the rows of a list with the labels as they stand there."""
+        return _read_rows_once(self.path, self.domain, self.root)
 
     def _with_name(self, row: Row) -> Row:
         number = int(row.label)
         if number >= len(self.numbered):
             raise UserError(
                 f"the label {number} is out of range", where=f"{self.path}: row {row.number}",
-                why=f"`classes` gives the names of 0 to {len(self.numbered) - 1}",
+                why=f"There are names of 0 to {len(self.numbered) - 1}",
             )  # fmt: skip
         return replace(row, label=self.numbered[number])
 
