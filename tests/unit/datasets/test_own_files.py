@@ -81,11 +81,13 @@ def test_classes_are_no_clutter() -> None:
 def test_what_lies_around_is_named() -> None:
     for name in ("Thumbs.db", "DESKTOP.INI", ".DS_Store", "._0.png", ".mine.png", "notes.txt"):
         Path("target/cat", name).write_text("x")
+    for number in range(12):
+        Path(f"target/dog/._{number}.jpg").write_text("x")
     Path("target/eel").mkdir()
     said = "\n".join(image_folder.inspect_files(own()))
     for what in (
         "1 Thumbs.db (Windows' thumbnails)", "1 DESKTOP.INI (Windows' notes on folders)", "1 .mine.png (hidden)",
-        "1 .DS_Store (macOS's notes on folders)", "1 ._0.png (macOS's copies of attributes)",
+        "1 .DS_Store (macOS's notes on folders)", "13 macOS's copies of attributes (._0.jpg, …)",
         "not taken for images by their names: 1 .txt", "no image of 'eel'",
     ):  # fmt: skip
         assert what in said

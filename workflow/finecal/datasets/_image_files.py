@@ -76,12 +76,12 @@ def count_other_files(folder: Path) -> Counter[str]:
     return Counter(Path(entry.name).suffix or entry.name for entry in _files(folder) if not _is_image(entry.name))
 
 
-def count_clutter(folder: Path) -> Counter[str]:
-    """Count what is passed over in a folder and the folders in it, by what it is and its name."""
-    found: Counter[str] = Counter()
+def count_clutter(folder: Path) -> Counter[tuple[str, str]]:
+    """Count what is passed over in a folder and the folders in it, by what it is and by its name."""
+    found: Counter[tuple[str, str]] = Counter()
     for entry in _all_entries(folder):
         if (what := describe_clutter(entry.name)) is not None:
-            found[f"{_as_text(entry.name)} ({what})"] += 1
+            found[what, _as_text(entry.name)] += 1
         elif entry.is_dir():
             found += count_clutter(Path(entry.path))
     return found

@@ -141,13 +141,26 @@ def describe_skipped(place: Place) -> list[str]:
         clutter = count_clutter(place.path)
         empty = [name for name, folder in folders.items() if not list_images(folder, at_most=1)]
     lines = [f"not taken for images by their names: {_listed(others)}"] if others else []
-    lines += [f"passed over: {_listed(clutter)}"] if clutter else []
+    lines += [f"passed over: {join_names(_described(clutter), SHOWN)}"] if clutter else []
     lines += [f"no image of {join_quoted(empty)}"] if empty else []
     return [f"{place.path}: {line}" for line in lines]
 
 
 def _listed(counts: Counter[str]) -> str:
     return join_names([f"{count} {what}" for what, count in counts.most_common()], SHOWN)
+
+
+def _described(clutter: Counter[tuple[str, str]]) -> list[str]:
+    """Say of each kind of clutter how much there is, and its name or the first of several."""
+    kinds: dict[str, Counter[str]] = {}
+    for (what, name), count in clutter.items():
+        kinds.setdefault(what, Counter())[name] = count
+    return [
+        f"{names.total():,} {next(iter(names))} ({what})"
+        if len(names) == 1
+        else f"{names.total():,} {what} ({min(names)}, …)"
+        for what, names in kinds.items()
+    ]
 
 
 def join_quoted(names: list[str]) -> str:
