@@ -349,15 +349,15 @@ def test_check_names_classes_and_counts() -> None:
     said = describe_plan(Plan([study()]))
     assert "mine: 3 classes\n" in said
     assert "  source: 9 images of 3 classes, 6 training, 3 test\n" in said
-    assert "    training + test of each class: cat: 2 + 1, dog: 2 + 1\n    no image at all of eel\n" in said
-    assert "  S of have: 2 classes: cat, dog\n" in said
+    assert "    training + test of each class: cat: 2 + 1, dog: 2 + 1.\n    no image at all of eel\n" in said
+    assert "  S of have: cat, dog (2 of 3 classes)\n" in said
     dataset = {"source": "image_folder", "options": {"source": "source", "target": "source"}}
     validating = {"mine": {**dataset, "validation_fraction": 0.5}}
     splits = {"some": {"kind": "classes", "fine_tuning": ["eel", 0]}, "half": {"kind": "random", "count": 1}}
     said = describe_plan(Plan([study(datasets=validating, splits=splits)]))
-    assert "training + validation + test of each class: cat: 1 + 1 + 1, dog: 1 + 1 + 1, eel: 1 + 1 + 1\n" in said
-    assert "  S of some: 2 classes: cat, eel\n" in said
-    assert said.count("  S of half: 1 class: ") == 1
+    assert "training + validation + test of each class: cat: 1 + 1 + 1, dog: 1 + 1 + 1, eel: 1 + 1 + 1.\n" in said
+    assert "  S of some: cat, eel (2 of 3 classes)\n" in said
+    assert said.count(" (1 of 3 classes)\n") == 1
 
 
 @pytest.mark.usefixtures("both")

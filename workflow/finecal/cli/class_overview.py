@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from pydantic import TypeAdapter
+
+from finecal.config import PresentSplit, Split
+from finecal.config.split_resolution import AnySplit, known_classes
 from finecal.data.dataset import DataSet
 from finecal.errors import UserError, join_names
 from finecal.paths import ALL_CLASSES
@@ -47,8 +50,8 @@ def describe_classes(plan: Plan) -> list[str]:
         for name, known in _splits(plan, dataset, data_set, classes):
             if isinstance(known, list):
                 _check_pseudo_splits(plan, dataset, name, known, counted)
-            said = known if isinstance(known, str) else f"{_classes(len(known))}: {join_names(known, SHOWN)}"
-            lines.append(f"  S of {name}: {said}")
+                known = f"{join_names(known, SHOWN)} ({len(known):,} of {_classes(len(classes))})"
+            lines.append(f"  S of {name}: {known}")
         lines.append("")
     return lines
 
@@ -59,11 +62,11 @@ def _classes(number: int) -> str:
 
 def _count(data_set: DataSet, domain: str, validation_fraction: float) -> Counts | None:
     """Return class → subset → number of images."""
-    from finecal.data.divisions import count_held_out
-
     counts = data_set.sample_counts(domain)
     if counts is None:
         return None
+    from finecal.data.divisions import count_held_out  # and with it pyarrow
+
     found: Counts = {}
     for name, (train, test) in counts.items():
         held = count_held_out(train, validation_fraction) if validation_fraction and train > 1 else 0
@@ -83,7 +86,7 @@ def _describe_counts(domain: str, counts: Counts) -> Iterator[str]:
         f"{', '.join(f'{number:,} {part}' for part, number in sums.items())}"
     )
     listed = [f"{name}: {' + '.join(map(str, row.values()))}" for name, row in there.items()]
-    yield f"    {' + '.join(parts)} of each class: {join_names(listed, SHOWN)}"
+    yield f"    {' + '.join(parts)} of each class: {join_names(listed, SHOWN)}."
     for part in parts:
         if lacking := [name for name, row in there.items() if not row[part]]:
             yield f"    no {part} image of {join_names(lacking, SHOWN)}"
@@ -114,21 +117,15 @@ def _splits(
     """Yield each split with the names of the classes in S, or when they will be known."""
     splits = {key[1]: spec for key, spec in plan.options_of("split").items() if key[0] == dataset}
     for name, spec in splits.items():
-        if name != ALL_CLASSES:
-            known = _fine_tuning(plan, dataset, data_set, classes, name, spec)
-            yield name, UNKNOWN.get(spec["kind"], "known when the images are prepared") if known is None else known
-
-
-def _fine_tuning(
-    plan: Plan, dataset: str, data_set: DataSet, classes: tuple[str, ...], name: str, spec: dict[str, Any]
-) -> list[str] | None:
-    """Return the classes in S in their order; None if only a job can tell."""
-    from finecal.stages.split import choose_classes
-
-    if spec["kind"] in UNKNOWN:
-        return None
-    if spec["kind"] == "present":
-        there = data_set.sampled_classes(spec["target"])
-        return None if there is None else [one for one in classes if one in there.train]
-    mask = choose_classes(plan, spec, classes, dataset, f"splits.{name}")
-    return [one for one, chosen in zip(classes, mask, strict=True) if chosen]
+        if name == ALL_CLASSES:
+            continue
+        split: AnySplit = TypeAdapter(Split).validate_python(spec)
+        if isinstance(split, PresentSplit):
+            there = data_set.sampled_classes(spec["target"])
+            chosen = None if there is None else [number for number, one in enumerate(classes) if one in there.train]
+        else:
+            chosen = known_classes(split, dataset, classes, f"splits.{name}")
+        if chosen is None:
+            yield name, UNKNOWN.get(spec["kind"], "known when the images are prepared")
+        else:
+            yield name, [classes[number] for number in chosen]

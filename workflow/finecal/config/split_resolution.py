@@ -35,6 +35,22 @@ def split_size(split: AnySplit, classes: tuple[str, ...], where: str) -> int:
     return size
 
 
+def draw_order(dataset: str, seed: int, total: int) -> list[int]:
+    """Return the numbers of all classes in the order in which a drawn split takes them for S."""
+    from finecal.seeds import generator
+
+    return [int(number) for number in generator("split", dataset, seed).permutation(total)]
+
+
+def known_classes(split: AnySplit, dataset: str, classes: tuple[str, ...], where: str) -> list[int] | None:
+    """Return the numbers of the classes in S, sorted, of a split that names or draws them; None for other kinds."""
+    if isinstance(split, ClassesSplit):
+        return class_numbers(split.fine_tuning, classes, where)
+    if isinstance(split, RandomSplit):
+        return sorted(draw_order(dataset, split.seed, len(classes))[: split_size(split, classes, where)])
+    return None
+
+
 def check_size(size: int, total: int, where: str) -> None:
     """Raise UserError unless there is a class in S and one in U."""
     if not 0 < size < total:

@@ -11,7 +11,7 @@ from finecal import paths, schemas
 from finecal.calibration.inputs import group_names
 from finecal.config import ClassesSplit, DrawnSplit, PresentSplit, Split
 from finecal.config.official_splits import official_classes
-from finecal.config.split_resolution import AnySplit, check_size, class_numbers, split_size
+from finecal.config.split_resolution import AnySplit, check_size, class_numbers, draw_order, split_size
 from finecal.data.packed import read_format
 from finecal.download.fetch import check
 from finecal.io.list_columns import matrix_column
@@ -20,7 +20,6 @@ from finecal.io.provenance import provenance
 from finecal.metrics.class_clustering import order_by_similarity
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.seeds import generator
 
 
 def split(plan: Plan, dataset: str, split: str) -> None:
@@ -40,9 +39,7 @@ def split(plan: Plan, dataset: str, split: str) -> None:
         {
             "class": pa.array(range(len(classes)), pa.int32()),
             "name": pa.array(classes),
-            "group": pa.array(
-                group_names(choose_classes(plan, spec, classes, dataset, f"splits.{split}", inputs[0], means))
-            ),
+            "group": pa.array(group_names(_mask(plan, spec, classes, dataset, f"splits.{split}", inputs[0], means))),
         }
     )
     columns = {"dataset": dataset, "split": split}
@@ -51,19 +48,15 @@ def split(plan: Plan, dataset: str, split: str) -> None:
     write_table(path, with_columns(table, columns), schemas.SPLIT, provenance=provenance(made, inputs=inputs))
 
 
-def choose_classes(
+def _mask(
     plan: Plan,
     spec: dict[str, object],
     classes: tuple[str, ...],
     dataset: str,
     where: str,
-    images: str = "",
-    means: np.ndarray | None = None,
+    images: str,
+    means: np.ndarray | None,
 ) -> np.ndarray:
-    """Return (C,) bool, the classes in S.
-
-    Only the kind `present` needs the file of `images`, and only `clustered` the class `means`.
-    """
     mask = np.zeros(len(classes), dtype=bool)
     if spec["kind"] == "all":
         return ~mask
@@ -71,8 +64,8 @@ def choose_classes(
     size = split_size(use, classes, where)  # where it is known without the images
     if isinstance(use, DrawnSplit):
         # Both kinds start with the same class, and differ in those added to it.
-        order = generator("split", dataset, use.seed).permutation(len(classes))
-        mask[order[:size] if means is None else order_by_similarity(means, int(order[0]))[:size]] = True
+        order = draw_order(dataset, use.seed, len(classes))
+        mask[order[:size] if means is None else order_by_similarity(means, order[0])[:size]] = True
     elif isinstance(use, ClassesSplit):
         mask[class_numbers(use.fine_tuning, classes, where)] = True
     elif isinstance(use, PresentSplit):
