@@ -47,6 +47,7 @@ MODELS = (
     ("splits.NAME, kind: random", config.RandomSplit),
     ("splits.NAME, kind: clustered", config.ClusteredSplit),
     ("splits.NAME, kind: classes", config.ClassesSplit),
+    ("splits.NAME, kind: present", config.PresentSplit),
     ("splits.NAME, kind: official", config.OfficialSplit),
     ("pseudo_splits", config.PseudoSplits),
     ("calibrators.NAME", config.CalibratorUse),

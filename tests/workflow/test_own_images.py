@@ -65,6 +65,14 @@ def test_a_bad_file_is_named_and_nothing_is_written(own: Project) -> None:
     assert not own.path(target).exists()
 
 
+def test_an_image_of_two_classes_is_found_before_any_job(own: Project) -> None:
+    own.path("handwritten/2/copy.png").write_bytes(own.path("handwritten/3/1.png").read_bytes())
+    said = own.snakemake("--cores", "1", "results/mine/images/target.parquet", status=None)
+    assert "'handwritten/3/1.png' (" in said
+    assert "have the same bytes" in said
+    assert not own.path("results").exists() or not list(own.path("results").rglob("*.parquet"))
+
+
 @pytest.mark.slow
 def test_without_test_images_of_absent_classes(own: Project) -> None:
     """What is not known is empty, and the figure says why."""

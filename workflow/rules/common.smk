@@ -19,6 +19,7 @@ from finecal.orchestration.rules import (
     keep_signatures,
 )
 from finecal.plan.jobs import files_of_page, jobs
+from finecal.plan.own_files import inspect_files
 from finecal.plan.stages import STAGES
 
 # `snakemake reproduce_paper` selects the paper's studies, whatever config.yaml does, and passes that on to every job.
@@ -91,6 +92,12 @@ os.environ.setdefault("FINECAL_SOURCE", str(paths.PROJECT))
 def start():
     gc.freeze()
     gc.enable()
+    prepared = [
+        job.wildcards.dataset
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name == "prepare"
+    ]
+    or_stop(lambda: inspect_files(PLAN, prepared))
     or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
     if workflow.executor_plugin.name == EXECUTOR:
         or_stop(

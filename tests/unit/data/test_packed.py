@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from sklearn.datasets import load_digits
 
-from finecal.data.packed import PackedImages, read_format, read_images, stratified_test, write_images
+from finecal.data.packed import PackedImages, read_format, read_images, write_images
 from finecal.datasets import digits
 from finecal.errors import UserError
 from finecal.io.parquet import read_table, write_table
@@ -85,13 +85,6 @@ def test_a_domain_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("n", "fraction", "expected"), [(10, 0.3, 3), (1, 0.3, 1), (3, 0.01, 1), (4, 0.5, 2)])
-def test_stratified_test_takes_the_fraction_of_each_class(n: int, fraction: float, expected: int) -> None:
-    labels = np.tile([0, 3], n)
-    chosen = stratified_test(labels, fraction, np.random.default_rng(0))
-    assert np.bincount(labels[chosen]).tolist() == [expected, 0, 0, expected]
-
-
 # ------------------------------------------------------------------ packed images
 
 
@@ -129,6 +122,10 @@ def with_label(label: int) -> PackedImages:
 FAULTS: dict[str, tuple[Callable[[], PackedImages], str]] = {
     "label too large": (lambda: with_label(2), "sample 5 has the label 2. Labels are 0 to 1."),
     "label negative": (lambda: with_label(-1), "sample 5 has the label -1. Labels are 0 to 1."),
+    "a name twice": (
+        lambda: replace(packed(), classes=("cat", "cat")),
+        "two classes are called 'cat'. Classes are matched by name.",
+    ),
     "no test sample": (
         lambda: replace(packed(), test=np.array([True] + [False] * 7)),
         "class 'dog' has no test sample. Every class needs at least one.",

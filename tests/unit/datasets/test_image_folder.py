@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +40,7 @@ def images(folder: str, **counts: int) -> Path:
         place = Path(folder) / name
         place.mkdir(parents=True, exist_ok=True)
         for i in range(count):
-            Image.new("RGB", (12, 10), (40 * number, 8 * i, 9)).save(place / f"{i}.png")
+            Image.new("RGB", (12, 10), (40 * number, 8 * i, crc32(folder.encode()) % 256)).save(place / f"{i}.png")
     return Path(folder)
 
 
@@ -134,8 +136,8 @@ def test_a_parquet_list_with_numbers_as_labels() -> None:
     pq.write_table(table, "lists/a.parquet")
     options = own(source="lists/a.parquet", target="lists/a.parquet", test_fraction=0.5)
     listing = image_folder.prepare("source", options)
-    assert listing.classes == ("10", "7")
-    assert listing.labels.tolist() == [1, 1, 0, 0]
+    assert listing.classes == ("7", "10")
+    assert listing.labels.tolist() == [0, 0, 1, 1]
     assert np.bincount(listing.labels[listing.test]).tolist() == [1, 1]
 
 
@@ -222,13 +224,19 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
     ),
     "the folder above": (
         folders(FULL, {"train": 2, "test": 2}),
-        "Hint: If ['test', 'train'] are no classes, name the folders in it: `target: …/train`, `target_test: …/test`.",
+        "target ({here}/target): 'train' and 'test' are parts of a data set and no classes. This option is a folder "
+        "with a folder of images for each class. Hint: Say `target: target/train`, `target_test: target/test`; where "
+        "they are classes, name all in `classes`.",
     ),
     "one image": (
         folders(FULL, {"cat": 1, "dog": 2}),
         "target: 'cat' has a single image. A part of each class is kept for testing, so each class needs at least two.",
     ),
-    "source without a class's images": (folders({"cat": 2, "dog": 0}, FULL), "source: 'dog' has a single image."),
+    "source without a class's images": (
+        folders({"cat": 2, "dog": 0}, FULL),
+        "source: 'dog' has no image. The source has all classes, and the folder of this one is empty or has other "
+        "files.",
+    ),
     "one class": (folders({"cat": 2}, {"cat": 2}), "source: there is only the class 'cat'. At least two are needed."),
     "source test without a class": (folders(FULL, FULL, source_test="target/.."), "are not among the source's classes"),
     "the same for both": (
@@ -275,7 +283,8 @@ def test_mistakes_are_found_before_any_job(here: Path, mistake: str) -> None:
 def test_a_file_for_training_and_testing() -> None:
     Path("t.csv").write_text("file,label\ntarget/cat/0.png,cat\n")
     Path("u.csv").write_text("file,label\ntarget/cat/0.png,cat\n")
-    with pytest.raises(UserError, match=r"0\.png' is a training and a test image"):
+    said = "(training image of 'cat', row 1) and 'target/cat/0.png' (test image of 'cat', row 1) are the same file"
+    with pytest.raises(UserError, match=re.escape(said)):
         image_folder.prepare("target", own(target="t.csv", target_test="u.csv"))
 
 
@@ -384,7 +393,7 @@ def test_the_classes_that_the_target_has() -> None:
     fine_tuning, names = read_split(paths.SPLIT.format(dataset="mine", split="have"))
     assert dict(zip(names, fine_tuning.tolist(), strict=True)) == {"cat": True, "dog": True, "eel": False}
     packed = read_images(paths.IMAGES.format(dataset="mine", domain="target"))
-    assert packed.pixels[0].tolist() == [[[40, 0, 9]] * 8] * 8  # cat is the second there
+    assert packed.pixels[0, ..., :2].tolist() == [[[40, 0]] * 8] * 8  # cat is the second there
     check_training_samples(packed, np.ones(3, bool), "here")  # the upper bound: there is no eel at all
     with pytest.raises(UserError, match="the fine-tuning class 'eel' has no training sample"):
         check_training_samples(packed, np.array([False, True, True]), "here")

@@ -110,7 +110,7 @@ def test_in_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in sorted(LABELS):
         Path("photos", name).mkdir(parents=True)
         for k in range(2):
-            Image.new("RGB", (8, 8), (k, 0, 0)).save(Path("photos", name, f"{k}.png"))
+            Image.new("RGB", (8, 8), (k, len(name), ord(name[0]))).save(Path("photos", name, f"{k}.png"))
     study = {
         "extends": "digits",
         "datasets": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import open_clip
 import pytest
 import torch
 import yaml
+from timm.data import ImageNetInfo
 from tiny_clip import CONFIG, MODEL, SMALL, Clip, write_clip
 from torch import Tensor, nn
 
@@ -25,8 +27,10 @@ from finecal.export.folder import load_exported, write_model
 from finecal.models import locations
 from finecal.models.build import Architecture, architecture, head
 from finecal.models.files import load_model, save_model
+from finecal.models.imagenet_classes import class_names
 from finecal.models.locations import check_open_clip
-from finecal.models.zero_shot import _check_names, build_classifier, prompt_names
+from finecal.models.prompts import prompt_names
+from finecal.models.zero_shot import _check_names, build_classifier
 from finecal.orchestration.inputs import Inputs
 from finecal.plan.network import list_clips, list_hub_models, needs_network
 from finecal.plan.plan import Plan
@@ -146,6 +150,23 @@ def test_names_become_words() -> None:
     assert prompt_names(names, None, "mine", "x") == ["Alarm Clock", "Annual Crop", "cabin outdoor", "7", "T-shirt"]
 
 
+def test_words_stand_for_numbers_of_wordnet() -> None:
+    names = ["n01443537", "n02085620-Chihuahua", "crane (n02012849)", "n03126707", "maillot (n03710637)", "dahlia?"]
+    words = ["goldfish", "Chihuahua", "crane (bird)", "crane (machine)", "maillot (tights)", "dahlia"]
+    assert prompt_names(names, None, "mine", "x") == words
+    in_numbers = prompt_names(ImageNetInfo().label_names(), None, "mine", "x")
+    assert in_numbers == prompt_names(class_names(), None, "mine", "x")
+    assert not [word for word in in_numbers if re.search(r"n\d{8}", word)]
+    assert error_of(lambda: prompt_names(["cat", "n99999999"], None, "mine", "x")) == (
+        "x: 'n99999999' of 'mine' is a number of WordNet that is not known, CLIP reads words. "
+        "Hint: Give the words in the order of the data set: `class_names: [...]`."
+    )
+    assert error_of(lambda: prompt_names(["Alarm_Clock", "cat", "AlarmClock"], None, "mine", "x")) == (
+        "x: 'Alarm_Clock' and 'AlarmClock' of 'mine' are both 'Alarm Clock' in words. Their rows of the head would be "
+        "equal. Hint: Give the words in the order of the data set: `class_names: [...]`."
+    )
+
+
 def test_classes_without_words() -> None:
     assert error_of(lambda: prompt_names(["0", "1"], None, "digits", "x")) == (
         "x: the classes of 'digits' have numbers for names, CLIP reads words. "
@@ -195,8 +216,12 @@ def test_another_size_and_files_that_are_no_clip(clip: Clip, tmp_path: Path) -> 
 # ------------------------------------------------------------------ studies
 
 
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
 def study(folder: Path, zero_shot: dict[str, Any], **backbone: Any) -> str:
-    backbones = {"clip": {"model": MODEL, "options": SMALL, **backbone, "zero_shot": zero_shot}}
+    use = {"class_names": WORDS, **zero_shot}
+    backbones = {"clip": {"model": MODEL, "options": SMALL, **backbone, "zero_shot": use}}
     changes = {"pretraining": {"training": None}, "oracle_fine_tuning": False, "calibrators": ["none", "alg"]}
     (folder / "mine.yaml").write_text(yaml.safe_dump({"extends": "digits", "backbones": backbones, **changes}))
     return str(folder / "mine.yaml")
@@ -214,6 +239,12 @@ STUDY_ERRORS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a name twice": (
         {"model": "a", "pretrained": "b", "class_names": ["a", "a"]}, {}, "class_names: the class 'a' is there twice"
     ),
+    "too few words": (
+        {"model": "a", "pretrained": "b", "class_names": ["a", "b"]}, {}, "class_names: 2 names for the 10 classes of"
+    ),
+    "numbers for words": (
+        {"model": "a", "pretrained": "b", "class_names": None}, {}, "the classes of 'digits' have numbers for names"
+    ),
     "a folder of timm's": ({"model": "a", "pretrained": "b"}, {"model": "hf-hub:a/b"}, "has weights of its own"),
 }  # fmt: skip
 
@@ -228,11 +259,11 @@ def test_a_mistake_in_a_study(case: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_options_say_what_the_head_is_made_from(tmp_path: Path, clip: Clip) -> None:
-    (tmp_path / "names.txt").write_text("zero\none\n")
+    (tmp_path / "names.txt").write_text("\n".join(WORDS))
     use = {"model": "ViT-B-32-quickgelu", "pretrained": "openai", "class_names": str(tmp_path / "names.txt")}
     plan = Plan([study(tmp_path, use)])
     backbone = plan.options("pretrain", "digits", "clip")["backbone"]
-    wanted = {**use, "templates": ["a photo of a {}."], "class_names": ["zero", "one"]}
+    wanted = {**use, "templates": ["a photo of a {}."], "class_names": WORDS}
     assert backbone["zero_shot"] == wanted
     assert backbone["head"] == "cosine"
     assert (list_clips(plan), list_hub_models(plan), needs_network(plan)) == ({"clip": wanted}, [], True)

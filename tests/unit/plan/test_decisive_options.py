@@ -108,7 +108,12 @@ def test_the_names_beside_a_checkpoint_decide_if_they_are_read() -> None:
 
 def test_a_clip_is_its_folder() -> None:
     def clip(name: str) -> Options:
-        return pretrain({"model": "vit_base_patch32_clip_224", "zero_shot": {"model": f"local-dir:{name}"}})
+        return pretrain(
+            {
+                "model": "vit_base_patch32_clip_224",
+                "zero_shot": {"model": f"local-dir:{name}", "class_names": list("abcdefghij")},
+            }
+        )
 
     Path("one").mkdir()
     for name in ("open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json", "README.md"):

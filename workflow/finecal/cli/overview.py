@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from finecal import registry
-from finecal.config.extends import study_names
+from finecal.cli.class_overview import describe_classes
+from finecal.config.extends import base_description, base_names, study_names
 from finecal.config.groups import SELECTIONS
 from finecal.config.load import load_study
 from finecal.config.settings import CONFIG, read_settings
@@ -27,6 +28,7 @@ def describe_names(kind: str) -> str:
     note = ""
     if kind == "studies":
         lines = {name: load_study(name).description for name in study_names()}
+        lines |= {name: f"To extend: {base_description(name)}" for name in base_names()}
         lines |= {name: f"Together: {', '.join(studies)}." for name, studies in SELECTIONS.items()}
     else:
         singular = kind.removesuffix("s")
@@ -64,8 +66,9 @@ def describe_plan(plan: Plan, images_per_second: float = IMAGES_PER_SECOND) -> s
         lines += [f"{name}: {study.description}", ""]
     for run in plan.trainings:
         lines.append(f"  {run.folder}{'  (upper bound: all classes)' if run.split == ALL_CLASSES else ''}")
+    lines += ["", *describe_classes(plan)]
     varied = [meaning for name, meaning in axes.MEANING.items() if name in plan.axes()]
-    lines += ["", f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
+    lines += [f"To compare: {'; '.join(varied) or 'nothing but methods'}."]
     drawn = [*plan.applicable("table"), *plan.applicable("figure")]
     lines += [f"Tables and figures: {', '.join(drawn)}."]
     lines += ["", "Jobs at most (results that exist are not made again):"]

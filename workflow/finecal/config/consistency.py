@@ -7,6 +7,7 @@ from finecal.config import ClusteredSplit, OfficialSplit, Study, ZeroShot, plugi
 from finecal.config.class_coverage import check_presence, check_source
 from finecal.config.error_messages import as_user_error
 from finecal.config.extends import Origin
+from finecal.config.head_rows import check_rows, check_words
 from finecal.config.official_splits import official_source
 from finecal.config.split_resolution import clustered_with, split_size
 from finecal.errors import UserError, closest, unknown
@@ -50,6 +51,8 @@ def check_meaning(study: Study, where: Origin) -> None:
     _check_tasks(study, where)
     _check_validation(study, where)
     for dataset in study.datasets:
+        for backbone in study.backbones:
+            _check_rows(study, dataset, backbone, where)
         for split in study.splits:
             _check_split(study, dataset, split, where)
 
@@ -76,6 +79,17 @@ def _check_backbone(study: Study, name: str, where: Origin) -> None:
     if backbone.class_names is not None and not backbone.weights and folder is None:
         raise UserError("`class_names` belong to `weights`", where=location)
     locations.read_class_names(backbone.class_names, f"{location}.class_names")
+
+
+def _check_rows(study: Study, dataset: str, name: str, where: Origin) -> None:
+    """Check that it is known which row of a head that is taken as it is stands for which class."""
+    backbone, location = study.backbones[name], where.at("backbones", name)
+    if backbone.zero_shot is not None:
+        check_words(study.data_set(dataset), dataset, backbone.zero_shot.class_names, f"{location}.zero_shot")
+        return
+    own = backbone.weights or locations.folder_of(backbone.model or name)
+    if own and study.pretraining.training is None and backbone.class_names is None:
+        check_rows(study.data_set(dataset), own, location)
 
 
 def _check_zero_shot(use: ZeroShot, model: str, where: str) -> None:

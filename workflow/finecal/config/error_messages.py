@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from typing import Any
 
@@ -91,6 +92,8 @@ def _allowed(entry: ErrorDetails) -> str:
     kind, context = entry["type"], entry.get("ctx", {})
     if kind == "string_pattern_mismatch":
         return "a name has letters, digits, `_`, `.` and `+`, and begins with a letter or a digit"
+    if kind == "int_type" and re.fullmatch(r"[-+]?0\d+", str(entry["input"])):
+        return f"{entry['msg']}, without leading zeros"
     if kind in ("tuple_type", "list_type"):
         return "Input should be a list"
     if kind in ("dict_type", "model_type", "model_attributes_type"):

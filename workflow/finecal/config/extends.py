@@ -18,6 +18,8 @@ from finecal.errors import UserError, unknown
 from finecal.paths import WORKFLOW
 
 STUDIES = WORKFLOW / "studies"
+# Its files are no studies: they leave out where the images are, and are there to be extended.
+BASES = STUDIES / "bases"
 EXTENDS = "extends"
 
 # The mappings that are merged key by key. An optimiser's own options are not: they belong to the optimiser.
@@ -66,7 +68,18 @@ class _File(NamedTuple):
 
 def study_names() -> tuple[str, ...]:
     """Return the names of the built-in studies, sorted."""
-    return tuple(sorted(p.relative_to(STUDIES).with_suffix("").as_posix() for p in STUDIES.rglob("*.yaml")))
+    found = (path for path in STUDIES.rglob("*.yaml") if path.parent != BASES)
+    return tuple(sorted(path.relative_to(STUDIES).with_suffix("").as_posix() for path in found))
+
+
+def base_names() -> tuple[str, ...]:
+    """Return the names of the built-in bases, which can only be extended, sorted."""
+    return tuple(sorted(path.stem for path in BASES.glob("*.yaml")))
+
+
+def base_description(name: str) -> str:
+    """Return what a base is for."""
+    return " ".join(str(_read(read_text(BASES / f"{name}.yaml"), name)["description"]).split())
 
 
 def compose(name: str) -> tuple[dict[str, Any], Origin]:
@@ -102,9 +115,17 @@ def _find(name: str, folder: Path, where: str) -> _File:
     """Find a built-in study by its name, or a file by its path, which is relative to `folder`."""
     if name in study_names():
         return _File(STUDIES / f"{name}.yaml", name)
+    is_extended = where.endswith(EXTENDS)
+    if name in base_names():
+        if is_extended:
+            return _File(BASES / f"{name}.yaml", name)
+        raise UserError(
+            f"{name!r} is no study: it does not say where the images are", where=where,
+            why=f"It is there to be extended by a file of your own: `extends: {name}`, and `datasets` and `tasks`",
+        )  # fmt: skip
     path = folder / name
     if path.suffix not in (".yaml", ".yml") and "/" not in name:
-        raise unknown("study", name, study_names(), where=where)
+        raise unknown("study", name, (*study_names(), *(base_names() if is_extended else ())), where=where)
     if not path.is_file():
         raise UserError(f"there is no file {str(path)!r}", where=where, why="A study is a built-in name or a YAML file")
     return _File(path, str(path))

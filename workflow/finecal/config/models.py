@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
-from finecal.config.types import Listed, Model, Positive
+from finecal.config.types import ClassNames, Listed, Model, Positive
 from finecal.models import locations
 
 NO_DIFFERENCE_WITHOUT: JsonDict = {"neutral": None}  # see `finecal.config.types.resolved_options`
@@ -28,7 +28,7 @@ class ZeroShot(Model):
         min_length=1,
         description="Texts with `{}` in the place of the class; the head takes the mean of their embeddings.",
     )
-    class_names: str | Listed[str] | None = Field(
+    class_names: ClassNames | None = Field(
         None,
         description="What stands for `{}`: a list in the order of the data set's classes, or a text file with a name "
         "per line; by default the classes' names, `Alarm_Clock` and `AlarmClock` as two words.",
@@ -66,7 +66,7 @@ class Backbone(Model):
         ".pth, .pt, .bin, .ckpt) or such a folder. The path is relative to the working directory.",
         json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
-    class_names: str | Listed[str] | None = Field(
+    class_names: ClassNames | None = Field(
         None,
         description="What the rows of the checkpoint's head stand for: a list, or a text file with a name per line; "
         "by default `label_names` of a folder's config.json, or else the data set's classes.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from finecal.config import (
@@ -33,6 +35,22 @@ def split_size(split: AnySplit, classes: tuple[str, ...], where: str) -> int:
     return size
 
 
+def draw_order(dataset: str, seed: int, total: int) -> list[int]:
+    """Return the numbers of all classes in the order in which a drawn split takes them for S."""
+    from finecal.seeds import generator
+
+    return [int(number) for number in generator("split", dataset, seed).permutation(total)]
+
+
+def known_classes(split: AnySplit, dataset: str, classes: tuple[str, ...], where: str) -> list[int] | None:
+    """Return the numbers of the classes in S, sorted, of a split that names or draws them; None for other kinds."""
+    if isinstance(split, ClassesSplit):
+        return class_numbers(split.fine_tuning, classes, where)
+    if isinstance(split, RandomSplit):
+        return sorted(draw_order(dataset, split.seed, len(classes))[: split_size(split, classes, where)])
+    return None
+
+
 def check_size(size: int, total: int, where: str) -> None:
     """Raise UserError unless there is a class in S and one in U."""
     if not 0 < size < total:
@@ -46,21 +64,49 @@ def check_size(size: int, total: int, where: str) -> None:
 def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where: str) -> list[int]:
     """Return the sorted numbers of classes given by name or by number.
 
-    A text is looked up as a name; a number counts from 0 in the data set's order of classes.
+    A text is looked up as a name. A number counts from 0 in the data set's order of classes; if there is no such place,
+    it may be a name.
+
+    Raises
+    ------
+    UserError
+        If there is no such class, one is given twice, or a number is a place and the name of another class.
     """
+    places = {name: place for place, name in enumerate(classes)}
     numbers = []
     for value in given:
-        if isinstance(value, int) and not 0 <= value < len(classes):
-            raise UserError(
-                f"class number {value} is out of range", where=where, why=f"0 to {len(classes) - 1} are allowed"
-            )
-        if isinstance(value, str) and value not in classes:
+        if isinstance(value, int):
+            numbers.append(_place(value, places, where))
+            continue
+        name = unicodedata.normalize("NFC", value)
+        if name not in places:
             raise unknown("class", value, classes, where=where)
-        numbers.append(value if isinstance(value, int) else classes.index(value))
+        numbers.append(places[name])
     twice = sorted({n for n in numbers if numbers.count(n) > 1})
     if twice:
         raise UserError(f"class {classes[twice[0]]!r} is given more than once", where=where)
     return sorted(numbers)
+
+
+def _place(number: int, places: Mapping[str, int], where: str) -> int:
+    """Return the place that a number means, unless it is also the name of another class: `3`, or `03`."""
+    named = [name for name in places if name.isdecimal() and int(name) == number]
+    others = [name for name in named if places[name] != number]
+    if not 0 <= number < len(places):
+        if len(named) == 1:
+            return places[named[0]]
+        raise UserError(
+            f"class number {number} is out of range", where=where, why=f"0 to {len(places) - 1} are allowed"
+        )
+    if others:
+        at_place = next(name for name, place in places.items() if place == number)
+        raise UserError(
+            f"{number} can mean two classes", where=where,
+            why=f"The class at place {number}, counted from 0, is {at_place!r}, and another one is called "
+            f"{others[0]!r}",
+            hint=f"Give classes that are called by numbers by name, in quotes: {others[0]!r} or {at_place!r}",
+        )  # fmt: skip
+    return number
 
 
 def resolved_split(study: Study, dataset: str, split: AnySplit) -> dict[str, Any]:

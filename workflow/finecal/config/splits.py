@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from finecal.config.grids import combinations
-from finecal.config.types import Count, Fraction, Listed, Model, Name, Seed, require_distinct
+from finecal.config.types import ClassOrNumber, Count, Fraction, Listed, Model, Name, Seed, require_distinct
 
 
 class DrawnSplit(Model):
@@ -66,7 +66,7 @@ class ClassesSplit(Model):
     """Fine-tuning classes named one by one."""
 
     kind: Literal["classes"] = Field(description="Which kind of split this is.")
-    fine_tuning: Listed[str | int] = Field(min_length=1, description="The classes in S, by name or by number.")
+    fine_tuning: Listed[ClassOrNumber] = Field(min_length=1, description="The classes in S, by name or by number.")
 
 
 class PresentSplit(Model):

@@ -12,7 +12,7 @@ from finecal.config.grids import combinations, text
 from finecal.config.models import Backbone
 from finecal.config.splits import DrawnSplit, Split
 from finecal.config.training import Pretraining, PseudoSplits, Training
-from finecal.config.types import Listed, Model, Name, RecipeName, Seed, SplitName, require_distinct
+from finecal.config.types import ClassNames, Listed, Model, Name, RecipeName, Seed, SplitName, require_distinct
 from finecal.data.dataset import DataSet
 from finecal.errors import unknown
 
@@ -44,7 +44,7 @@ class RecipeUse(Model):
         "model. As `backbones.NAME.weights`; `{split}`, `{seed}`, `{backbone}`, `{source}`, `{target}` and `{dataset}` "
         "in it are filled in.",
     )
-    class_names: str | Listed[str] | None = Field(None, description="As `backbones.NAME.class_names`, for `weights`.")
+    class_names: ClassNames | None = Field(None, description="As `backbones.NAME.class_names`, for `weights`.")
     grid: dict[str, Listed[bool | int | float | str]] = Field(
         {},
         exclude=True,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from finecal.paths import ALL_CLASSES
 
@@ -20,6 +21,25 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 T = TypeVar("T")
 Listed = Annotated[tuple[T, ...], Strict(False)]  # a list in YAML, a tuple here
 Range = Annotated[tuple[T, T], Strict(False)]
+
+
+def _as_written(value: Any) -> Any:
+    """Return the name of a class as text where YAML has read a number; refuse what it has read as something else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _in_quotes(value)
+
+
+def _in_quotes(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, date)):
+        kind = "nothing" if value is None else "a date" if isinstance(value, date) else "a truth value"
+        raise ValueError(f"YAML takes this name for {kind}: write it in quotes")
+    return value
+
+
+ClassName = Annotated[str, BeforeValidator(_as_written, json_schema_input_type=str | int)]
+ClassNames = str | Listed[ClassName]  # a text file with a name per line, or the names
+ClassOrNumber = Annotated[str | int, BeforeValidator(_in_quotes, json_schema_input_type=str | int)]
 
 
 def _reserve(reserved: str, meaning: str) -> AfterValidator:

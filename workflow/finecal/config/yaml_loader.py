@@ -1,4 +1,8 @@
-"""Read YAML strictly: a key given twice is an error, and 1e-3 is a number."""
+"""Read YAML strictly: a key given twice is an error, 1e-3 is a number, and what is no plain decimal number is text.
+
+YAML 1.1 takes 010 for eight, 1:30 for ninety and 1_0 for ten. As names of classes such texts are not rare, and as
+numbers nobody means them so.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +36,19 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+_WHOLE = r"(0|[1-9]\d*)"
+_NUMBERS = {
+    "tag:yaml.org,2002:int": rf"^[-+]?{_WHOLE}$",
+    "tag:yaml.org,2002:float": (
+        rf"^([-+]?({_WHOLE}\.\d*|\.\d+|{_WHOLE}(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+    ),
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(_pattern), list("-+.0123456789"))
 
 
 def parse_yaml(text: str, *, where: str) -> Any:

@@ -15,7 +15,6 @@ study is checked.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel
 
 from finecal import registry
+from finecal.data.asked_module import AskedModule, below
 from finecal.download.spec import Download, Files
 from finecal.errors import UserError
 
@@ -46,6 +46,9 @@ FUNCTIONS = {
     "official_split": ("source", "options", "folder"),
     "sizes": ("domain", "options"),
     "stored_side": ("options",),
+    "other_order": ("options",),
+    "inspect_files": ("options",),
+    "sample_counts": ("domain", "options"),
 }
 
 
@@ -64,7 +67,7 @@ class Sizes(NamedTuple):
     classes: int
 
 
-class DataSet:
+class DataSet(AskedModule):
     """A data set as a study uses it: a module and its options.
 
     Parameters
@@ -91,8 +94,7 @@ class DataSet:
     """
 
     def __init__(self, source: str, options: BaseModel | Mapping[str, Any]) -> None:
-        self.source = source
-        self.module = registry.load("dataset", source)
+        super().__init__(source, registry.load("dataset", source))
         self.options: BaseModel = self.module.Options.model_validate(options)
 
     def domains(self) -> tuple[str, ...]:
@@ -107,16 +109,35 @@ class DataSet:
         found = self._call("classes", self.options)
         return None if found is None else self._texts("classes", found)
 
+    def other_order(self) -> tuple[str, ...] | None:
+        """Another order in which a head may have the classes, where nobody has said which; None, the default, if not.
+
+        A head whose rows have no names is then refused.
+        """
+        found = self._call("other_order", self.options)
+        return None if found is None else self._texts("other_order", found)
+
     def check(self, where: str) -> None:
         """Check what a typed model cannot, such as whether folders are there; by default nothing.
 
-        The module's function raises a UserError whose `where` is the option; here it is put below the key path `where`.
+        It is quick: every job calls it. The module's function raises a UserError whose `where` is the option; here it
+        is put below the key path `where`.
         """
-        try:
+        with below(where):
             self._call("check", self.options)
-        except UserError as error:
-            place = f"{where}.{error.where}" if error.where else where
-            raise UserError(error.what, where=place, why=error.why, hint=error.hint) from error
+
+    def inspect_files(self, where: str) -> tuple[str, ...]:
+        """Check what takes a look at every file, for `finecal check`; lines on what was found, by default none.
+
+        `prepare` checks the same. Errors are as those of `check`.
+        """
+        with below(where):
+            return self._texts("inspect_files", self._call("inspect_files", self.options, default=()))
+
+    def sample_counts(self, domain: str) -> dict[str, tuple[int, int]] | None:
+        """Class → numbers of training and of test samples, for `finecal check`; None, the default, if not known."""
+        found: dict[str, tuple[int, int]] | None = self._call("sample_counts", domain, self.options)
+        return found
 
     def without_images(self) -> frozenset[str]:
         """Domains that have no images: a model pretrained there is taken as it is. By default none."""
@@ -209,37 +230,3 @@ class DataSet:
         if not isinstance(found, (PackedImages, ImageFiles)):
             raise self._wrong("prepare", found, "a PackedImages or an ImageFiles")
         return found
-
-    def _call(self, name: str, *arguments: Any, default: Any = None) -> Any:
-        """Call a function of the module; return `default` if there is none."""
-        function = getattr(self.module, name, None)
-        if function is None:
-            return default
-        try:
-            return function(*arguments)
-        except (UserError, OSError, MemoryError):
-            raise
-        except Exception as error:
-            if not registry.is_own(self.source):
-                raise
-            frames = traceback.extract_tb(error.__traceback__)
-            own = [frame.lineno for frame in frames if Path(frame.filename) == Path(self.source).absolute()]
-            raise UserError(
-                f"`{name}` failed with {type(error).__name__}: {error}",
-                where=f"{self.source}:{own[-1]}" if own else self.source,
-            ) from error
-
-    def _texts(self, name: str, found: Any) -> tuple[str, ...]:
-        if not isinstance(found, (tuple, list, set, frozenset)) or not all(isinstance(text, str) for text in found):
-            raise self._wrong(name, found, "a tuple of texts")
-        if len({*found}) < len(found):
-            raise self._wrong(name, found, "each text once")
-        return tuple(found)
-
-    def _files(self, name: str, found: Any) -> tuple[Download, ...]:
-        if not isinstance(found, (tuple, list)) or not all(isinstance(file, Download) for file in found):
-            raise self._wrong(name, found, "a tuple of finecal.download.spec.Download")
-        return tuple(found)
-
-    def _wrong(self, name: str, found: Any, allowed: str) -> UserError:
-        return UserError(f"`{name}` returned {found!r:.200}", where=self.source, why=f"It must return {allowed}")

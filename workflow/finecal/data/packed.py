@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,9 +70,6 @@ class PackedImages(Samples):
     classes: tuple[str, ...]
     validation: np.ndarray | None = None
     complete: bool = True
-
-
-AnySamples = TypeVar("AnySamples", bound=Samples)
 
 
 def write_images(
@@ -197,25 +194,6 @@ def read_format(path: str | Path) -> dict[str, Any]:
     return described
 
 
-def stratified_test(labels: np.ndarray, fraction: float, random: np.random.Generator) -> np.ndarray:
-    """Draw round(fraction × n) samples of every class for testing, at least one; return a (N,) bool mask."""
-    test = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        members = random.permutation(np.flatnonzero(labels == label))
-        test[members[: max(1, round(fraction * len(members)))]] = True
-    return test
-
-
-def hold_out_validation(samples: AnySamples, fraction: float, random: np.random.Generator) -> AnySamples:
-    """Hold out this fraction of each class's training samples for validation, at least one; none if it is 0."""
-    if not fraction:
-        return samples
-    train = np.flatnonzero(samples.train)
-    validation = np.zeros(len(samples), dtype=bool)
-    validation[train] = stratified_test(samples.labels[train], fraction, random)
-    return replace(samples, validation=validation)  # type: ignore[type-var]  # both kinds of samples are dataclasses
-
-
 def check_training_samples(samples: Samples, fine_tuning: np.ndarray, where: str) -> None:
     """Raise a UserError if a class of S (bool mask) has no training sample; if S is Y, only if it has other samples."""
     total = len(samples.classes)
@@ -233,6 +211,9 @@ def check_training_samples(samples: Samples, fine_tuning: np.ndarray, where: str
 def check_samples(samples: Samples, where: str) -> None:
     """Raise a UserError if a label is out of range, or a class lacks samples that it must have."""
     total = len(samples.classes)
+    if len({*samples.classes}) < total:
+        twice = next(name for name in samples.classes if samples.classes.count(name) > 1)
+        raise UserError(f"two classes are called {twice!r}", where=where, why="Classes are matched by name")
     outside = np.flatnonzero((samples.labels < 0) | (samples.labels >= total))
     if len(outside):
         sample = int(outside[0])

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from finecal.errors import UserError
+from finecal.datasets._image_clutter import describe_clutter
+from finecal.errors import UserError, join_names
 
 # The second group cannot be decoded: such files are found and then named in an error instead of being skipped.
 _DECODED = "jpg jpeg jpe jfif png webp avif gif bmp tif tiff ppm pgm pbm pnm jp2 j2k"
 _KNOWN = "heic heif jxl tga psd svg eps dng cr2 cr3 nef arw raf orf rw2 dcm exr hdr"
 SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_DECODED} {_KNOWN}".split())
-# Files that desktops and archives leave behind.
-CLUTTER = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+SHOWN = 10
 
 
 def class_name(text: str) -> str:
@@ -51,13 +51,18 @@ def list_class_folders(folder: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def list_folders(folder: Path) -> list[str]:
+    """List the names of the folders in a folder, sorted."""
+    return sorted(class_name(entry.name) for entry in _entries(folder) if entry.is_dir())
+
+
 def list_images(folder: Path, at_most: int | None = None) -> list[Path]:
     """List the image files in a folder and the folders in it, sorted; or only the first `at_most` that are found.
 
     Raises
     ------
     UserError
-        If a link leads to a folder above itself.
+        If a link leads to a folder above itself, or a name is not UTF-8.
     """
     found = (entry.path for entry in _files(folder) if _is_image(entry.name))
     if at_most is not None:
@@ -69,6 +74,17 @@ def list_images(folder: Path, at_most: int | None = None) -> list[Path]:
 def count_other_files(folder: Path) -> Counter[str]:
     """Count the files that are not taken for images, by their suffix."""
     return Counter(Path(entry.name).suffix or entry.name for entry in _files(folder) if not _is_image(entry.name))
+
+
+def count_clutter(folder: Path) -> Counter[tuple[str, str]]:
+    """Count what is passed over in a folder and the folders in it, by what it is and by its name."""
+    found: Counter[tuple[str, str]] = Counter()
+    for entry in _all_entries(folder):
+        if (what := describe_clutter(entry.name)) is not None:
+            found[what, _as_text(entry.name)] += 1
+        elif entry.is_dir():
+            found += count_clutter(Path(entry.path))
+    return found
 
 
 def _is_image(name: str) -> bool:
@@ -88,11 +104,33 @@ def _files(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[os
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """List the entries of a folder that are not hidden."""
+    """List the entries of a folder that are neither hidden nor clutter; refuse names that are not UTF-8."""
+    entries = [entry for entry in _all_entries(folder) if describe_clutter(entry.name) is None]
+    if strange := sorted(_as_text(entry.name) for entry in entries if not _is_utf8(entry.name)):
+        quoted = join_names([f"'{name}'" for name in strange], SHOWN)
+        raise UserError(
+            f"the name {quoted} is not UTF-8" if len(strange) == 1 else f"{len(strange)} names are not UTF-8: {quoted}",
+            where=_as_text(str(folder)), why="Names of files and classes are written into tables and pages as text",
+            hint=r"Rename what is so called; \x.. stands for a byte that is no text. `convmv` renames whole folders",
+        )  # fmt: skip
+    return entries
+
+
+def _all_entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in CLUTTER]
+            return list(entries)
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            raise UserError("there is no such folder", where=str(folder)) from error
-        raise UserError(f"cannot be read ({error.strerror})", where=str(folder)) from error
+            raise UserError("there is no such folder", where=_as_text(str(folder))) from error
+        raise UserError(f"cannot be read ({error.strerror})", where=_as_text(str(folder))) from error
+
+
+def _is_utf8(name: str) -> bool:
+    """Return whether the bytes of a name are text: Python stands surrogates for others."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _as_text(name: str) -> str:
+    r"""Return a name that can be printed, with \x.. for each byte that is no text."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

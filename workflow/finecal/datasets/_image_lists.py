@@ -1,4 +1,7 @@
-"""Read lists of image files in CSV or Parquet: columns file and label, and optionally subset and domain."""
+"""Read lists of image files: CSV or Parquet with the columns file and label, or a text of lines `path label`.
+
+CSV and Parquet may also have the columns subset and domain. The text is the form of the paper's own lists.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,26 @@ from typing import Any
 from finecal.datasets._image_files import class_name
 from finecal.errors import UserError, unknown
 
-LISTS = (".csv", ".parquet")
+LISTS = (".csv", ".parquet", ".txt")
 SUBSETS = ("train", "test")
+HEADS = ("path", "file")  # of the first column of a text, if its first line names the columns
 
 
 @dataclass(frozen=True)
 class Row:
-    """An image file, the name of its class, and its subset, train or test; None if the list has no subsets."""
+    """An image file, the name of its class, and its subset, train or test; None if the list has no subsets.
+
+    `number` is the row in the list, counted from 1; 0 for files of a folder.
+    """
 
     file: Path
     label: str
     subset: str | None
+    number: int = 0
 
 
-def read_list(path: Path, domain: str, domains: tuple[str, ...]) -> list[Row]:
-    """Read the rows of a domain; names of files are absolute, or relative to the list's folder.
+def read_list(path: Path, domain: str, domains: tuple[str, ...], root: Path) -> list[Row]:
+    """Read the rows of a domain; names of files are absolute, or relative to the folder `root`.
 
     Parameters
     ----------
@@ -43,13 +51,13 @@ def read_list(path: Path, domain: str, domains: tuple[str, ...]) -> list[Row]:
     for number, row in enumerate(_read_records(path), start=1):
         where = f"{path}: row {number}"
         of_domain = _read_value(row, "domain", where, domains)
-        file = path.parent / (_read_value(row, "file", where) or "")
+        file = root / (_read_value(row, "file", where) or "")
         label, subset = _read_value(row, "label", where) or "", _read_value(row, "subset", where, SUBSETS)
         if of_domain not in (None, domain):
             continue
         if found.setdefault(file, number) != number:
             raise UserError(f"{str(file)!r} is listed twice", where=where, why=f"It is in row {found[file]}, too")
-        rows.append(Row(file, class_name(label), subset))
+        rows.append(Row(file, class_name(label), subset, number))
     if not rows:
         raise UserError(f"no row belongs to the domain {domain!r}", where=str(path))
     return rows
@@ -59,7 +67,12 @@ def _read_value(row: dict[str, Any], column: str, where: str, allowed: tuple[str
     """Return a value as text; None if the list has no such column."""
     if column not in row:
         return None
-    value = "" if row[column] is None else str(row[column]).strip()
+    given = row[column]
+    if isinstance(given, float) and given.is_integer():  # numbers beside missing ones, as pandas writes them
+        given = int(given)
+    if not isinstance(given, (str, int, type(None))) or isinstance(given, bool):
+        raise UserError(f"the {column} {given!r} is neither text nor a whole number", where=where)
+    value = "" if given is None else str(given).strip()
     if not value:
         raise UserError(f"the {column} is empty", where=where)
     if allowed is not None and value not in allowed:
@@ -68,6 +81,8 @@ def _read_value(row: dict[str, Any], column: str, where: str, allowed: tuple[str
 
 
 def _read_records(path: Path) -> Iterator[dict[str, Any]]:
+    if path.suffix.lower() == ".txt":
+        return _read_lines(path)
     names, records = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     for column in ("file", "label"):
         if column not in names:
@@ -84,12 +99,7 @@ def _read_parquet(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
 
 
 def _read_csv(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
-        raise UserError(f"cannot be read ({reason})", where=str(path)) from error
-    reader = csv.DictReader(lines, strict=True)
+    reader = csv.DictReader(_lines(path), strict=True)
     return list(reader.fieldnames or ["nothing"]), _parse_rows(reader, path)
 
 
@@ -101,3 +111,26 @@ def _parse_rows(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, A
             yield row
     except csv.Error as error:
         raise UserError(f"not readable as CSV ({error})", where=f"{path}: line {reader.line_num}") from error
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read lines `path label`; the path may have spaces, the label has none. A first line may say just this."""
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        parts = line.strip().rsplit(maxsplit=1)
+        if len(parts) < 2:
+            raise UserError(
+                f"{line.strip()!r} is not a path and a label", where=f"{path}: line {number}",
+                why="A list in text has a line `path label` for each image",
+            )  # fmt: skip
+        if number > 1 or parts[0] not in HEADS or parts[1] != "label":
+            yield {"file": parts[0], "label": parts[1]}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
+        raise UserError(f"cannot be read ({reason})", where=str(path)) from error

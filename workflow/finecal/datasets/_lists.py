@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from finecal.data.packed import stratified_test
+from finecal.data.divisions import draw_of_each
 from finecal.errors import UserError
 
 Entry = tuple[str, int]  # path in the archive, class number
@@ -75,7 +75,7 @@ def redraw_incomplete_classes(
         if test[members].any() and not test[members].all():
             continue
         if len(members) >= 2:
-            drawn = stratified_test(labels[members], fraction, random)
+            drawn = draw_of_each(labels[members], fraction, random)
             drawn[0] = drawn[0] and not drawn.all()  # at least one is left for training
             result[members] = drawn
             kind = "training" if test[members].all() else "test"

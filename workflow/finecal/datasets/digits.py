@@ -57,7 +57,8 @@ def prepare(domain: str, options: Options, files: object = None) -> PackedImages
     """Render or load one domain: 8 × 8 grey images, white ink on black, values 0 to 255."""
     import numpy as np
 
-    from finecal.data.packed import PackedImages, stratified_test
+    from finecal.data.divisions import stratified_test
+    from finecal.data.packed import PackedImages
     from finecal.seeds import generator
 
     if domain == "printed":

@@ -7,31 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
-from finecal.config import Fraction, Listed, Seed
-from finecal.datasets._image_files import class_name
-from finecal.datasets._image_places import (
-    DOMAINS,
-    SHOWN,
-    Place,
-    count_up_to_two,
-    has_subsets,
-    join_quoted,
-    report_skipped,
-)
+from finecal.config import Fraction, Seed
+from finecal.config.types import ClassNames
+from finecal.datasets._image_classes import default_order, read_classes
+from finecal.datasets._image_classes import other_order as order_of_others
+from finecal.datasets._image_domains import check_domain, find_sampled, places_of
+from finecal.datasets._image_doubles import Sample, check_samples
+from finecal.datasets._image_layout import check_layout
+from finecal.datasets._image_places import DOMAINS, describe_skipped, has_subsets
 from finecal.datasets._stored import Stored
-from finecal.errors import UserError, closest
+from finecal.errors import UserError
 from finecal.io.contents import content_hashes
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from finecal.data.image_files import ImageFiles
 
-_PLACE = "a folder with a folder of images for each class, or a list (.csv, .parquet) with the columns file and label"
+_PLACE = (
+    "a folder with a folder of images for each class, or a list: .csv or .parquet with the columns file and label, "
+    "or .txt with lines `path label`"
+)
 
 
 class Options(Stored):
@@ -51,10 +53,16 @@ class Options(Stored):
     test_fraction: Fraction = Field(
         0.3, description="Part of each class's images kept for testing, where no test images are given."
     )
-    classes: str | Listed[str] | None = Field(
+    classes: ClassNames | None = Field(
         None,
         description="All classes, in the order of the pretrained model's head: a list, or a text file with a name per "
-        "line; by default those of `source`, by alphabet.",
+        "line; by default those of `source`, sorted as text, or by number if the labels of a list are whole numbers. "
+        "Whole numbers in lists count these classes from 0, unless one of them is so called.",
+    )
+    list_root: str | None = Field(
+        None,
+        description="The folder that names of files in lists are relative to; by default that of the list.",
+        json_schema_extra={"neutral": None},
     )
     seed: Seed = Field(0, description="Seed of the train/test division.")
 
@@ -68,24 +76,19 @@ def without_images(options: Options) -> tuple[str, ...]:
 
 
 def classes(options: Options) -> tuple[str, ...]:
-    if options.classes is None:
-        return tuple(sorted(count_up_to_two(_places("source", options)[0])))
-    return _read_classes(options)
+    return default_order(places_of("source", options)[0]) if options.classes is None else read_classes(options.classes)
+
+
+def other_order(options: Options) -> tuple[str, ...] | None:
+    return order_of_others(places_of("source", options)[0]) if options.classes is None else None
 
 
 def sampled_classes(domain: str, options: Options) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the classes that have training samples in a domain, and those that have test samples."""
-    place, test = _places(domain, options)
-    found = count_up_to_two(place)
-    if test is not None:
-        return frozenset(found), frozenset(count_up_to_two(test))
-    if place.is_list and (known := [row for row in place.rows() if row.subset]):
-        return tuple(frozenset(row.label for row in known if row.subset == s) for s in ("train", "test"))  # type: ignore[return-value]
-    return frozenset(found), frozenset(found)
+    return find_sampled(domain, options)
 
 
 def check(options: Options) -> None:
-    """Check that the folders exist and their classes fit together, as far as possible without reading the images.
+    """Check that the folders exist and their classes fit together, as far as possible without looking at each file.
 
     Raises
     ------
@@ -99,59 +102,36 @@ def check(options: Options) -> None:
         )  # fmt: skip
     if options.source is None and options.source_test is not None:
         raise UserError("`source_test` belongs to `source`", where="source_test")
-    total = frozenset(_with_option("classes", lambda: classes(options)))
+    used = [domain for domain in DOMAINS if domain not in without_images(options)]
+    given = None if options.classes is None else frozenset(classes(options))
+    for place in (place for domain in used for place in places_of(domain, options) if place is not None):
+        check_layout(place, given)
+    total = frozenset(classes(options))
     if len(total) < 2:
         raise UserError(f"there is only the class {min(total)!r}", where="source", why="At least two are needed")
+    for domain in used:
+        check_domain(domain, options, total)
+
+
+def inspect_files(options: Options) -> tuple[str, ...]:
+    """Look at each file: whether it is there, and there once; say what was passed over."""
+    lines = []
     for domain in DOMAINS:
         if domain not in without_images(options):
-            _check_domain(domain, options, total)
+            lines.append(f"{domain}: {check_samples(_divide(domain, options).samples)}")
+            lines += [line for place in places_of(domain, options) if place for line in describe_skipped(place)]
+    return tuple(lines)
 
 
-def _check_domain(domain: str, options: Options, total: frozenset[str]) -> None:
-    place, test = _places(domain, options)
-    keys = {domain: place, **({f"{domain}_test": test} if test is not None else {})}
-    for key, one in keys.items():
-        found = _with_option(key, lambda one=one: count_up_to_two(one))
-        _check_names(key, frozenset(found), total, options)
-        single = sorted(name for name, count in found.items() if count < 2)
-        if test is None and single and not has_subsets(one):
-            raise UserError(
-                f"{join_quoted(single)} {'has' if len(single) == 1 else 'have'} a single image", where=key,
-                why="A part of each class is kept for testing, so each class needs at least two",
-                hint=f"Or give the test images a place of their own, `{domain}_test`",
-            )  # fmt: skip
-    if test is not None:
-        if has_subsets(place) or has_subsets(test):
-            raise UserError("the list already says which images are for testing", where=f"{domain}_test")
-        if place.path.resolve() == test.path.resolve():
-            raise UserError("training and test images are the same", where=f"{domain}_test")
-    of_train, of_test = sampled_classes(domain, options)
-    needed = total if domain == "source" else frozenset()
-    for kind, present in (("training", of_train), ("test", of_test)):
-        if missing := sorted(needed - present):
-            raise UserError(
-                f"there is no {kind} image of {join_quoted(missing)}", where=domain,
-                why="The source has all classes",
-            )  # fmt: skip
-        if not present:
-            raise UserError(f"there is no {kind} image", where=domain)
+def sample_counts(domain: str, options: Options) -> dict[str, tuple[int, int]]:
+    """Return class → numbers of training and of test samples."""
+    import numpy as np
 
-
-def _check_names(key: str, found: frozenset[str], total: frozenset[str], options: Options) -> None:
-    strangers = sorted(found - total)
-    if not strangers:
-        return
-    what = "the source's classes" if options.classes is None else "`classes`"
-    near = [f"{name!r} (closest: {closest(name, total)[0]!r})" for name in strangers[:SHOWN]]
-    more = f" and {len(strangers) - SHOWN} more" if len(strangers) > SHOWN else ""
-    split = {"train", "test"} <= found or {"train", "val"} <= found
-    raise UserError(
-        f"{', '.join(near)}{more} {'is' if len(strangers) == 1 else 'are'} not among {what}", where=key,
-        why="Classes are matched by name",
-        hint=f"If {sorted(found)} are no classes, name the folders in it: `{key}: …/train`, `{key}_test: …/test`"
-        if split
-        else "",
-    )  # fmt: skip
+    names, divided = classes(options), _divide(domain, options)
+    of_train, of_test = (
+        np.bincount(divided.labels[chosen], minlength=len(names)).tolist() for chosen in (~divided.test, divided.test)
+    )
+    return dict(zip(names, zip(of_train, of_test, strict=True), strict=True))
 
 
 def decisive_options(domain: str, options: Options) -> dict[str, Any]:
@@ -161,9 +141,9 @@ def decisive_options(domain: str, options: Options) -> dict[str, Any]:
     the order of the samples. It does not depend on where the folder or list is, nor on times.
     """
     places = {name for one in DOMAINS for name in (one, f"{one}_test")}
-    own = options.model_dump(mode="json", exclude={*places, "classes"})
+    own = options.model_dump(mode="json", exclude={*places, "classes", "list_root"})
     digest, count = hashlib.sha256(), 0
-    train, test = _places(domain, options)
+    train, test = places_of(domain, options)
     for place, subset in ((train, "train" if test is not None else ""), (test, "test")):
         if place is None:
             continue
@@ -177,63 +157,46 @@ def decisive_options(domain: str, options: Options) -> dict[str, Any]:
     return {**own, "classes": list(classes(options)), "files": count, "contents": digest.hexdigest()}
 
 
-def prepare(domain: str, options: Options, files: object = None) -> ImageFiles:
-    """Return the files of a domain with their labels; nothing is decoded yet."""
+class _Divided(NamedTuple):
+    """The images of a domain, and (N,) their class numbers and which are for testing."""
+
+    samples: list[Sample]
+    labels: np.ndarray
+    test: np.ndarray
+
+
+def _divide(domain: str, options: Options) -> _Divided:
     import numpy as np
 
-    from finecal.data.image_files import ImageFiles
-    from finecal.data.packed import stratified_test
+    from finecal.data.divisions import stratified_test
     from finecal.seeds import generator
 
-    check(options)
-    names = classes(options)
-    number = {name: i for i, name in enumerate(names)}
-    place, test_place = _places(domain, options)
-    report_skipped(place, test_place)
-    rows = place.rows()
-    training = len(rows)
-    rows += test_place.rows() if test_place is not None else []
-    labels = np.array([number[row.label] for row in rows], np.int32)
+    number = {name: i for i, name in enumerate(classes(options))}
+    place, test_place = places_of(domain, options)
+    rows = [(row, place) for row in place.rows()]
     if test_place is not None:
-        test = np.arange(len(rows)) >= training
-    elif has_subsets(place):
-        test = np.array([row.subset == "test" for row in rows])
-    else:
+        test = np.repeat([False, True], [len(rows), len(test_place.rows())])
+        rows += [(row, test_place) for row in test_place.rows()]
+    labels = np.array([number[row.label] for row, _ in rows], np.int32)
+    if test_place is None and has_subsets(place):
+        test = np.array([row.subset == "test" for row, _ in rows])
+    elif test_place is None:
         test = stratified_test(labels, options.test_fraction, generator("image_folder", domain, "test", options.seed))
-    paths = tuple(row.file for row in rows)
-    most, count = Counter(paths).most_common(1)[0]
-    if count > 1:
-        raise UserError(f"{str(most)!r} is a training and a test image", where=str(place.path))
-    roots = [one.root for one in (place, test_place) if one is not None]
-    root = Path(os.path.commonpath(roots))
+    samples = [Sample(row, bool(held), one) for (row, one), held in zip(rows, test, strict=True)]
+    return _Divided(samples, labels, test)
+
+
+def prepare(domain: str, options: Options, files: object = None) -> ImageFiles:
+    """Return the files of a domain with their labels; nothing is decoded yet."""
+    from finecal.data.image_files import ImageFiles
+
+    check(options)
+    divided = _divide(domain, options)
+    places = [place for place in places_of(domain, options) if place is not None]
+    for line in (check_samples(divided.samples), *(line for place in places for line in describe_skipped(place))):
+        print(line, file=sys.stderr)
     return ImageFiles(
-        paths, labels, test, names, complete=domain == "source", root=root, size=options.size, fit=options.fit
-    )
-
-
-def _places(domain: str, options: Options) -> tuple[Place, Place | None]:
-    train, test = getattr(options, domain), getattr(options, f"{domain}_test")
-    return Place.of(train, domain), None if test is None else Place.of(test, domain)
-
-
-def _read_classes(options: Options) -> tuple[str, ...]:
-    given = options.classes or ()
-    if isinstance(given, str):
-        try:
-            given = tuple(line.strip() for line in Path(given).read_text("utf-8-sig").splitlines() if line.strip())
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError("this file cannot be read", where=str(options.classes)) from error
-    names = tuple(map(class_name, given))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not names:
-        raise UserError(f"{join_quoted(twice)} is given twice" if twice else "there is no class", where="classes")
-    return names
-
-
-def _with_option(key: str, look: Any) -> Any:
-    """Return the result of `look`; add the option to an error about a path."""
-    try:
-        return look()
-    except UserError as error:
-        where = key if error.where in ("", key) else f"{key} ({error.where})"
-        raise UserError(error.what, where=where, why=error.why, hint=error.hint) from error
+        tuple(sample.row.file for sample in divided.samples), divided.labels, divided.test, classes(options),
+        complete=domain == "source", root=Path(os.path.commonpath([place.root for place in places])),
+        size=options.size, fit=options.fit,
+    )  # fmt: skip

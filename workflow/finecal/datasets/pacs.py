@@ -58,8 +58,8 @@ def prepare(domain: str, options: Options, files: Files) -> ImageFiles:
     """Return all images of one domain by class, those of a class in the order of their names."""
     import numpy as np
 
+    from finecal.data.divisions import stratified_test
     from finecal.data.image_files import ImageFiles
-    from finecal.data.packed import stratified_test
     from finecal.seeds import generator
 
     folder = files.extract(ARCHIVE, only=lambda member: f"/{domain}/" in f"/{member}" and "__MACOSX" not in member)

@@ -50,7 +50,8 @@ def prepare(domain: str, options: Options, files: object = None) -> PackedImages
     """Draw the points of one domain."""
     import numpy as np
 
-    from finecal.data.packed import PackedImages, stratified_test
+    from finecal.data.divisions import stratified_test
+    from finecal.data.packed import PackedImages
     from finecal.seeds import generator
 
     random = generator("toy", domain, options.seed)

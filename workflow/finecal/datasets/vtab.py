@@ -121,8 +121,9 @@ def prepare(domain: str, options: Options, files: Files) -> PackedImages | Image
     """Return one domain of the task: pixels if the archive has arrays, else files to decode."""
     import numpy as np
 
+    from finecal.data.divisions import stratified_test
     from finecal.data.image_files import ImageFiles
-    from finecal.data.packed import PackedImages, stratified_test
+    from finecal.data.packed import PackedImages
     from finecal.datasets._vtab_read import READ
     from finecal.seeds import generator
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors
 from torch import Tensor, nn
 
 from finecal.errors import UserError, join_names
 from finecal.models.build import Architecture, build, head
-from finecal.models.header import METADATA
-from finecal.models.locations import WRITTEN, label_names, read_config, weights_files
+from finecal.models.imagenet_classes import as_called
+from finecal.models.locations import names_of_rows, weights_files
 from finecal.models.state_dicts import SHOWN, State, read_state
 
 
@@ -42,39 +40,13 @@ def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Che
     UserError
         If it is missing or damaged, holds more than tensors, or a weight is not finite.
     """
-    file, *config = weights_files(str(path), str(path))
+    file, *_ = weights_files(str(path), str(path))
     state = read_state(file)
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise UserError(f"the tensor {name!r} has values that are NaN or infinite", where=str(file))
-    known = tuple(names) if names else _read_class_names(file, whole_folder=bool(config))
+    known = tuple(names) if names else names_of_rows(path, str(path))
     return Checkpoint(state, file, known)
-
-
-def _read_class_names(file: Path, *, whole_folder: bool) -> tuple[str, ...] | None:
-    """Read them from the config.json of the weights, or the metadata of a file that finecal has written."""
-    if whole_folder or (file.name in WRITTEN and _is_timm_folder(file.parent)):
-        return label_names(read_config(file.parent))
-    if file.suffix != ".safetensors":
-        return None
-    with safetensors.safe_open(file, framework="pt") as opened:
-        described = (opened.metadata() or {}).get(METADATA)
-    try:
-        return tuple(map(str, json.loads(described)["architecture"]["classes"])) if described else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"its metadata {METADATA!r} do not name the classes", where=str(file),
-            why="finecal writes them as JSON with `architecture.classes`",
-        ) from error  # fmt: skip
-
-
-def _is_timm_folder(folder: Path) -> bool:
-    """Return whether the folder's config.json is timm's."""
-    try:
-        read_config(folder)
-    except UserError:
-        return False
-    return True
 
 
 def load_checkpoint(path: str, use: Mapping[str, Any], description: Architecture, *, keep_head: bool) -> nn.Module:
@@ -117,7 +89,8 @@ def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: boo
 
 def _fit_head(checkpoint: Checkpoint, description: Architecture, wanted: State, prefix: str, *, keep: bool) -> State:
     """Return the state with the head's rows in the data set's order, or with the model's head if it does not fit."""
-    state, names, classes = dict(checkpoint.state), checkpoint.names, description.classes
+    state, classes = dict(checkpoint.state), description.classes
+    names = None if checkpoint.names is None else as_called(checkpoint.names, classes)
     weight = state.get(f"{prefix}weight")
     if weight is not None and names is not None and len(names) != len(weight):
         raise UserError(

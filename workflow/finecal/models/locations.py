@@ -11,6 +11,7 @@ from typing import Any
 
 from finecal.errors import UserError, how_to_install, unknown
 from finecal.models import timm_names
+from finecal.models.row_names import as_names, check_distinct, label_names, names_in_file
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
@@ -148,12 +149,24 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     return found
 
 
-def label_names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Return the names of the head's rows in a timm configuration; None if it has none."""
-    given = config.get("label_names") or (config.get("pretrained_cfg") or {}).get("label_names")
-    if isinstance(given, Mapping):  # number → name
-        given = [given[key] for key in sorted(given, key=int)]
-    return tuple(map(str, given)) if given else None
+def names_of_rows(path: str | Path, where: str) -> tuple[str, ...] | None:
+    """Return the names of the head's rows of a checkpoint: of its config.json, or of a file that finecal has written.
+
+    None if nothing names them.
+    """
+    file, *config = weights_files(str(path), where)
+    if config or (file.name in WRITTEN and _is_timm_folder(file.parent)):
+        return label_names(read_config(file.parent), str(file.parent / CONFIG))
+    return names_in_file(file)
+
+
+def _is_timm_folder(folder: Path) -> bool:
+    """Return whether the folder's config.json is timm's."""
+    try:
+        read_config(folder)
+    except UserError:
+        return False
+    return True
 
 
 def read_class_names(given: str | Sequence[str] | None, where: str) -> list[str] | None:
@@ -162,15 +175,14 @@ def read_class_names(given: str | Sequence[str] | None, where: str) -> list[str]
         return None
     if isinstance(given, str):
         try:
-            given = [line.strip() for line in Path(given).read_text("utf-8").splitlines() if line.strip()]
+            given = [line.strip() for line in Path(given).read_text("utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"the file {given!r} cannot be read ({error})", where=where) from error
-    names = list(given)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not names:
-        what = f"the class {twice[0]!r} is there twice" if twice else "there is no class name"
-        raise UserError(what, where=where)
-    return names
+    names = as_names(given)
+    if not names:
+        raise UserError("there is no class name", where=where)
+    check_distinct(names, where)
+    return list(names)
 
 
 def fill(pattern: str, coordinates: Mapping[str, Any], where: str) -> str:

@@ -9,7 +9,6 @@ the model is fine-tuned, saved and exported as any other. open_clip, an optional
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pickle import UnpicklingError
@@ -23,6 +22,7 @@ from torch.nn import functional
 from finecal.errors import UserError, unknown
 from finecal.models.build import Architecture, build
 from finecal.models.locations import HUB, LOCAL, check_open_clip
+from finecal.models.prompts import prompt_names
 
 BATCH = 64  # texts per forward pass
 TOLERANCE = 1e-3  # relative to the largest value: float32 sums in another order differ by less
@@ -92,33 +92,6 @@ def _check_names(name: str, tag: str | None, where: str) -> None:
             f"the weights {tag!r} are for a model with{'' if wanted else 'out'} QuickGELU, {name!r} is none",
             where=f"{where}.pretrained", hint=f"Take the model {other!r}",
         )  # fmt: skip
-
-
-def prompt_names(classes: Sequence[str], names: Sequence[str] | None, dataset: str, where: str) -> list[str]:
-    """Return the name of each class in the templates: the study's, or the data set's as words.
-
-    >>> prompt_names(["Alarm_Clock", "AnnualCrop", "cabin/outdoor"], None, "mine", "")
-    ['Alarm Clock', 'Annual Crop', 'cabin outdoor']
-
-    Raises
-    ------
-    UserError
-        If the classes have only numbers for names, or the study's names are not one for each class.
-    """
-    if names is not None:
-        if len(names) != len(classes):
-            raise UserError(
-                f"{len(names)} names for the {len(classes)} classes of {dataset!r}", where=f"{where}.class_names",
-                why="Every class needs one, in the order of the data set",
-            )  # fmt: skip
-        return list(names)
-    words = [re.sub(r"[_/ ]+|(?<=[a-z])(?=[A-Z])", " ", name).strip() for name in classes]
-    if all(not word or word.isdecimal() for word in words):
-        raise UserError(
-            f"the classes of {dataset!r} have numbers for names, CLIP reads words", where=where,
-            hint=f"Give them in the order of the data set: `class_names: [...]`; the first is {classes[0]!r}",
-        )  # fmt: skip
-    return words
 
 
 @torch.inference_mode()

@@ -21,12 +21,14 @@ from finecal.plan.stages import STAGES
 FURTHER_FILES = {
     "checkpoints": "models/checkpoints.py",
     "sources": "models/locations.py",
+    "row_names": "models/row_names.py",
     "take_over": "stages/take_over.py",
     "official": "config/official_splits.py",
     "zero_shot": "models/zero_shot.py",
+    "prompts": "models/prompts.py",
     "calibrated": "export/standalone.py",
 }
-OF_CHECKPOINTS = ("checkpoints", "sources", "take_over")
+OF_CHECKPOINTS = ("checkpoints", "sources", "row_names", "take_over")
 
 
 class Identities:
@@ -141,7 +143,7 @@ class Identities:
         if options.get("recipe") == IMPORTED or (record.name == "pretrain" and own_weights(options)):
             return _further(*OF_CHECKPOINTS)
         if record.name == "pretrain" and "zero_shot" in options["backbone"]:
-            return _further("zero_shot")
+            return _further("zero_shot", "prompts")
         named = {"dataset": "source", "recipe": "recipe"}  # kind of plugin → the option that names it
         return plugin_files(record.plugins, [options[named[record.plugins]]]) if record.plugins else []
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from finecal import paths
 from finecal.config import Study
 from finecal.config.groups import expand_groups
+from finecal.config.head_rows import check_rows
 from finecal.config.load import load_study
 from finecal.config.official_splits import is_for_task
 from finecal.data.dataset import DataSet
@@ -231,6 +232,8 @@ class Plan:
                     f"{path!r} would be two runs, {other.folder} and {run.folder}", where=where, hint=hint
                 )  # fmt: skip
             locations.weights_files(path, where)
+            if study.recipes[run.recipe].class_names is None:
+                check_rows(study.data_set(run.dataset), path, where)
 
     def _runs(self, study: Study) -> Iterable[RunKey]:
         splits = [*study.splits, *([ALL_CLASSES] if study.oracle_fine_tuning else [])]

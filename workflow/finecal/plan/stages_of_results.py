@@ -75,7 +75,14 @@ STAGES_OF_RESULTS = (
         outputs={"map": f"{RUN}/{paths.FEATURE_MAP}"},
         place=_OF_RUN,
         jobs=job_sets.runs_in("feature_map"),
-        code=("metrics/feature_map.py", "metrics/unit_rows.py", "data/packed.py", "seeds.py", "stages/feature_map.py"),
+        code=(
+            "metrics/feature_map.py",
+            "metrics/unit_rows.py",
+            "data/packed.py",
+            "data/divisions.py",
+            "seeds.py",
+            "stages/feature_map.py",
+        ),
         study=False,
     ),
     Stage(

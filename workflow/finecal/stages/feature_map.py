@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from finecal import paths, schemas
 from finecal.calibration.inputs import group_names, read_predictions, read_split
-from finecal.data.packed import stratified_test
+from finecal.data.divisions import draw_of_each
 from finecal.errors import UserError
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
@@ -38,7 +38,7 @@ def feature_map(run: RunKey) -> None:
     chosen = np.flatnonzero(after.test)
     if len(chosen) > AT_MOST:
         random = generator(*run.columns().values(), "feature_map", "samples")
-        chosen = chosen[stratified_test(after.labels[chosen], AT_MOST / len(chosen), random)]
+        chosen = chosen[draw_of_each(after.labels[chosen], AT_MOST / len(chosen), random)]
     seed = seed_of(*run.columns().values(), "feature_map") % 2**32
     places = joint_map(before.features[chosen], after.features[chosen], seed=seed)
     labels = after.labels[chosen]

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from finecal import paths
 from finecal.data.dataset import DataSet
-from finecal.data.packed import PackedImages, hold_out_validation, write_images
+from finecal.data.divisions import hold_out_validation
+from finecal.data.packed import PackedImages, write_images
 from finecal.download.fetch import check
 from finecal.download.spec import Files
 from finecal.errors import unknown

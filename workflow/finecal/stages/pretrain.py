@@ -12,6 +12,7 @@ from torch import nn
 
 from finecal import paths, schemas
 from finecal.config import Pretraining, Training
+from finecal.config.head_rows import two_orders
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError
 from finecal.io.declared import from_rows
@@ -22,8 +23,9 @@ from finecal.models.checkpoints import describe_missing_classes, load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import save_model, write_head
 from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
-from finecal.models.locations import HUB, label_names
+from finecal.models.locations import HUB
 from finecal.models.plain_head import check_plain_head
+from finecal.models.row_names import label_names
 from finecal.plan.identities import Identities
 from finecal.plan.options import own_weights
 from finecal.plan.plan import Plan
@@ -92,7 +94,10 @@ def _initial_model(plan: Plan, dataset: str, backbone: str, images: PackedFile) 
     weights = _on_hub(use["model"], pretraining["weights"])
     model = build(description, weights=weights)
     if not is_trained:
-        take_rows(model, description, dataset, weights)
+        named = take_rows(model, description, dataset, weights)
+        if not named and plan.data_set(dataset).other_order() is not None:
+            what = f"the head of {use['model']!r} has no names"
+            raise two_orders(plan.data_set(dataset), what, f"backbones.{backbone}")
     return model, description
 
 
@@ -124,11 +129,11 @@ def _train(
     ).run()
 
 
-def take_rows(model: nn.Module, description: Architecture, dataset: str, weights: str) -> None:
+def take_rows(model: nn.Module, description: Architecture, dataset: str, weights: str) -> bool:
     """Bring the rows of the hub's head, in place, into the order of the data set's classes; further rows are left out.
 
     They are found by the names in the hub's configuration, else by ImageNet's. If neither names all classes, the head
-    is left as it is if it has as many rows as there are classes.
+    is left as it is if it has as many rows as there are classes; then return False.
 
     Raises
     ------
@@ -138,7 +143,7 @@ def take_rows(model: nn.Module, description: Architecture, dataset: str, weights
     """
     there, rows = head_classes(model), _rows(model, description, dataset)
     if rows is None or rows == list(range(there)):
-        return
+        return rows is not None
     whole = head(model)
     if there != len(description.classes):
         names = tuple(map(str, range(there)))
@@ -148,12 +153,13 @@ def take_rows(model: nn.Module, description: Architecture, dataset: str, weights
         head(model).weight.copy_(whole.weight[rows])
         if head(model).bias is not None:
             head(model).bias.copy_(whole.bias[rows])
+    return True
 
 
 def _rows(model: nn.Module, description: Architecture, dataset: str) -> list[int] | None:
     """For each of the data set's classes its row of the hub's head; None if nothing says what the rows stand for."""
     config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
-    there, classes, names = head_classes(model), description.classes, label_names(config)
+    there, classes, names = head_classes(model), description.classes, label_names(config, "the hub")
     where = "pretraining.training"
     hint = "Give `training`, so that the head is trained on the source domain"
     if names is not None and not are_imagenet(names):

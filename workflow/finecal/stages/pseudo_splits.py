@@ -15,7 +15,8 @@ import pyarrow as pa
 from finecal import paths, registry, schemas
 from finecal.calibration.inputs import group_names, read_split
 from finecal.config import PseudoSplits, Training, plugin_options
-from finecal.data.packed import Samples, stratified_test
+from finecal.data.divisions import stratified_test
+from finecal.data.packed import Samples
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError
 from finecal.io.declared import from_rows

@@ -11,7 +11,7 @@ from finecal import paths, schemas
 from finecal.calibration.inputs import group_names
 from finecal.config import ClassesSplit, DrawnSplit, PresentSplit, Split
 from finecal.config.official_splits import official_classes
-from finecal.config.split_resolution import AnySplit, check_size, class_numbers, split_size
+from finecal.config.split_resolution import AnySplit, check_size, class_numbers, draw_order, split_size
 from finecal.data.packed import read_format
 from finecal.download.fetch import check
 from finecal.io.list_columns import matrix_column
@@ -20,7 +20,6 @@ from finecal.io.provenance import provenance
 from finecal.metrics.class_clustering import order_by_similarity
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
-from finecal.seeds import generator
 
 
 def split(plan: Plan, dataset: str, split: str) -> None:
@@ -65,8 +64,8 @@ def _mask(
     size = split_size(use, classes, where)  # where it is known without the images
     if isinstance(use, DrawnSplit):
         # Both kinds start with the same class, and differ in those added to it.
-        order = generator("split", dataset, use.seed).permutation(len(classes))
-        mask[order[:size] if means is None else order_by_similarity(means, int(order[0]))[:size]] = True
+        order = draw_order(dataset, use.seed, len(classes))
+        mask[order[:size] if means is None else order_by_similarity(means, order[0])[:size]] = True
     elif isinstance(use, ClassesSplit):
         mask[class_numbers(use.fine_tuning, classes, where)] = True
     elif isinstance(use, PresentSplit):
