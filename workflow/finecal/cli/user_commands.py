@@ -22,12 +22,18 @@ def do_compare(given: argparse.Namespace) -> None:
 def do_check(given: argparse.Namespace) -> None:
     from finecal.cli.overview import describe_plan
     from finecal.plan.estimate import IMAGES_PER_SECOND
-    from finecal.plan.network import needs_network
+    from finecal.plan.network import has_checkpoints, needs_network
 
     plan = selected_plan(given)
-    if needs_network(plan):
+    own = has_checkpoints(plan)
+    if own or needs_network(plan):
         with large_imports():
             import timm  # noqa: F401
+    if own:
+        from finecal.plan.own_weights import check_checkpoints
+
+        for line in check_checkpoints(plan):
+            print(line)
     print(describe_plan(plan, given.images_per_second or IMAGES_PER_SECOND))
 
 
