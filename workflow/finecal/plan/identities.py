@@ -18,15 +18,19 @@ from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
 
 # Files that decide the results of some jobs of a stage only, beside the files of the stage.
+_READING = (
+    "checkpoints", "fitting", "foreign_names", "pickled_types", "renaming", "state_dicts", "timm_conversion",
+    "torchvision_names", "transformers_names", "wrappers",
+)  # fmt: skip
 FURTHER_FILES = {
-    "checkpoints": "models/checkpoints.py",
+    **{name: f"models/{name}.py" for name in _READING},
     "sources": "models/locations.py",
     "take_over": "stages/take_over.py",
     "official": "config/official_splits.py",
     "zero_shot": "models/zero_shot.py",
     "calibrated": "export/standalone.py",
 }
-OF_CHECKPOINTS = ("checkpoints", "sources", "take_over")
+OF_CHECKPOINTS = (*_READING, "sources", "take_over")
 
 
 class Identities:

@@ -17,6 +17,7 @@ from finecal.models.build import head
 from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
+from finecal.models.statements import check_statement
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -46,6 +47,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
         return {"epoch": epoch, "step": epoch, "loss": nan, "lr": nan, "seconds": 0.0, **observed}
 
     before = row(0, model)
+    check_statement(checkpoint, description.model, description.mean, description.std)
     tuned = load_checkpoint(checkpoint, spec, description, keep_head=True).to(device)
     rows = [before, row(1, tuned)]
     inputs = [pretrained, images_path, split_path]
