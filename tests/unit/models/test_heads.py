@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import torch
 from finecal.config import Training
 from finecal.config.load import parse_study
 from finecal.errors import UserError
+from finecal.export.folder import check_is_timm_model
 from finecal.io.list_columns import matrix
 from finecal.io.parquet import read_table
 from finecal.models.build import architecture, build, forward, head
+from finecal.models.checkpoints import load_as, read_checkpoint
 from finecal.models.files import load_model, save_model, write_head
 from finecal.models.heads import CosineHead
 from finecal.runtime.device import place_model
@@ -100,3 +103,51 @@ def test_calibrators_of_row_lengths_are_refused() -> None:
         "The head of 'cosine' is cosine: its logits do not depend on the lengths of its rows."
     )
     assert parse_study(text.replace("heads", "digits"), where="my.yaml").calibrators.keys() == {"none", "tau_norm"}
+
+
+# ------------------------------------------------------------------ the class token beside the mean of the patches
+
+
+TWICE = {"model": "test_vit", "options": {"global_pool": "token_and_mean"}, "image_size": 32}
+
+
+def test_the_head_reads_the_token_and_the_mean_of_the_patches(tmp_path: Path) -> None:
+    description = architecture(TWICE, CLASSES, 3)
+    model = build(description, weights="random").eval()
+    images = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        tokens = model.forward_features(images)
+        features, logits = forward(model, images)
+        torch.testing.assert_close(features, torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1))
+        torch.testing.assert_close(model(images), logits)
+    save_model(tmp_path / "model.safetensors", model, description, provenance={})
+    again, found = load_model(tmp_path / "model.safetensors")
+    assert found == description
+    with torch.inference_mode():
+        torch.testing.assert_close(again.eval()(images), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_other_models_have_no_class_token() -> None:
+    with pytest.raises(UserError) as caught:
+        build(architecture({**TWICE, "model": "test_resnet"}, CLASSES, 3), weights="random")
+    assert str(caught.value) == (
+        "backbones: a ResNet cannot have `global_pool: token_and_mean`. "
+        "timm's vision transformers that take the class token can."
+    )
+
+
+def test_timm_alone_could_not_load_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="'test_vit' with `global_pool: token_and_mean` cannot be exported"):
+        check_is_timm_model(architecture(TWICE, CLASSES, 3))
+
+
+@pytest.mark.parametrize("more", [{"head": "cosine"}, {"options": {"global_pool": "token_and_mean"}}])
+def test_position_embeddings_are_resampled_under_these_heads_too(more: dict[str, Any], tmp_path: Path) -> None:
+    backbone = {"model": "test_vit", "options": {}, "image_size": 32, **more}
+    model = build(architecture(backbone, CLASSES, 3), weights="random")
+    torch.save(model.state_dict(), tmp_path / "small.pth")
+    described = architecture({**backbone, "image_size": 64}, CLASSES, 3)
+    large = load_as(read_checkpoint(tmp_path / "small.pth"), described, keep_head=True)
+    assert torch.equal(head(large).weight, head(model).weight)
+    assert torch.equal(large.state_dict()["blocks.0.attn.qkv.weight"], model.state_dict()["blocks.0.attn.qkv.weight"])
+    assert large.pos_embed.shape[1] > model.pos_embed.shape[1]

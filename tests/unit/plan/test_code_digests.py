@@ -87,6 +87,7 @@ INFRASTRUCTURE = {
 # Listed where it decides the result; where it does not, the reason.
 EXCEPT = {
     ("pretrain", "models/checkpoints.py"): "for checkpoints alone, whose jobs compare it as a further file",
+    ("pretrain", "models/fitting.py"): "the wording of an error, but for checkpoints",
     ("pretrain", "models/zero_shot.py"): "for zero-shot heads alone, whose jobs compare it as a further file",
     ("export", "data/packed.py"): "as for pretrain",
     ("split", "data/packed.py"): "reads the names of the classes",

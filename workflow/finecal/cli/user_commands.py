@@ -22,6 +22,7 @@ def do_compare(given: argparse.Namespace) -> None:
 def do_check(given: argparse.Namespace) -> None:
     from finecal.cli.overview import describe_plan
     from finecal.plan.estimate import IMAGES_PER_SECOND
+    from finecal.plan.network import has_checkpoints
 
     plan = selected_plan(given)
     with large_imports():
@@ -29,6 +30,11 @@ def do_check(given: argparse.Namespace) -> None:
     from finecal.cli.model_checks import check_models
 
     check_models(plan)
+    if has_checkpoints(plan):
+        from finecal.plan.own_weights import check_checkpoints
+
+        for line in check_checkpoints(plan):
+            print(line)
     print(describe_plan(plan, given.images_per_second or IMAGES_PER_SECOND))
 
 

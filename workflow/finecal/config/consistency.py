@@ -64,9 +64,9 @@ def _check_backbone(study: Study, name: str, where: Origin) -> None:
     folder = locations.folder_of(model)
     if folder is not None:
         locations.weights_files(folder, f"{location}.model")
-        locations.read_config(folder)
-    elif not timm_names.is_model(model):
-        raise unknown("timm model", model, timm_names.architectures(), where=location, limit=5)
+        timm_names.check_model(locations.read_config(folder)["architecture"], location)
+    elif not model.startswith(locations.HUB):
+        timm_names.check_model(model, location)
     if backbone.zero_shot is not None:
         _check_zero_shot(backbone.zero_shot, model, f"{location}.zero_shot")
     elif backbone.weights:

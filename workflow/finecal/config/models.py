@@ -63,13 +63,14 @@ class Backbone(Model):
     weights: str | None = Field(
         None,
         description="A checkpoint of your own, which goes before `pretraining.weights`: a state dict (.safetensors, "
-        ".pth, .pt, .bin, .ckpt) or such a folder. The path is relative to the working directory.",
+        ".pth, .pt, .bin, .ckpt, .tar, .th, .pyth), such a folder, or one of transformers. The path is relative to the "
+        "working directory.",
         json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
     class_names: ClassNames | None = Field(
         None,
         description="What the rows of the checkpoint's head stand for: a list, or a text file with a name per line; "
-        "by default `label_names` of a folder's config.json, or else the data set's classes.",
+        "by default the names in a folder's config.json, or else the data set's classes.",
         json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
     zero_shot: ZeroShot | None = Field(

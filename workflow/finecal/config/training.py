@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from finecal.config.types import Count, Fraction, Model, NonNegative, Positive, Probability, Range, Seed
-from finecal.errors import unknown
+from finecal.errors import UserError
 from finecal.models import timm_names
 
 
@@ -58,8 +58,10 @@ class Training(Model):
     @field_validator("optimizer")
     @classmethod
     def _known_optimizer(cls, value: str) -> str:
-        if value not in timm_names.optimizers():
-            raise ValueError from unknown("optimiser", value, timm_names.optimizers())  # pydantic adds the key path
+        try:
+            timm_names.check_optimizer(value)
+        except UserError as error:
+            raise ValueError from error  # pydantic adds the key path
         return value
 
     @field_validator("momentum")

@@ -24,7 +24,8 @@ from finecal.calibration.deployment import AFFINE
 from finecal.errors import UserError
 from finecal.models.build import Architecture, head
 from finecal.models.files import separate_tensors
-from finecal.models.heads import CosineHead
+from finecal.models.heads import POOLED_TWICE, CosineHead, is_pooled_twice
+from finecal.models.locations import CONFIG
 
 FORMAT = "finecal.calibration/1"
 WRAPPER = "calibrated.py"
@@ -53,7 +54,7 @@ def write_model(
     UserError
         If timm does not have the model.
     """
-    check_is_timm_model(description.model)
+    check_is_timm_model(description)
     rows: dict[str, Tensor] = {}
     heads: dict[str, float] = {}
     models = {"head": (folder, model), "pretrained_head": (folder / "pretrained", pretrained)}
@@ -87,10 +88,15 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} in calibration.json")
 
 
-def check_is_timm_model(name: str) -> None:
-    """Raise UserError for a model that finecal itself registers with timm: timm without finecal cannot load it."""
+def check_is_timm_model(description: Architecture) -> None:
+    """Raise UserError for a model that finecal itself makes or changes: timm without finecal cannot load it."""
+    name = description.model
     if not timm.models.model_entrypoint(name).__module__.startswith("timm."):
         raise UserError(f"{name!r} cannot be exported", why="It is finecal's own model, which timm alone cannot load")
+    if is_pooled_twice(description.options):
+        raise UserError(
+            f"{name!r} with `{': '.join(POOLED_TWICE)}` cannot be exported", why="timm alone has no such pooling"
+        )
 
 
 @torch.no_grad()
@@ -137,8 +143,19 @@ def write_timm_folder(folder: Path, model: nn.Module, description: Architecture)
     folder.mkdir(exist_ok=True, parents=True)
     # timm's `save_for_hf` would fail for tensors that share memory, and make a file that only its owner can read.
     (folder / "model.safetensors").write_bytes(safetensors.torch.save(separate_tensors(body), {"format": "pt"}))
-    config = folder / "config.json"
+    config = folder / CONFIG
     _hub.save_config_for_hf(body, str(config), model_config=labels, data_config=preprocessing(description))
+    _open_in_transformers(config)
+
+
+def _open_in_transformers(config: Path) -> None:
+    """Leave the number of classes out of the arguments that timm writes; it stands twice besides.
+
+    transformers hands it to timm itself, and fails where it is among them.
+    """
+    content = json.loads(config.read_text("utf-8"))
+    content["model_args"].pop("num_classes", None)
+    config.write_text(f"{json.dumps(content, indent=2)}\n", "utf-8")
 
 
 def _size_option(description: Architecture) -> dict[str, int]:

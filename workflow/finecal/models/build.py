@@ -10,17 +10,21 @@ import numpy as np
 import timm
 import torch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.models import _hub
 from torch import Tensor, nn
 
 import finecal.models.toy  # noqa: F401 - registers finecal_mlp
 from finecal.errors import UserError, unknown
 from finecal.models.grey import read_colours_as_grey
-from finecal.models.heads import attach_cosine_head, insert_projection
-from finecal.models.locations import HUB, read_config
-
-# Arguments of a model that the data set determines, not the configuration of its weights.
-OF_THE_DATA = ("num_classes", "in_chans", "img_size")
+from finecal.models.heads import (
+    POOLED_TWICE,
+    attach_cosine_head,
+    insert_projection,
+    is_pooled_twice,
+    pool_token_and_mean,
+)
+from finecal.models.locations import HUB
+from finecal.models.statements import OF_THE_DATA, check_statement, folder_statement, read_timm_source
+from finecal.models.whole_loading import whole_loading
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,14 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
         name, given, source = read_timm_source(name)
         options = {key: value for key, value in given.items() if key not in OF_THE_DATA} | options
         mean, std = tuple(source.get("mean", IMAGENET_DEFAULT_MEAN)), tuple(source.get("std", IMAGENET_DEFAULT_STD))
+        if backbone.get("weights") is not None:
+            check_statement(backbone["weights"], name, mean, std)
     else:
         config = _config(name)
         mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
+        if (stated := folder_statement(backbone.get("weights"), name)) is not None:
+            options = stated.arguments | options
+            mean, std = stated.mean or mean, stated.std or std
     if channels == 1 and len(mean) == 3:
         mean, std = (float(np.mean(mean)),), (float(np.mean(std)),)
     if channels == 3 and len(mean) == 1:
@@ -84,30 +93,6 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
     return Architecture(
         name, options, tuple(classes), channels, backbone["image_size"], mean, std, **head_options
     )  # fmt: skip
-
-
-def read_timm_source(model: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Read timm's name, model arguments and preprocessing of `local-dir:FOLDER` or `hf-hub:ORGANISATION/NAME`.
-
-    Raises
-    ------
-    UserError
-        If it cannot be read or fetched.
-    """
-    try:
-        source, place = timm.models.parse_model_name(model)
-        if source == "local-dir":
-            read_config(place)
-            config, name, arguments = _hub.load_model_config_from_path(place)
-        else:
-            config, name, arguments = _hub.load_model_config_from_hf(place)
-    except (OSError, RuntimeError, ValueError, KeyError, AssertionError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"the configuration of {model!r} could not be read ({reason})", where="backbones",
-            hint="On a machine without network, fetch it before on one with network, into the same cache (HF_HOME)",
-        ) from error  # fmt: skip
-    return name, dict(arguments or {}), config
 
 
 def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any] | None = None) -> nn.Module:
@@ -126,18 +111,19 @@ def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any]
     UserError
         If the model does not take the options, the weights cannot be fetched, or the model has no linear head.
     """
-    options = dict(description.options)
+    options = {k: v for k, v in description.options.items() if (k, v) != POOLED_TWICE}
     if _has_fixed_input(description.model):
         options["img_size"] = description.image_size
     try:
-        model: nn.Module = timm.create_model(
-            weights if weights.startswith(HUB) else description.model,
-            pretrained=weights != "random" or overlay is not None,
-            pretrained_cfg_overlay=dict(overlay) if overlay is not None else None,
-            num_classes=len(description.classes),
-            in_chans=description.channels,
-            **options,
-        )
+        with whole_loading():
+            model: nn.Module = timm.create_model(
+                weights if weights.startswith(HUB) else description.model,
+                pretrained=weights != "random" or overlay is not None,
+                pretrained_cfg_overlay=dict(overlay) if overlay is not None else None,
+                num_classes=len(description.classes),
+                in_chans=description.channels,
+                **options,
+            )
     except (TypeError, ValueError, AssertionError) as error:
         raise UserError(
             f"timm cannot create {description.model!r} with {options}: {error}", where="backbones"
@@ -153,6 +139,8 @@ def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any]
         ) from error
     if description.channels == 3:
         read_colours_as_grey(model)
+    if is_pooled_twice(description.options):
+        pool_token_and_mean(model, len(description.classes))
     linear = head(model)
     if description.projection:
         linear = insert_projection(model, linear, description.projection)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -68,3 +71,44 @@ def insert_projection(model: nn.Module, linear: nn.Linear, width: int) -> nn.Lin
     model.fc_norm = nn.Linear(linear.in_features, width, bias=False)
     model.head = nn.Linear(width, linear.out_features)
     return model.head
+
+
+# The option of a vision transformer whose head reads the class token beside the mean of the patches, as DINOv2's.
+POOLED_TWICE = ("global_pool", "token_and_mean")
+
+
+class TokenAndMean(nn.Module):
+    """Pooling of tokens (N, T, D) to (N, 2D): the class token, then the mean of the patches."""
+
+    def __init__(self, prefix_tokens: int) -> None:
+        super().__init__()
+        self.prefix_tokens = prefix_tokens
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Pool; further tokens than the class's before the patches are left out."""
+        return torch.cat([tokens[:, 0], tokens[:, self.prefix_tokens :].mean(dim=1)], dim=1)
+
+
+def is_pooled_twice(options: Mapping[str, Any]) -> bool:
+    """Return whether options of a model ask for it, which timm does not know."""
+    name, value = POOLED_TWICE
+    return options.get(name) == value
+
+
+def pool_token_and_mean(model: nn.Module, classes: int) -> None:
+    """Let the head of a vision transformer read the class token beside the mean of the patches.
+
+    Raises
+    ------
+    UserError
+        If the model is none that takes the class token.
+    """
+    if getattr(model, "global_pool", None) != "token" or not hasattr(model, "pool_include_prefix"):
+        raise UserError(
+            f"a {type(model).__name__} cannot have `{': '.join(POOLED_TWICE)}`", where="backbones",
+            why="timm's vision transformers that take the class token can",
+        )  # fmt: skip
+    old: Any = model.head
+    model.attn_pool = TokenAndMean(int(model.num_prefix_tokens))  # type: ignore[arg-type]
+    model.pool_include_prefix = True  # type: ignore[assignment]
+    model.head = nn.Linear(2 * old.in_features, classes)

@@ -12,9 +12,10 @@ from typing import Any
 from finecal.errors import UserError, how_to_install, unknown
 from finecal.models import timm_names
 from finecal.models.row_names import as_names, check_distinct, label_names, names_in_file
+from finecal.models.transformers_config import PREPROCESSOR, is_transformers
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
-FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
+FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".th", ".pyth")
 CONFIG = "config.json"
 CLIP_CONFIG = "open_clip_config.json"
 # Suffixes of the vocabulary and the configuration of a tokeniser.
@@ -29,7 +30,7 @@ def folder_of(model: str) -> str | None:
 
 
 def weights_files(path: str, where: str) -> tuple[Path, ...]:
-    """Return the files of a checkpoint: first the weights, then config.json if `path` is a folder.
+    """Return the files of a checkpoint: first the weights; if `path` is a folder, then config.json and the like.
 
     Raises
     ------
@@ -44,7 +45,8 @@ def weights_files(path: str, where: str) -> tuple[Path, ...]:
                 f"the folder {path!r} has no {CONFIG}", where=where,
                 why="A folder is one that timm has written (`timm.models.save_for_hf`) or `finecal export`",
             )  # fmt: skip
-        return _find_weights(place, where), config
+        preprocessor = place / PREPROCESSOR
+        return _find_weights(place, where), config, *([preprocessor] if preprocessor.is_file() else [])
     if not place.is_file():
         raise UserError(f"there is no file {path!r}", where=where, why="The path is relative to the working directory")
     if place.suffix not in FORMATS:
@@ -121,12 +123,28 @@ def _find_weights(folder: Path, where: str) -> Path:
         raise UserError(
             f"the folder {str(folder)!r} needs one file of weights", where=where,
             why=f"It has {names}; timm's names are {' and '.join(WRITTEN)}",
+            hint="Save parts together again (transformers: `max_shard_size`)" if "-of-" in names else "",
         )  # fmt: skip
     return found[0]
 
 
+def read_any_config(folder: str | Path) -> dict[str, Any]:
+    """Read the config.json of a folder of transformers, or of timm as `read_config` does."""
+    config = _read_json(Path(folder) / CONFIG)
+    return config if is_transformers(config) else read_config(folder)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise UserError("this file is missing", where=str(path)) from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"not readable as JSON ({error})", where=str(path)) from error
+
+
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """Read the config.json of a timm folder.
+    """Read the config.json of a timm folder, or of transformers' wrapper around a timm model.
 
     Raises
     ------
@@ -134,18 +152,20 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         If it is missing, is not JSON, or does not name a timm model.
     """
     path = Path(folder) / CONFIG
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise UserError("this file is missing", where=str(path)) from error
-    except (ValueError, OSError) as error:
-        raise UserError(f"not readable as JSON ({error})", where=str(path)) from error
+    config = _read_json(path)
     name = config.get("architecture") if isinstance(config, dict) else None
+    if is_transformers(config):
+        kind = ", ".join(map(str, config.get("architectures") or [config["model_type"]]))
+        raise UserError(
+            f"this folder is one of transformers ({kind}), not timm's", where=str(path),
+            hint="Give timm's name of the same model as `model`, and the folder as `weights`",
+        )  # fmt: skip
     if not isinstance(name, str):
         raise UserError("the key 'architecture' is missing", where=str(path), why="It is timm's name of the model")
-    if name not in timm_names.architectures():
+    if not timm_names.is_model(name):
         raise unknown("timm model", name, timm_names.architectures(), where=str(path), limit=5)
-    found: dict[str, Any] = config
+    # transformers' wrapper writes null where it has no arguments.
+    found: dict[str, Any] = {key: value for key, value in config.items() if value is not None}
     return found
 
 
@@ -154,19 +174,21 @@ def names_of_rows(path: str | Path, where: str) -> tuple[str, ...] | None:
 
     None if nothing names them.
     """
+    config, file = config_of(path, where), weights_files(str(path), where)[0]
+    return names_in_file(file) if config is None else label_names(config, str(file.parent / CONFIG))
+
+
+def config_of(path: str | Path, where: str) -> dict[str, Any] | None:
+    """Return the config.json, of timm or of transformers, that belongs to a checkpoint; None if there is none."""
     file, *config = weights_files(str(path), where)
-    if config or (file.name in WRITTEN and _is_timm_folder(file.parent)):
-        return label_names(read_config(file.parent), str(file.parent / CONFIG))
-    return names_in_file(file)
-
-
-def _is_timm_folder(folder: Path) -> bool:
-    """Return whether the folder's config.json is timm's."""
+    if config:
+        return read_any_config(file.parent)
+    if file.name not in WRITTEN:
+        return None
     try:
-        read_config(folder)
-    except UserError:
-        return False
-    return True
+        return read_any_config(file.parent)
+    except UserError:  # a file of another purpose
+        return None
 
 
 def read_class_names(given: str | Sequence[str] | None, where: str) -> list[str] | None:

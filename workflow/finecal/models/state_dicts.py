@@ -10,31 +10,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
+from finecal.models.pickled_types import find_others, harmless
 
 State = dict[str, Tensor]
-# The keys under which trainers save the state dict; averaged weights first, as in timm.
+# The keys under which trainers save the state dict; averaged weights first, as in timm. Lightning's `WeightAveraging`
+# and, after the training, its `StochasticWeightAveraging` have the averaged weights as `state_dict`.
 NESTED = (
-    "state_dict_ema", "model_ema", "ema", "state_dict", "model_state_dict", "model_state", "model", "module", "net",
-    "weights",
+    "state_dict_ema", "model_ema", "ema_state_dict", "ema", "state_dict", "model_state_dict", "model_state", "model",
+    "module", "net", "network", "weights", "params",
 )  # fmt: skip
-# Prefixes that wrappers add to every name: DistributedDataParallel, torch.compile, Lightning.
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+# Parts that wrappers put into names, at any place: torch.compile, FSDP, activation checkpointing, Fabric, Opacus.
+INSIDE = frozenset(
+    {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module", "_module", "_ddp_params"}
+)
+# Counts beside averaged weights: of torch's AveragedModel, of lucidrains' EMA.
+COUNTS = frozenset({"n_averaged", "initted", "step", "num_updates"})
+PLAIN = (Tensor, int, float, str, bytes, type(None), np.generic, np.ndarray)
 SHOWN = 6  # names in an error
 
 
 def read_state(file: Path) -> State:
-    """Read the tensors of a file by name, without the prefixes of wrappers.
+    """Read the tensors of a file by name, without what wrappers put into names.
 
     Raises
     ------
     UserError
-        If it is damaged, holds more than tensors, or holds no state dict.
+        If it is damaged, holds objects that are not known to be harmless, or holds no state dict.
     """
     try:
         if file.suffix == ".safetensors":
@@ -47,11 +55,14 @@ def read_state(file: Path) -> State:
 
 def _load(file: Path) -> Any:
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(harmless()):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        others = find_others(file)
+        named = f": {join_names(others, SHOWN)}" if others else ", or is damaged"
         raise UserError(
-            "it holds more than tensors, or is damaged", where=str(file),
-            why="Only tensors are read (weights_only), since anything else could run code",
+            f"it holds more than tensors{named}", where=str(file),
+            why="Only tensors and plain values are read (weights_only), since anything else could run code",
             hint="Save it again with torch.save(model.state_dict(), PATH), or as safetensors",
         ) from error  # fmt: skip
     except Exception as error:
@@ -62,12 +73,12 @@ def _load(file: Path) -> Any:
 def _unreadable_error(file: Path, error: Exception) -> UserError:
     said = str(error).splitlines()[:1]
     known = isinstance(error, (safetensors.SafetensorError, OSError, RuntimeError, ValueError)) and said
-    reason = said[0] if known else ": ".join([type(error).__name__, *said])
+    reason = said[0].partition(". ")[0] if known else ": ".join([type(error).__name__, *said])
     return UserError(f"not readable as a checkpoint ({reason})", where=str(file))
 
 
 def _find_state_dict(content: Any, file: Path) -> State:
-    """Return the innermost dict of tensors, without the numbers among them and the prefixes of wrappers."""
+    """Return the innermost dict of tensors, without the numbers among them and what wrappers put into names."""
     passed: list[Any] = []
     while isinstance(content, Mapping) and not any(content is one for one in passed):
         passed.append(content)
@@ -75,10 +86,24 @@ def _find_state_dict(content: Any, file: Path) -> State:
     if not isinstance(content, Mapping):
         raise UserError(f"it holds {type(content).__name__}, a state dict is needed", where=str(file))
     state: State = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    others = [value for value in content.values() if not isinstance(value, (Tensor, int, float, str, type(None)))]
+    if not state:  # NumPy's arrays instead
+        arrays = {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
+        state = {key: torch.from_numpy(value) for key, value in arrays.items() if value.dtype.kind in "fiu"}
+    others = [value for value in content.values() if not isinstance(value, PLAIN)]
     if not state or others or not all(isinstance(key, str) for key in state):
         keys = ", ".join(map(repr, list(content)[:SHOWN])) or "nothing"
         raise UserError(f"no state dict in it, but {keys}", where=str(file), why=f"Looked for {', '.join(NESTED)}")
-    while prefix := next((p for p in PREFIXES if all(key.startswith(p) for key in state)), None):
-        state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
-    return state
+    return _without_wrappers(state, file)
+
+
+def _without_wrappers(state: State, file: Path) -> State:
+    found: State = {}
+    for key, tensor in state.items():
+        parts = key.split(".")
+        if parts[-1] in COUNTS and tensor.numel() == 1:
+            continue
+        name = ".".join(part for part in parts if part not in INSIDE)
+        if name in found:
+            raise UserError(f"two tensors are called {name!r} without what wrappers add", where=str(file))
+        found[name] = tensor
+    return found

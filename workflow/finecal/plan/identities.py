@@ -18,8 +18,12 @@ from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
 
 # Files that decide the results of some jobs of a stage only, beside the files of the stage.
+_READING = (
+    "checkpoints", "fitting", "foreign_names", "pickled_types", "renaming", "state_dicts", "timm_conversion",
+    "torchvision_names", "transformers_names", "wrappers",
+)  # fmt: skip
 FURTHER_FILES = {
-    "checkpoints": "models/checkpoints.py",
+    **{name: f"models/{name}.py" for name in _READING},
     "sources": "models/locations.py",
     "row_names": "models/row_names.py",
     "take_over": "stages/take_over.py",
@@ -28,7 +32,7 @@ FURTHER_FILES = {
     "prompts": "models/prompts.py",
     "calibrated": "export/standalone.py",
 }
-OF_CHECKPOINTS = ("checkpoints", "sources", "row_names", "take_over")
+OF_CHECKPOINTS = (*_READING, "sources", "row_names", "take_over")
 
 
 class Identities:

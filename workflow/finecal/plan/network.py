@@ -18,6 +18,12 @@ def needs_network(plan: Plan) -> bool:
     return bool(list_downloads(plan) or list_hub_models(plan) or fetched)
 
 
+def has_checkpoints(plan: Plan) -> bool:
+    """Return whether there are checkpoints of the user's own, pretrained or fine-tuned."""
+    pretrained = [own_weights(options) for options in plan.options_of("pretrain").values()]
+    return any(pretrained) or any(plan.checkpoint_of(run) for run in plan.trainings)
+
+
 def list_downloads(plan: Plan) -> dict[Path, Download]:
     """Return path → what is fetched there, for all selected studies.
 

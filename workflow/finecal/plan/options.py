@@ -9,7 +9,7 @@ from typing import Any
 from finecal.config import Study, Training, plugin_options
 from finecal.config.split_resolution import resolved_split
 from finecal.config.types import neutral_values, resolved_options
-from finecal.models import locations
+from finecal.models import locations, timm_names
 from finecal.paths import ALL_CLASSES
 
 Options = dict[str, Any]
@@ -45,7 +45,9 @@ def resolve_options(name: str, study: Study) -> Iterator[Resolved]:
 
 def _of_backbone(name: str, study: Study, dataset: str, backbone: str) -> Iterator[Resolved]:
     use = study.backbones[backbone]
-    model = {**resolved_options(use), "model": use.model or backbone, "image_size": study.image_size}
+    model = {
+        **resolved_options(use), "model": timm_names.current(use.model or backbone), "image_size": study.image_size,
+    }  # fmt: skip
     model = _with_names(model, f"{name}: backbones.{backbone}")
     pretraining = resolved_options(study.pretraining)
     yield ("pretrain", dataset, backbone), {"backbone": model, "pretraining": pretraining}

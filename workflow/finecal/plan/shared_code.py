@@ -12,6 +12,9 @@ MODELS = (
     "models/heads.py",
     "models/files.py",
     "models/build.py",
+    "models/statements.py",
+    "models/transformers_config.py",
+    "models/whole_loading.py",
     "data/reader.py",
     "models/toy.py",
 )

@@ -19,9 +19,10 @@ from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.models.build import Architecture, architecture, build, head, head_classes
-from finecal.models.checkpoints import describe_missing_classes, load_checkpoint
+from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import save_model, write_head
+from finecal.models.fitting import describe_missing_classes
 from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
 from finecal.models.locations import HUB
 from finecal.models.plain_head import check_plain_head

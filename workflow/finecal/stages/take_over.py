@@ -18,6 +18,7 @@ from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
 from finecal.models.plain_head import check_plain_head
+from finecal.models.statements import check_statement
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -47,6 +48,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
         return {"epoch": epoch, "step": epoch, "loss": nan, "lr": nan, "seconds": 0.0, **observed}
 
     before = row(0, model)
+    check_statement(checkpoint, description.model, description.mean, description.std)
     tuned = load_checkpoint(checkpoint, spec, description, keep_head=True).to(device)
     check_plain_head(tuned, description)
     rows = [before, row(1, tuned)]

@@ -1,0 +1,146 @@
+"""Compare the tensors of a checkpoint with those of a model; match the rows of its head to classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from finecal.errors import UserError, join_names
+from finecal.models.build import Architecture
+from finecal.models.heads import POOLED_TWICE
+from finecal.models.imagenet_classes import as_called
+from finecal.models.state_dicts import SHOWN, State
+from finecal.models.whole_loading import COUNTER
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state dict, its file, the names of its head's rows (None if unknown), and transformers' configuration."""
+
+    state: State
+    file: Path
+    names: tuple[str, ...] | None
+    config: Mapping[str, Any] | None = None
+
+
+def fit_head(checkpoint: Checkpoint, description: Architecture, wanted: State, prefix: str, *, keep: bool) -> State:
+    """Return the state with the head's rows in the data set's order, or with the model's head if it does not fit."""
+    state, classes = dict(checkpoint.state), description.classes
+    names = None if checkpoint.names is None else as_called(checkpoint.names, classes)
+    weight = state.get(f"{prefix}weight")
+    if weight is not None and names is not None and len(names) != len(weight):
+        raise UserError(
+            f"{len(names)} class names for a head with {len(weight)} rows", where=str(checkpoint.file),
+            why="Every row needs a name",
+        )  # fmt: skip
+    problem = _head_problem(state, names, classes, prefix)
+    width = _width_problem(weight, wanted[f"{prefix}weight"])
+    if width and keep:
+        raise UserError(
+            width, where=str(checkpoint.file),
+            hint=f"DINOv2's classifier reads the class token beside the mean of the patches: give the backbone "
+            f"`options: {{{': '.join(POOLED_TWICE)}}}`",
+        )  # fmt: skip
+    problem = problem or width
+    if problem and keep:
+        raise UserError(
+            problem, where=str(checkpoint.file), why="Without training the head is taken as it is",
+            hint=_hint(state, prefix),
+        )  # fmt: skip
+    if problem:
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(prefix)}
+        return state | {key: tensor for key, tensor in wanted.items() if key.startswith(prefix)}
+    if names is not None:
+        rows = [names.index(name) for name in classes]
+        for key in (f"{prefix}weight", f"{prefix}bias"):
+            if key in state:
+                state[key] = state[key][rows]
+    return state
+
+
+def _hint(state: State, prefix: str) -> str:
+    if f"{prefix}weight" not in state and any(key.startswith(prefix) for key in state):
+        return f"If only dropout stands before its last layer, save that as {prefix}weight and {prefix}bias"
+    return "Name the classes of its rows (`class_names`), or train the head (`pretraining.training`)"
+
+
+def _head_problem(state: State, names: tuple[str, ...] | None, classes: tuple[str, ...], prefix: str) -> str:
+    """Return why a head does not fit the classes; empty if it does."""
+    weight = state.get(f"{prefix}weight")
+    if weight is None:
+        others = join_names([name for name in state if name.startswith(prefix) and name != f"{prefix}bias"], SHOWN)
+        if others:
+            return f"its head is not one linear layer, but {others}"
+        return f"it has no head ({prefix}weight)"
+    if names is None:
+        differ = len(weight) != len(classes)
+        return f"its head has {len(weight)} classes, the data set has {len(classes)}" if differ else ""
+    problem = describe_missing_classes(names, classes)
+    return f"its head {problem}" if problem else ""
+
+
+def _width_problem(weight: Tensor | None, own: Tensor) -> str:
+    """Return why a head does not fit the model's features; empty if it does."""
+    if weight is None or weight.ndim != 2 or weight.shape[1] == own.shape[1]:
+        return ""
+    return f"its head reads {weight.shape[1]} features, this model's {own.shape[1]}"
+
+
+def describe_missing_classes(names: Sequence[str], classes: Sequence[str]) -> str:
+    """Return the end of a message on a head whose rows have these names and lack a class; empty if none is missing."""
+    missing = [name for name in classes if name not in names]
+    if not missing:
+        return ""
+    lacking = join_names([repr(name) for name in missing], SHOWN)
+    return f"has no class {lacking}; it has {', '.join(map(repr, names[:SHOWN]))}{', …' * bool(names[SHOWN:])}"
+
+
+def shapes_match(state: State, wanted: State) -> bool:
+    """Return whether the names and shapes are those of the model."""
+    return state.keys() == wanted.keys() and all(state[key].shape == wanted[key].shape for key in wanted)
+
+
+def mismatch_error(state: State, wanted: State, file: Path, model: str) -> UserError:
+    """Return the error that lists the tensors which are missing, unexpected or of another shape."""
+    missing = [f"{key} {_shape(wanted[key])}" for key in wanted if key not in state and not key.endswith(COUNTER)]
+    surplus = [f"{key} {_shape(state[key])}" for key in state if key not in wanted]
+    other = [
+        f"{key} {_shape(state[key])} instead of {_shape(wanted[key])}"
+        for key in wanted
+        if key in state and state[key].shape != wanted[key].shape
+    ]
+    parts = [
+        f"{len(found)} {word} ({', '.join(found[:SHOWN])}{', …' * bool(found[SHOWN:])})"
+        for word, found in (("missing", missing), ("unexpected", surplus), ("of another shape", other))
+        if found
+    ]
+    return UserError(
+        f"these weights are not those of {model!r}", where=str(file), why=f"Tensors: {'; '.join(parts)}",
+        hint="Check the model's name, its options, `image_size` and the number of channels",
+    )  # fmt: skip
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"({', '.join(map(str, tensor.shape))})"
+
+
+def with_counters(state: State, wanted: State) -> State:
+    """Add BatchNorm's counters, which old checkpoints lack and no logit depends on."""
+    there = [name for name in wanted if name.endswith(COUNTER) and f"{name.removesuffix(COUNTER)}running_mean" in state]
+    return {**{name: wanted[name] for name in there}, **state}
+
+
+def other_patches(state: State, wanted: State) -> str:
+    """Say which convolution covers another number of pixels than the model's, which timm would resample; else empty."""
+    for name, tensor in state.items():
+        own = wanted.get(name)
+        if own is None or not name.endswith("weight") or not tensor.ndim == own.ndim == 4:
+            continue
+        if tensor.shape[2:] != own.shape[2:]:
+            there, here = (" × ".join(map(str, one.shape[2:])) for one in (tensor, own))
+            return f"its {name} covers {there} pixels, the model's {here}"
+    return ""

@@ -1,0 +1,124 @@
+"""What the configuration of weights says about their model: its name, its arguments, its preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+from timm.models import _hub
+
+from finecal.errors import UserError
+from finecal.models import timm_names
+from finecal.models.locations import CONFIG, LOCAL, read_any_config, read_config
+from finecal.models.transformers_config import is_transformers, mean_and_std
+
+# Arguments of a model that the data set determines, not the configuration of its weights.
+OF_THE_DATA = ("num_classes", "in_chans", "img_size")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a folder of weights says about its model: arguments, mean and standard deviation, None where it does not."""
+
+    arguments: dict[str, Any]
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+
+def folder_statement(weights: str | None, model: str) -> Statement | None:
+    """Read what a folder that is given as weights says about its model; None for a file.
+
+    Parameters
+    ----------
+    model
+        timm's name of the model that the study names beside the folder.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or is of another model.
+    """
+    if weights is None or not Path(weights).is_dir():
+        return None
+    if is_transformers(read_any_config(weights)):
+        mean, std = mean_and_std(Path(weights)) or (None, None)
+        return Statement({}, mean, std)
+    name, arguments, source = read_timm_source(f"{LOCAL}{weights}")
+    given = [timm_names.current(one).partition(".")[0] for one in (name, model)]
+    if given[0] != given[1]:
+        raise UserError(
+            f"the folder {weights!r} has the weights of {given[0]!r}, not of {given[1]!r}", where="backbones",
+            hint=f"Give `model: {given[0]}`",
+        )  # fmt: skip
+    arguments = {key: value for key, value in arguments.items() if key not in OF_THE_DATA}
+    mean, std = (tuple(source[key]) if source.get(key) else None for key in ("mean", "std"))
+    return Statement(arguments, mean, std)
+
+
+def read_timm_source(model: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Read timm's name, model arguments and preprocessing of `local-dir:FOLDER` or `hf-hub:ORGANISATION/NAME`.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or fetched.
+    """
+    try:
+        source, place = timm.models.parse_model_name(model)
+        if source == "local-dir":
+            content = read_config(place)
+            if "model_type" in content:  # transformers' wrapper; timm would take its arguments for preprocessing
+                content.setdefault("pretrained_cfg", {})
+            config, name, arguments = _hub._parse_model_cfg(content, {"file": place, "source": source})
+        else:
+            content = _hub.load_cfg_from_json(_hub.download_from_hf(place, CONFIG))
+            _check_is_timm_s(content, model)
+            config, name, arguments = _hub._parse_model_cfg(content, {"hf_hub_id": place, "source": source})
+    except (OSError, RuntimeError, ValueError, KeyError, AssertionError, AttributeError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"the configuration of {model!r} could not be read ({reason})", where="backbones",
+            hint="On a machine without network, fetch it before on one with network, into the same cache (HF_HOME)",
+        ) from error  # fmt: skip
+    return timm_names.current(name), dict(arguments or {}), config
+
+
+def _check_is_timm_s(content: Any, model: str) -> None:
+    """Refuse transformers' own models and wrappers on the hub, whose weights timm does not load."""
+    if isinstance(content, dict) and "model_type" in content:
+        raise UserError(
+            f"{model!r} is written by transformers, as {content['model_type']}", where="backbones",
+            why="timm loads only its own models from the hub",
+            hint="Download it (`hf download`); give the folder as `weights`, and timm's name of the model as `model`",
+        )  # fmt: skip
+
+
+def check_statement(weights: str, model: str, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Check that a folder of weights states no other mean and standard deviation than the model has.
+
+    Raises
+    ------
+    UserError
+        If mean or standard deviation differ: what was trained on other images gives other logits.
+    """
+    stated = folder_statement(weights, model)
+    if stated is None:
+        return
+    for name, given, own in (("mean", stated.mean, mean), ("std", stated.std, std)):
+        if given is None:
+            continue
+        wanted = (float(np.mean(given)),) if len(own) == 1 else given
+        if not np.allclose(wanted, own, atol=1e-4):
+            raise UserError(
+                f"it states the {name} {_numbers(wanted)}, the model has {_numbers(own)}", where=weights,
+                why="All models of a run see the same images",
+                hint="Correct the one that is wrong, in the folder's config.json or in the weights of the backbone",
+            )  # fmt: skip
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
