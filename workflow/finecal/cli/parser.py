@@ -7,7 +7,7 @@ import sys
 from functools import partial
 
 from finecal import __version__
-from finecal.cli import arguments, stage_commands, user_commands
+from finecal.cli import arguments, stage_commands, terminal, user_commands
 from finecal.cli.arguments import Command, Verb
 from finecal.errors import UserError
 from finecal.plan.stage import Stage
@@ -16,9 +16,11 @@ from finecal.plan.stages import STAGES
 
 def main(words: list[str] | None = None) -> None:
     """Run a verb; exit 2 with one paragraph for a UserError, 128 + signal after an interruption."""
+    terminal.prepare()
     given = make_parser().parse_args(words)
     try:
-        given.verb(given)
+        with terminal.quiet_when_closed():
+            given.verb(given)
     except UserError as error:
         if given.debug:
             raise

@@ -58,7 +58,13 @@ TABLES = (
     "tables/_methods.py",
     "tables/_ranks.py",
 )
-FIGURES = ("figures/__init__.py", "figures/_compare.py", "figures/_labels.py", "figures/_style.py")
+FIGURES = (
+    "figures/__init__.py",
+    "figures/_compare.py",
+    "figures/_labels.py",
+    "figures/_matplotlib.py",
+    "figures/_style.py",
+)
 PAGE = (
     "analysis/advice.py",
     "metrics/validation.py",
@@ -66,6 +72,7 @@ PAGE = (
     "metrics/best_of_groups.py",
     "analysis/diagnosis.py",
     "figures/__init__.py",
+    "figures/_matplotlib.py",
     "figures/_style.py",
     "analysis/findings.py",
     "metrics/classification.py",
