@@ -40,6 +40,8 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for type checkers and edito
     from finecal.io.parquet import read_metadata as read_metadata
     from finecal.io.parquet import read_table as read_table
     from finecal.library.diagnosis import diagnose as diagnose
+    from finecal.library.estimators import LogitCalibrator as LogitCalibrator
+    from finecal.library.models import calibrate as calibrate
     from finecal.library.result import Diagnosis as Diagnosis
     from finecal.metrics.classification import accuracies as accuracies
     from finecal.metrics.classification import class_means as class_means
@@ -67,6 +69,8 @@ _PUBLIC = {
     "errors": ("UserError",),
     "io.parquet": ("read_metadata", "read_table"),
     "library.diagnosis": ("diagnose",),
+    "library.estimators": ("LogitCalibrator",),
+    "library.models": ("calibrate",),
     "library.result": ("Diagnosis",),
     "metrics.classification": (
         "accuracies", "class_means", "expected_calibration_error", "harmonic_mean", "ncm_scores",

@@ -142,6 +142,28 @@ class Diagnosis:
         write_text(path, self.page())
         return Path(path)
 
+    def export(self, model: Any, folder: str | Path) -> Path:
+        """Write a timm model with the advised calibration in its head as `finecal export` does; return the folder.
+
+        `timm.create_model("local-dir:FOLDER", pretrained=True)` loads the calibrated classifier. The model is not
+        changed, and its own preprocessing is kept.
+
+        Raises
+        ------
+        UserError
+            If nothing is advised, the model is not timm's, or the calibration is more than a γ.
+        """
+        from finecal.library.exporting import Export, export_timm
+
+        name = self.answer.advice.calibrator
+        if self.doubts or name == "none":
+            raise UserError("there is no calibration to export", why=f"{self.verdict} {self.advice}")
+        text = f"# Calibrated classifier\n\n{self.verdict}\n\n{self.advice}\n\n"
+        what = Export(
+            self.measured.uses[name], self.measured.states.get(name, {}), self.fine_tuning, self.classes, text
+        )  # fmt: skip
+        return export_timm(model, Path(folder), what)
+
     def page(self) -> str:
         """Return the page as HTML."""
         from finecal.report.logits_page import page
