@@ -90,7 +90,7 @@ def test_a_model_that_needs_nothing_is_left_as_it_is() -> None:
 def test_what_is_missing_is_said() -> None:
     with pytest.raises(finecal.UserError, match="fine_tuning: the fine-tuning classes are missing"):
         finecal.diagnose(A["logits"], A["label"])
-    with pytest.raises(finecal.UserError, match="the column 'label' is missing"):
+    with pytest.raises(finecal.UserError, match="the labels are missing"):
         finecal.diagnose(A["logits"], fine_tuning=S)
     with pytest.raises(finecal.UserError, match="label has 239 rows, the logits have 240"):
         finecal.diagnose(A["logits"], A["label"][1:], S)

@@ -99,6 +99,13 @@ def test_rows_are_matched_by_name_or_the_order_is_said_to_be_trusted() -> None:
     assert not any("order of the rows was trusted" in note for note in (*plain.notes, *other.notes))
     trusted = diagnose(tuned.drop(columns="id"), None, S, pretrained=before(np.arange(240)))
     assert any("order of the rows was trusted" in note for note in trusted.notes)
+    assert not any("not the same samples," in note for note in trusted.notes)
+
+
+def test_rows_permuted_within_their_class_are_noticed() -> None:
+    order = np.arange(240).reshape(40, 6)[np.random.default_rng(0).permutation(40)].reshape(-1)
+    found = diagnose(A["logits"], A["label"], S, pretrained=before(order)["logits"], subset=A["subset"])
+    assert any("probably not the same samples" in note for note in found.notes)
 
 
 def test_missing_and_repeated_samples_are_named() -> None:

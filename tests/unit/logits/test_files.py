@@ -136,8 +136,19 @@ def test_columns_named_by_classes() -> None:
     found = bring(frame.drop(columns="species"))  # the labels are the names of the columns
     check(found)
     assert found.classes == CLASSES
+    with pytest.raises(UserError, match="names of columns, but not of species"):
+        bring(frame)
     prefixed = pd.DataFrame(A["logits"], columns=[f"score_{name}" for name in CLASSES]).assign(label=A["label"])
     assert bring(prefixed).classes == CLASSES
+
+
+def test_lists_written_as_text() -> None:
+    for name, rows_as_text in (("lists", map(str, A["logits"].tolist())), ("arrays", map(str, A["logits"]))):
+        pd.DataFrame({"label": A["label"], "logits": list(rows_as_text)}).to_csv(f"{name}.csv", index=False)
+        check(bring(Path(f"{name}.csv")), 1e-6)
+    pd.DataFrame({"label": [0], "logits": ["[1.0 ... 2.0]"]}).to_csv("x.csv", index=False)
+    with pytest.raises(UserError, match=r"lists with '\.\.\.'"):
+        bring(Path("x.csv"))
 
 
 def test_columns_with_a_gap_are_named() -> None:

@@ -41,6 +41,14 @@ def test_half_precision_and_rounded_probabilities_are_recognised() -> None:
     assert np.isfinite(rounded.logits).all()
 
 
+def test_a_few_rows_that_do_not_sum_to_1_are_counted() -> None:
+    values = softmax(Z)
+    values[0] = 0.5
+    found = as_logits(values)
+    assert found.kind == "probabilities"
+    assert found.notes[-1] == "The sum of 1 row is not 1."
+
+
 def test_log_probabilities_are_said_and_kept() -> None:
     logs = np.log(softmax(Z))
     found = as_logits(logs)

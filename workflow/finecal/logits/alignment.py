@@ -14,6 +14,37 @@ TRUSTED = (
     "not the same samples make answers wrong, and nothing would show it."
 )
 
+STRANGERS = (
+    "The two models' logits agree no more in a row than those of different samples of a class would: these are "
+    "probably not the same samples, and then methods that read the pretrained model are wrong."
+)
+COMPARED = 20_000  # rows
+
+
+def agree(own: npt.NDArray[Any], other: npt.NDArray[Any], labels: npt.NDArray[Any] | None) -> bool:
+    """Return whether what is particular to a sample, beyond its class, is alike in both models; True for few samples.
+
+    Rows that were permuted within their classes correlate by accident only, below 4 / √(N·(C − 1)).
+    """
+    if labels is None or len(labels) < 100:
+        return True
+    own, other, labels = (array[:COMPARED] for array in (own, other, labels))
+    one, two = (_particular(logits.astype(np.float64), labels) for logits in (own, other))
+    norm = np.sqrt((one**2).sum() * (two**2).sum())
+    if not norm > 0:
+        return True
+    return bool((one * two).sum() / norm > 4 / np.sqrt(len(labels) * (own.shape[1] - 1)))
+
+
+def _particular(logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return logits (N, C) less the mean of their class, and less their own mean."""
+    names, numbers = np.unique(labels, return_inverse=True)
+    sums = np.zeros((len(names), logits.shape[1]))
+    np.add.at(sums, numbers, logits)
+    rest = logits - (sums / np.bincount(numbers)[:, None])[numbers]
+    found: npt.NDArray[np.float64] = rest - rest.mean(axis=1, keepdims=True)
+    return found
+
 
 def order(
     own: npt.NDArray[Any] | None, other: npt.NDArray[Any] | None, lengths: tuple[int, int], where: str

@@ -83,6 +83,8 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
     if classes is not None and len(classes) != width:
         raise UserError(f"there are {len(classes)} class names", where=where, why=f"The logits have {width} columns")
     if raw.label is None and labelled:
+        if not raw.columns:
+            raise UserError("the labels are missing", where=where, hint="Give labels=, or --labels FILE")
         raise names.missing("label", raw.columns, where, "A file of labels can be given (--labels FILE, labels=)")
     if not len(logits):
         raise UserError("there is no sample", where=where)
@@ -127,6 +129,8 @@ def same_samples(tuned: Brought, before: Brought) -> tuple[Brought, list[str]]:
                 f"its samples are not those of {other}", where=before.where,
                 why=f"The {words} differ. Both need the same rows in the same order, or a column sample, id or file",
             )  # fmt: skip
+    if order is None and not alignment.agree(tuned.logits, before.logits, tuned.labels):
+        said = [*said, alignment.STRANGERS]
     return replace(before, labels=tuned.labels, subset=tuned.subset), said
 
 

@@ -205,4 +205,17 @@ def _csv(path: Path) -> pa.Table:
     stream = pa.input_stream(str(path))
     first = stream.read(1 << 16).split(b"\n")[0]
     delimiter = max((b",", b";", b"\t"), key=first.count).decode()
-    return pa.csv.read_csv(str(path), parse_options=pa.csv.ParseOptions(delimiter=delimiter))
+    table = pa.csv.read_csv(str(path), parse_options=pa.csv.ParseOptions(delimiter=delimiter))
+    for place, name in enumerate(table.column_names):
+        column = table[name]
+        if pa.types.is_string(column.type) and len(column) and str(column[0]).startswith("["):
+            table = table.set_column(place, name, _lists(column.to_pylist(), name, path))
+    return table
+
+
+def _lists(texts: list[str], name: str, path: Path) -> pa.Array:
+    """Return lists of numbers that were written as text, as pandas writes lists and NumPy's arrays."""
+    if any("..." in text for text in texts):
+        why = "NumPy leaves out the middle of long arrays when it writes them as text"
+        raise UserError(f"the column {name!r} has lists with '...'", where=str(path), why=why)
+    return pa.array([[float(one) for one in text.strip("[]").replace(",", " ").split()] for text in texts])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal import display
 from finecal.errors import UserError, join_names
 
 AUTO = "auto"
@@ -69,7 +70,7 @@ def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
     logits, more = _CONVERT[found](values, masked)
     logits, of_mask = _without_masks(logits, masked, where)
     if kind == AUTO:
-        said += more or look.remarks()
+        said += [*more, *look.remarks(found)]
     return Scores(logits, found, (*said, *of_mask), tuple(masked.tolist()))
 
 
@@ -85,14 +86,14 @@ class _Look:
     rows: int
     least: float
     most: float
-    worst_sum: float  # of rows, from 1
+    off: int  # rows whose sum is not 1
     worst_percent: float  # of rows, from 100, relative
     worst_log_sum: float  # log Σ exp of rows, from 0
     hot: bool
 
     @classmethod
     def of(cls, values: Floats) -> _Look:
-        least, most, sums, percents, logs, hot = np.inf, -np.inf, 0.0, 0.0, 0.0, True
+        least, most, off, percents, logs, hot = np.inf, -np.inf, 0, 0.0, 0.0, True
         for start in range(0, len(values), ROWS):
             part = values[start : start + ROWS].astype(np.float64)
             finite = np.where(np.isfinite(part), part, np.nan)
@@ -100,16 +101,16 @@ class _Look:
                 continue
             least, most = min(least, float(np.nanmin(finite))), max(most, float(np.nanmax(finite)))
             total = np.nansum(finite, axis=1)
-            sums = max(sums, float(np.abs(total - 1).max()))
+            off += int((np.abs(total - 1) > SUM).sum())
             percents = max(percents, float(np.abs(total / 100 - 1).max()))
             with np.errstate(over="ignore", divide="ignore"):
                 logs = max(logs, float(np.abs(np.log(np.nansum(np.exp(np.minimum(finite, 700.0)), axis=1))).max()))
             hot = hot and bool(np.isin(part, (0.0, 1.0)).all() and (total == 1).all())
-        return cls(len(values), least, most, sums, percents, logs, hot)
+        return cls(len(values), least, most, off, percents, logs, hot)
 
     def kind(self) -> str:
         if self.least >= 0 and self.most <= 1 + 1e-3:
-            if self.worst_sum <= SUM:
+            if self.off <= self.rows // 100:
                 return "probabilities"
             # Sigmoids reach both ends; cosines, which also lie in [0, 1], keep to a narrow range.
             return "sigmoid" if self.least < 0.1 and self.most > 0.9 else "logits"
@@ -119,12 +120,16 @@ class _Look:
             return "log-probabilities"
         return "logits"
 
-    def remarks(self) -> list[str]:
+    def remarks(self, kind: str) -> list[str]:
         """Say what may be no logits, where it cannot be told."""
+        if kind == "probabilities":
+            return [f"The sum of {display.count(self.off, 'row')} is not 1."] if self.off else []
+        if kind != "logits":
+            return []
         if self.least >= 0 and self.most <= 1:
             return [
                 f"All scores lie in [{self.least:.3g}, {self.most:.3g}] and do not sum to 1: they are taken as logits, "
-                "as cosines are. If they are sigmoids, say so (--scores sigmoid)."
+                "as cosines are. If they are sigmoids, say so (scores=sigmoid)."
             ]
         if self.least >= -1 and self.most <= 1:
             return [
@@ -177,7 +182,7 @@ def _of_probabilities(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Flo
     logs, more = _logs(values, masked, 1.0)
     return logs, [
         "The rows are probabilities (in [0, 1], sum 1): their logarithm is taken, which is the logits less a number "
-        f"for each row, so γ means the same.{more} With --scores logits they are taken as they are."
+        f"for each row, so γ means the same.{more} With scores=logits they are taken as they are."
     ]
 
 
@@ -195,7 +200,7 @@ def _of_sigmoids(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, 
     more = f" {_share(ends, masked)} are 0 or 1, whose order is lost." if ends.any() else ""
     return logits, [
         "The scores are in [0, 1] and do not sum to 1, as sigmoids: log(p / (1 − p)) is taken, the logit before the "
-        f"sigmoid.{more} With --scores logits they are taken as they are."
+        f"sigmoid.{more} With scores=logits they are taken as they are."
     ]
 
 

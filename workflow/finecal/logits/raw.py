@@ -112,7 +112,13 @@ def _logits(
         names.check_numbers(LOGITS, suffixes, source.where)
         own = None if all(one.isdecimal() for one in suffixes) else tuple(suffixes)
         return _beside(source, several), own, [f"One column per class: {join_names(several, 4)}."]
+    numeric = [name for name in numeric if name and not name.startswith("Unnamed: ")]  # pandas' index
     if isinstance(label, Words) and set(label.words) <= set(numeric):
+        if others := [name for name in numeric if name not in label.words]:
+            raise UserError(
+                f"the labels are names of columns, but not of {join_names(others, 5)}", where=source.where,
+                why="Whether these are classes too is not known", hint="Name all classes (--classes, classes=)",
+            )  # fmt: skip
         said = f"The columns {join_names(numeric, 6)} are taken as one class each, as the labels are their names."
         return _beside(source, numeric), tuple(numeric), [said]
     if named:
