@@ -20,7 +20,7 @@ import _measure
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-from finecal.stages.diagnose import diagnose
+from finecal.library.command import diagnose_files as diagnose
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # The script says in data-drawn what the charts show.

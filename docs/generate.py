@@ -1,5 +1,5 @@
 """Generate docs/reference.md, docs/study.schema.json, the table of the cost of studies in docs/datasets.md, and the
-numbers of lines in the links of docs/deviations.md.
+numbers of lines in the links of docs/deviations.md, and docs/library.ipynb from docs/library.md.
 
 `--check` fails if they differ from what the code says.
 
@@ -58,7 +58,7 @@ def main() -> None:
     """Write the files, or with `--check` compare them."""
     pages = {
         "reference.md": reference(), "study.schema.json": schema(), "datasets.md": datasets(),
-        "deviations.md": deviations(),
+        "deviations.md": deviations(), "library.ipynb": notebook(),
     }  # fmt: skip
     drifted = False
     for name, text in pages.items():
@@ -70,6 +70,20 @@ def main() -> None:
             print("".join(difflib.unified_diff(found.splitlines(True), text.splitlines(True), name, "the code")))
     if drifted:
         sys.exit("docs have drifted from the code: run `uv run python docs/generate.py`")
+
+
+def notebook() -> str:
+    """Return the page library.md as a notebook: a cell for each block of Python, one for the words between two."""
+    parts = re.split(r"```python\n(.*?)```\n", (DOCS / "library.md").read_text("utf-8"), flags=re.DOTALL)
+    cells = []
+    for number, part in enumerate(parts):
+        if text := part.strip("\n"):
+            cell = {"id": f"cell-{number}", "metadata": {}, "source": text.splitlines(keepends=True)}
+            code = {"cell_type": "code", "execution_count": None, "outputs": []}
+            cells.append({**(code if number % 2 else {"cell_type": "markdown"}), **cell})
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    whole = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
 def deviations() -> str:

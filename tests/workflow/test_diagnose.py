@@ -143,8 +143,19 @@ RAGGED = [[0.0] * (3 if row == 5 else 4) for row in range(12)]
 @pytest.mark.parametrize(
     ("columns", "classes", "message"),
     [
-        (without("label"), "0,2", "logits.parquet: the column 'label' is missing. It has logits, features, subset."),
-        (without("logits"), "0,2", "logits.parquet: the column 'logits' is missing. It has label, features, subset."),
+        (
+            without("label"),
+            "0,2",
+            "logits.parquet: the column 'label' is missing. It has logits, features, subset. Names such as label, "
+            "labels, target, targets, y, y_true are understood. Hint: A file of labels can be given (--labels FILE, "
+            "labels=).",
+        ),
+        (
+            without("logits"),
+            "0,2",
+            "logits.parquet: the column 'logits' is missing. It has label, features, subset. Names such as logits, "
+            "logit, z, scores, score, outputs are understood.",
+        ),
         (
             example() | {"logits": RAGGED},
             "0,2",
@@ -159,9 +170,10 @@ RAGGED = [[0.0] * (3 if row == 5 else 4) for row in range(12)]
         (changed("label", 3, 4), "0,2", "logits.parquet: row 3 has the label 4. Labels are 0 to 3."),
         (changed("label", 3, -1), "0,2", "logits.parquet: row 3 has the label -1. Labels are 0 to 3."),
         (
-            changed("subset", 0, "val"),
+            changed("subset", 0, "fold"),
             "0,2",
-            "logits.parquet: subset has the value 'val'. Allowed are train, validation and test.",
+            "logits.parquet: subset has the value 'fold'. Allowed are train, validation and test, and words such as "
+            "training, val, valid, dev and eval.",
         ),
         (
             example() | {"subset": np.array(["train"] * 12)},
@@ -199,10 +211,12 @@ def test_wrong_input(folder: Project, columns: dict[str, Any], classes: str, mes
 
 
 def test_not_a_file_of_logits(folder: Project) -> None:
-    folder.path("logits.csv").write_text("label,logits\n")
+    folder.path("logits.csv").write_text("label,logit_0,logit_1\n")
     folder.path("logits.npz").write_text("no archive")
+    folder.path("logits.parquet").write_text("no table")
     for name, message in (
-        ("logits.csv", "logits.csv: not readable as Parquet"),
+        ("logits.parquet", "logits.parquet: not readable as Parquet"),
+        ("logits.csv", "logits.csv: there is no sample"),
         ("logits.npz", "logits.npz: not readable as .npz"),
         ("none.parquet", "none.parquet: this file is missing."),
         ("none.npz", "none.npz: this file is missing."),

@@ -39,6 +39,10 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for type checkers and edito
     from finecal.errors import UserError as UserError
     from finecal.io.parquet import read_metadata as read_metadata
     from finecal.io.parquet import read_table as read_table
+    from finecal.library.diagnosis import diagnose as diagnose
+    from finecal.library.estimators import LogitCalibrator as LogitCalibrator
+    from finecal.library.models import calibrate as calibrate
+    from finecal.library.result import Diagnosis as Diagnosis
     from finecal.metrics.classification import accuracies as accuracies
     from finecal.metrics.classification import class_means as class_means
     from finecal.metrics.classification import expected_calibration_error as expected_calibration_error
@@ -64,6 +68,10 @@ _PUBLIC = {
     "download.spec": ("Download", "Files"),
     "errors": ("UserError",),
     "io.parquet": ("read_metadata", "read_table"),
+    "library.diagnosis": ("diagnose",),
+    "library.estimators": ("LogitCalibrator",),
+    "library.models": ("calibrate",),
+    "library.result": ("Diagnosis",),
     "metrics.classification": (
         "accuracies", "class_means", "expected_calibration_error", "harmonic_mean", "ncm_scores",
         "negative_log_likelihood",

@@ -16,8 +16,8 @@ from finecal.analysis.diagnosis import diagnose as answers_of
 from finecal.analysis.intervals import FEWEST
 from finecal.analysis.statistics import row_of, summarise
 from finecal.io.parquet import read_table
+from finecal.library.command import diagnose_files as diagnose
 from finecal.metrics.scores import score
-from finecal.stages.diagnose import diagnose
 
 CLASSES = ",".join(map(str, np.flatnonzero(IN_S)))
 

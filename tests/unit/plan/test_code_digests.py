@@ -217,7 +217,7 @@ def test_every_reason_is_still_needed() -> None:
 
 
 def test_every_module_is_of_a_stage() -> None:
-    for_people = {"compare_runs", "diagnose", "prefetch"}
+    for_people = {"compare_runs", "prefetch"}
     beside = {"take_over"}  # in place of finetune, whose jobs then compare it as a further file
     modules = {file.stem for file in (PACKAGE / "stages").glob("[!_]*.py")}
     assert modules == {stage.module or stage.name for stage in STAGES.values()} | for_people | beside

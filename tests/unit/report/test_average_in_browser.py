@@ -13,9 +13,9 @@ from page_cases import IN_S, logits
 from playwright.sync_api import Browser, Page
 
 from finecal.display import number
+from finecal.library.command import diagnose_files as diagnose
 from finecal.metrics.classification import group_maxima, seen_unseen_curve
 from finecal.metrics.per_class import accuracies, per_class_curve
-from finecal.stages.diagnose import diagnose
 
 pytest_plugins = ["page_fixtures"]
 pytestmark = pytest.mark.slow

@@ -14,9 +14,9 @@ from page_cases import CLASSES, GAMMAS, IN_S, logits, view, write_page
 from playwright.sync_api import Browser, FloatRect, Page
 
 from finecal.display import number
+from finecal.library.command import diagnose_files as diagnose
 from finecal.metrics.classification import group_maxima, seen_unseen_curve
 from finecal.report import explorer
-from finecal.stages.diagnose import diagnose
 
 pytest_plugins = ["page_fixtures"]
 pytestmark = pytest.mark.slow

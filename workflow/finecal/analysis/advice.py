@@ -61,9 +61,9 @@ def _advice(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame)
         & part["reads"].map(display.ranked).astype(bool) & (part["n_pairs"] > 0)
     ]  # fmt: skip
     if plain is not None and plain["n_samples"] == 0:
-        return _nothing(f"{NO_ABSENT} {_fitted(parameters)}")
+        return nothing(f"{NO_ABSENT} {_fitted(parameters)}")
     if plain is None or usable.empty:
-        return _nothing("No calibrator without test labels was computed.")
+        return nothing("No calibrator without test labels was computed.")
     alone = parameters.groupby("calibrator")["parameter"].transform("nunique") == 1
     gammas = parameters[alone & (parameters["parameter"] == "gamma") & parameters["value"].notna()]
     found = Candidates.of(usable, set(gammas["calibrator"]), metrics)
@@ -183,7 +183,8 @@ def _leave(plain: Any, name: str, gain: Interval, found: Candidates) -> Advice:
     return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
 
 
-def _nothing(words: str) -> Advice:
+def nothing(words: str) -> Advice:
+    """No method, and the words that say why."""
     return Advice("none", "", NAN, NAN, NAN, NAN, 0, NAN, NAN, words.rstrip())
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from finecal import display
-from finecal.analysis.advice import Advice, advise
+from finecal.analysis.advice import Advice, advise, nothing
 from finecal.analysis.findings import (
     DAMAGED,
     IMPROVED,
@@ -61,6 +62,11 @@ def diagnose(metrics: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
         headline = f"{_headline(findings)} {_scope(part)}".rstrip()
         answers.append(Answer(key, headline, findings, advice))  # type: ignore[arg-type]
     return answers
+
+
+def withheld(answer: Answer, doubts: Sequence[str]) -> Answer:
+    """The answer where something is wrong with what was measured: what that is, and neither findings nor advice."""
+    return replace(answer, headline=" ".join(doubts), findings=(), advice=nothing("No advice is given."))
 
 
 def overall(answers: list[Answer]) -> list[str]:

@@ -91,13 +91,26 @@ def add_compare(command: Command) -> None:
 
 def add_diagnose(command: Command) -> None:
     """Take a file of logits, and what is needed to diagnose them."""
-    command.add_argument("logits", metavar="LOGITS", help=".parquet or .npz with label, logits [, features, subset]")
+    command.add_argument(
+        "logits", metavar="LOGITS", help=".parquet, .feather, .csv, .npz, .npy, .pt, .safetensors or .h5 with logits, "
+        "label [, features, subset, sample]",
+    )  # fmt: skip
     command.add_argument(
         "--fine-tuning", required=True, metavar="CLASSES",
-        help="fine-tuning classes: numbers such as 1,3,5, or a file with one per line",
+        help="fine-tuning classes: numbers such as 1,3,5, names, or a file with one per line",
     )  # fmt: skip
     command.add_argument("--pretrained", metavar="LOGITS", help="the pretrained model's logits of the same samples")
+    command.add_argument("--labels", metavar="FILE", help="labels, where the file of logits has none")
+    command.add_argument("--features", metavar="FILE", help="features, where the file of logits has none")
+    command.add_argument("--classes", metavar="NAMES", help="class names in the order of the logits: a,b,c, or a file")
+    command.add_argument(
+        "--scores", default="auto", choices=SCORES, help="what the scores are (default: auto, which recognises them)"
+    )
     command.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
+
+
+# What `finecal.logits.kinds` knows; not imported here, so that --help needs no NumPy.
+SCORES = ("auto", "logits", "probabilities", "log-probabilities", "sigmoid", "percentages")
 
 
 def _positive(text: str) -> float:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NoReturn
 
 from finecal import __version__
-from finecal.cli import arguments, stage_commands, user_commands
+from finecal.cli import arguments, stage_commands, terminal, user_commands
 from finecal.cli.arguments import Command, Verb
 from finecal.errors import UserError, how_to_install
 from finecal.plan.stage import Stage
@@ -23,9 +23,11 @@ OF_PIPELINE = frozenset({
 
 def main(words: list[str] | None = None) -> None:
     """Run a verb; exit 2 with one paragraph for a UserError, 128 + signal after an interruption."""
+    terminal.prepare()
     given = make_parser().parse_args(words)
     try:
-        given.verb(given)
+        with terminal.quiet_when_closed():
+            given.verb(given)
     except UserError as error:
         if given.debug:
             raise

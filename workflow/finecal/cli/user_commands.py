@@ -75,6 +75,10 @@ def do_init(given: argparse.Namespace) -> None:
 
 
 def do_diagnose(given: argparse.Namespace) -> None:
-    from finecal.stages.diagnose import diagnose
+    from finecal.library.command import diagnose_files
 
-    print(diagnose(Path(given.logits), given.fine_tuning, given.out, pretrained=given.pretrained))
+    said = diagnose_files(
+        Path(given.logits), given.fine_tuning, given.out, pretrained=given.pretrained, scores=given.scores,
+        classes=given.classes, beside={"labels": given.labels, "features": given.features},
+    )  # fmt: skip
+    print(said)

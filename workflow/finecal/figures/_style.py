@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
-import seaborn as sns
-from matplotlib.figure import Figure
+from finecal.figures._matplotlib import Figure, mpl, sns
 
 SINGLE, DOUBLE = 3.4, 7.0  # inches: one column, the whole width
 

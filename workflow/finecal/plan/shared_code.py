@@ -62,7 +62,13 @@ TABLES = (
     "tables/_methods.py",
     "tables/_ranks.py",
 )
-FIGURES = ("figures/__init__.py", "figures/_compare.py", "figures/_labels.py", "figures/_style.py")
+FIGURES = (
+    "figures/__init__.py",
+    "figures/_compare.py",
+    "figures/_labels.py",
+    "figures/_matplotlib.py",
+    "figures/_style.py",
+)
 PAGE = (
     "analysis/advice.py",
     "metrics/validation.py",
@@ -70,6 +76,7 @@ PAGE = (
     "metrics/best_of_groups.py",
     "analysis/diagnosis.py",
     "figures/__init__.py",
+    "figures/_matplotlib.py",
     "figures/_style.py",
     "analysis/findings.py",
     "metrics/classification.py",

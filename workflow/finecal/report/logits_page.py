@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ def page(
     fine_tuning: npt.NDArray[np.bool_],
     where: Mapping[str, str | int],
     *,
+    names: Sequence[str],
+    answer: tuple[diagnosis.Answer, Sequence[str]],
     provenance: Mapping[str, Any],
 ) -> str:
     """Return the page as HTML; it loads nothing, and its links are to the files beside it.
@@ -35,15 +37,18 @@ def page(
     samples
         The columns of a samples.parquet: which class each test sample is predicted as, for any γ.
     fine_tuning
-        (C,) bool: the classes of S. Logits have no class names, so classes are called by their numbers.
+        (C,) bool: the classes of S.
     where
         Coordinates of the run by name.
+    names
+        Of the classes.
+    answer
+        What is said, and what was recognised and assumed before.
     provenance
         From `finecal.io.provenance.provenance`.
     """
     metrics, calibration = frames["metrics"], frames["calibration"]
-    answers = diagnosis.diagnose(metrics, calibration)
-    names = [str(number) for number in range(len(fine_tuning))]
+    answers = [answer[0]]
     view = run_view(where, ".", names, as_samples(samples, fine_tuning), metrics, calibration, room=MOST_STOPS)
     start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
     return report_html(
@@ -52,5 +57,6 @@ def page(
         explorer=as_json(explorer(Explored([view]), start)),
         explored=(1, 1),
         one_training=True,
+        notes=list(answer[1]),
         provenance=provenance,
     )

@@ -19,6 +19,7 @@ READ_LATE = frozenset(
     for name in (
         *("TMPDIR", "TMP", "TEMPDIR", "TEMP"),  # Snakemake sets them for each job, from the resource `tmpdir`
         *("PWD", "OLDPWD", "SHLVL", "_"),  # shells do
+        "MPLBACKEND",  # finecal draws without a window, and says so itself
         *("FINECAL_MEMORY", "FINECAL_SIDE_BY_SIDE", "FINECAL_SOURCE"),
     )
 )

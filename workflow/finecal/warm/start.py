@@ -24,8 +24,11 @@ LONGEST = 100  # bytes of a socket's path; the kernel takes 107
 
 
 def environment_of_jobs(threads: int = 1) -> dict[str, str]:
-    """Return this process's environment with the variables that Snakemake sets for a job of so many threads."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    """Return this process's environment with what Snakemake sets for a job of so many threads.
+
+    matplotlib's backend is not that of a notebook that may have started Snakemake.
+    """
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), "MPLBACKEND": "agg"}
 
 
 @contextmanager

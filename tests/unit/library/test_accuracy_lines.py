@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from finecal.library._accuracy_lines import accuracy_lines
 from finecal.metrics.scores import rows, score
-from finecal.stages._accuracy_lines import accuracy_lines
 
 
 def test_both_averages_are_printed_under_their_names() -> None:

@@ -1,0 +1,133 @@
+"""S as people tell it: numbers, names, a mask, a text with commas, or a file with a line for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal.config.split_resolution import class_numbers
+from finecal.errors import UserError
+from finecal.logits.labels import Words
+from finecal.logits.memory import as_array
+
+OPTION, ARGUMENT = "--fine-tuning", "fine_tuning"
+
+
+def mask_of(
+    given: Any, num_classes: int, classes: Sequence[str] | None = None, where: str = ARGUMENT
+) -> npt.NDArray[np.bool_]:
+    """Return the (C,) mask of S.
+
+    Parameters
+    ----------
+    given
+        Class numbers, counted from 0, or names; a mask (C,) of truth values; a text with commas; the path of a file.
+    classes
+        Names of the classes, if they are known.
+    where
+        What errors call it.
+
+    Raises
+    ------
+    UserError
+        If a class is not known or there twice, or S is empty or all of Y.
+    """
+    if isinstance(given, (str, Path)):
+        parts, where = _of_text(given, classes, where)
+    else:
+        found = as_array(list(given) if isinstance(given, (set, frozenset, range)) else given, where)
+        if isinstance(found, Words):
+            found = np.asarray(found.words)[found.codes]
+        found = np.asarray(found).reshape(-1)
+        if found.dtype == bool:
+            if len(found) != num_classes:
+                raise UserError(
+                    f"the mask has {len(found)} entries", where=where, why=f"There are {num_classes} classes"
+                )
+            return _checked(found.copy(), where)
+        if found.dtype.kind == "f" and len(found) and (found == np.floor(found)).all():
+            found = found.astype(np.int64)
+        if found.dtype.kind == "f" and len(found):
+            raise UserError(f"{found[0]} is not a class number", where=where, why="Whole numbers or names are allowed")
+        parts = found.tolist()
+    numbers = _numbers([part for part in parts if part != ""], classes, where)
+    mask = np.zeros(num_classes, dtype=bool)
+    names = tuple(classes) if classes else tuple(map(str, range(num_classes)))
+    mask[class_numbers(tuple(numbers), names, where)] = True
+    return _checked(mask, where)
+
+
+def names_of(given: Any, where: str = "classes") -> tuple[str, ...] | None:
+    """Return class names from a list, a text with commas, or a file with a line for each; None for None."""
+    if given is None:
+        return None
+    if isinstance(given, (str, Path)):
+        found = [part for part in _of_text(given, None, where)[0] if part]
+    else:
+        found = [str(name) for name in given]
+    twice = sorted({name for name in found if found.count(name) > 1})
+    if twice:
+        raise UserError(f"class {twice[0]!r} is there more than once", where=where)
+    return tuple(found)
+
+
+def _of_text(given: str | Path, classes: Sequence[str] | None, where: str) -> tuple[list[str], str]:
+    """Return the parts of a text or of the file that it names, and what errors call it."""
+    text = str(given)
+    parts = [part.strip() for part in text.split(",")]
+    plain = all(part.lstrip("-").isdigit() or part in (classes or ()) for part in parts if part)
+    if isinstance(given, Path) or (not plain and _is_file(text)):
+        try:
+            lines = Path(text).read_text("utf-8-sig").splitlines()
+        except FileNotFoundError as error:
+            raise UserError("this file is missing", where=text) from error
+        except (UnicodeDecodeError, OSError) as error:
+            raise UserError(
+                "this is no text", where=text, why="A file of classes has one number or name per line"
+            ) from error
+        if any("\0" in line for line in lines):
+            raise UserError("this is no text", where=text, why="A file of classes has one number or name per line")
+        return [line.strip() for line in lines], text
+    return parts, where
+
+
+def _no_text(where: str) -> UserError:
+    return UserError("this is no text", where=where, why="A file of classes has one number or name per line")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a null byte
+        return False
+
+
+def _numbers(parts: list[Any], classes: Sequence[str] | None, where: str) -> list[str | int]:
+    """Names stay names where all are known ones; else everything must be a number."""
+    if classes and parts and all(isinstance(part, str) and part in classes for part in parts):
+        return list(parts)
+    found: list[str | int] = []
+    for part in parts:
+        if isinstance(part, str) and not part.lstrip("-").isdigit():
+            if classes:
+                found.append(part)
+                continue
+            raise UserError(
+                f"{part!r} is not a class number", where=where,
+                why="Give numbers separated by commas, or a file with one number per line",
+            )  # fmt: skip
+        found.append(int(part))
+    return found
+
+
+def _checked(mask: npt.NDArray[np.bool_], where: str) -> npt.NDArray[np.bool_]:
+    if mask.all() or not mask.any():
+        size = "all" if mask.all() else "none"
+        raise UserError(
+            f"{size} of the {len(mask)} classes are fine-tuning classes", where=where, why="S and U both need one"
+        )
+    return mask

@@ -1,0 +1,127 @@
+"""`finecal.diagnose`: logits in, the answer out. The command line and the page are made from the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finecal.analysis.diagnosis import diagnose as answers_of
+from finecal.analysis.diagnosis import withheld
+from finecal.calibration.inputs import Predictions
+from finecal.errors import UserError
+from finecal.io.parquet import with_columns
+from finecal.io.provenance import provenance
+from finecal.library.classes import ARGUMENT, mask_of, names_of
+from finecal.library.given import bring, files_of
+from finecal.library.measuring import measure
+from finecal.library.result import SETTING, Diagnosis
+from finecal.logits.brought import Brought, same_samples
+from finecal.logits.doubts import doubts
+
+NO_SUBSET = "No column `subset`: all rows are taken as test rows."
+NO_U_IN_TEST = "No test row is of an absent class: what calibration is worth is not known."
+
+
+def diagnose(
+    logits: Any,
+    labels: Any = None,
+    fine_tuning: Any = None,
+    *,
+    pretrained: Any = None,
+    features: Any = None,
+    subset: Any = None,
+    classes: Any = None,
+    scores: str = "auto",
+) -> Diagnosis:
+    """Say what fine-tuning damaged in a classifier, and what brings it back, from its logits alone.
+
+    >>> import finecal, numpy as np
+    >>> labels = np.arange(400) % 4
+    >>> logits = 3 * np.eye(4)[labels] + [4, 4, 0, 0] + np.random.default_rng(0).normal(size=(400, 4))
+    >>> r = finecal.diagnose(logits, labels, [0, 1], subset=np.repeat(["train", "test"], 200))
+    >>> r.gamma > 3 and bool((r.apply(logits).argmax(1) == labels).mean() > 0.9)
+    True
+
+    Parameters
+    ----------
+    logits
+        (N, C) numbers: NumPy, torch, Arrow, pandas, polars, lists. Or a table with columns, or a file (Parquet,
+        Feather, CSV, npz, npy, pt, safetensors, HDF5), from which the rest is taken where it is not given.
+    labels
+        (N,) class numbers from 0, names, categories.
+    fine_tuning
+        S, the classes of fine-tuning: numbers, names, or a mask (C,).
+    pretrained
+        The pretrained model's logits of the same samples. Rows are matched by a column sample, id or file where both
+        are tables with one; else they must be in the same order. Without it what was damaged is not known.
+    features
+        (N, D), what the last layer reads.
+    subset
+        (N,) of train, validation and test, or one word for all rows; without it all rows are test rows.
+    classes
+        Names of the classes in the order of the columns.
+    scores
+        "auto" recognises probabilities, log-probabilities, sigmoids and percentages and takes the logits behind them;
+        a name of these, or "logits", says what they are.
+
+    Raises
+    ------
+    UserError
+        For whatever cannot be used; it says what is allowed.
+
+    Notes
+    -----
+    γ is added to the logits of the absent classes (Mai et al. 2024, Fine-tuning is fine, if calibrated,
+    arXiv 2409.16223); intervals are those of docs/intervals.md.
+    """
+    if fine_tuning is None:
+        raise UserError(
+            "the fine-tuning classes are missing", where=ARGUMENT, why="Numbers, names, or a mask are needed"
+        )
+    names = names_of(classes)
+    tuned = bring(logits, labels=labels, features=features, subset=subset, classes=names, scores=scores)
+    before = None if pretrained is None else bring(pretrained, classes=names, scores=scores, labelled=False)
+    inputs = files_of(logits, labels, pretrained, features)
+    return diagnose_brought(tuned, before, fine_tuning, inputs=inputs, where=ARGUMENT)
+
+
+def diagnose_brought(
+    tuned: Brought, before: Brought | None, fine_tuning: Any, *, inputs: Sequence[str | Path] = (), where: str
+) -> Diagnosis:
+    """Diagnose checked logits, as `diagnose`."""
+    mask = mask_of(fine_tuning, tuned.logits.shape[1], tuned.classes, where)
+    notes = [*tuned.notes]
+    if before is not None:
+        before, said = same_samples(tuned, before)
+        notes += [*said, *(f"Pretrained: {note}" for note in before.notes)]
+    if tuned.subset is None:
+        notes.append(NO_SUBSET)
+    after = _predictions(tuned)
+    if not after.test.any():
+        raise UserError("there is no test sample", where=tuned.where, why="At least one row needs the subset 'test'")
+    masked = sorted({*tuned.masked, *(before.masked if before else ())})
+    doubted = doubts(after.logits, after.labels, after.subset, mask, tuple(masked))
+    if mask[after.labels[after.test]].all():
+        notes.append(NO_U_IN_TEST)
+    measured = measure(after, None if before is None else _predictions(before), mask)
+    name = Path(tuned.where).name or "logits"
+    coordinates: dict[str, str | int] = {"dataset": name, **SETTING, "split": "", "seed": 0}
+    (answer,) = answers_of(
+        *(with_columns(measured.tables[table], coordinates).to_pandas() for table in ("metrics", "calibration"))
+    )
+    record = provenance({"verb": "diagnose", "options": {"fine_tuning": np.flatnonzero(mask).tolist()}}, inputs=inputs)
+    classes = tuned.classes or tuple(map(str, range(len(mask))))
+    return Diagnosis(
+        withheld(answer, doubted) if doubted else answer, tuple(doubted), (*notes, *measured.notes),
+        tuple(measured.left_out), mask, classes, tuned.kind, measured, record, name,
+    )  # fmt: skip
+
+
+def _predictions(brought: Brought) -> Predictions:
+    assert brought.labels is not None
+    n = len(brought.labels)
+    subset = np.full(n, "test") if brought.subset is None else brought.subset
+    return Predictions(np.arange(n, dtype=np.int32), brought.labels, subset, brought.logits, brought.features)

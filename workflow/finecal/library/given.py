@@ -1,0 +1,89 @@
+"""What a call is handed becomes checked logits: files, tables, arrays, with labels and features in or beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finecal.errors import UserError
+from finecal.logits import alignment, names
+from finecal.logits.brought import Brought, as_text, check, length
+from finecal.logits.files import Source, Table
+from finecal.logits.memory import as_array, as_source
+from finecal.logits.names import FEATURES, LABEL
+from finecal.logits.raw import Raw, read_column, read_raw
+
+
+def bring(
+    logits: Any, *, labels: Any = None, features: Any = None, subset: Any = None, classes: Sequence[str] | None = None,
+    scores: str = "auto", labelled: bool = True,
+) -> Brought:  # fmt: skip
+    """Return logits with what belongs to them.
+
+    Parameters
+    ----------
+    logits
+        A path, a table (pandas, polars, Arrow, a dict of arrays) with columns as a file has them, or (N, C) numbers.
+    labels, features, subset
+        What is not in there, or is to be taken instead: arrays, or files or tables, which are matched by sample.
+    classes
+        Names of the classes in the order of the columns.
+    scores
+        What the scores are (`finecal.logits.kinds`).
+    labelled
+        Whether labels are needed.
+
+    Raises
+    ------
+    UserError
+        For whatever cannot be used.
+    """
+    source = as_source(logits)
+    if source is None:
+        raw = Raw(as_array(logits, "logits"))
+    elif labels is not None and isinstance(source, Table) and _is_all_logits(source):
+        own = None if all(name.isdecimal() for name in source.names) else tuple(source.names)
+        columns = np.column_stack([np.asarray(source.values(name)) for name in source.names])
+        raw = Raw(columns, classes=own, where=source.where)
+    else:
+        raw = read_raw(source, classes, features=features is None)
+    notes = list(raw.notes)
+    for role, given in ((LABEL, labels), (FEATURES, features)):
+        if given is not None:
+            found, said = _beside(given, role, raw)
+            raw = replace(raw, **{role: found})
+            notes += said
+    if subset is not None:
+        words = np.full(length(raw.logits), subset) if isinstance(subset, str) else as_array(subset, "subset")
+        raw = replace(raw, subset=words)
+    return check(replace(raw, notes=tuple(notes)), kind=scores, classes=classes, labelled=labelled)
+
+
+def _is_all_logits(table: Table) -> bool:
+    """A table of numbers whose names say nothing."""
+    known = any(names.find(role, table.names) for role in names.NAMES)
+    return not known and not names.per_class(names.LOGITS, table.names)[0] and all(map(table.is_number, table.names))
+
+
+def _beside(given: Any, role: str, raw: Raw) -> tuple[Any, list[str]]:
+    """Return labels or features that came on their own, in the order of the logits."""
+    source: Source | None = as_source(given)
+    if source is None:
+        return as_array(given, role), []
+    found, samples = read_column(source, role)
+    if length(found) != len(raw.logits) and samples is None:
+        raise UserError(f"{role} has {length(found):,} rows, the logits have {len(raw.logits):,}", where=source.where)
+    own, other = (None if one is None else as_text(one) for one in (raw.sample, samples))
+    order, said = alignment.order(own, other, (len(raw.logits), length(found)), source.where)
+    if order is None:
+        return found, said
+    return (replace(found, codes=found.codes[order]) if hasattr(found, "codes") else found[order]), said
+
+
+def files_of(*given: Any) -> list[str | Path]:
+    """Return those that are paths."""
+    return [one for one in given if isinstance(one, (str, Path)) and Path(one).is_file()]

@@ -1,0 +1,190 @@
+"""What `finecal.diagnose` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from finecal.analysis.diagnosis import Answer
+from finecal.calibration.contract import Unlabelled
+from finecal.calibration.parameters import calibrator
+from finecal.errors import UserError
+from finecal.io.atomic import write_text
+from finecal.io.parquet import with_columns
+from finecal.library.keeping import check_page
+from finecal.library.measuring import Measured
+from finecal.library.notebook import html
+from finecal.logits.kinds import converted
+from finecal.logits.memory import as_array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SETTING = {"task": "own images", "backbone": "own model", "recipe": "own recipe"}
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What `finecal.diagnose` found.
+
+    Attributes
+    ----------
+    answer
+        Verdicts, numbers and advice, as the page and the command line have them.
+    doubts
+        What makes any answer worthless; then there is no advice.
+    notes
+        What was recognised and assumed.
+    left_out
+        The methods that need what is not there.
+    fine_tuning
+        (C,) bool: the classes of S.
+    classes
+        Names of the classes; numbers as text where they have none.
+    scores
+        What the scores were: logits, probabilities, …; `apply` takes the same.
+    """
+
+    answer: Answer
+    doubts: tuple[str, ...]
+    notes: tuple[str, ...]
+    left_out: tuple[str, ...]
+    fine_tuning: npt.NDArray[np.bool_]
+    classes: tuple[str, ...]
+    scores: str
+    measured: Measured
+    record: Mapping[str, Any]
+    name: str
+
+    @property
+    def verdict(self) -> str:
+        """What was damaged and what was not, in sentences."""
+        return self.answer.headline
+
+    @property
+    def advice(self) -> str:
+        """What to do, in sentences."""
+        return self.answer.advice.words
+
+    @property
+    def gamma(self) -> float | None:
+        """The γ to add to the logits of the classes of U; None where the advice is no γ, or there is none."""
+        value = self.answer.advice.gamma_mean
+        return None if np.isnan(value) else value
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """One row for each classifier, calibrator and metric: value in [0, 1] (AUSUC too), n test samples."""
+        return self.measured.frame("metrics")[["classifier", "calibrator", "reads", "metric", "value", "n"]]
+
+    @cached_property
+    def gammas(self) -> pd.Series:
+        """γ of every calibrator that is one, by name; `oracle` is chosen on the test labels, an upper bound."""
+        table = self.measured.frame("calibration")
+        return table[table["parameter"] == "gamma"].set_index("calibrator")["value"].rename("gamma")
+
+    def apply(self, logits: Any, *, features: Any = None, pretrained: Any = None) -> npt.NDArray[np.float64]:
+        """Return calibrated logits (N, C), float64, of new samples by the method that is advised.
+
+        Parameters
+        ----------
+        logits
+            (N, C), scores of the same kind as those that were diagnosed.
+        features, pretrained
+            (N, D) and (N, C), if the advised method takes them.
+
+        Raises
+        ------
+        UserError
+            If there are doubts, or the shape is another.
+        """
+        if self.doubts:
+            raise UserError("there is no advice to apply", why=" ".join(self.doubts))
+        values: npt.NDArray[Any] = np.asarray(as_array(logits, "logits"), dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != len(self.classes):
+            raise UserError(f"the logits have shape {values.shape}", why=f"(N, {len(self.classes)}) is needed")
+        values = converted(values, self.scores).astype(np.float64, copy=False)
+        name = self.answer.advice.calibrator
+        if name == "none":
+            return values
+        method, _, takes = calibrator(self.measured.uses[name])
+        given = {"features": features, "pretrained": pretrained}
+        lacking = [what for what in takes if given.get(what) is None]
+        if lacking:
+            raise UserError(f"{name!r} takes {lacking[0]} of each sample", hint=f"Give {lacking[0]}=")
+        more = {what: np.asarray(as_array(given[what], what)) for what in takes}
+        found = method.apply(Unlabelled(values, more=more), self.measured.states.get(name, {}), self.fine_tuning)
+        return np.asarray(found, dtype=np.float64)
+
+    def figure(self) -> Figure:
+        """Return the seen–unseen curve as a matplotlib figure; it belongs to no window and no backend."""
+        from finecal.figures import draw
+
+        drawn: Figure = draw("curve", self.frames("curve", "metrics"))[0]
+        return drawn
+
+    def report(self, path: str | Path) -> Path:
+        """Write the page that `finecal diagnose` writes, one HTML file; return its path.
+
+        Raises
+        ------
+        UserError
+            If another file is there, or it cannot be written.
+        """
+        check_page(Path(path))
+        write_text(path, self.page())
+        return Path(path)
+
+    def export(self, model: Any, folder: str | Path) -> Path:
+        """Write a timm model with the advised calibration in its head as `finecal export` does; return the folder.
+
+        `timm.create_model("local-dir:FOLDER", pretrained=True)` loads the calibrated classifier. The model is not
+        changed, and its own preprocessing is kept.
+
+        Raises
+        ------
+        UserError
+            If nothing is advised, the model is not timm's, or the calibration is more than a γ.
+        """
+        from finecal.library.exporting import Export, export_timm
+
+        name = self.answer.advice.calibrator
+        if self.doubts or name == "none":
+            raise UserError("there is no calibration to export", why=f"{self.verdict} {self.advice}")
+        text = f"# Calibrated classifier\n\n{self.verdict}\n\n{self.advice}\n\n"
+        what = Export(
+            self.measured.uses[name], self.measured.states.get(name, {}), self.fine_tuning, self.classes, text
+        )  # fmt: skip
+        return export_timm(model, Path(folder), what)
+
+    def page(self) -> str:
+        """Return the page as HTML."""
+        from finecal.report.logits_page import page
+
+        frames = self.frames("metrics", "calibration")
+        return page(
+            frames, self.measured.tables["samples"], self.fine_tuning, self.where, names=self.classes,
+            answer=(self.answer, self.notes), provenance=self.record,
+        )  # fmt: skip
+
+    @property
+    def where(self) -> dict[str, str | int]:
+        """The coordinates that the page and the figure show."""
+        return {"dataset": self.name, **SETTING, "split": "", "seed": 0}
+
+    def frames(self, *names: str) -> dict[str, pd.DataFrame]:
+        """Return tables with the coordinates as columns, as figures and pages take them."""
+        return {name: with_columns(self.measured.tables[name], self.where).to_pandas() for name in names}
+
+    def _repr_html_(self) -> str:
+        return html(self.answer, self.metrics, (*self.notes, *self.left_out), None if self.doubts else self.figure)
+
+    def __repr__(self) -> str:
+        return f"{self.verdict}\n{self.advice}"

@@ -1,0 +1,196 @@
+"""Files of arrays: .npz, .npy, .pt, .safetensors, HDF5. Nothing in them is run; each array is read when it is used."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.lib.format as npy
+import numpy.typing as npt
+
+from finecal.errors import UserError
+
+# All that a pickled array of text needs. Nothing else is looked up, so nothing else can run.
+_OF_TEXT = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+    ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+}
+_TYPES = {  # of safetensors
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """An array of a file: shape and type at once, the values when it is turned into an array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[], npt.NDArray[Any]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return self.read() if dtype is None else self.read().astype(dtype)
+
+
+def open_arrays(path: Path, ending: str) -> Mapping[str, Any]:
+    """Return the arrays of a file by name; that of an .npy, and a tensor alone in a .pt, are called logits."""
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    return _OPEN[ending](path)
+
+
+def _npz(path: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        return {name.removesuffix(".npy"): _member(path, name, archive) for name in names}
+
+
+def _member(path: Path, name: str, archive: zipfile.ZipFile) -> Lazy:
+    with archive.open(name) as stream:
+        shape, _, dtype = _header(stream)
+
+    def read() -> npt.NDArray[Any]:
+        with zipfile.ZipFile(path) as again, again.open(name) as body:
+            return _array(body, f"{path}: {name.removesuffix('.npy')}")
+
+    return Lazy(shape, dtype, read)
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = npy.read_magic(stream)
+    reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = reader(stream)
+    return found
+
+
+def _array(stream: IO[bytes], where: str) -> npt.NDArray[Any]:
+    """Read an array; one of objects only if all of them are text."""
+    if not stream.seekable():
+        raise OSError("cannot be read twice")
+    shape, _, dtype = _header(stream)
+    if not dtype.hasobject:
+        stream.seek(0)
+        values: npt.NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+        return values
+    found = _TextOnly(stream, where).load()
+    if not isinstance(found, np.ndarray) or not all(isinstance(value, str) for value in found.flat):
+        raise UserError(
+            "an array of objects that are not all text", where=where, why="Numbers need a type of their own"
+        )
+    return found.reshape(shape).astype(str)
+
+
+class _TextOnly(pickle.Unpickler):
+    """Reads an array of text; anything else in its place is refused before it is made."""
+
+    def __init__(self, stream: IO[bytes], where: str) -> None:
+        super().__init__(stream)
+        self.where = where
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _OF_TEXT:
+            raise UserError(
+                f"an array of objects ({module}.{name})",
+                where=self.where,
+                why="Only arrays of numbers or text are read",
+            )
+        return _OF_TEXT[module, name]
+
+
+def _npy(path: Path) -> dict[str, Any]:
+    return {"logits": np.load(path, mmap_mode="r", allow_pickle=False)}
+
+
+def _pt(path: Path) -> dict[str, Any]:
+    import torch
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            "it holds other objects than tensors", where=str(path),
+            why="Only tensors are read, as others could run code",
+            hint='torch.save({"logits": logits, "label": labels}, FILE)',
+        ) from error  # fmt: skip
+    except RuntimeError as error:
+        raise OSError(str(error).splitlines()[0]) from error
+    if isinstance(found, torch.Tensor):
+        found = {"logits": found}
+    if isinstance(found, (list, tuple)) and len(found) == 2:
+        found = dict(zip(("logits", "label"), found, strict=True))
+    if not isinstance(found, Mapping):
+        raise UserError(f"it holds a {type(found).__name__}", where=str(path), why="Tensors by name are needed")
+    return {str(name): _of_tensor(value) for name, value in found.items() if _is_column(value)}
+
+
+def _is_column(value: Any) -> bool:
+    return hasattr(value, "detach") or (isinstance(value, list) and len(value) > 0)
+
+
+def _of_tensor(value: Any) -> npt.NDArray[Any]:
+    if isinstance(value, list):
+        return np.asarray(value)
+    tensor = value.detach().cpu()
+    return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
+
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    """The format's header says where each tensor lies (https://github.com/huggingface/safetensors#format)."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if not 0 < size < path.stat().st_size:
+            raise ValueError("its header is damaged")
+        header = json.loads(file.read(size))
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    wrong = [entry["dtype"] for entry in entries.values() if entry["dtype"] not in _TYPES]
+    if wrong:
+        raise ValueError(f"tensors of type {wrong[0]}")
+    return {name: _tensor(path, 8 + size, entry) for name, entry in entries.items()}
+
+
+def _tensor(path: Path, start: int, entry: Mapping[str, Any]) -> Lazy:
+    shape, kind = tuple(entry["shape"]), np.dtype(_TYPES[entry["dtype"]])
+    first, last = entry["data_offsets"]
+    half = entry["dtype"] == "BF16"
+
+    def read() -> npt.NDArray[Any]:
+        values = np.fromfile(path, kind, (last - first) // kind.itemsize, offset=start + first).reshape(shape)
+        return (values.astype("<u4") << 16).view("<f4") if half else values
+
+    return Lazy(shape, np.dtype("<f4") if half else kind, read)
+
+
+def _hdf5(path: Path) -> dict[str, Any]:
+    try:
+        import h5py
+    except ModuleNotFoundError as error:
+        raise UserError("HDF5 needs h5py, which is not installed", where=str(path), hint="pip install h5py") from error
+    found: dict[str, Any] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name.rpartition("/")[2]] = Lazy(item.shape, item.dtype, lambda: _of_hdf5(h5py, path, name))
+
+    with h5py.File(path, "r") as file:
+        file.visititems(note)
+    return found
+
+
+def _of_hdf5(h5py: Any, path: Path, name: str) -> npt.NDArray[Any]:
+    with h5py.File(path, "r") as file:
+        values: npt.NDArray[Any] = file[name][()]
+    return np.array([v.decode() for v in values.flat]) if values.dtype.kind == "O" else values
+
+
+_OPEN: dict[str, Callable[[Path], Mapping[str, Any]]] = {
+    ".npz": _npz, ".npy": _npy, ".pt": _pt, ".pth": _pt, ".safetensors": _safetensors, ".h5": _hdf5, ".hdf5": _hdf5,
+}  # fmt: skip

@@ -1,0 +1,171 @@
+"""What a user has brought, checked: predictions, the names of classes and samples, and all that should be said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal.errors import UserError
+from finecal.logits import alignment, names
+from finecal.logits.kinds import AUTO, as_logits
+from finecal.logits.labels import Words, labels_of
+from finecal.logits.raw import Raw
+from finecal.logits.subsets import subsets
+
+
+@dataclass(frozen=True)
+class Brought:
+    """Checked logits with what belongs to them.
+
+    Attributes
+    ----------
+    logits
+        (N, C) float32 or float64, finite.
+    labels
+        (N,) int32; None only for a pretrained model's, which are those of the fine-tuned one.
+    subset
+        (N,) of train, validation and test; None where nothing says so: then all rows are test rows.
+    features
+        (N, D) floating-point, or None.
+    samples
+        (N,) text, what each row is called; None without such a column.
+    classes
+        Names of the classes, if they are known.
+    kind
+        What the scores were, one of `finecal.logits.kinds.KINDS`.
+    masked
+        The classes without scores.
+    """
+
+    logits: npt.NDArray[Any]
+    labels: npt.NDArray[np.int32] | None
+    subset: npt.NDArray[Any] | None
+    features: npt.NDArray[Any] | None
+    samples: npt.NDArray[Any] | None
+    classes: tuple[str, ...] | None
+    where: str
+    kind: str
+    notes: tuple[str, ...]
+    masked: tuple[int, ...]
+
+    def rows(self, order: npt.NDArray[np.intp]) -> Brought:
+        """Return some rows in an order."""
+        parts = ("logits", "labels", "subset", "features", "samples")
+        chosen: dict[str, Any] = {part: None if (own := getattr(self, part)) is None else own[order] for part in parts}
+        return replace(self, **chosen)
+
+
+def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, labelled: bool = True) -> Brought:
+    """Check columns and bring them into one form.
+
+    Parameters
+    ----------
+    kind
+        What the scores are; "auto" recognises it.
+    classes
+        Names of the classes in the order of the columns.
+    labelled
+        Whether labels are needed.
+
+    Raises
+    ------
+    UserError
+        For whatever cannot be used; it names the file, the value and what is allowed.
+    """
+    where = raw.where
+    logits = _matrix(raw.logits, "logits", where)
+    width = logits.shape[1]
+    classes = classes or raw.classes
+    if classes is not None and len(classes) != width:
+        raise UserError(f"there are {len(classes)} class names", where=where, why=f"The logits have {width} columns")
+    if raw.label is None and labelled:
+        if not raw.columns:
+            raise UserError("the labels are missing", where=where, hint="Give labels=, or --labels FILE")
+        raise names.missing("label", raw.columns, where, "A file of labels can be given (--labels FILE, labels=)")
+    if not len(logits):
+        raise UserError("there is no sample", where=where)
+    features = None if raw.features is None else _matrix(raw.features, "features", where)
+    for name, column in (("label", raw.label), ("features", features), ("subset", raw.subset), ("sample", raw.sample)):
+        if column is not None and length(column) != len(logits):
+            raise UserError(f"{name} has {length(column):,} rows, the logits have {len(logits):,}", where=where)
+    scores = as_logits(logits, kind, where)
+    _check_finite(scores.logits, where)
+    if features is not None and not np.isfinite(features).all():
+        raise UserError("a feature is NaN or infinite", where=where)
+    labels = None if raw.label is None else labels_of(raw.label, width, classes, where)
+    known = tuple(classes) if classes else (labels.classes if labels else None)
+    return Brought(
+        scores.logits, None if labels is None else labels.numbers,
+        None if raw.subset is None else subsets(as_text(raw.subset), where), features,
+        None if raw.sample is None else as_text(raw.sample), known, where, scores.kind,
+        (*raw.notes, *scores.notes, *(labels.notes if labels else ())), scores.masked,
+    )  # fmt: skip
+
+
+def same_samples(tuned: Brought, before: Brought) -> tuple[Brought, list[str]]:
+    """Return the pretrained model's rows in the order of the fine-tuned one's, and how they were matched.
+
+    Raises
+    ------
+    UserError
+        If a sample is missing, or shapes, labels or subsets differ.
+    """
+    if before.logits.shape[1] != tuned.logits.shape[1]:
+        raise UserError(
+            f"the logits have shape {before.logits.shape}", where=before.where,
+            why=f"{tuned.where or 'The fine-tuned model'} has {tuned.logits.shape}",
+        )  # fmt: skip
+    other = tuned.where or "the fine-tuned model"
+    order, said = alignment.order(tuned.samples, before.samples, (len(tuned.logits), len(before.logits)), before.where)
+    before = before if order is None else before.rows(order)
+    for name, words in (("labels", "labels"), ("subset", "subsets")):
+        own, its = getattr(tuned, name), getattr(before, name)
+        if own is not None and its is not None and not np.array_equal(own, its):
+            raise UserError(
+                f"its samples are not those of {other}", where=before.where,
+                why=f"The {words} differ. Both need the same rows in the same order, or a column sample, id or file",
+            )  # fmt: skip
+    if order is None and not alignment.agree(tuned.logits, before.logits, tuned.labels):
+        said = [*said, alignment.STRANGERS]
+    return replace(before, labels=tuned.labels, subset=tuned.subset), said
+
+
+def length(column: Any) -> int:
+    """Return the number of rows of an array or of `Words`."""
+    return len(column.codes) if isinstance(column, Words) else len(column)
+
+
+def as_text(column: Any) -> npt.NDArray[Any]:
+    """Return a column as (N,) text."""
+    if isinstance(column, Words):
+        return np.asarray(column.words, dtype=np.str_)[column.codes]
+    column = np.asarray(column)
+    text: npt.NDArray[Any] = column.reshape(len(column)).astype(np.str_)
+    return text
+
+
+def _matrix(values: Any, name: str, where: str) -> npt.NDArray[Any]:
+    """Return (N, width) float32 or float64 of whatever numbers there are; lengths of 1 in between are left out."""
+    array = np.asarray(values)
+    if array.ndim > 2 and all(size == 1 for size in array.shape[1:-1]):
+        array = array.reshape(len(array), array.shape[-1])
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or (len(array) and array.shape[1] < 2 and name == "logits"):
+        raise UserError(
+            f"{name} has shape {array.shape} and type {array.dtype}", where=where,
+            why="It must be a list of numbers per sample, all of the same length"
+            + (", with one for each class (two or more)" if name == "logits" else ""),
+        )  # fmt: skip
+    return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+
+
+def _check_finite(logits: npt.NDArray[Any], where: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(bad):
+        raise UserError(
+            f"row {bad[0]} has a logit that is NaN or infinite ({len(bad)} rows do)", where=where,
+            hint="Such logits come from a diverged model or a lost half-precision value",
+        )  # fmt: skip

@@ -1,0 +1,221 @@
+"""Open a file that somebody brings, whatever its format: its columns by name, each read only when it is asked for."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.parquet as pq
+
+from finecal.errors import UserError
+from finecal.logits import arrow
+from finecal.logits.arrays import open_arrays
+from finecal.logits.labels import Words
+
+VALUES = 1 << 22  # of a column of lists in memory at once
+ENUM = b"_PL_ENUM_VALUES"  # what the metadata of polars' enums begin with
+FORMATS = ".parquet, .feather, .arrow, .csv, .npz, .npy, .pt, .safetensors, .h5"
+_PARQUET, _FEATHER, _CSV = (".parquet", ".pq"), (".feather", ".arrow", ".ipc"), (".csv", ".tsv", ".txt")
+_ARRAYS = (".npz", ".npy", ".pt", ".pth", ".safetensors", ".h5", ".hdf5")
+
+
+class Source(Protocol):
+    """Columns by name; `matrix` gives (N, width) numbers, `values` one value per row, each read when asked for."""
+
+    @property
+    def where(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def names(self) -> list[str]: ...
+    def is_matrix(self, name: str) -> bool: ...
+    def is_number(self, name: str) -> bool: ...
+    def matrix(self, name: str) -> npt.NDArray[Any]: ...
+    def values(self, name: str) -> npt.NDArray[Any] | Words: ...
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Arrays by name, from a file or from memory."""
+
+    where: str
+    arrays: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        return max((array.shape[0] for array in self.arrays.values() if array.shape), default=0)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.arrays)
+
+    def is_matrix(self, name: str) -> bool:
+        return len(self.arrays[name].shape) > 1 and self.arrays[name].shape[-1] > 1
+
+    def is_number(self, name: str) -> bool:
+        return len(self.arrays[name].shape) == 1 and self.arrays[name].dtype.kind in "fiu"
+
+    def matrix(self, name: str) -> npt.NDArray[Any]:
+        with readable(self.where, "arrays"):
+            return np.asarray(self.arrays[name])
+
+    def values(self, name: str) -> npt.NDArray[Any] | Words:
+        return self.matrix(name)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of Arrow in memory."""
+
+    where: str
+    table: pa.Table
+
+    @property
+    def rows(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.table.column_names)
+
+    def is_matrix(self, name: str) -> bool:
+        return arrow.is_matrix(self.table.schema.field(name).type)
+
+    def is_number(self, name: str) -> bool:
+        return arrow.is_number(self.table.schema.field(name).type)
+
+    def matrix(self, name: str) -> npt.NDArray[Any]:
+        column = self.table[name]
+        return arrow.matrix(column.chunks, len(column), name, self.where)
+
+    def values(self, name: str) -> npt.NDArray[Any] | Words:
+        return arrow.values(self.table[name], name, self.where, enum=_is_enum(self.table.schema.field(name)))
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A Parquet file; a column is read in parts, so that memory holds the array and one part."""
+
+    where: str
+    schema: pa.Schema
+    rows: int
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.schema.names)
+
+    def is_matrix(self, name: str) -> bool:
+        return arrow.is_matrix(self.schema.field(name).type)
+
+    def is_number(self, name: str) -> bool:
+        return arrow.is_number(self.schema.field(name).type)
+
+    def matrix(self, name: str) -> npt.NDArray[Any]:
+        with self._open() as file:
+            return arrow.matrix(self._parts(file, name), self.rows, name, self.where)
+
+    def values(self, name: str) -> npt.NDArray[Any] | Words:
+        with self._open() as file:
+            column = file.read(columns=[name]).column(0)
+        return arrow.values(column, name, self.where, enum=_is_enum(self.schema.field(name)))
+
+    def _parts(self, file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
+        """The column in parts of at most VALUES numbers, from the average length of its lists."""
+        metadata, rows = file.metadata, max(file.metadata.num_rows, 1)
+        paths = [metadata.schema.column(k).path.split(".")[0] for k in range(metadata.num_columns)]
+        place = paths.index(name)
+        groups = [metadata.row_group(k).column(place).num_values for k in range(metadata.num_row_groups)]
+        at_once = max(VALUES * rows // max(sum(groups), 1), 1)
+        for batch in file.iter_batches(batch_size=at_once, columns=[name]):
+            yield batch.column(0)
+
+    @contextmanager
+    def _open(self) -> Iterator[pq.ParquetFile]:
+        with readable(self.where, "Parquet"), pq.ParquetFile(self.where, page_checksum_verification=True) as file:
+            yield file
+
+
+def _is_enum(field: pa.Field) -> bool:
+    return any(key.startswith(ENUM) for key in field.metadata or {})
+
+
+@contextmanager
+def readable(where: str, form: str) -> Iterator[None]:
+    """Turn errors of reading into a UserError that names the file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError("this file is missing", where=where) from error
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, pa.ArrowException) as error:
+        if Path(where).is_dir():
+            raise UserError("this is a folder, a file is needed", where=where) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"not readable as {form} ({reason})", where=where) from error
+
+
+def open_file(path: Path) -> Source:
+    """Open a file by the format that its name ends with.
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged, or in a format that is not read.
+    """
+    where, ending = str(path), path.suffix.lower()
+    if ending == ".gz" and Path(path.stem).suffix.lower() in _CSV:
+        ending = ".csv"
+    if ending in _PARQUET:
+        with readable(where, "Parquet"):
+            return ParquetFile(where, pq.read_schema(where), pq.read_metadata(where).num_rows)
+    if ending in _FEATHER:
+        with readable(where, "Feather"):
+            return Table(where, _feather(path))
+    if ending in _CSV:
+        with readable(where, "CSV"):
+            return Table(where, _csv(path))
+    if ending in _ARRAYS:
+        with readable(where, ending):
+            return Arrays(where, open_arrays(path, ending))
+    if not path.exists():
+        raise UserError("this file is missing", where=where)
+    raise UserError(
+        f"files that end with {ending or 'nothing'} are not read", where=where, why=f"Allowed are {FORMATS}"
+    )
+
+
+def _feather(path: Path) -> pa.Table:
+    """Arrow's file format mapped into memory, or its stream format; columns are touched when they are used."""
+    source = pa.memory_map(str(path))
+    if source.size() > 6 and source.read_at(6, 0) in (b"ARROW1", b"FEA1\0\0"):
+        return pa.feather.read_table(str(path), memory_map=True)
+    return pa.ipc.open_stream(source).read_all()
+
+
+def _csv(path: Path) -> pa.Table:
+    """A table of text; what divides its columns is what stands most often in its first line."""
+    stream = pa.input_stream(str(path))
+    first = stream.read(1 << 16).split(b"\n")[0]
+    delimiter = max((b",", b";", b"\t"), key=first.count).decode()
+    table = pa.csv.read_csv(str(path), parse_options=pa.csv.ParseOptions(delimiter=delimiter))
+    for place, name in enumerate(table.column_names):
+        column = table[name]
+        if pa.types.is_string(column.type) and len(column) and str(column[0]).startswith("["):
+            table = table.set_column(place, name, _lists(column.to_pylist(), name, path))
+    return table
+
+
+def _lists(texts: list[str], name: str, path: Path) -> pa.Array:
+    """Return lists of numbers that were written as text, as pandas writes lists and NumPy's arrays."""
+    if any("..." in text for text in texts):
+        why = "NumPy leaves out the middle of long arrays when it writes them as text"
+        raise UserError(f"the column {name!r} has lists with '...'", where=str(path), why=why)
+    return pa.array([[float(one) for one in text.strip("[]").replace(",", " ").split()] for text in texts])

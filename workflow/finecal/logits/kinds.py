@@ -1,0 +1,252 @@
+"""What the scores of a classifier are: logits, or what others store in their place; each is brought back to logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from finecal import display
+from finecal.errors import UserError, join_names
+
+AUTO = "auto"
+KINDS = ("logits", "probabilities", "log-probabilities", "sigmoid", "percentages")
+ROWS = 65_536  # rows looked at together
+SUM = 0.02  # how far the sum of a row of probabilities may be from 1, for rounding
+MASK = -9_000.0  # what is so low was put there: -1e4, -65504 (half precision), -1e9, -inf
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores as logits.
+
+    Attributes
+    ----------
+    logits
+        (N, C) float32 or float64, finite.
+    kind
+        What they were, one of KINDS.
+    notes
+        What was recognised and done.
+    masked
+        The classes whose score says nothing: the same in every row, or replaced by a very low number.
+    """
+
+    logits: Floats
+    kind: str
+    notes: tuple[str, ...] = ()
+    masked: tuple[int, ...] = ()
+
+
+def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
+    """Return scores as logits, with a sentence for whatever was not a plain logit.
+
+    Parameters
+    ----------
+    values
+        (N, C).
+    kind
+        "auto", or one of KINDS: then it is not guessed.
+
+    Raises
+    ------
+    UserError
+        If they are decisions and no scores, or a row has a value that is NaN or infinite and no mask.
+    """
+    if kind not in (AUTO, *KINDS):
+        raise UserError(f"scores are {kind!r}", where=where, why=f"Allowed are {', '.join((AUTO, *KINDS))}")
+    look = _Look.of(values)
+    if look.hot and look.rows > 1:
+        raise UserError(
+            "every row has a single 1 and otherwise 0", where=where,
+            why="These are decisions; γ needs the scores behind them (logits, or probabilities before the arg-max)",
+        )  # fmt: skip
+    found = look.kind() if kind == AUTO else kind
+    said = [] if kind == AUTO else [f"Scores are taken as {found}, as asked."]
+    masked = _masked(values, found)
+    logits, more = _CONVERT[found](values, masked)
+    logits, of_mask = _without_masks(logits, masked, where)
+    if kind == AUTO:
+        said += [*more, *look.remarks(found)]
+    return Scores(logits, found, (*said, *of_mask), tuple(masked.tolist()))
+
+
+def converted(values: Floats, kind: str) -> Floats:
+    """Return scores of a known kind (N, C) as logits."""
+    return _CONVERT[kind](values, np.zeros(0, dtype=np.intp))[0]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one pass over finite values shows."""
+
+    rows: int
+    least: float
+    most: float
+    off: int  # rows whose sum is not 1
+    worst_percent: float  # of rows, from 100, relative
+    worst_log_sum: float  # log Σ exp of rows, from 0
+    hot: bool
+
+    @classmethod
+    def of(cls, values: Floats) -> _Look:
+        least, most, off, percents, logs, hot = np.inf, -np.inf, 0, 0.0, 0.0, True
+        for start in range(0, len(values), ROWS):
+            part = values[start : start + ROWS].astype(np.float64)
+            finite = np.where(np.isfinite(part), part, np.nan)
+            if np.isnan(finite).all():
+                continue
+            least, most = min(least, float(np.nanmin(finite))), max(most, float(np.nanmax(finite)))
+            total = np.nansum(finite, axis=1)
+            off += int((np.abs(total - 1) > SUM).sum())
+            percents = max(percents, float(np.abs(total / 100 - 1).max()))
+            with np.errstate(over="ignore", divide="ignore"):
+                logs = max(logs, float(np.abs(np.log(np.nansum(np.exp(np.minimum(finite, 700.0)), axis=1))).max()))
+            hot = hot and bool(np.isin(part, (0.0, 1.0)).all() and (total == 1).all())
+        return cls(len(values), least, most, off, percents, logs, hot)
+
+    def kind(self) -> str:
+        if self.least >= 0 and self.most <= 1 + 1e-3:
+            if self.off <= self.rows // 100:
+                return "probabilities"
+            # Sigmoids reach both ends; cosines, which also lie in [0, 1], keep to a narrow range.
+            return "sigmoid" if self.least < 0.1 and self.most > 0.9 else "logits"
+        if self.least >= 0 and self.most <= 100 * (1 + 1e-3) and self.worst_percent <= SUM:
+            return "percentages"
+        if self.most <= 1e-3 and self.worst_log_sum <= SUM:
+            return "log-probabilities"
+        return "logits"
+
+    def remarks(self, kind: str) -> list[str]:
+        """Say what may be no logits, where it cannot be told."""
+        if kind == "probabilities":
+            return [f"The sum of {display.count(self.off, 'row')} is not 1."] if self.off else []
+        if kind != "logits":
+            return []
+        if self.least >= 0 and self.most <= 1:
+            return [
+                f"All scores lie in [{self.least:.3g}, {self.most:.3g}] and do not sum to 1: they are taken as logits, "
+                "as cosines are. If they are sigmoids, say so (scores=sigmoid)."
+            ]
+        if self.least >= -1 and self.most <= 1:
+            return [
+                "All scores lie in [−1, 1], as cosines without their scale do: they are taken as logits. Accuracies "
+                "and γ are right for them, probabilities are not."
+            ]
+        if self.least >= 0 and self.most > 1:
+            return [
+                "No score is negative: they are taken as logits (or counts); distances would be the wrong way round."
+            ]
+        return []
+
+
+def _masked(values: Floats, kind: str) -> npt.NDArray[np.intp]:
+    """Return the classes that have the same score in every row, or a mask in any row."""
+    if len(values) < 3:
+        return np.zeros(0, dtype=np.intp)
+    low = MASK if kind not in ("probabilities", "sigmoid", "percentages") else -1.0
+    same, lowest = np.ones(values.shape[1], bool), np.full(values.shape[1], np.inf)
+    for start in range(0, len(values), ROWS):
+        part = values[start : start + ROWS]
+        same &= (part == values[0]).all(axis=0)
+        lowest = np.minimum(lowest, part.min(axis=0, initial=np.inf))
+    sample = values[: min(len(values), 4096)]
+    usual = sample[np.isfinite(sample) & (sample > MASK)]
+    far = 10 * (usual.max() - usual.min()) + 1000 if usual.size else np.inf
+    below = (lowest <= low) & (lowest < (usual.min() if usual.size else 0.0) - far)
+    if kind == "log-probabilities":  # a probability of 0 has the logarithm −inf
+        below &= ~np.isneginf(lowest)
+    return np.flatnonzero(same | below)
+
+
+def _keep(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
+    return values, []
+
+
+def _log_probabilities(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
+    said = (
+        "The rows are log-probabilities (Σ exp is 1): they are logits less a number for each row, so γ means the same."
+    )
+    gone = np.isneginf(values)
+    if not gone.any():
+        return values, [said]
+    kept = values.astype(np.float64)
+    kept[gone] = kept[~gone].min() - 1 if (~gone).any() else 0.0
+    return kept, [f"{said} {_share(gone, masked)} are −∞, a probability of 0: just below the lowest other is taken."]
+
+
+def _of_probabilities(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
+    logs, more = _logs(values, masked, 1.0)
+    return logs, [
+        "The rows are probabilities (in [0, 1], sum 1): their logarithm is taken, which is the logits less a number "
+        f"for each row, so γ means the same.{more} With scores=logits they are taken as they are."
+    ]
+
+
+def _of_percentages(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
+    logs, more = _logs(values, masked, 100.0)
+    return logs, [f"The rows are probabilities in per cent (sum 100): the logarithm of their hundredth is taken.{more}"]
+
+
+def _of_sigmoids(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
+    wide = values.astype(np.float64)
+    small = wide[wide > 0].min() / 2 if (wide > 0).any() else 0.5
+    large = (1 - wide[wide < 1]).min() / 2 if (wide < 1).any() else 0.5
+    ends = (wide <= 0) | (wide >= 1)
+    logits: Floats = np.log(np.clip(wide, small, None)) - np.log(np.clip(1 - wide, large, None))
+    more = f" {_share(ends, masked)} are 0 or 1, whose order is lost." if ends.any() else ""
+    return logits, [
+        "The scores are in [0, 1] and do not sum to 1, as sigmoids: log(p / (1 − p)) is taken, the logit before the "
+        f"sigmoid.{more} With scores=logits they are taken as they are."
+    ]
+
+
+def _logs(values: Floats, masked: npt.NDArray[np.intp], whole: float) -> tuple[Floats, str]:
+    """Return log(values / whole); a 0 becomes half of the least other value."""
+    wide = values.astype(np.float64) / whole
+    gone = wide <= 0
+    more = ""
+    if gone.any():
+        wide[gone] = wide[~gone].min() / 2
+        gone[:, masked] = False
+        if gone.any():
+            more = (
+                f" {_share(gone, masked)} are 0: their order is lost, and γ near the largest differences is not exact."
+            )
+    return np.log(wide), more
+
+
+def _share(which: npt.NDArray[np.bool_], masked: npt.NDArray[np.intp]) -> str:
+    of = which.size - which.shape[0] * len(masked)
+    return f"{which.sum():,} of {max(of, 1):,} values"
+
+
+_CONVERT = {
+    "logits": _keep, "probabilities": _of_probabilities, "percentages": _of_percentages, "sigmoid": _of_sigmoids,
+    "log-probabilities": _log_probabilities,
+}  # fmt: skip
+
+
+def _without_masks(logits: Floats, masked: npt.NDArray[np.intp], where: str) -> tuple[Floats, list[str]]:
+    """Put finite numbers where masks are; say which classes they hide."""
+    if not len(masked):
+        return logits, []
+    kept = logits.astype(np.float64)
+    part = kept[:, masked]
+    rest = np.delete(kept, masked, axis=1)
+    rest = rest[np.isfinite(rest) & (rest > MASK)]
+    floor = float(rest.min()) - 1 if rest.size else 0.0
+    hidden = ~(part > MASK)
+    if (hidden & np.isnan(part)).any():
+        return logits, []  # refused by what checks that all are finite
+    part[hidden] = floor
+    kept[:, masked] = part
+    names = join_names([str(number) for number in masked], 12)
+    one = len(masked) == 1
+    return kept, [
+        f"Class{'' if one else 'es'} {names} {'has' if one else 'have'} no scores: the same in every row, or masked (a "
+        "very low number)."
+    ]

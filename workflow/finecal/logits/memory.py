@@ -1,0 +1,69 @@
+"""Arrays, tensors, columns, tables and lists in memory, as arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from finecal.errors import UserError
+from finecal.logits import arrow
+from finecal.logits.files import Arrays, Source, Table, open_file
+
+
+def as_source(given: Any) -> Source | None:
+    """Return a file or table as columns by name; None for what is no table."""
+    if isinstance(given, (str, Path)):
+        return open_file(Path(given))
+    if isinstance(given, pa.Table):
+        return Table("", given)
+    if isinstance(given, dict):
+        return Arrays("", {name: np.asarray(as_array(value)) for name, value in given.items()})
+    if hasattr(given, "columns") and hasattr(given, "to_arrow"):  # polars
+        return Table("", given.to_arrow())
+    if hasattr(given, "columns") and hasattr(given, "to_numpy"):  # pandas
+        frame = given.rename(columns=str)
+        return Table("", pa.Table.from_pandas(frame, preserve_index=frame.index.name is not None))
+    return None
+
+
+def as_array(given: Any, name: str = "values") -> Any:
+    """Return an array, or `Words` for categories, of NumPy, torch, pandas, polars, Arrow or lists.
+
+    Raises
+    ------
+    UserError
+        If it is not rectangular.
+    """
+    if given is None or (isinstance(given, np.ndarray) and given.dtype.kind != "O"):
+        return given
+    if hasattr(given, "detach"):  # torch
+        tensor = given.detach().cpu()
+        return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
+    if hasattr(given, "columns"):  # a frame of numbers alone
+        return np.asarray(given.to_numpy())
+    if hasattr(given, "to_arrow"):  # polars
+        given = given.to_arrow()
+    elif hasattr(given, "dtype") and hasattr(given, "index") and not isinstance(given, (pa.Array, pa.ChunkedArray)):
+        given = pa.Array.from_pandas(given)
+    if isinstance(given, pa.Array):
+        given = pa.chunked_array([given])
+    if isinstance(given, pa.ChunkedArray):
+        return arrow.values(given, name, "")
+    try:
+        array = np.asarray([as_array(row) for row in given] if _of_rows(given) else given)
+    except ValueError as error:
+        raise UserError(f"{name} has rows of different lengths") from error
+    return array.astype(str) if array.dtype.kind == "O" and all(isinstance(v, str) for v in array.flat) else array
+
+
+def _of_rows(given: Any) -> bool:
+    """A list or an object array whose rows are arrays or tensors."""
+    return (
+        isinstance(given, (list, tuple, np.ndarray))
+        and len(given) > 0
+        and hasattr(given[0], "__len__")
+        and not (isinstance(given[0], (str, bytes)))
+    )
