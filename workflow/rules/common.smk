@@ -11,7 +11,13 @@ from finecal import paths, registry
 from finecal.config.groups import PAPER
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.lock import release_stale_lock
-from finecal.orchestration.rules import NotCompared, Workflow, keep_signatures
+from finecal.orchestration.rules import (
+    NotCompared,
+    Workflow,
+    keep_signatures,
+    limit_gpu,
+    use_cores_of_nodes,
+)
 from finecal.plan.jobs import files_of_page, jobs
 from finecal.plan.stages import STAGES
 
@@ -35,6 +41,7 @@ if workflow.is_main_process:
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
 INPUTS = Inputs(PLAN)
+limit_gpu(workflow)
 
 if workflow.is_main_process:
     release_stale_lock()
@@ -65,6 +72,11 @@ def GPU_PERCENT(wildcards):
     return WORKFLOW.gpu_percent(GPUS(wildcards))
 
 
+# On a cluster a limit within one job, not for all jobs together.
+resource_scopes:
+    gpu_percent="local",
+
+
 # Jobs that take a few seconds: on SLURM so many share one job, one after the other.
 IN_TURN = 10
 # Needed with `--sdm conda` and for the linter, which alone does not check environment variables. Otherwise Snakemake's
@@ -83,6 +95,8 @@ onstart:
     gc.freeze()
     gc.enable()
     or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
+    if workflow.non_local_exec:
+        use_cores_of_nodes(workflow)
     if workflow.executor_plugin.name == EXECUTOR:
         or_stop(
             lambda: preflight.prepare(
