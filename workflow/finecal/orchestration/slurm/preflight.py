@@ -36,7 +36,7 @@ NOT_AVAILABLE = "node configuration is not available"
 REFUSALS = {
     r"invalid qos": "qos",
     r"invalid account": "account",
-    r"invalid (generic resource|trackable resource)": "gpu_model, gpu_share",
+    r"invalid (generic resource|trackable resource)|gres option unsupported": "gpu_model, gpu_share",
     r"invalid feature": "default-resources: constraint",
     NOT_AVAILABLE: "gpu_model, partition",
     r"(memory specification|cpu count per node) can not be satisfied|more processors requested": "partition",
