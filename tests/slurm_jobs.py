@@ -42,7 +42,10 @@ def job(name: str = "finetune", backbone: str = "a", **resources: Any) -> Job:
 
 def submitted(executor: Any, name: str, number: str = "1", **notes: Any) -> SubmittedJobInfo:
     """A job that an executor (of conftest.py) has submitted."""
-    own = Job(name=name, log_error=lambda message, **_: executor.told.update({name: message}))
+    own = Job(
+        name=name, log_error=lambda message, **_: executor.told.update({name: message}),
+        resources={"mem_mb": 100, "runtime": 5}, attempt=1, restart_times=3, is_group=lambda: False,
+    )  # fmt: skip
     info = SubmittedJobInfo(own, external_jobid=number, aux={"slurm_logfile": Path(f"{number}.log"), **notes})
     executor._report_job_submission_threadsafe(info)
     return info

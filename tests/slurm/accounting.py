@@ -37,7 +37,10 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
 AccountingStoragePort={daemon_port}
 AccountingStoragePass={folder}/munge.socket
+AccountingStorageEnforce=associations,limits,qos
 """
+# An account that may have one job in SLURM at a time.
+FEW = "user root account=few MaxSubmitJobs=1"
 
 
 @contextmanager
@@ -55,7 +58,8 @@ def accounting(cluster: Cluster) -> Iterator[None]:
         password = _start_database(cluster.folder)
         undo.callback(cluster.end, "slurmdbd", signal.SIGTERM)
         _start_daemon(cluster.folder, password)
-        slurm("sacctmgr", "--immediate", "add", "cluster", "finecal")
+        for added in ("cluster finecal", "account all", "user root account=all", "account few", FEW):
+            slurm("sacctmgr", "--immediate", "add", *added.split())
         undo.callback(cluster.stop_controller)
         cluster.start_controller()
         wait_until(lambda: "|16817|" in _clusters(), PATIENCE, "the controller to be known to the accounts")

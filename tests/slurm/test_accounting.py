@@ -8,16 +8,40 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
+import yaml
 from accounting import PROGRAMS, accounting
 from mini_cluster import Cluster, not_here, slurm
-from projects import Project
+from projects import STUDY, TINY, Project, in_partition
 from scenarios import assert_as_undisturbed, by_name
-from test_faults import out_of_memory, preempted, preempted_for_good, requeue, scancel
+from test_faults import MODEL, out_of_memory, preempted, preempted_for_good, requeue, scancel
 
 from finecal.orchestration.slurm.commands import status_command
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-SCENARIOS = by_name(scancel, requeue, out_of_memory, preempted, preempted_for_good)
+
+
+def submit_limit(project: Project, _: Cluster) -> None:
+    """The account may have one job at a time: the second training waits here, and no try is spent."""
+    project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
+    models = [MODEL, MODEL.replace("seed0", "seed1")]
+    said = project.run(*models, "--retries", "0", *in_partition("gpu"), "slurm_account=few")
+    assert said.count("SLURM takes no more jobs for now: AssocMaxSubmitJobLimit") == 1
+    assert len(re.findall(r"^SLURM job \d+ takes 1 of finetune", said, re.MULTILINE)) == 2
+    assert "Error in rule" not in said
+    project.run_here(models[1].replace("model.safetensors", "logits.parquet"))  # takes over what its training has left
+
+
+def never_starts(project: Project, _: Cluster) -> None:
+    """`sbatch` takes a job whose account the partition does not allow, and SLURM lets it wait for ever."""
+    slurm("scontrol", "create", "partitionname=closed", "nodes=n3", "allowaccounts=few")
+    said = project.run(MODEL, *in_partition("closed"), status=1)
+    assert "SLURM would never start it" in said
+    assert "set `account` in the profile" in said
+    assert "Trying to restart" not in said
+    assert not project.jobs()
+
+
+SCENARIOS = by_name(scancel, requeue, out_of_memory, preempted, preempted_for_good, submit_limit, never_starts)
 
 
 @pytest.fixture(scope="module")

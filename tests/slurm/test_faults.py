@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -159,6 +160,22 @@ def node_killed(project: Project, cluster: Cluster) -> None:
     assert re.search(RESUMED, project.training_log())
 
 
+def node_without_the_folder(project: Project, cluster: Cluster) -> None:
+    """A node that has lost a mount fails every job at once: it gets no more, and no try is spent."""
+    hidden = 'mount -t tmpfs none "$0" && exec slurmd -N n1'
+    cluster.end("slurmd.n1", signal.SIGTERM)
+    try:
+        subprocess.run(["unshare", "--mount", "sh", "-c", hidden, project.folder], check=True, timeout=60)
+        cluster.wait_until_idle("n1")
+        said = project.run(MODEL, "--retries", "0")
+    finally:
+        cluster.end("slurmd.n1", signal.SIGTERM)
+        cluster.start_node("n1")
+    assert re.search(r"SLURM job \d+ could not begin on n1 \(log: .*no try is spent", said)
+    assert "The node n1 gets no more jobs" in said
+    assert "Error in rule" not in said
+
+
 def controller_restarted(project: Project, cluster: Cluster) -> None:
     """Neither the job nor Snakemake fails."""
     running = project.start(MODEL, environment={"PACE": "0.4"})
@@ -173,7 +190,7 @@ SCENARIOS = by_name(
     scancel, requeue, preempted, preempted_for_good, main_process_killed, out_of_memory, results_disk_full,
     state_disk_full, scratch_disk_full,
 )  # fmt: skip
-ALONE = by_name(node_killed, controller_restarted)
+ALONE = by_name(node_killed, node_without_the_folder, controller_restarted)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -11,12 +11,14 @@ from finecal import paths, registry
 from finecal.config.groups import PAPER
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.lock import release_stale_lock
-from finecal.orchestration.modules import at_start, check_module
+from finecal.orchestration.modules import at_start, check_module, stage_of
 from finecal.orchestration.rules import (
     NotCompared,
     Workflow,
     find_own_programs,
     keep_signatures,
+    limit_gpu,
+    use_cores_of_nodes,
 )
 from finecal.plan.jobs import files_of_page, jobs
 from finecal.plan.own_files import inspect_files
@@ -43,6 +45,7 @@ or_stop(lambda: check_module(workflow))
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
 INPUTS = Inputs(PLAN)
+limit_gpu(workflow)
 
 if workflow.is_main_process:
     release_stale_lock()
@@ -73,6 +76,11 @@ def GPU_PERCENT(wildcards):
     return WORKFLOW.gpu_percent(GPUS(wildcards))
 
 
+# On a cluster a limit within one job, not for all jobs together.
+resource_scopes:
+    gpu_percent="local",
+
+
 # Jobs that take a few seconds: on SLURM so many share one job, one after the other.
 IN_TURN = 10
 # Needed with `--sdm conda` and for the linter, which alone does not check environment variables. Otherwise Snakemake's
@@ -95,10 +103,12 @@ def start():
     prepared = [
         job.wildcards.dataset
         for job in workflow.dag.needrun_jobs()
-        if job.rule.name == "prepare"
+        if stage_of(job.rule) == "prepare"
     ]
     or_stop(lambda: inspect_files(PLAN, prepared))
     or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
+    if workflow.non_local_exec:
+        use_cores_of_nodes(workflow)
     if workflow.executor_plugin.name == EXECUTOR:
         or_stop(
             lambda: preflight.prepare(

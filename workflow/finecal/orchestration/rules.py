@@ -31,8 +31,36 @@ PRESENTED = {
     "figure": (paths.FIGURE, ("svg", "png", "parquet")),
 }
 
-# Threads that decode the files of a data set; Snakemake gives a job no more than there are cores.
+# Threads that decode the files of a data set; on this machine Snakemake gives a job no more than there are cores.
 DECODING_THREADS = 8
+GPU_PERCENT = "gpu_percent"  # the resource of which a machine has 100
+
+
+def limit_gpu(workflow: Any) -> None:
+    """Let trainings take turns on this machine's GPU whatever `--resources` says, which replaces a profile's list.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's.
+    """
+    if GPU_PERCENT not in workflow.global_resources:
+        workflow.global_resources[GPU_PERCENT] = 100
+
+
+def use_cores_of_nodes(workflow: Any) -> None:
+    """Let jobs have the threads that their rules ask for: their nodes may have more cores than this machine.
+
+    Snakemake takes `cores` of profiles/default, which it loads beside any other profile, for a limit of each job.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's, whose jobs run elsewhere.
+    """
+    workflow.resource_settings.cores = workflow.global_resources["_cores"] = sys.maxsize
+    for job in workflow.dag.needrun_jobs():
+        job.attempt = job.attempt
 
 
 def keep_signatures(rules: Iterable[Any]) -> None:
@@ -134,7 +162,7 @@ class Workflow:
         jobs
             Snakemake's jobs that are about to run; trainings and extractions count.
         """
-        parts = [part for job in jobs if (part := job.resources.get("gpu_percent")) is not None]
+        parts = [part for job in jobs if (part := job.resources.get(GPU_PERCENT)) is not None]
         at_once = min([len(parts), cores, *(100 // part for part in parts if part)])
         os.environ["FINECAL_SIDE_BY_SIDE"] = str(at_once)
 

@@ -55,11 +55,11 @@ def submitted(executor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """The folders of the SLURM jobs, whose numbers are their places from 1."""
     folders: list[Path] = []
 
-    def submit(_self: Any, _request: Any, folder: Path, *_: Any) -> str:
+    def submit(_self: Any, _request: Any, folder: Path, *_: Any, **__: Any) -> str:
         folders.append(folder)
         return str(len(folders))
 
-    monkeypatch.setattr(slurm_executor.Executor, "_submit", submit)
+    monkeypatch.setattr(slurm_executor.Executor, "submit_launcher", submit)
     monkeypatch.setattr(slurm_executor.Executor, "run_job_pre", lambda *_: None)
     monkeypatch.setattr(slurm_executor.Executor, "call_in_thread", lambda *_: None)
     monkeypatch.setattr(slurm_executor.limits, "longest", lambda _: None)

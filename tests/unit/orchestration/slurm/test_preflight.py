@@ -11,6 +11,7 @@ from slurm_jobs import Program, Resources, job
 
 from finecal.errors import UserError
 from finecal.orchestration.slurm import limits
+from finecal.orchestration.slurm.gpus import gpu_options
 from finecal.orchestration.slurm.preflight import check_executor, check_requests, check_slurm
 
 SETTINGS = SimpleNamespace(requeue=True, no_requeue=False, qos=None, reservation=None)
@@ -27,7 +28,7 @@ def ask(
     """The calls of sbatch, which refuses jobs with a GPU, or does what a script says."""
     script = f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}'
     if refusal:
-        script += f"case \"$*\" in *--gpus*) echo 'allocation failure: {refusal}' >&2; exit 1;; esac\n"
+        script += f"case \"$*\" in *--gpus*|*--gres=gpu*) echo 'allocation failure: {refusal}' >&2; exit 1;; esac\n"
     (folder / "sbatch").write_text(script)
     (folder / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
@@ -71,6 +72,24 @@ def test_what_slurm_never_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert f"profiles/slurm: {key}" in str(error.value)
     assert f"those of finetune: {refusal}." in str(error.value)
     assert "gpu_model=h100" in str(error.value)
+
+
+@pytest.mark.parametrize(("known", "asked"), [("--gpus-per-node", "--gpus-per-node=1"), ("--gres", "--gres=gpu:1")])
+def test_gpus_are_asked_for_as_the_site_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str, asked: str
+) -> None:
+    """With select/linear `--gpus` is no option; the jobs ask as the check did."""
+    script = f"case \"$*\" in *{known}=*) ;; *) echo 'Invalid generic resource (gres) specification' >&2; exit 1;; esac"
+    calls = ask(tmp_path, monkeypatch, job(), script=script)
+    assert asked in calls[-1]
+    assert gpu_options({"gpu": 1}) == f" {asked}"
+
+
+def test_a_wrong_account_is_answered_with_those_that_one_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sacctmgr").write_text("#!/bin/sh\necho physics\necho biology\necho physics\n")
+    (tmp_path / "sacctmgr").chmod(0o755)
+    with pytest.raises(UserError, match=r"`account`.*Yours are: biology, physics"):
+        ask(tmp_path, monkeypatch, job(), refusal="Invalid account or account/partition combination specified")
 
 
 def test_what_may_be_over_later_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

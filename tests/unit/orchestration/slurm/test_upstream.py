@@ -7,10 +7,15 @@ import importlib
 import inspect
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import snakemake_executor_plugin_slurm as plugin
+from snakemake_executor_plugin_slurm.utils import get_job_wildcards
 
 from finecal.orchestration.slurm import upstream
+from finecal.orchestration.slurm.upstream import _WithResources
 
 SOURCE = Path(upstream.__file__)
 PLUGIN = "snakemake_executor_plugin_slurm"
@@ -47,6 +52,39 @@ def test_the_names_that_we_use_are_there() -> None:
         f"{PLUGIN} {version(PLUGIN)} has no {', '.join(sorted(missing))}, which workflow/finecal/orchestration/slurm/"
         "upstream.py uses: adapt that file to the plugin's new release and its bound in pyproject.toml"
     )
+
+
+def test_the_functions_that_are_replaced_are_still_called() -> None:
+    of_executor = inspect.getsource(plugin.Executor)
+    for call in ("set_gres_string(job)", "get_max_array_size()", "get_job_wildcards(job)"):
+        assert call in of_executor
+
+
+def test_folders_of_long_names_are_cut() -> None:
+    """A data set, a recipe and a split of 90 characters each. Names that differ at the end only stay different."""
+    cut = [get_job_wildcards(_WithResources(SimpleNamespace(wildcards=["é" * 90] * 3 + [end]), {})) for end in "ab"]
+    assert all(len(name.encode()) <= 200 for name in cut)
+    assert cut[0] != cut[1]
+    assert get_job_wildcards(_WithResources(SimpleNamespace(wildcards=["a", "b/c"]), {})) == "a_b_c"
+
+
+@pytest.mark.parametrize(("account", "options"), [(None, [""]), ("", [""]), ("a, b", [" -A a", " -A b"])])
+def test_no_account_is_guessed(account: str | None, options: list[str]) -> None:
+    executor: Any = object.__new__(upstream.SlurmExecutor)
+    assert list(executor.get_account_arg(SimpleNamespace(resources={"slurm_account": account}))) == options
+
+
+@pytest.mark.parametrize(("arrays", "size"), [(None, 1000), ("all", -1)])
+def test_a_site_without_arrays_is_no_obstacle_where_none_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, arrays: str | None, size: int
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(plugin, "get_max_array_size", lambda: -1)
+    monkeypatch.setattr(plugin.Executor, "__post_init__", lambda *_: seen.append(plugin.get_max_array_size()))
+    executor: Any = object.__new__(upstream.SlurmExecutor)
+    executor.workflow = SimpleNamespace(executor_settings=SimpleNamespace(array_jobs=arrays, array_limit="1000"))
+    executor.__post_init__()
+    assert (seen, plugin.get_max_array_size()) == ([size], -1)
 
 
 def test_no_other_module_imports_the_plugin() -> None:

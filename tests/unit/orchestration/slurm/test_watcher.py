@@ -157,6 +157,7 @@ def test_only_a_failed_job_without_a_log_says_that_the_folder_is_not_seen(
     poll(executor, cancelled, failed)
     executor.shutdown()  # nor after a refused sbatch, or a failure on this machine
     assert capsys.readouterr().err == ""
+    executor._stopping.clear()
     failed = submitted(executor, "c", "3")
     executor.answers = [{"3": "FAILED"}]
     poll(executor, failed)
@@ -184,3 +185,30 @@ def test_an_error_of_scancel_is_said(executor: Any, monkeypatch: pytest.MonkeyPa
     executor.cancel_jobs([])
     assert "squeue --me" in said[0]
     assert "7" in said[0]
+
+
+def test_a_job_that_never_starts_is_cancelled_and_not_tried_again(executor: Any, cancelled: list[str]) -> None:
+    """After two answers that say so. One that is held waits, which is said once."""
+    stuck, held = submitted(executor, "stuck", "1"), submitted(executor, "held", "2")
+    executor.reasons = {"1": "QOSMaxWallDurationPerJobLimit N/A", "2": "JobHeldUser 2030-01-01T00:00:00"}
+    executor.answers = [{"1": "PENDING", "2": "PENDING"}] * 2
+    assert poll(executor, stuck, held) == ["stuck", "held"]
+    assert cancelled == []
+    assert poll(executor, stuck, held) == ["held"]
+    assert cancelled == ["1"]
+    assert "would never start it (QOSMaxWallDurationPerJobLimit)" in executor.told["stuck"]
+    assert "stuck:runtime=" in executor.told["stuck"]
+    assert stuck.job.attempt > stuck.job.restart_times
+    (warning,) = executor.warned
+    assert "scontrol release 2" in warning
+    assert "expects it to start at 2030-01-01T00:00:00" in warning
+
+
+def test_a_failure_is_told_with_the_end_of_the_log_of_slurm(executor: Any) -> None:
+    failed = submitted(executor, "a", "1")
+    Path("1.log").write_text("slurmstepd: error: Step 1.0 exceeded memory limit (5 > 3), being killed\n")
+    executor.answers = [{"1": "FAILED"}]
+    poll(executor, failed)
+    assert "exceeded memory limit (5 > 3), being killed" in executor.told["a"]
+    assert "Asked for: 100 MB, 5 minutes." in executor.told["a"]
+    assert "a:mem_mb=" in executor.told["a"]

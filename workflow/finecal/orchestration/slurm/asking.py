@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from threading import Event
+from typing import Any, TypeVar
 
-from finecal.orchestration.slurm import job_states
+from finecal.orchestration.slurm import job_states, reasons
 from finecal.orchestration.slurm.upstream import (
     SlurmExecutor,
     get_min_job_age,
@@ -15,12 +20,17 @@ from finecal.orchestration.slurm.upstream import (
 )
 
 NEVER = float("inf")
+POLL_SECONDS = 1.0  # between two looks at the files of members
+T = TypeVar("T")
 
 
 class AskingExecutor(SlurmExecutor):
     """As the plugin's, which asks in another way."""
 
+    _stopping = Event()  # for a thread that begins before __post_init__; never set
+
     def __post_init__(self, test_mode: bool = False) -> None:
+        self._stopping = Event()
         super().__post_init__(test_mode)
         chosen = self.workflow.executor_settings.status_command
         self._command = "sacct" if chosen == "sacct" and shutil.which("sacct") else "squeue"
@@ -28,6 +38,8 @@ class AskingExecutor(SlurmExecutor):
         self._longest_interval = job_states.longest_interval(self._command, get_min_job_age())
         self._interval = 0.0  # seconds between the last two questions
         self._due = NEVER  # when to ask next, by the monotonic clock
+        self._reasons_told: set[str] = set()
+        self._stuck: Counter[str] = Counter()  # answers in a row that say that a job never starts
 
     def ask_no_more(self) -> None:
         """Note that there is nothing to ask about."""
@@ -45,18 +57,31 @@ class AskingExecutor(SlurmExecutor):
         self._interval = min(first if soon else self._interval + job_states.STEP, self._longest_interval)
         self._due = time.monotonic() + self._interval
 
+    async def sleep(self) -> None:
+        """Wait until the next look at the jobs, or until the end."""
+        end = time.monotonic() + self.next_seconds_between_status_checks
+        while not self._stopping.is_set() and (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, POLL_SECONDS / 2))
+
+    async def unless_ending(self, question: Coroutine[Any, Any, T]) -> T | None:
+        """Return the answer to a question to SLURM; None if Snakemake ends before it comes."""
+        asked = asyncio.ensure_future(question)
+        while not asked.done() and not self._stopping.is_set():
+            await asyncio.wait([asked], timeout=POLL_SECONDS / 2)
+        if asked.done():
+            return asked.result()
+        asked.cancel()
+        return None
+
     async def query_states(self, numbers: list[str]) -> dict[str, str] | None:
         """Return the state of each job by its number; None if SLURM does not answer. Then it is asked again in time."""
         query = query_job_status_sacct if self._command == "sacct" else query_job_status_squeue
-        states: dict[str, str] | None
-        async with self.status_rate_limiter:
-            states, _ = await query_job_status(query(self.run_uuid), self.logger)
-        if states is None:
+        states = await self._ask(query(self.run_uuid))
+        if states is None and not self._stopping.is_set():
             self.logger.warning("SLURM does not answer the question about the jobs; it will be asked again.")
-        elif self._command == "sacct" and job_states.may_return(numbers, states):
+        if states and self._command == "sacct" and job_states.may_return(numbers, states):
             # A job that has returned to the queue is there a while before accounting knows.
-            async with self.status_rate_limiter:
-                queue, _ = await query_job_status(query_job_status_squeue(self.run_uuid), self.logger)
+            queue = await self._ask(query_job_status_squeue(self.run_uuid))
             states = None if queue is None else {**states, **queue}
         self._answers.names_all = self._command == "squeue" and not self.uses_other_clusters
         return states
@@ -65,6 +90,50 @@ class AskingExecutor(SlurmExecutor):
         """Return, by the number of each failed job, where it ran and why it ended, as far as SLURM says it."""
         if not failed:
             return {}
+        places = await self._ask(job_states.place_command(self._command, failed))
+        return {number: place.replace(" (None)", "") for number, place in (places or {}).items()}
+
+    async def query_usage(self, failed: list[str]) -> dict[str, str]:
+        """Return, by the number of each failed job, the most memory that a step took, where accounting knows it."""
+        if not failed or self._command != "sacct":
+            return {}
+        peaks = await self._ask(job_states.usage_command(failed))
+        found = {step.partition(".")[0]: peak for step, peak in (peaks or {}).items() if peak}
+        return {number: f"{peak} of memory" for number, peak in found.items()}
+
+    async def find_stuck(self, states: Mapping[str, str], rules: Mapping[str, str]) -> dict[str, str]:
+        """Return why jobs never start, by their numbers; print each new reason for which others wait.
+
+        Parameters
+        ----------
+        states
+            The answer to the last question.
+        rules
+            By the number of each job that is watched the name of a rule.
+        """
+        waiting = [number for number in rules if job_states.state_of(number, states) == "PENDING"]
+        if not waiting:
+            return {}
+        answer = await self._ask(job_states.reason_command(self.run_uuid)) or {}
+        stuck: dict[str, str] = {}
+        for number in waiting:
+            reason, _, start = answer.get(number, "").rpartition(" ")
+            self._stuck[number] = self._stuck[number] + 1 if reasons.is_final(reason) else 0
+            meaning = reasons.advice(reason, number, rules[number])
+            if self._stuck[number] >= job_states.PATIENCE:
+                stuck[number] = f"SLURM would never start it ({reason}): {meaning}"
+            elif not (reasons.is_usual(reason) or self._stuck[number] or reason in self._reasons_told):
+                self._reasons_told.add(reason)
+                expected = "" if start in ("", "N/A", "Unknown") else f" SLURM expects it to start at {start}."
+                self.logger.warning(
+                    f"SLURM job {number} waits ({reason}){': ' * bool(meaning)}{meaning}.{expected} "
+                    "Others may wait for the same reason; this is said once."
+                )
+        return stuck
+
+    async def _ask(self, command: str) -> dict[str, str] | None:
+        """Return the first two columns of an answer as a mapping; None if there is none before the end."""
         async with self.status_rate_limiter:
-            places, _ = await query_job_status(job_states.place_command(self._command, failed), self.logger)
-        return {number: place.removesuffix(" (None)") for number, place in (places or {}).items()}
+            found = await self.unless_ending(query_job_status(command, self.logger))
+        answer: dict[str, str] | None = None if found is None else found[0]
+        return answer

@@ -10,12 +10,11 @@ which what follows them may have run before Snakemake knows that it could.
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,17 +22,16 @@ from typing import Any
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from finecal.config.settings import parse_settings
-from finecal.orchestration.modules import stage_of
-from finecal.orchestration.slurm import limits, upstream
+from finecal.orchestration.slurm import limits
 from finecal.orchestration.slurm.following import find_followers, fits
-from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
 from finecal.orchestration.slurm.markers import read_status, write_needs
 from finecal.orchestration.slurm.member_script import member_script, plain_script
+from finecal.orchestration.slurm.outcomes import FOLLOWER, SCRIPT
 from finecal.orchestration.slurm.packing import divide, pack_size
-from finecal.orchestration.slurm.requests import Request, Resources, combine, requested_resources, waves
+from finecal.orchestration.slurm.requests import Resources, combine, requested_resources
 from finecal.orchestration.slurm.settings import runs_per_gpu
 from finecal.orchestration.slurm.shared_jobs import Follower, link_to
-from finecal.orchestration.slurm.watcher import FOLLOWER, SCRIPT, WatchingExecutor
+from finecal.orchestration.slurm.submitting import SubmittingExecutor
 
 # Snakemake hands out jobs in small portions, those to be tried again one by one.
 COLLECT_SECONDS = 5
@@ -41,7 +39,7 @@ COLLECT_SECONDS = 5
 COMPANY_SECONDS = 60
 
 
-class Executor(WatchingExecutor):
+class Executor(SubmittingExecutor):
     """As the plugin's, but for jobs that share a SLURM job (packing.py) and for time limits."""
 
     def __post_init__(self, test_mode: bool = False) -> None:
@@ -92,7 +90,7 @@ class Executor(WatchingExecutor):
 
     def run_job(self, job: Any) -> None:
         """Submit a job by itself."""
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self.hold_if_full([job]):
             return
         try:
             resources = self._resources_of(job)
@@ -161,8 +159,17 @@ class Executor(WatchingExecutor):
         for job in jobs:
             self.report_refused(job, f"SLURM job not submitted: {reason}. ")
 
+    def submit_again(self, jobs: Sequence[Any]) -> None:
+        """Submit jobs that were held."""
+        self.collect([job for job in jobs if self._pack_size(job)])
+        for job in jobs:
+            if not self._pack_size(job):
+                self.call_in_thread(self.run_job, job)
+
     def _submit_pack(self, jobs: list[Any]) -> None:
         """Submit one SLURM job for all of these jobs and what follows them, and tell Snakemake of each."""
+        if self.hold_if_full(jobs):
+            return
         folder = self.slurm_logdir / f"rule_{jobs[0].name}" / f"shared_{uuid.uuid4().hex[:12]}"
         try:
             folder.mkdir(parents=True)
@@ -172,7 +179,7 @@ class Executor(WatchingExecutor):
             followers = self._write_followers(scripts)
             request = combine(jobs, divided=self._runs_per_gpu > 1, followers=followers)
             self._limit_time(request.name, request.resources)
-            number = self._submit(request, folder, jobs, followers)
+            number = self.submit_launcher(request, folder, jobs, followers, is_warm=self._is_warm)
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
             self._report_not_submitted(jobs, error)
@@ -206,31 +213,6 @@ class Executor(WatchingExecutor):
             script.write_text(plain_script(job) or "exit 1\n")
             link_to(script, follower.folders - {folder})
         return followers
-
-    def _submit(self, request: Request, folder: Path, jobs: Sequence[Any], followers: Iterable[Any]) -> str:
-        """Submit the launcher of a folder's scripts; return the number of the SLURM job."""
-        upstream.validate_slurm_extra(request)
-        params = {
-            "run_uuid": self.run_uuid,
-            "slurm_logfile": folder / "%j.log",
-            "comment_str": f"rule_{request.name}_{len(jobs)}_jobs",
-            "account": next(self.get_account_arg(request)),
-            "partition": self.get_partition_arg(request),
-            "workdir": self.workflow.workdir_init,
-        }
-        call = upstream.sbatch_command(request, params, self.workflow.executor_settings, self.failed_nodes)
-        options = [AT_A_TIME, str(max(map(len, waves(jobs)))), THREADS, str(jobs[0].threads)]
-        known = {stage_of(job.rule) for job in (*jobs, *followers)} if self._is_warm else set()
-        stages = sorted(stage for stage in known if stage is not None)
-        if stages:
-            options += [STAGES, *stages]
-        launcher = shlex.join(
-            [self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder), *options]
-        )
-        # A step, since SLURM's warnings reach steps only; exec, since a shell would not outlive a SIGTERM.
-        batch = f"#!/bin/sh\nexec srun -n1 --nodes=1 --cpu-bind=q --cpus-per-task={request.threads} {launcher}\n"
-        done = subprocess.run(f"{call} /dev/stdin", shell=True, input=batch, capture_output=True, text=True, check=True)
-        return upstream.read_job_number(done.stdout)
 
 
 def _is_light(job: Any) -> bool:

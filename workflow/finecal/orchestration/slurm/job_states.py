@@ -16,6 +16,7 @@ ENDED = (FAILED, "BOOT_FAIL", "CANCELLED", "DEADLINE", "ERROR", "LAUNCH_FAILED",
 # SLURM may start such a job again, under the same number.
 NODE_FAIL = "NODE_FAIL"
 MAY_RETURN = (NODE_FAIL, "PREEMPTED")
+STUCK = "PENDING"  # for ever
 GONE = "FORGOTTEN"  # not SLURM's word: squeue does not name the job any more
 FAILURES = (*ENDED, *MAY_RETURN)  # of which SLURM still knows where
 LONGEST_INTERVAL = 180  # seconds between two questions
@@ -87,7 +88,21 @@ def place_command(command: str, numbers: Iterable[str]) -> str:
     asked = ",".join(islice(numbers, MOST_PLACES))
     if command == "sacct":
         return f"sacct --allocations --parsable2 --noheader --format=JobIDRaw,NodeList --jobs={asked}"
-    return f"squeue --states=all --noheader --format='%i|%N (%r)' --jobs={asked}"
+    return f"squeue --states=all --noheader --format='%i|%N (%r) after %M' --jobs={asked}"
+
+
+def usage_command(numbers: Iterable[str]) -> str:
+    """Return the command that prints the most memory that each step of jobs took, as `NUMBER.STEP|MEMORY`."""
+    asked = ",".join(islice(numbers, MOST_PLACES))
+    return f"sacct --parsable2 --noheader --format=JobIDRaw,MaxRSS --jobs={asked}"
+
+
+def reason_command(run: str) -> str:
+    """Return the command that prints why jobs of a run wait and when SLURM expects each to start.
+
+    It prints `NUMBER|REASON TIME` for each.
+    """
+    return f"squeue --states=PENDING --noheader --format='%i|%r %S' --name {run}"
 
 
 def longest_interval(command: str, min_job_age: int | None) -> int:

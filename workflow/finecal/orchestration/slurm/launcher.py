@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from finecal.orchestration.slurm.bad_nodes import node_file
 from finecal.orchestration.slurm.markers import (
     SCRIPT,
     claim,
@@ -193,6 +194,8 @@ def main() -> int:
     parser.add_argument(STAGES, nargs="+", help="those of which members are jobs; default: no common process")
     parser.add_argument(THREADS, type=int, default=1, help="of most members, for their common process")
     arguments = parser.parse_args()
+    with suppress(OSError):
+        node_file(arguments.folder).write_text(os.environ.get("SLURMD_NODENAME", ""))
     environment = environment_of_jobs(arguments.threads)
     with started(arguments.stages, environment) if arguments.stages else nullcontext(environment) as own:
         complete = Launcher(arguments.folder.resolve(), arguments.at_a_time, own).run()

@@ -18,10 +18,13 @@ from typing import Any
 
 from finecal.errors import UserError, unknown
 from finecal.orchestration.slurm import limits
+from finecal.orchestration.slurm.asked import check_asked, say_constant_memory
 from finecal.orchestration.slurm.commands import NO_ANSWER, no_answer_error
+from finecal.orchestration.slurm.gpus import WAYS, gpu_options, use_way
 from finecal.orchestration.slurm.limits import RequestedTime
 from finecal.orchestration.slurm.packing import check_in_turn, divide, pack_size
 from finecal.orchestration.slurm.recovery import invisible_folder_error, tidy_up
+from finecal.orchestration.slurm.refusals import heals, reason_of
 from finecal.orchestration.slurm.requests import Request, combine, requested_resources
 from finecal.orchestration.slurm.settings import EXECUTOR
 from finecal.orchestration.slurm.upstream import sbatch_command
@@ -33,12 +36,14 @@ NOT_AVAILABLE = "node configuration is not available"
 REFUSALS = {
     r"invalid qos": "qos",
     r"invalid account": "account",
-    r"invalid (generic resource|trackable resource)": "gpu_model, gpu_share",
+    r"invalid (generic resource|trackable resource)|gres option unsupported": "gpu_model, gpu_share",
     r"invalid feature": "default-resources: constraint",
     NOT_AVAILABLE: "gpu_model, partition",
     r"(memory specification|cpu count per node) can not be satisfied|more processors requested": "partition",
     r"group not permitted to use this partition|invalid partition": "partition, cpu_partition",
     r"requested time limit is invalid": "default-resources: runtime",
+    # Limits of an account or QoS for one job, such as QOSMaxWallDurationPerJobLimit. Those for all jobs heal.
+    r"\b(assoc|qos)(max|min)\w*perjob": "qos, default-resources",
 }
 
 
@@ -81,10 +86,13 @@ def prepare(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> None:
     for job in submitted:
         check_in_turn(job.rule.name, job.resources.get("in_turn"))
         resources = requested_resources(job)
+        if not job.is_group():
+            check_asked(job.rule.name, resources)
         minutes = None if chosen_later else resources.get("runtime")
         requested.add(RequestedTime(job.rule.name, resources.get("slurm_partition"), minutes))
     check_slurm({one.partition for one in requested if one.partition})
     limits.check_time(requested)
+    say_constant_memory([job for job in submitted if not job.is_group()])
     if not chosen_later:
         check_requests(submitted, runs_per_gpu, settings)
     tidy_up()
@@ -140,13 +148,17 @@ def check_requests(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> Non
         If it would never take one of them.
     """
     for request in largest_requests(jobs, runs_per_gpu):
-        refusal = _ask_for_refusal(request, settings)
+        refusal = _find_refusal(request, settings)
+        if heals(refusal, others_live=True):  # as the submit limit does, when a job ends
+            continue
         for pattern, keys in REFUSALS.items():
             if re.search(pattern, refusal, re.IGNORECASE):
+                yours = limits.accounts_of_user() if keys == "account" else []
                 raise UserError(
                     f"SLURM takes no job like those of {request.name}: {refusal}", where=f"profiles/slurm: {keys}",
                     why=f"Asked for: {_format_request(request)}",
-                    hint="Edit the first lines of the profile. `sinfo --format='%P %G %c %m'` says what there is "
+                    hint=f"Set `account`, the first line of the profile. Yours are: {', '.join(yours)}" if yours else
+                    "Edit the first lines of the profile. `sinfo --format='%P %G %c %m'` says what there is "
                     "(GPUs, CPUs, MiB), `sacctmgr show assoc user=$USER format=account,qos` what you may use",
                 )  # fmt: skip
 
@@ -168,6 +180,19 @@ def largest_requests(jobs: Iterable[Any], runs_per_gpu: int) -> list[Request]:
         if size >= sizes[place]:
             sizes[place], largest[place] = size, request
     return list(largest.values())
+
+
+def _find_refusal(request: Request, settings: Any) -> str:
+    """Return what SLURM says against a request in any way to ask for GPUs; jobs then ask in the first that it takes."""
+    first = _ask_for_refusal(request, settings)
+    if not first or heals(first, others_live=True) or not gpu_options({**request.resources, "gres": None}):
+        return first
+    for way in WAYS[1:]:
+        use_way(way)
+        if not _ask_for_refusal(request, settings):
+            return ""
+    use_way(WAYS[0])
+    return first
 
 
 def _ask_for_refusal(request: Request, settings: Any) -> str:
@@ -201,8 +226,7 @@ def _call_slurm(call: str) -> tuple[str, str]:
         return "", ""
     if not done.returncode:
         return "", done.stdout.strip()
-    last = done.stderr.strip().rpartition("\n")[2]
-    return re.sub(r"^(allocation failure|sbatch: error)(: Batch job submission failed)?: ", "", last), ""
+    return reason_of(done.stderr), ""
 
 
 def _format_request(request: Request) -> str:

@@ -21,7 +21,7 @@ SECONDS_TO_END = 180  # SLURM gives a cancelled job half a minute by default, si
 def tidy_up() -> None:
     """Cancel what a main process that was killed has left on the cluster, unless others are at work in this folder."""
     if others := others_at_work():
-        if _find_jobs(Path.cwd()):
+        if find_jobs(Path.cwd() / LOGS):
             print_message(f"the jobs on the cluster may be those of {others}, so they are left alone")
         return
     cancel_left_jobs()
@@ -38,7 +38,7 @@ def cancel_left_jobs() -> None:
     UserError
         If they do not end.
     """
-    left = _find_jobs(Path.cwd())
+    left = find_jobs(Path.cwd() / LOGS)
     if not left:
         return
     print_message(
@@ -48,7 +48,7 @@ def cancel_left_jobs() -> None:
     with suppress(SubprocessError):  # scancel fails for jobs that have just ended
         run_command("scancel", *left)
     end = time.monotonic() + SECONDS_TO_END
-    while still := set(left) & set(_find_jobs(Path.cwd())):
+    while still := set(left) & set(find_jobs(Path.cwd() / LOGS)):
         if time.monotonic() > end:
             raise UserError(
                 f"the jobs {', '.join(sorted(still))} of an earlier Snakemake do not end", where=str(Path.cwd()),
@@ -78,7 +78,7 @@ def invisible_folder_error(folder: Path, why: str) -> UserError:
     )  # fmt: skip
 
 
-def _find_jobs(folder: Path) -> list[str]:
+def find_jobs(folder: Path) -> list[str]:
     """Return the numbers of the user's jobs, waiting or running, whose logs lie in a folder.
 
     Raises
@@ -90,4 +90,4 @@ def _find_jobs(folder: Path) -> list[str]:
         jobs = run_command("squeue", "--me", "--noheader", "--Format=JobID:24,STDOUT:4096").splitlines()
     except NO_ANSWER as error:
         raise no_answer_error(error, "squeue") from error
-    return [job[:24].strip() for job in jobs if job[24:].startswith(f"{folder / LOGS}/")]
+    return [job[:24].strip() for job in jobs if job[24:].startswith(f"{folder}/")]

@@ -6,7 +6,10 @@ next minor release, and tests/unit/orchestration/slurm/test_upstream.py fails wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import snakemake_executor_plugin_slurm as plugin
@@ -18,10 +21,11 @@ from snakemake_executor_plugin_slurm.job_status_query import (
     query_job_status_squeue,
 )
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
-from snakemake_executor_plugin_slurm.utils import set_gres_string
 from snakemake_executor_plugin_slurm.validation import validate_or_get_slurm_job_id, validate_slurm_extra
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
+
+from finecal.orchestration.slurm.gpus import gpu_options
 
 __all__ = [
     "ExecutorSettings",
@@ -37,6 +41,12 @@ __all__ = [
 ]
 
 
+LONGEST_NAME = 200  # characters of a folder's name; file systems take 255 bytes
+
+# The plugin's own takes neither hyphens in names of GPUs nor another way to ask than `--gpus`.
+plugin.set_gres_string = lambda job: gpu_options(job.resources)
+
+
 def sbatch_command(request: Any, params: Mapping[str, Any], settings: Any, failed_nodes: Iterable[str] = ()) -> str:
     """Return the call of `sbatch` without what it is to run.
 
@@ -50,7 +60,7 @@ def sbatch_command(request: Any, params: Mapping[str, Any], settings: Any, faile
         Those of the executor.
     """
     call = get_submit_command(request, dict(params), settings=settings, failed_nodes=set(failed_nodes))
-    return f"{call}{set_gres_string(request)}"
+    return f"{call}{gpu_options(request.resources)}"
 
 
 def read_job_number(answer: str) -> str:
@@ -69,6 +79,16 @@ class _WithResources:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.job, name)
 
+    @property
+    def wildcards(self) -> Sequence[str]:
+        """What the plugin names the folder of SLURM's log by: joined by `_`; cut where no file system would take it."""
+        values = list(self.job.wildcards or ())
+        whole = "_".join(values)
+        if len(whole.encode()) <= LONGEST_NAME:
+            return values
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:12]
+        return [f"{whole.encode()[: LONGEST_NAME - len(digest) - 1].decode(errors='ignore')}_{digest}"]
+
 
 def _unwrap(job: Any) -> Any:
     return job.job if isinstance(job, _WithResources) else job
@@ -76,6 +96,27 @@ def _unwrap(job: Any) -> Any:
 
 class SlurmExecutor(plugin.Executor):  # type: ignore[misc]
     """The plugin's executor, with public names for what our executor builds on."""
+
+    def __post_init__(self, test_mode: bool = False) -> None:
+        """Start as the plugin does, but without its question about job arrays where none are asked for.
+
+        It would end where the site has none (`MaxArraySize=0`).
+        """
+        asked = plugin.get_max_array_size
+        if not self.workflow.executor_settings.array_jobs:
+            plugin.get_max_array_size = lambda: int(self.workflow.executor_settings.array_limit)
+        try:
+            super().__post_init__(test_mode)
+        finally:
+            plugin.get_max_array_size = asked
+
+    def get_account_arg(self, job: Any) -> Iterator[str]:
+        """Yield the option for the account that a job names; without one SLURM takes the user's default account.
+
+        The plugin's own guesses one with a command that fails. What is wrong SLURM has said before the first job.
+        """
+        accounts = [name for name in re.split(r"[,\s]+", str(job.resources.get("slurm_account") or "")) if name]
+        yield from [f" -A {shlex.quote(name)}" for name in accounts] or [""]
 
     @property
     def chooses_partitions(self) -> bool:

@@ -1,0 +1,30 @@
+"""A training where the site is another one. After all others, since the cluster is started again for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from mini_cluster import Cluster, slurm
+from projects import GPU, Project
+from scenarios import model
+from sites import linear, site
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+
+
+@pytest.fixture
+def linear_site(cluster: Cluster) -> Iterator[None]:
+    with site(cluster, linear):
+        yield
+
+
+@pytest.mark.usefixtures("linear_site")
+def test_linear_and_no_arrays(project: Project) -> None:
+    """There `--gpus` is refused and the plugin would not start. No account is asked for or guessed."""
+    said = project.run(model("short"), "--set-resources", GPU, "--finecal-slurm-keep-successful-logs")
+    (job,) = re.findall(r"^SLURM job (\d+) takes 1 of finetune", said, re.MULTILINE)
+    assert "TresPerNode=gres:gpu:1" in slurm("scontrol", "show", "job", job)
+    assert "account" not in said.lower()
+    assert project.path(model("short")).is_file()

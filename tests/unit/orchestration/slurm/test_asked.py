@@ -1,0 +1,54 @@
+"""Time and memory as people write them, and as Snakemake understands them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from slurm_jobs import job
+from snakemake.resources import Resource
+from snakemake.resources import Resources as Written
+
+from finecal.errors import UserError
+from finecal.orchestration.slurm.asked import check_asked, say_constant_memory
+from finecal.orchestration.slurm.requests import Resources
+
+WARNED = {"slurm_extra": "--signal=URG@120"}
+
+
+def understood(text: str) -> Any:
+    value = Written.parse([f"runtime={text}"], allow_expressions=True)["runtime"]
+    known = {"input": [], "attempt": 1, "threads": 1, "rulename": "a", "async_run": None}
+    return value.evaluate({}, **known).value if value.is_evaluable() else value.value
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("90.0", "1 minute"), ("2-12", "-10 minutes"), ("2", "2 minutes")])
+def test_what_was_meant_in_another_way(text: str, minutes: str) -> None:
+    with pytest.raises(UserError, match=rf"the time of finetune was understood as {minutes}\b"):
+        check_asked("finetune", Resources(runtime=understood(text), **WARNED))
+
+
+@pytest.mark.parametrize("text", ["3", "90", "1.5h", "2.5d", "30*attempt"])
+def test_what_is_understood(text: str) -> None:
+    check_asked("finetune", Resources(runtime=understood(text), **WARNED))
+
+
+def test_light_jobs_and_trainings_that_are_warned_later_may_be_short() -> None:
+    check_asked("evaluate", Resources(runtime=1, **WARNED))
+    check_asked("finetune", Resources(runtime=1, slurm_extra="--signal=URG@1"))
+    check_asked("finetune", Resources(runtime=1))
+    with pytest.raises(UserError, match="evaluate was understood as -10 minutes"):
+        check_asked("evaluate", Resources(runtime=-10))
+
+
+def test_memory_that_does_not_grow_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    fixed, growing, light = job("finetune"), job("pseudo_splits"), job("evaluate")
+    fixed.rule = SimpleNamespace(name="finetune", resources={"mem_mb": Resource("mem_mb", 4000)})
+    growing.rule = SimpleNamespace(name="pseudo_splits", resources={"mem_mb": Resource("mem_mb", lambda: 1)})
+    light.rule = SimpleNamespace(name="evaluate", resources={"mem_mb": Resource("mem_mb", 4000)})
+    say_constant_memory([fixed, fixed, growing, light])
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "finetune gets 4000 MB at each try" in said
+    assert "'finetune:mem_mb=4000*attempt'" in said

@@ -1,0 +1,155 @@
+"""Snakemake's SLURM executor that waits where SLURM takes no more jobs for now: then no try of a job is spent.
+
+What was refused is held here, with what comes later, and submitted again some seconds after a job has ended, or after
+a minute, since others may share the limit.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+
+from finecal.orchestration.slurm import limits, upstream
+from finecal.orchestration.slurm.gpus import step_script
+from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
+from finecal.orchestration.slurm.recovery import find_jobs
+from finecal.orchestration.slurm.refusals import NONE_LEFT, UNCLEAR, heals, reason_of
+from finecal.orchestration.slurm.requests import Request, waves
+from finecal.orchestration.slurm.watcher import WatchingExecutor
+
+# Seconds from the end of a job to the next try: SLURM counts it a moment longer. They double with each refusal.
+FIRST_WAIT, LONGEST_WAIT = 5.0, 60.0
+
+
+class SubmittingExecutor(WatchingExecutor):
+    """As the plugin's, but for what SLURM does not take yet."""
+
+    _held: Sequence[Any] = ()  # jobs that Snakemake has started and SLURM has not taken; here for its first look
+
+    def __post_init__(self, test_mode: bool = False) -> None:
+        super().__post_init__(test_mode)
+        self._holding = RLock()
+        self._held = ()
+        self._is_full = False  # whether SLURM has refused one since the last try
+        self._wait, self._retry_at = FIRST_WAIT, 0.0
+        self._told: set[str] = set()  # reasons that were printed
+        self._most_jobs: int | None = limits.most_jobs() if self._command == "sacct" else None
+        if self._most_jobs is not None:
+            self.logger.info(
+                f"Your account or QoS has at most {self._most_jobs} jobs in SLURM at a time; so has finecal."
+            )
+
+    def cancel(self) -> None:
+        """Submit no more, then cancel what was submitted."""
+        with self._holding:
+            self._held = ()
+        super().cancel()
+
+    def report_job_success(self, job_info: SubmittedJobInfo) -> None:
+        """Tell Snakemake that a job has succeeded; there may be room for others."""
+        self._hurry()
+        super().report_job_success(job_info)
+
+    def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
+        """Tell Snakemake that a job has failed; there may be room for others."""
+        self._hurry()
+        super().report_job_error(job_info, msg, **kwargs)
+
+    def report_refused(self, job: Any, message: str) -> None:
+        """Hold a job that SLURM will take later; tell Snakemake of another one."""
+        is_none_left = bool(NONE_LEFT.search(message)) and bool(self.nodes.bad or self.nodes.left_by([job]))
+        if is_none_left:
+            self.failed_nodes.difference_update(self.nodes.bad)
+            self.nodes.forgive()
+        if is_none_left or heals(message, others_live=self.is_watching):
+            self.hold([job], message)
+        else:
+            super().report_refused(job, message)
+
+    def hold(self, jobs: Iterable[Any], message: str) -> None:
+        """Keep jobs that SLURM has refused for now, and say so once for each reason."""
+        with self._holding:
+            self._held = [*self._held, *jobs]
+            if not self._is_full:
+                self._is_full = True
+                self._retry_at = time.monotonic() + self._wait
+                self._wait = min(2 * self._wait, LONGEST_WAIT)
+            found = reason_of(message).partition(" (")[0].partition("'.")[0]
+            is_new = found not in self._told
+            self._told.add(found)
+        if is_new:
+            self.logger.warning(
+                f"SLURM takes no more jobs for now: {found}\n"
+                "What is ready waits here and is submitted when others end. No try is spent."
+            )
+
+    def hold_if_full(self, jobs: Sequence[Any]) -> bool:
+        """Hold jobs where SLURM would refuse them; return whether it would."""
+        with self._holding:
+            is_full = self._is_full or (self._most_jobs is not None and len(self.living()) >= self._most_jobs)
+            if is_full:
+                self._held = [*self._held, *jobs]
+                if not self._is_full:
+                    self._is_full, self._retry_at = True, time.monotonic() + LONGEST_WAIT
+        return is_full
+
+    def living(self) -> set[str]:
+        """Return the numbers of the SLURM jobs that wait or run."""
+        of_jobs = {info.external_jobid for info in [*self._alive.values()] if info.external_jobid}
+        return of_jobs | set(self.shared_jobs.living())
+
+    def release_held(self) -> None:
+        """Submit again what was held, if the time has come; to be called about once a second."""
+        if not self._held:
+            return
+        with self._holding:
+            if time.monotonic() < self._retry_at or self._stopping.is_set():
+                return
+            jobs, self._held, self._is_full = self._held, (), False
+        self.submit_again(jobs)
+
+    def _hurry(self) -> None:
+        with self._holding:
+            self._wait = FIRST_WAIT
+            self._retry_at = min(self._retry_at, time.monotonic() + FIRST_WAIT)
+
+    def submit_launcher(
+        self, request: Request, folder: Path, jobs: Sequence[Any], followers: Iterable[Any], *, is_warm: bool
+    ) -> str:
+        """Submit the launcher of a folder's scripts; return the number of the SLURM job."""
+        upstream.validate_slurm_extra(request)
+        params = {
+            "run_uuid": self.run_uuid,
+            "slurm_logfile": folder / "%j.log",
+            "comment_str": f"rule_{request.name}_{len(jobs)}_jobs",
+            "account": next(self.get_account_arg(request)),
+            "partition": self.get_partition_arg(request),
+            "workdir": self.workflow.workdir_init,
+        }
+        avoided = self.failed_nodes | self.nodes.left_by(jobs)
+        call = upstream.sbatch_command(request, params, self.workflow.executor_settings, avoided)
+        options = [AT_A_TIME, str(max(map(len, waves(jobs)))), THREADS, str(jobs[0].threads)]
+        stages = {job.rule.name for job in (*jobs, *followers)} & STAGE_RECORDS.keys() if is_warm else ()
+        if stages:
+            options += [STAGES, *stages]
+        launcher = shlex.join(
+            [self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder), *options]
+        )
+        # A step, since SLURM's warnings reach steps only.
+        batch = step_script(f"-n1 --nodes=1 --cpu-bind=q --cpus-per-task={request.threads}", launcher)
+        try:
+            done = subprocess.run(
+                f"{call} /dev/stdin", shell=True, input=batch, capture_output=True, text=True, check=True
+            )
+        except subprocess.CalledProcessError as error:
+            if UNCLEAR.search(error.stderr or "") and (taken := find_jobs(folder)):
+                return taken[0]
+            raise
+        return upstream.read_job_number(done.stdout)
