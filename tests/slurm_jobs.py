@@ -30,13 +30,18 @@ class Job(SimpleNamespace):
     __eq__ = object.__eq__  # type: ignore[assignment]
 
 
+def rule(name: str, **more: Any) -> SimpleNamespace:
+    """A rule of finecal: its command tells of which stage it is."""
+    return SimpleNamespace(name=name, shellcmd=f"exec finecal {name.replace('_', '-')} {{output}}", **more)
+
+
 def job(name: str = "finetune", backbone: str = "a", **resources: Any) -> Job:
     """A job that needs a Snakemake on its node."""
     resources = {"gpu": 1, "mem_mb": 100, **resources}
     wildcards = {"backbone": backbone}
     return Job(
         name=name, threads=2, wildcards_dict=wildcards, resources=resources, is_group=lambda: False, attempt=1,
-        rule=SimpleNamespace(name=name), is_shell=False, jobid=0,
+        rule=rule(name), is_shell=False, jobid=0,
     )  # fmt: skip
 
 
@@ -82,7 +87,7 @@ class Dag:
         made.dag, made.is_shell, made.shellcmd = self, True, command
         made.wildcards_dict = {"run": run} if run else {}
         made.is_local, made.group, made.is_shadow, made.benchmark = False, None, False, None
-        made.rule = SimpleNamespace(name=name, cache=None, is_handover=False, resources={})
+        made.rule = rule(name, cache=None, is_handover=False, resources={})
         made.rule.resources["tmpdir"] = Resource("tmpdir", lambda: "", raw="system_tmpdir")
         made.input, made.output, made.log = [], [], []
         self.dependencies[made] = {need: {"file"} for need in needs}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from slurm_jobs import job
+from slurm_jobs import job, rule
 from snakemake.resources import Resource
 from snakemake.resources import Resources as Written
 
@@ -44,9 +43,9 @@ def test_light_jobs_and_trainings_that_are_warned_later_may_be_short() -> None:
 
 def test_memory_that_does_not_grow_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     fixed, growing, light = job("finetune"), job("pseudo_splits"), job("evaluate")
-    fixed.rule = SimpleNamespace(name="finetune", resources={"mem_mb": Resource("mem_mb", 4000)})
-    growing.rule = SimpleNamespace(name="pseudo_splits", resources={"mem_mb": Resource("mem_mb", lambda: 1)})
-    light.rule = SimpleNamespace(name="evaluate", resources={"mem_mb": Resource("mem_mb", 4000)})
+    fixed.rule = rule("finetune", resources={"mem_mb": Resource("mem_mb", 4000)})
+    growing.rule = rule("pseudo_splits", resources={"mem_mb": Resource("mem_mb", lambda: 1)})
+    light.rule = rule("evaluate", resources={"mem_mb": Resource("mem_mb", 4000)})
     say_constant_memory([fixed, fixed, growing, light])
     said = capsys.readouterr().err
     assert said.count("\n") == 1

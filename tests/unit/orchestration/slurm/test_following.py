@@ -115,7 +115,7 @@ def tried_before(one: Job) -> None:
 
 
 def of_the_user(one: Job) -> None:
-    one.rule.name = "mine"
+    one.rule.shellcmd = "mine {output}"
 
 
 def local(one: Job) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from finecal.errors import UserError
+from finecal.orchestration.modules import stage_of
 from finecal.orchestration.slurm.commands import print_message
 from finecal.orchestration.slurm.limits import RESUMABLE
 from finecal.orchestration.slurm.requests import Resources
@@ -57,7 +58,7 @@ def say_constant_memory(jobs: list[Any]) -> None:
     fixed = {}
     for job in jobs:
         given = getattr(job.rule, "resources", {}).get("mem_mb")
-        if job.rule.name in RESUMABLE and given is not None and not given.is_evaluable():
+        if stage_of(job.rule) in RESUMABLE and given is not None and not given.is_evaluable():
             fixed[job.rule.name] = given.raw
     for rule, amount in fixed.items():
         print_message(

@@ -16,6 +16,7 @@ from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
+from finecal.orchestration.modules import stage_of
 from finecal.orchestration.slurm import limits, upstream
 from finecal.orchestration.slurm.gpus import step_script
 from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
@@ -136,7 +137,8 @@ class SubmittingExecutor(WatchingExecutor):
         avoided = self.failed_nodes | self.nodes.left_by(jobs)
         call = upstream.sbatch_command(request, params, self.workflow.executor_settings, avoided)
         options = [AT_A_TIME, str(max(map(len, waves(jobs)))), THREADS, str(jobs[0].threads)]
-        stages = {job.rule.name for job in (*jobs, *followers)} & STAGE_RECORDS.keys() if is_warm else ()
+        known = {stage_of(job.rule) for job in (*jobs, *followers)} if is_warm else set()
+        stages = sorted(stage for stage in known if stage is not None)
         if stages:
             options += [STAGES, *stages]
         launcher = shlex.join(
