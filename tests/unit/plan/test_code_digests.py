@@ -58,6 +58,7 @@ INFRASTRUCTURE = {
         [f"config/{name}.py" for name in ("__init__", "models", "splits", "study", "training", "types")],
         "what a study may say; what it says arrives as resolved options",
     ),
+    "models/chance.py": "refuses a model that guesses, or lets it be",
     "runtime/malloc.py": "where tensors lie in memory",
     "runtime/memory.py": "where pixels lie; batches are the same wherever that is (test_reader)",
     "runtime/usage.py": "what a job took, which is noted beside its results",
@@ -85,6 +86,8 @@ INFRASTRUCTURE = {
 EXCEPT = {
     ("pretrain", "models/checkpoints.py"): "for checkpoints alone, whose jobs compare it as a further file",
     ("pretrain", "models/zero_shot.py"): "for zero-shot heads alone, whose jobs compare it as a further file",
+    ("frame", "models/heads.py"): "reads how images are shown; builds no model",
+    ("frame", "models/toy.py"): "the same",
     ("export", "data/packed.py"): "as for pretrain",
     ("split", "data/packed.py"): "reads the names of the classes",
     ("split", "calibration/inputs.py"): "the words fine_tuning and absent",

@@ -70,6 +70,15 @@ def checkpoint_files(path: str, where: str, *, named: bool) -> tuple[Path, ...]:
     return (*files, beside) if read and beside not in files else files
 
 
+def config_of_weights(path: str) -> Path | None:
+    """Return the config.json that says how a checkpoint was made: a folder's, or timm's beside a file of its names."""
+    place = Path(path)
+    config = (place if place.is_dir() else place.parent) / CONFIG
+    if not place.is_dir() and place.name not in WRITTEN:
+        return None
+    return config if config.is_file() else None
+
+
 def clip_files(model: str, where: str) -> tuple[Path, ...]:
     """Return the files of a user's own CLIP, `local-dir:FOLDER`: weights, configuration and tokeniser.
 

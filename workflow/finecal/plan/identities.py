@@ -148,6 +148,8 @@ class Identities:
 
 def _shared_key(record: Stage, key: Sequence[str]) -> Sequence[str]:
     """The coordinates that `Plan.options` takes: the domains of a data set share their options."""
+    if record.name == "frame":
+        return (key[0], key[2])
     return key[:1] if record.name == "prepare" else key
 
 

@@ -23,6 +23,18 @@ def domains(plan: Plan) -> Iterator[Coordinates]:
     return ({"dataset": dataset, "domain": domain} for dataset, domain in plan.domains())
 
 
+def framed(plan: Plan) -> Iterator[Coordinates]:
+    """Every domain of every backbone that is shown the images in its own way."""
+    for run in plan.trainings:
+        if plan.is_framed(run.dataset, run.backbone):
+            yield {"dataset": run.dataset, "domain": run.target, "backbone": run.backbone}
+    for model in pretrained(plan):
+        dataset, domain, backbone = (str(model[name]) for name in ("dataset", "domain", "backbone"))
+        if plan.is_framed(dataset, backbone):
+            source = domain if plan.has_images(dataset, domain) else plan.first_domain(dataset)
+            yield {"dataset": dataset, "domain": source, "backbone": backbone}
+
+
 def splits(plan: Plan) -> Iterator[Coordinates]:
     """Every split, that of all classes included."""
     return ({"dataset": run.dataset, "split": run.split} for run in plan.trainings)

@@ -11,6 +11,7 @@ MODELS = (
     "models/heads.py",
     "models/files.py",
     "models/build.py",
+    "models/preprocessing.py",
     "data/reader.py",
     "models/toy.py",
 )

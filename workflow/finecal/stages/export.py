@@ -127,7 +127,7 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
     rows, notes = compare(folder, description, pixels, wanted, onnx=onnx)
     inputs = [
         run.path(paths.SPLIT),
-        run.path(paths.IMAGES),
+        plan.images_of_run(run),
         run.pretrained_folder / paths.MODEL,
         calibration,
         *(run.folder / file for file in (paths.MODEL, paths.HEAD, paths.METRICS)),

@@ -18,11 +18,13 @@ from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.models.build import Architecture, architecture, build, head, head_classes
+from finecal.models.chance import check_not_at_chance
 from finecal.models.checkpoints import describe_missing_classes, load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import save_model, write_head
 from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
 from finecal.models.locations import HUB, label_names
+from finecal.models.preprocessing import take_rgb
 from finecal.plan.identities import Identities
 from finecal.plan.options import own_weights
 from finecal.plan.plan import Plan
@@ -41,7 +43,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
     """Write model.safetensors, head.parquet and history.parquet of results/{dataset}/pretrained/{source}/{backbone}."""
     pretraining = Pretraining.model_validate(plan.options("pretrain", dataset, backbone)["pretraining"])
     device = choose_device(settings.device, settings.threads)
-    images_path = Path(plan.images_of_source(dataset, source))
+    images_path = Path(plan.images_of_source(dataset, source, backbone))
     images = PackedFile.open(images_path)
     identity = Identities(plan).of("pretrain", {"dataset": dataset, "backbone": backbone})
     coordinates = (dataset, source, backbone, "pretrain", pretraining.seed)
@@ -63,6 +65,10 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             }
             state = StateFile(state_folder / "state.pt", belongs_to, settings.state_interval)
             history = _train(model, description, images, pretraining.training, coordinates, state, settings)
+        elif not plan.options("pretrain", dataset, backbone)["backbone"].get("at_chance"):
+            every = np.ones(len(images), dtype=bool)
+            what = f"the images of {images_path.stem if description.framing is None else images_path.parent.name}"
+            check_not_at_chance(model, description, images, every, what, f"backbones.{backbone}")
         record = provenance(
             identity.record(),
             inputs=[images_path],
@@ -86,12 +92,13 @@ def _initial_model(plan: Plan, dataset: str, backbone: str, images: PackedFile) 
         return build_classifier(zero_shot, description, dataset, f"backbones.{backbone}.zero_shot")
     is_trained = pretraining["training"] is not None
     if (checkpoint := own_weights(spec)) is not None:
-        return load_checkpoint(checkpoint, use, description, keep_head=not is_trained), description
+        model = load_checkpoint(checkpoint, use, description, keep_head=not is_trained)
+        return take_rgb(model, description.order), description
     weights = _on_hub(use["model"], pretraining["weights"])
     model = build(description, weights=weights)
     if not is_trained:
         take_rows(model, description, dataset, weights)
-    return model, description
+    return take_rgb(model, description.order if weights != "random" else "rgb"), description
 
 
 def _train(

@@ -8,15 +8,19 @@ from torch import nn
 
 from finecal import paths, schemas
 from finecal.calibration.inputs import read_split
+from finecal.config.preprocessing import TIMM
 from finecal.data.reader import PackedFile
+from finecal.errors import UserError
 from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.logit_anatomy import observe_run
-from finecal.models.build import head
+from finecal.models.build import Architecture, architecture, head
+from finecal.models.chance import check_not_at_chance, shown
 from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
+from finecal.models.preprocessing import config_beside, take_rgb
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -31,7 +35,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
     device = choose_device(settings.device, settings.threads)
     pretrained, images_path, split_path = (
         run.pretrained_folder / paths.MODEL,
-        run.path(paths.IMAGES),
+        plan.images_of_run(run),
         run.path(paths.SPLIT),
     )
     images = PackedFile.open(images_path)
@@ -46,7 +50,12 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
         return {"epoch": epoch, "step": epoch, "loss": nan, "lr": nan, "seconds": 0.0, **observed}
 
     before = row(0, model)
-    tuned = load_checkpoint(checkpoint, spec, description, keep_head=True).to(device)
+    _check_same_preprocessing(checkpoint, run, plan, description)
+    tuned = take_rgb(load_checkpoint(checkpoint, spec, description, keep_head=True), description.order).to(device)
+    if not spec.get("at_chance"):
+        of_s = images.train & fine_tuning[images.labels]
+        where = f"recipes.{run.recipe}"
+        check_not_at_chance(tuned, description, images, of_s, "the training images of S", where)
     rows = [before, row(1, tuned)]
     inputs = [pretrained, images_path, split_path]
     made = Identities(plan).of_run("finetune", run).record()
@@ -56,3 +65,21 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
     write_table(run.folder / paths.HISTORY, table, schemas.HISTORY, provenance=record)
     write_head(run.folder / paths.HEAD, tuned, images.classes, columns, provenance=record)
     save_model(run.folder / paths.MODEL, tuned, description, provenance=record)
+
+
+def _check_same_preprocessing(checkpoint: str, run: RunKey, plan: Plan, description: Architecture) -> None:
+    """Refuse a checkpoint whose config.json asks for another preprocessing than its backbone has by default.
+
+    Both models of a run are shown the same images.
+    """
+    use = plan.options("pretrain", run.dataset, run.backbone)["backbone"]
+    if config_beside(checkpoint) is None or use.get("preprocessing") != TIMM:
+        return
+    own = architecture({**use, "weights": checkpoint}, description.classes, description.channels)
+    if (own.framing, own.mean, own.std) != (description.framing, description.mean, description.std):
+        raise UserError(
+            f"{checkpoint!r} was prepared in another way than the pretrained model", where=f"recipes.{run.recipe}",
+            why=f"Its config.json says {shown(own)}; the backbone's says {shown(description)}",
+            hint=f"Say what is right at `backbones.{run.backbone}.preprocessing`: parts by hand, or `{{like: timm}}` "
+            "for the backbone's",
+        )  # fmt: skip

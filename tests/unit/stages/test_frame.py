@@ -1,0 +1,127 @@
+"""Weights from elsewhere see the image files as in their owner's own loop: to the last image, and after export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+import yaml
+from PIL import Image
+from timm.data import create_transform, resolve_model_data_config
+from torch import nn
+
+from finecal.cli.program import main
+from finecal.io.list_columns import matrix
+from finecal.io.parquet import read_metadata, read_table
+
+CLASSES = ("ant", "bee", "cod")
+SIDE = 32
+FRAMED = "results/mine/images/{}/own.parquet"
+PRETRAINED = "results/mine/source-target/own/pretrained/logits.parquet"
+RUN = "results/mine/source-target/own/elsewhere/have/seed0"
+SIZES = ((61, 37), (40, 90), (33, 33), (120, 48))
+CONFIG: dict[str, Any] = {
+    "input_size": (3, SIDE, SIDE), "interpolation": "bicubic", "crop_pct": 0.8, "crop_mode": "center",
+    "mean": (0.1, 0.2, 0.3), "std": (0.3, 0.2, 0.1),
+}  # fmt: skip
+
+
+def write_images(folder: Path, seed: int) -> None:
+    """Four files per class, none square but one: JPEG, turned by EXIF; PNG, transparent, grey and with a palette."""
+    random = np.random.default_rng(seed)
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+        for number, (width, height) in enumerate(SIZES):
+            small = random.integers(0, 256, (6, 5, 4), dtype=np.uint8)
+            image = Image.fromarray(small, "RGBA").resize((width, height), Image.Resampling.BICUBIC)
+            if number == 0:
+                exif = Image.Exif()
+                exif[0x0112] = 6
+                image.convert("RGB").save(folder / name / "0.jpg", exif=exif, quality=80)
+            else:
+                image.convert(("", "RGBA", "L", "P")[number]).save(folder / name / f"{number}.png")
+
+
+def write_model(folder: Path, seed: int, **config: Any) -> nn.Module:
+    torch.manual_seed(seed)
+    model = timm.create_model("test_resnet", num_classes=len(CLASSES)).eval()
+    nn.init.normal_(model.get_parameter("fc.weight"), std=3.0)
+    names = {"label_names": list(CLASSES)}
+    timm.models.save_for_hf(
+        model, str(folder), safe_serialization=True, model_config=names, data_config=CONFIG | config
+    )
+    return model
+
+
+def own_loop(folder: str | Path, files: list[str]) -> np.ndarray:
+    """Nothing of finecal: timm's own transform and model."""
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    transform = create_transform(**resolve_model_data_config(model), is_training=False)
+    batch = torch.stack([transform(Image.open(file).convert("RGB")) for file in files])
+    with torch.inference_mode():
+        found: np.ndarray = model(batch).numpy()
+    return found
+
+
+def write_study(preprocessing: Any = None, **changes: Any) -> None:
+    backbone = {"model": "local-dir:before"} | ({"preprocessing": preprocessing} if preprocessing else {})
+    study = {
+        "extends": "digits",
+        "datasets": {"mine": {"source": "image_folder", "options": {
+            "source": "images/source", "target": "images/target", "size": SIDE,
+        }}},
+        "tasks": {"mine": ["source-target"]}, "image_size": SIDE, "backbones": {"own": backbone},
+        "pretraining": {"weights": "hub", "training": None}, "recipes": {"elsewhere": {"weights": "after"}},
+        "splits": {"have": {"kind": "classes", "fine_tuning": [0, 1]}}, "seeds": [0], "oracle_fine_tuning": False,
+        "calibrators": ["none", "alg", "source_gap"],
+    }  # fmt: skip
+    Path("study.yaml").write_text(yaml.safe_dump(study | changes))
+    Path("config.yaml").write_text("studies: [study.yaml]\n")
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for seed, domain in enumerate(("source", "target")):
+        write_images(Path("images", domain), seed)
+    write_model(Path("before"), 0)
+    write_model(Path("after"), 1)
+    return tmp_path
+
+
+def made(*results: str) -> None:
+    for result in results:
+        main(result.split())
+
+
+def logits_and_files(result: str) -> tuple[np.ndarray, list[str]]:
+    table = read_table(FRAMED.format("target"))
+    return matrix(read_table(result)["logits"]), [f"images/target/{name}" for name in table["file"].to_pylist()]
+
+
+FRAMES = tuple(f"frame {FRAMED.format(domain)}" for domain in ("source", "target"))
+UP_TO_LOGITS = (
+    "prepare results/mine/images/source.parquet", *FRAMES, "split results/mine/splits/have.parquet",
+    "pretrain results/mine/pretrained/source/own", f"extract-pretrained {PRETRAINED}",
+    f"finetune {RUN}", f"extract {RUN}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [{}, {"crop_mode": "border", "crop_pct": 1.0}, {"crop_mode": "squash"}])
+def test_the_logits_are_those_of_the_owner_s_loop(mine: Path, config: dict[str, Any]) -> None:
+    for seed, name in enumerate(("before", "after")):
+        write_model(Path(name), seed, **config)
+    write_study()
+    made(*UP_TO_LOGITS)
+    for result, folder in ((PRETRAINED, "before"), (f"{RUN}/logits.parquet", "after")):
+        found, files = logits_and_files(result)
+        wanted = own_loop(folder, files)
+        np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+        assert (found.argmax(axis=1) == wanted.argmax(axis=1)).all()
+    noted = read_metadata(FRAMED.format("target"))["preprocessing"]
+    assert noted["mean"] == list(CONFIG["mean"])
+    assert noted["crop_mode"] == config.get("crop_mode", "center")
