@@ -20,13 +20,14 @@ from finecal.calibration.deployment import affine, export_form
 from finecal.calibration.parameters import state_rows
 from finecal.config import plugin_options
 from finecal.errors import UserError
+from finecal.export.comparison import TOLERANCE, compare
 from finecal.export.folder import fold, load_exported, run_onnx, write_model, write_onnx
 from finecal.export.model_card import accuracy_interval
 from finecal.io.parquet import write_table
 from finecal.io.provenance import provenance
 from finecal.models.build import Architecture, architecture, build, head
 from finecal.models.extraction import extract
-from finecal.stages.export import TOLERANCE, compare, read_fitted_state
+from finecal.stages.export import read_fitted_state
 
 CLASSES = ("ant", "bee", "cod", "dab", "eel")
 FINE_TUNING = np.array([True, False, True, True, False])

@@ -15,6 +15,8 @@ from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 
 from finecal.cli.program import main
+from finecal.data.decoding import decode
+from finecal.export.folder import prepare_images
 from finecal.io.list_columns import matrix
 from finecal.io.parquet import read_metadata, read_table
 
@@ -125,3 +127,49 @@ def test_the_logits_are_those_of_the_owner_s_loop(mine: Path, config: dict[str, 
     noted = read_metadata(FRAMED.format("target"))["preprocessing"]
     assert noted["mean"] == list(CONFIG["mean"])
     assert noted["crop_mode"] == config.get("crop_mode", "center")
+
+
+def test_the_export_gives_them_from_files_with_timm_alone_and_with_onnx_runtime_alone(mine: Path) -> None:
+    import onnxruntime
+
+    write_study(calibrators=["none", "alg"])
+    made(
+        *UP_TO_LOGITS, f"calibrate {RUN}", f"evaluate {RUN}", f"export {RUN} --calibrator none --out exported",
+    )  # fmt: skip
+    _, files = logits_and_files(PRETRAINED)
+    wanted = own_loop("after", files)
+    np.testing.assert_allclose(own_loop("exported", files), wanted, atol=1e-5 * np.abs(wanted).max())
+    session = onnxruntime.InferenceSession("exported/model.onnx")
+    images = prepare_images(Path("exported"), [Path(file) for file in files])
+    (found,) = session.run(["logits"], {"images": images})
+    np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+    assert (found.argmax(axis=1) == wanted.argmax(axis=1)).all()
+    checks = {row["compared"]: row for row in read_table("exported/check.parquet").to_pylist()}
+    assert set(checks) == {"folder", "onnx", "files", "files_onnx", "timm_transform"}
+    assert all(row["same_prediction"] == 1 for row in checks.values())
+    card = Path("exported/README.md").read_text()
+    assert "bicubic, crop_mode center, crop_pct 0.8" in card
+
+
+def test_stretch_is_what_it_was_and_its_card_says_all_steps(mine: Path) -> None:
+    write_study("stretch", calibrators=["none", "alg"], datasets={"mine": {"source": "image_folder", "options": {
+        "source": "images/source", "target": "images/target", "size": 48,
+    }}})  # fmt: skip
+    made("prepare results/mine/images/target.parquet", *(one for one in UP_TO_LOGITS if not one.startswith("frame")))
+    found = matrix(read_table(PRETRAINED)["logits"])
+    table = read_table("results/mine/images/target.parquet")
+    files = [Path("images/target", name) for name in table["file"].to_pylist()]
+    model = timm.create_model("local-dir:before", pretrained=True).eval()
+    squares = [Image.fromarray(decode(file, 48)).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for file in files]
+    config = {**CONFIG, "crop_mode": "squash", "crop_pct": 1.0}
+    transform = create_transform(**config, is_training=False)
+    with torch.inference_mode():
+        wanted = model(torch.stack([transform(one) for one in squares])).numpy()
+    np.testing.assert_allclose(found, wanted, atol=0.02 * np.abs(wanted).max())  # a byte may be rounded the other way
+    made(f"calibrate {RUN}", f"evaluate {RUN}", f"export {RUN} --calibrator none --out exported --no-onnx")
+    checks = {row["compared"]: row for row in read_table("exported/check.parquet").to_pylist()}
+    assert set(checks) == {"folder", "files", "timm_transform"}
+    assert checks["files"]["max_abs_difference"] < 0.02 * np.abs(wanted).max()
+    card = Path("exported/README.md").read_text()
+    assert "1. resized to 48 × 48" in card
+    assert "does steps 2 and 3 only" in card

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
+from finecal.config.expectations import EXPECT, Expectations
 from finecal.config.preprocessing import Preprocessing
 from finecal.config.types import Listed, Model, Positive
 from finecal.models import locations
@@ -86,6 +87,7 @@ class Backbone(Model):
         "`timm` for weights from elsewhere (`weights` here or of a recipe, `local-dir:`, `hf-hub:`), else `stretch`.",
         json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
+    expect: Expectations = Field({}, exclude=True, description=EXPECT, json_schema_extra={"neutral": {}})
     at_chance: bool = Field(
         False,
         description="Whether the pretrained model may guess; otherwise one from elsewhere that does is an error.",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from finecal import registry
+from finecal.config.expectations import Expectations
 from finecal.config.grids import combinations, text
 from finecal.config.models import Backbone
 from finecal.config.preprocessing import STRETCH, TIMM, Preprocessing
@@ -47,6 +48,12 @@ class RecipeUse(Model):
         "in it are filled in.",
     )
     class_names: str | Listed[str] | None = Field(None, description="As `backbones.NAME.class_names`, for `weights`.")
+    expect: Expectations = Field(
+        {},
+        exclude=True,
+        description="As `backbones.NAME.expect`, of the fine-tuned model.",
+        json_schema_extra={"neutral": {}},
+    )
     at_chance: bool = Field(
         False,
         description="As `backbones.NAME.at_chance`, for `weights`: whether it may guess the training images of S.",

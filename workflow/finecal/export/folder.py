@@ -10,7 +10,7 @@ import importlib.util
 import json
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import safetensors.torch
 import timm
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from finecal.calibration.deployment import AFFINE
@@ -28,6 +29,7 @@ from finecal.models.heads import CosineHead
 FORMAT = "finecal.calibration/1"
 ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
 WRAPPER = "calibrated.py"
+PREPARE = "prepare.py"
 ONNX_FILE = "model.onnx"
 OPSET = 18
 
@@ -42,7 +44,8 @@ def write_model(
     model
         The fine-tuned model; changed in place if the calibrator is folded into it.
     form
-        From `finecal.calibration.deployment.export_form`, with `calibrator`, `reads` and the mask `fine_tuning`.
+        From `finecal.calibration.deployment.export_form`, with `calibrator`, `reads`, the mask `fine_tuning`, and
+        `stored`: `size` and `fit` of the squares as which image files were stored first, None if they were not.
     pretrained
         The second model of an ensemble.
 
@@ -78,6 +81,7 @@ def write_model(
     described.pop("rows", None)
     text = json.dumps(described, indent=1, ensure_ascii=False, default=_plain)
     (folder / "calibration.json").write_text(f"{text}\n", "utf-8")
+    shutil.copyfile(Path(__file__).with_name(PREPARE), folder / PREPARE)
     if not folded:
         shutil.copyfile(Path(__file__).with_name("standalone.py"), folder / WRAPPER)
     return folded
@@ -149,12 +153,11 @@ def _size_option(description: Architecture) -> dict[str, int]:
 
 
 def preprocessing(description: Architecture) -> dict[str, Any]:
-    """Describe finecal's preprocessing as timm's data config: the whole image, bilinear with antialiasing, no crop."""
+    """Describe the preprocessing as timm's data config; without framing, the stored square, bilinear, no crop."""
     size = description.image_size
-    return {
-        "input_size": (description.channels, size, size), "interpolation": "bilinear", "crop_pct": 1.0,
-        "crop_mode": "squash", "mean": description.mean, "std": description.std,
-    }  # fmt: skip
+    framing = description.framing or {"interpolation": "bilinear", "crop_pct": 1.0, "crop_mode": "squash"}
+    shape = (description.channels, size, size)
+    return {"input_size": shape, **framing, "mean": description.mean, "std": description.std}
 
 
 def load_exported(folder: Path) -> nn.Module:
@@ -162,13 +165,23 @@ def load_exported(folder: Path) -> nn.Module:
     if not (folder / WRAPPER).is_file():
         model: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
         return model.eval()
-    spec = importlib.util.spec_from_file_location("calibrated", folder / WRAPPER)
+    loaded: nn.Module = _module(folder / WRAPPER).load(folder)
+    return loaded
+
+
+def prepare_images(folder: Path, images: Sequence[Path | Image.Image]) -> np.ndarray:
+    """Prepare image files, or images, with the folder's prepare.py, as a user does: (N, channels, H, W) float32."""
+    code = _module(folder / PREPARE)
+    return np.stack([code.load(one, folder) if isinstance(one, Path) else code.prepare(one, folder) for one in images])
+
+
+def _module(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    loaded: nn.Module = module.load(folder)
-    return loaded
+    return module
 
 
 def find_missing_onnx_packages() -> list[str]:
@@ -203,7 +216,9 @@ def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
             f"torch cannot write {description.model!r} as ONNX ({str(error).splitlines()[0]})", hint="Use --no-onnx"
         ) from error
     written = onnx.load(path)
-    keys = {"classes": description.classes, "preprocessing": preprocessing(description)}
+    stored = json.loads((path.parent / "calibration.json").read_text("utf-8")).get("stored")
+    steps = {**({"stored": stored} if stored else {}), **preprocessing(description)}
+    keys = {"classes": description.classes, "preprocessing": steps}
     onnx.helper.set_model_props(written, {key: json.dumps(value, ensure_ascii=False) for key, value in keys.items()})
     onnx.checker.check_model(written)
     onnx.save(written, path)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 import finecal.models.toy  # noqa: F401 - registers finecal_mlp
 from finecal.errors import UserError, unknown
 from finecal.models.heads import attach_cosine_head, insert_projection
-from finecal.models.locations import HUB, read_config
-from finecal.models.preprocessing import config_beside, resolve
+from finecal.models.locations import HUB, read_config, transform_config
+from finecal.models.preprocessing import resolve
 
 # Arguments of a model that the data set determines, not the configuration of its weights.
 OF_THE_DATA = ("num_classes", "in_chans", "img_size")
@@ -84,7 +84,7 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
         found = _config(name)
         config = found.to_dict() if found else None
     if backbone.get("weights"):
-        config = config_beside(backbone["weights"]) or config
+        config = transform_config(backbone["weights"]) or config
     if config is None:  # finecal's own models
         config = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     said = resolve(

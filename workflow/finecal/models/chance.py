@@ -10,6 +10,7 @@ from finecal.data.reader import PackedFile
 from finecal.errors import UserError
 from finecal.models.build import Architecture
 from finecal.models.extraction import extract
+from finecal.models.header import describe_input
 from finecal.runtime.memory import Room
 
 AT_MOST = 512  # images that are looked at, spread over all of them
@@ -67,18 +68,6 @@ def check_not_at_chance(
         where=where,
         why="Usual causes: the rows of the head stand for the classes in another order (`class_names`); its images "
         "were prepared in another way: not normalised, other means, BGR, another size (`preprocessing`); these are not "
-        f"its weights. It was shown {shown(description)}",
+        f"its weights. It was shown {describe_input(vars(description))}",
         hint="If it is to be so, say `at_chance: true` there",
     )  # fmt: skip
-
-
-def shown(description: Architecture) -> str:
-    """Say in words what a model is shown."""
-    side, framing = description.image_size, description.framing
-    square = (
-        f"the stored square resized to {side} × {side} pixels (stretch)" if framing is None
-        else f"{framing['interpolation']}, crop_mode {framing['crop_mode']}, crop_pct {framing['crop_pct']}, "
-        f"{side} × {side} pixels"
-    )  # fmt: skip
-    turned = ", channels turned to BGR" if description.order == "bgr" else ""
-    return f"{square}{turned}, mean {list(description.mean)}, std {list(description.std)}"

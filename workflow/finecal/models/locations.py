@@ -79,6 +79,22 @@ def config_of_weights(path: str) -> Path | None:
     return config if config.is_file() else None
 
 
+def transform_config(weights: str) -> dict[str, Any] | None:
+    """Return timm's configuration of a checkpoint, which says how images are prepared; None if it has none."""
+    file = config_of_weights(weights)
+    if file is None:
+        return None
+    try:
+        config = read_config(file.parent)
+    except UserError:
+        if Path(weights).is_dir():
+            raise
+        return None  # of another library, beside a file whose name several libraries use
+    # timm writes it below `pretrained_cfg`; older files have it at the top.
+    found: dict[str, Any] = config.get("pretrained_cfg") or config
+    return found
+
+
 def clip_files(model: str, where: str) -> tuple[Path, ...]:
     """Return the files of a user's own CLIP, `local-dir:FOLDER`: weights, configuration and tokeniser.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,6 @@ from timm.data import create_transform, resolve_data_config
 from torch import nn
 
 from finecal.errors import UserError
-from finecal.models.locations import config_of_weights, read_config
 
 # As in timm's configurations; in the order in which they are applied.
 PARTS = ("interpolation", "crop_mode", "crop_pct")
@@ -79,22 +77,6 @@ def _per_channel(values: tuple[float, ...], channels: int, order: str) -> tuple[
         return (float(np.mean(values)),)
     spread = tuple(values) * channels if len(values) == 1 else tuple(values)
     return spread[::-1] if order == "bgr" else spread
-
-
-def config_beside(weights: str) -> dict[str, Any] | None:
-    """Return the preprocessing in the config.json of a checkpoint; None if it has none."""
-    file = config_of_weights(weights)
-    if file is None:
-        return None
-    try:
-        config = read_config(file.parent)
-    except UserError:
-        if Path(weights).is_dir():
-            raise
-        return None  # of another library, beside a file whose name several libraries use
-    # timm writes it below `pretrained_cfg`; older files have it at the top.
-    found: dict[str, Any] = config.get("pretrained_cfg") or config
-    return found
 
 
 def transform(framing: Mapping[str, Any], mean: tuple[float, ...], side: int) -> Callable[[Image.Image], np.ndarray]:

@@ -116,6 +116,8 @@ class Identities:
         if not names:
             uses = request.calibrators
             decisive = {name: without_path("calibrator", use) for name, use in uses.items()}
+            if record.name == "evaluate" and (expected := self.plan.options_of("expect")):
+                decisive[".expect"] = {key: found for (key,), found in expected.items()}  # no calibrator begins with .
             return decisive, plugin_files("calibrator", {use["calibrator"] for use in uses.values()})
         (name,) = names
         if name not in request.calibrators:

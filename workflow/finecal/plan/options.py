@@ -40,6 +40,10 @@ def resolve_options(name: str, study: Study) -> Iterator[Resolved]:
             yield from _of_backbone(name, study, dataset, backbone)
             if frame := _of_frame(study, backbone):
                 yield ("frame", dataset, backbone), {**prepare, "backbone": frame}
+    for kind, uses in (("backbones", study.backbones), ("recipes", study.recipes)):
+        for entry, known in uses.items():
+            if known.expect:
+                yield ("expect", f"{kind}.{entry}.expect"), dict[str, Any](known.expect.items())
     for calibrator, use_ in study.calibrators.items():
         built_in = use_.calibrator or calibrator
         options = resolved_options(plugin_options("calibrator", built_in, use_.options))

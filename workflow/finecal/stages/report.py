@@ -12,6 +12,7 @@ from finecal.calibration.inputs import read_split
 from finecal.io.atomic import write_text
 from finecal.io.parquet import read_table
 from finecal.io.provenance import provenance
+from finecal.models.header import describe_input, read_header
 from finecal.paths import RunKey
 from finecal.plan import axes
 from finecal.plan.identities import Identities
@@ -50,9 +51,20 @@ def report(plan: Plan) -> None:
         studies=studies,
         provenance=provenance(Identities(plan).of("report", {}).record(), inputs=inputs),
         explored=Explored(views, len(plan.runs), _thumbnails(runs[:PICTURED], views[:PICTURED])),
+        shown=_shown(plan),
     )
     write_text(paths.RESOLVED, studies)
     write_text(paths.REPORT, page)
+
+
+def _shown(plan: Plan) -> dict[str, str]:
+    """Backbone → what it is shown of images, in words; none where results are without their models."""
+    found: dict[str, str] = {}
+    for run in plan.first_runs:
+        file = run.pretrained_folder / paths.MODEL
+        if run.backbone not in found and file.exists():
+            found[run.backbone] = describe_input(read_header(file)["architecture"])
+    return found
 
 
 def shown_runs(plan: Plan) -> list[RunKey]:

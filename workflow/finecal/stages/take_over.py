@@ -16,11 +16,13 @@ from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.logit_anatomy import observe_run
 from finecal.models.build import Architecture, architecture, head
-from finecal.models.chance import check_not_at_chance, shown
+from finecal.models.chance import check_not_at_chance
 from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
-from finecal.models.preprocessing import config_beside, take_rgb
+from finecal.models.header import describe_input
+from finecal.models.locations import transform_config
+from finecal.models.preprocessing import take_rgb
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -73,13 +75,14 @@ def _check_same_preprocessing(checkpoint: str, run: RunKey, plan: Plan, descript
     Both models of a run are shown the same images.
     """
     use = plan.options("pretrain", run.dataset, run.backbone)["backbone"]
-    if config_beside(checkpoint) is None or use.get("preprocessing") != TIMM:
+    if transform_config(checkpoint) is None or use.get("preprocessing") != TIMM:
         return
     own = architecture({**use, "weights": checkpoint}, description.classes, description.channels)
     if (own.framing, own.mean, own.std) != (description.framing, description.mean, description.std):
         raise UserError(
             f"{checkpoint!r} was prepared in another way than the pretrained model", where=f"recipes.{run.recipe}",
-            why=f"Its config.json says {shown(own)}; the backbone's says {shown(description)}",
+            why=f"Its config.json says {describe_input(vars(own))}; the backbone's says "
+            f"{describe_input(vars(description))}",
             hint=f"Say what is right at `backbones.{run.backbone}.preprocessing`: parts by hand, or `{{like: timm}}` "
             "for the backbone's",
         )  # fmt: skip
