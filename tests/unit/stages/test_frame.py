@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import timm
 import torch
 import yaml
@@ -19,6 +20,7 @@ from finecal.data.decoding import decode
 from finecal.export.folder import prepare_images
 from finecal.io.list_columns import matrix
 from finecal.io.parquet import read_metadata, read_table
+from finecal.models import chance
 
 CLASSES = ("ant", "bee", "cod")
 SIDE = 32
@@ -173,3 +175,117 @@ def test_stretch_is_what_it_was_and_its_card_says_all_steps(mine: Path) -> None:
     card = Path("exported/README.md").read_text()
     assert "1. resized to 48 × 48" in card
     assert "does steps 2 and 3 only" in card
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What a verb says that ends with status 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+def guess(folder: str) -> None:
+    model = write_model(Path(folder), 3)
+    nn.init.zeros_(model.get_parameter("fc.weight"))
+    safetensors.torch.save_file(model.state_dict(), f"{folder}/model.safetensors")
+
+
+def test_models_that_guess_are_refused_with_the_causes(
+    mine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chance, "AT_LEAST", 6)
+    write_study()
+    made(*UP_TO_LOGITS[:4])
+    guess("before")
+    said = refused(capsys, "pretrain", "results/mine/pretrained/source/own")
+    for part in (
+        "backbones.own: the model guesses: 33.3 % of the images",
+        "order",
+        "normalised",
+        "BGR",
+        "crop_pct 0.8",
+    ):
+        assert part in said
+    write_study(backbones={"own": {"model": "local-dir:before", "at_chance": True}})
+    made("pretrain results/mine/pretrained/source/own")
+    guess("after")
+    said = refused(capsys, "finetune", RUN)
+    assert "recipes.elsewhere: the model guesses: 50.0 % of the training images of S" in said
+    assert not Path(RUN, "model.safetensors").exists()
+    write_study(
+        backbones={"own": {"model": "local-dir:before", "at_chance": True}},
+        recipes={"elsewhere": {"weights": "after", "at_chance": True}},
+    )
+    made(f"finetune {RUN}")
+
+
+def test_an_expected_accuracy_that_is_missed_is_an_error(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_study()
+    made(*UP_TO_LOGITS, f"calibrate {RUN}", f"evaluate {RUN}")
+    rows = read_table(f"{RUN}/metrics.parquet").to_pylist()
+    found = {(r["classifier"], r["metric"]): 100 * r["value"] for r in rows if r["calibrator"] == "none"}
+    own = {"model": "local-dir:before"}
+    right = {"acc_y_y": found["pretrained", "acc_y_y"]}
+    known = {"acc_s_y": round(found["fine_tuned", "acc_s_y"], 1)}
+    Path(RUN, "metrics.parquet").unlink()
+    write_study(
+        backbones={"own": {**own, "expect": right}}, recipes={"elsewhere": {"weights": "after", "expect": known}}
+    )
+    made(f"calibrate {RUN}", f"evaluate {RUN}")
+    assert "expected" in capsys.readouterr().err
+    wrong = {"acc_s_y": 100.0 if known["acc_s_y"] < 40 else 0.0}
+    write_study(recipes={"elsewhere": {"weights": "after", "expect": wrong}})
+    said = refused(capsys, "evaluate", RUN)
+    for part in ("recipes.elsewhere.expect: acc_s_y is", "was expected", "of 2 test samples", "order of the classes"):
+        assert part in said
+    write_study(recipes={"elsewhere": {"weights": "after", "expect": {"acc_y_y": 0.423}}})
+    assert "in percent" in refused(capsys, "evaluate", RUN)
+
+
+def test_a_run_prepared_in_another_way_than_its_pretrained_model_is_refused(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study()
+    write_model(Path("after"), 1, crop_mode="squash")
+    made(*UP_TO_LOGITS[:5])
+    said = refused(capsys, "finetune", RUN)
+    assert "'after' was prepared in another way than the pretrained model" in said
+    assert "crop_mode squash" in said
+    write_study({"like": "timm"})
+    made(*UP_TO_LOGITS[1:5], f"finetune {RUN}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"image_size": 64}, "backbones.own: the study's `image_size` is 64, the weights' config.json says 32 × 32"),
+        (
+            {"image_size": 64, "backbones": {"own": {"model": "local-dir:before", "preprocessing": "stretch"}}},
+            "datasets.mine.options.size: images stored with 32 pixels would be enlarged to `image_size`, 64",
+        ),
+        ({"image_size": 64, "backbones": {"own": {"model": "local-dir:before", "preprocessing": "timm"}}}, ""),
+    ],
+)
+def test_sizes_that_contradict_each_other(
+    mine: Path, changes: dict[str, Any], wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_study(**changes)
+    if not wanted:
+        main(["check"])
+        return
+    assert wanted in refused(capsys, "check")
+
+
+def test_parts_by_hand_that_contradict_each_other(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong, words in (
+        ({"like": "stretch", "crop_pct": 0.9}, "contradicts `like: stretch`"),
+        ({"mean": [0.1, 0.2]}, "it needs one per channel"),
+        ({"crop_pct": 1.5}, "crop_pct"),
+        ({"crop": 1}, "unknown key 'crop'"),
+        ("squash", "is not allowed"),
+    ):
+        write_study(wrong)
+        said = refused(capsys, "check")
+        assert "backbones.own.preprocessing" in said
+        assert words in said

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from finecal.config.expectations import EXPECT, Expectations
-from finecal.config.preprocessing import Preprocessing
+from finecal.config.preprocessing import SaidPreprocessing
 from finecal.config.types import Listed, Model, Positive
 from finecal.models import locations
 
@@ -80,7 +80,7 @@ class Backbone(Model):
         "of the classes. Needs the extra `clip`.",
         json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
-    preprocessing: Literal["timm", "stretch"] | Preprocessing | None = Field(
+    preprocessing: SaidPreprocessing | None = Field(
         None,
         description="What the model is shown of an image file: `timm`, what timm's configuration of the weights or "
         "their config.json says; `stretch`, the stored square resized, as in the paper; or parts by hand. By default "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic.config import JsonDict
 
 from finecal.config.types import Listed, Model, Positive
@@ -56,3 +56,13 @@ class Preprocessing(Model):
                 f"`{geometry[0]}` contradicts `like: stretch`, which resizes a stored square; leave `like` out"
             )
         return self
+
+
+def _form(value: object) -> str:
+    return "word" if isinstance(value, str) else "parts"
+
+
+# A mistake is told of the form that is given, not of both.
+SaidPreprocessing = Annotated[
+    Annotated[Literal["timm", "stretch"], Tag("word")] | Annotated[Preprocessing, Tag("parts")], Discriminator(_form)
+]
