@@ -59,6 +59,7 @@ INFRASTRUCTURE = {
         "what a study may say; what it says arrives as resolved options",
     ),
     "models/chance.py": "refuses a model that guesses, or lets it be",
+    **dict.fromkeys(["stages/_expected.py", "metrics/expected.py"], "refuses results that were not expected"),
     "runtime/malloc.py": "where tensors lie in memory",
     "runtime/memory.py": "where pixels lie; batches are the same wherever that is (test_reader)",
     "runtime/usage.py": "what a job took, which is noted beside its results",

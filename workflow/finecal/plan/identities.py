@@ -25,6 +25,7 @@ FURTHER_FILES = {
     "official": "config/official_splits.py",
     "zero_shot": "models/zero_shot.py",
     "calibrated": "export/standalone.py",
+    "of_files": "export/prepare.py",
 }
 OF_CHECKPOINTS = ("checkpoints", "sources", "take_over")
 
@@ -124,7 +125,7 @@ class Identities:
             raise unknown("calibrator", name, request.calibrators, where=record.name)
         use = request.calibrators[name]
         return without_path("calibrator", use), [
-            *_further("calibrated"),
+            *_further("calibrated", "of_files"),
             *plugin_files("calibrator", [use["calibrator"]]),
         ]
 

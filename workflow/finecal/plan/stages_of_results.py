@@ -106,7 +106,6 @@ STAGES_OF_RESULTS = (
             "export/model_card.py",
             "calibration/deployment.py",
             "export/folder.py",
-            "export/prepare.py",
             "export/comparison.py",
             "stages/prepare.py",
             "data/decoding.py",
