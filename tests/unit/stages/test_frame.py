@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from finecal.export.folder import prepare_images
 from finecal.io.list_columns import matrix
 from finecal.io.parquet import read_metadata, read_table
 from finecal.models import chance
+from finecal.plan.jobs import jobs
+from finecal.plan.plan import Plan
 
 CLASSES = ("ant", "bee", "cod")
 SIDE = 32
@@ -289,3 +292,33 @@ def test_parts_by_hand_that_contradict_each_other(mine: Path, capsys: pytest.Cap
         said = refused(capsys, "check")
         assert "backbones.own.preprocessing" in said
         assert words in said
+
+
+def test_which_jobs_there_are(mine: Path) -> None:
+    """Squares are stored only where a model is shown them, or to name the classes."""
+
+    def of(stage: str) -> set[str]:
+        return {
+            "/".join(map(str, job.coordinates.values())) for job in jobs(Plan(["study.yaml"])) if job.stage == stage
+        }
+
+    write_study()
+    assert (of("prepare"), of("frame")) == ({"mine/source"}, {"mine/target/own", "mine/source/own"})
+    write_study("stretch")
+    assert (of("prepare"), of("frame")) == ({"mine/source", "mine/target"}, set())
+    write_study(backbones={"own": {"model": "local-dir:before"}, "paper": {"model": "test_resnet"}}, recipes=["full"])
+    assert (of("prepare"), of("frame")) == ({"mine/source", "mine/target"}, {"mine/target/own", "mine/source/own"})
+    plan = Plan(["study.yaml"])
+    assert plan.images("mine", "target", "own") == FRAMED.format("target")
+    assert plan.images("mine", "target", "paper") == "results/mine/images/target.parquet"
+    shutil.rmtree("images/target/cod")
+    write_study(splits={"have": {"kind": "present"}})
+    assert of("prepare") == {"mine/source", "mine/target"}
+
+
+def test_points_in_the_plane_are_shown_as_they_are(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_study()
+    Path("study.yaml").write_text(
+        yaml.safe_dump({"extends": "toy", "backbones": {"finecal_mlp": {"preprocessing": "timm"}}})
+    )
+    assert "backbones.finecal_mlp: the pictures of 'toy' stand for points" in refused(capsys, "check")

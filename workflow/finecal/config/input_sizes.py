@@ -10,8 +10,15 @@ from finecal.models import locations
 
 
 def check_stored_sizes(study: Study, where: Origin) -> None:
-    """Refuse stored squares that are smaller than what the models get, where a backbone is shown them."""
+    """Refuse squares that are smaller than what a backbone gets that is shown them, and pictures of points framed."""
     stretched = [name for name in study.backbones if _is_stretched(study, name)]
+    framed = [name for name in study.backbones if name not in stretched]
+    for dataset, use in study.datasets.items() if framed else ():
+        if (use.source or dataset) == "toy":
+            raise UserError(
+                f"the pictures of {dataset!r} stand for points and can only be shown as they are",
+                where=where.at("backbones", framed[0]), hint="Say `preprocessing: stretch`",
+            )  # fmt: skip
     for dataset in study.datasets if stretched else ():
         data_set = study.data_set(dataset)
         size = getattr(data_set.options, "size", None)

@@ -19,8 +19,17 @@ def downloads(plan: Plan) -> Iterator[Coordinates]:
 
 
 def domains(plan: Plan) -> Iterator[Coordinates]:
-    """Every domain whose images are prepared."""
-    return ({"dataset": dataset, "domain": domain} for dataset, domain in plan.domains())
+    """Every domain whose images are prepared as squares: that a model is shown them, or they name the classes."""
+    found = plan.domains()
+    if plan.options_of("frame"):
+        needed = {(run.dataset, plan.first_domain(run.dataset)) for run in plan.trainings}
+        for run in plan.trainings:
+            split = plan.options("split", run.dataset, run.split)
+            needed |= {(run.dataset, split["target"])} if "target" in split else set()
+            if not plan.is_framed(run.dataset, run.backbone):
+                needed |= {(run.dataset, run.source), (run.dataset, run.target)}
+        found = tuple(one for one in found if one in needed)
+    return ({"dataset": dataset, "domain": domain} for dataset, domain in found)
 
 
 def framed(plan: Plan) -> Iterator[Coordinates]:
