@@ -311,9 +311,13 @@ def test_which_jobs_there_are(mine: Path) -> None:
     plan = Plan(["study.yaml"])
     assert plan.images("mine", "target", "own") == FRAMED.format("target")
     assert plan.images("mine", "target", "paper") == "results/mine/images/target.parquet"
+
+
+def test_a_split_by_presence_reads_the_squares_of_its_target(mine: Path) -> None:
     shutil.rmtree("images/target/cod")
-    write_study(splits={"have": {"kind": "present"}})
-    assert of("prepare") == {"mine/source", "mine/target"}
+    write_study(splits={"have": {"kind": "present"}}, calibrators=["none", "alg"])
+    found = (job.coordinates["domain"] for job in jobs(Plan(["study.yaml"])) if job.stage == "prepare")
+    assert {*found} == {"source", "target"}
 
 
 def test_points_in_the_plane_are_shown_as_they_are(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
