@@ -12,8 +12,8 @@ from finecal.plan.stages import STAGES
 HALVES = ["half0/seed0", "half1/seed0"]
 ALL = [*HALVES, "all/seed0"]
 
-# The stages whose jobs a study has that neither fetches anything nor is of points in the plane.
-RULES = [name for name in STAGES if name not in ("download", "decision_regions", "export")]
+# The stages whose jobs a study has that neither fetches anything, nor is of points in the plane, nor of other weights.
+RULES = [name for name in STAGES if name not in ("download", "decision_regions", "export", "frame")]
 
 TO_PRETRAINED = jobs(prepare=["printed"], pretrain=[PRETRAINED])
 TO_FINETUNED = jobs(

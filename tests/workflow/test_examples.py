@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from conftest import REPOSITORY, Project, copy_sources
 
@@ -41,5 +42,12 @@ def test_every_example_is_run() -> None:
 @pytest.mark.parametrize("name", RESULTS)
 def test_an_example(clone: Project, name: str) -> None:
     script = commands(EXAMPLES / name / "README.md")
-    clone.run("bash", "-euxc", script)
+    said = clone.run("bash", "-euxc", script)
+    if name == "checkpoints":  # the accuracies of timm's own transform and loop, to the last image
+        rows = pq.read_table(clone.path(RESULTS[name]).parents[2] / "metrics.parquet").to_pylist()
+        found = [row for row in rows if (row["calibrator"], row["metric"]) == ("none", "acc_y_y")]
+        right = [(round(row["value"] * row["n"]), row["n"]) for row in found]
+        own = re.findall(r"\.pth: (\d+) of (\d+) test images are right", said)
+        assert right == [(int(one), int(n)) for one, n in own]
+        assert len(own) == 2
     assert clone.path(RESULTS[name]).stat().st_size > 0

@@ -28,7 +28,7 @@ def own_study(project: Project) -> None:
     save("printed", project.path("printed"), range(10), 20)
     save("handwritten", project.path("handwritten"), range(4), 30)
     with project.study() as study:
-        options = {"source": "printed", "target": "handwritten", "size": 16}
+        options = {"source": "printed", "target": "handwritten", "size": 32}
         study["datasets"] = {"mine": {"source": "image_folder", "options": options}}
         study["tasks"] = {"mine": ["source-target"]}
         study["splits"] = {"have": {"kind": "present"}}

@@ -24,7 +24,9 @@ def given(project: Project) -> Project:
         content = {"state_dict": {f"module.{key}": value for key, value in state.items()}}
         torch.save(content, project.path(f"models/{name}.pth"))
     with project.study() as study:
-        study["backbones"] = {"mine": {"model": "test_resnet", "weights": "models/before.pth"}}
+        study["backbones"] = {
+            "mine": {"model": "test_resnet", "weights": "models/before.pth", "preprocessing": "stretch"}
+        }
         study["pretraining"] = {"training": None}
         study["recipes"] = {"elsewhere": {"weights": "models/after.pth"}}
         study["splits"] = {"half0": study["splits"]["half0"]}

@@ -28,6 +28,8 @@ CONTENTS = "state/.contents"
 DATASET = "results/{dataset}"
 IMAGES = DATASET + "/images/{domain}.parquet"
 IMAGES_OF_TARGET = DATASET + "/images/{target}.parquet"
+# As a backbone with a preprocessing of its own is shown them.
+FRAMED = DATASET + "/images/{domain}/{backbone}.parquet"
 SPLIT = DATASET + "/splits/{split}.parquet"
 
 # A pretrained model depends on its source domain only, so the tasks of one source share it.
@@ -166,6 +168,11 @@ class RunKey:
 RUN_KEYS = tuple(field.name for field in fields(RunKey))
 SETTING_KEYS = ("dataset", "task", "backbone", "recipe")
 CELL_KEYS = ("split", "seed")
+
+
+def images_of(dataset: str, domain: str, backbone: str, *, framed: bool) -> str:
+    """Return the file of a domain's images as a backbone reads them."""
+    return (FRAMED if framed else IMAGES).format(dataset=dataset, domain=domain, backbone=backbone)
 
 
 def downloads_folder(source: str) -> Path:

@@ -36,6 +36,26 @@ rule prepare:
         "exec finecal prepare {output} {params.study} --threads {threads} > {log} 2>&1"
 
 
+rule frame:
+    input:
+        INPUTS.downloads,
+    output:
+        **STAGES["frame"].outputs,
+    log:
+        STAGES["frame"].log,
+    conda:
+        CONDA
+    threads: lambda w: WORKFLOW.decoding_threads(w.dataset)
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        stage=lambda w: WORKFLOW.stage("frame", w),
+        study=STUDY,
+    shell:
+        "exec finecal frame {output} {params.study} --threads {threads} > {log} 2>&1"
+
+
 rule split:
     input:
         INPUTS.of_split,

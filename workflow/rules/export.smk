@@ -4,7 +4,7 @@
 rule export:
     input:
         split=rules.split.output[0],
-        images=paths.IMAGES_OF_TARGET,
+        images=INPUTS.images("target"),
         pretrained=rules.pretrain.output.model,
         model=rules.finetune.output.model,
         head=rules.finetune.output.head,

@@ -4,7 +4,7 @@
 rule class_means:
     input:
         model=rules.pretrain.output.model,
-        images=paths.IMAGES.replace("{domain}", "{source}"),
+        images=INPUTS.images("source"),
     output:
         **STAGES["class_means"].outputs,
     log:
@@ -27,7 +27,7 @@ rule class_means:
 rule extract_pretrained:
     input:
         model=rules.pretrain.output.model,
-        images=paths.IMAGES_OF_TARGET,
+        images=INPUTS.images("target"),
     output:
         **STAGES["extract_pretrained"].outputs,
     log:
@@ -50,7 +50,7 @@ rule extract_pretrained:
 rule extract:
     input:
         model=rules.finetune.output.model,
-        images=paths.IMAGES_OF_TARGET,
+        images=INPUTS.images("target"),
     output:
         **STAGES["extract"].outputs,
     log:
@@ -76,7 +76,7 @@ rule interpolate:
     input:
         pretrained=rules.pretrain.output.model,
         model=rules.finetune.output.model,
-        images=paths.IMAGES_OF_TARGET,
+        images=INPUTS.images("target"),
     output:
         **STAGES["interpolate"].outputs,
     log:

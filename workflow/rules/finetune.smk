@@ -7,7 +7,7 @@ On the split `all`, S is all of Y: the same rule makes the upper bound.
 rule finetune:
     input:
         model=rules.pretrain.output.model,
-        images=paths.IMAGES_OF_TARGET,
+        images=INPUTS.images("target"),
         split=rules.split.output[0],
     output:
         **STAGES["finetune"].outputs,
@@ -32,7 +32,7 @@ rule finetune:
 rule pseudo_splits:
     input:
         model=rules.pretrain.output.model,
-        images=paths.IMAGES_OF_TARGET,
+        images=INPUTS.images("target"),
         split=rules.split.output[0],
     output:
         **STAGES["pseudo_splits"].outputs,

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from digits_studies import write_study
 
 from finecal.cli import main
 from finecal.cli.stage_commands import measurement, target_arguments
@@ -23,10 +24,11 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-def test_each_measured_job_notes_where_it_is_read() -> None:
+def test_each_measured_job_notes_where_it_is_read(tmp_path: Path) -> None:
     """Its rule names the first output, or the folder of all."""
     seen = set()
-    for job in jobs(Plan(["calibrators"])):
+    framed = write_study(tmp_path, "framed", backbones={"test_resnet": {"preprocessing": "timm"}})
+    for job in (*jobs(Plan(["calibrators"])), *jobs(Plan([framed]))):
         stage = STAGES[job.stage]
         if stage.benchmark is None:
             continue

@@ -50,6 +50,7 @@ def test_a_grid_of_recipes_is_every_combination() -> None:
         "training": {"optimizer": "adam", "lr": 0.1, "weight_decay": 0},
         "weights": None,
         "class_names": None,
+        "at_chance": False,
     }
 
 

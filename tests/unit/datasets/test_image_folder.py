@@ -375,6 +375,7 @@ def study(**changes: Any) -> Plan:
     content = {
         "extends": "digits",
         **with_options(size=8),
+        "image_size": 8,
         "tasks": {"mine": ["source-target"]},
         "splits": {"have": {"kind": "present"}},
         "oracle_fine_tuning": False,
@@ -470,7 +471,7 @@ def test_a_source_without_images() -> None:
     plan = study(**options, pretraining={"weights": "hub", "training": None})
     assert plan.domains() == (("mine", "target"),)
     assert plan.first_domain("mine") == "target"
-    assert plan.images_of_source("mine", "source") == "results/mine/images/target.parquet"
+    assert plan.images_of_source("mine", "source", "test_resnet") == "results/mine/images/target.parquet"
     assert image_folder.classes(Options.model_validate(options["datasets"]["mine"]["options"])) == ("eel", "dog", "cat")
 
 
@@ -484,7 +485,7 @@ def test_the_pretrained_model_of_a_source_without_images(monkeypatch: pytest.Mon
     # What the hub would give: a model with these three classes.
     monkeypatch.setattr(stage, "build", lambda description, weights: build(description, weights="random"))
     monkeypatch.setattr(stage, "head_classes", lambda model: 3)
-    options = with_options(source=None, classes=["eel", "dog", "cat"], size=8)
+    options = with_options(source=None, classes=["eel", "dog", "cat"], size=32)
     plan = study(**options, image_size=32, pretraining={"weights": "hub", "training": None})
     prepare(plan, "mine", "target")
     stage.pretrain(plan, "mine", "source", "test_resnet", Settings())

@@ -21,6 +21,7 @@ from finecal.calibration.parameters import state_rows
 from finecal.config import plugin_options
 from finecal.errors import UserError
 from finecal.export import onnx_file
+from finecal.export.comparison import TOLERANCE, compare
 from finecal.export.folder import fold, load_exported, write_model
 from finecal.export.model_card import accuracy_interval
 from finecal.export.onnx_file import run_onnx, write_onnx
@@ -29,7 +30,7 @@ from finecal.io.provenance import provenance
 from finecal.models.build import Architecture, architecture, build, head
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model
-from finecal.stages.export import TOLERANCE, compare, read_fitted_state
+from finecal.stages.export import read_fitted_state
 
 CLASSES = ("ant", "bee", "cod", "dab", "eel")
 FINE_TUNING = np.array([True, False, True, True, False])

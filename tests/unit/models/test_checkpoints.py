@@ -479,7 +479,7 @@ def test_options_name_the_checkpoint(place: Path) -> None:
         "file": {"model": "test_resnet", "weights": "a.pth", "class_names": "names.txt"},
         "folder": {"model": "local-dir:folder"},
     }
-    plan = Plan([study(place, backbones=backbones, pretraining={"weights": "hub", "training": None})])
+    plan = Plan([study(place, backbones=backbones, pretraining={"weights": "hub", "training": None}, image_size=160)])
     file, folder = (plan.options("pretrain", "digits", name) for name in backbones)
     assert own_weights(file) == "a.pth"
     assert file["backbone"]["class_names"] == ["zero", "one"]

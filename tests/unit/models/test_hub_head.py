@@ -114,7 +114,7 @@ def test_in_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = {
         "extends": "digits",
         "datasets": {
-            "mine": {"source": "image_folder", "options": {"source": "photos", "target": "photos", "size": 8}}
+            "mine": {"source": "image_folder", "options": {"source": "photos", "target": "photos", "size": 32}}
         },
         "tasks": {"mine": ["source-target"]},
         "splits": {"some": {"kind": "classes", "fine_tuning": ["ant", "bee"]}},

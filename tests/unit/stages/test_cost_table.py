@@ -65,7 +65,7 @@ def test_each_job_is_measured_once(plan: Plan) -> None:
     counts = {stage: sum(job.stage == stage for job in jobs) for stage in MEASURED_STAGES}
     # 2 domains, 1 source; 4 splits, and a run on all classes, which needs no pseudo-splits
     expected = {"prepare": 2, "pretrain": 1, "extract_pretrained": 1, "finetune": 5, "pseudo_splits": 4, "extract": 5}
-    assert counts == {**expected, "interpolate": 0}  # no calibrator of this study reads it
+    assert counts == {**expected, "frame": 0, "interpolate": 0}  # nothing in this study asks for them
     assert len({job.measurement for job in jobs}) == len({job.result for job in jobs}) == len(jobs)
     assert [job.stage for job in jobs] == sorted((j.stage for j in jobs), key=MEASURED_STAGES.index)
 

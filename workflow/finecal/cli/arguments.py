@@ -68,6 +68,7 @@ def _add_report(command: Command) -> None:
 FURTHER: dict[str, Callable[[Command], None]] = {
     "download": add_mirror,
     "prepare": lambda command: add_threads(command, "images decoded at once"),
+    "frame": lambda command: add_threads(command, "images decoded at once"),
     "export": _add_export,
     "report": _add_report,
 }

@@ -42,6 +42,7 @@ def mirror(given: Given) -> str | None:
 FURTHER: dict[str, Callable[[Given], dict[str, Any]]] = {
     "download": lambda given: {"mirror": mirror(given)},
     "prepare": lambda given: {"threads": given.threads},
+    "frame": lambda given: {"threads": given.threads},
     "export": lambda given: {name: getattr(given, name) for name in ("name", "threads", "out", "force", "onnx")},
 }
 

@@ -8,6 +8,7 @@ from finecal.config.class_coverage import check_presence, check_source
 from finecal.config.error_messages import as_user_error
 from finecal.config.extends import Origin
 from finecal.config.head_rows import check_rows, check_words
+from finecal.config.input_sizes import check_input_size, check_stored_sizes
 from finecal.config.official_splits import official_source
 from finecal.config.split_resolution import clustered_with, split_size
 from finecal.errors import UserError, closest, unknown
@@ -49,6 +50,7 @@ def check_meaning(study: Study, where: Origin) -> None:
         with as_user_error(where, type(study.training), recipe.training, at=("recipes", name, "training")):
             study.training_of(name)
     _check_tasks(study, where)
+    check_stored_sizes(study, where)
     _check_validation(study, where)
     for dataset in study.datasets:
         for backbone in study.backbones:
@@ -76,6 +78,7 @@ def _check_backbone(study: Study, name: str, where: Origin) -> None:
             "a model with random weights needs `training`", where=where.at("pretraining"),
             hint=f"Or give {name!r} a checkpoint (`backbones.{name}.weights`), or take the hub's (`weights: hub`)",
         )  # fmt: skip
+    check_input_size(study, name, location)
     if backbone.class_names is not None and not backbone.weights and folder is None:
         raise UserError("`class_names` belong to `weights`", where=location)
     locations.read_class_names(backbone.class_names, f"{location}.class_names")

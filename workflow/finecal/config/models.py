@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
+from finecal.config.expectations import EXPECT, Expectations
+from finecal.config.preprocessing import SaidPreprocessing
 from finecal.config.types import ClassNames, Listed, Model, Positive
 from finecal.models import locations
 
@@ -78,6 +80,19 @@ class Backbone(Model):
         description="Makes this CLIP's image tower, of which `model` is timm's name, and a cosine head from the names "
         "of the classes. Needs the extra `clip`.",
         json_schema_extra=NO_DIFFERENCE_WITHOUT,
+    )
+    preprocessing: SaidPreprocessing | None = Field(
+        None,
+        description="What the model is shown of an image file: `timm`, what timm's configuration of the weights or "
+        "their config.json says; `stretch`, the stored square resized, as in the paper; or parts by hand. By default "
+        "`timm` for weights from elsewhere (`weights` here or of a recipe, `local-dir:`, `hf-hub:`), else `stretch`.",
+        json_schema_extra=NO_DIFFERENCE_WITHOUT,
+    )
+    expect: Expectations = Field({}, exclude=True, description=EXPECT, json_schema_extra={"neutral": {}})
+    at_chance: bool = Field(
+        False,
+        description="Whether the pretrained model may guess; otherwise one from elsewhere that does is an error.",
+        json_schema_extra={"neutral": False},
     )
     options: dict[str, bool | int | float | str] = Field(
         {}, description="Further arguments of `timm.create_model`, such as `drop_path_rate`."

@@ -8,13 +8,16 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from finecal import registry
+from finecal.config.expectations import Expectations
 from finecal.config.grids import combinations, text
 from finecal.config.models import Backbone
+from finecal.config.preprocessing import STRETCH, TIMM, Preprocessing
 from finecal.config.splits import DrawnSplit, Split
 from finecal.config.training import Pretraining, PseudoSplits, Training
 from finecal.config.types import ClassNames, Listed, Model, Name, RecipeName, Seed, SplitName, require_distinct
 from finecal.data.dataset import DataSet
 from finecal.errors import unknown
+from finecal.models import locations
 
 
 class Dataset(Model):
@@ -45,6 +48,17 @@ class RecipeUse(Model):
         "in it are filled in.",
     )
     class_names: ClassNames | None = Field(None, description="As `backbones.NAME.class_names`, for `weights`.")
+    expect: Expectations = Field(
+        {},
+        exclude=True,
+        description="As `backbones.NAME.expect`, of the fine-tuned model.",
+        json_schema_extra={"neutral": {}},
+    )
+    at_chance: bool = Field(
+        False,
+        description="As `backbones.NAME.at_chance`, for `weights`: whether it may guess the training images of S.",
+        json_schema_extra={"neutral": False},
+    )
     grid: dict[str, Listed[bool | int | float | str]] = Field(
         {},
         exclude=True,
@@ -73,6 +87,8 @@ class RecipeUse(Model):
             raise ValueError(f"a recipe with `weights` is not trained, so `{of_training[0]}` has no effect")
         if self.class_names and not self.weights:
             raise ValueError("`class_names` belong to `weights`")
+        if self.at_chance and not self.weights:
+            raise ValueError("`at_chance` belongs to `weights`")
         return self
 
     def expand(self, name: str) -> dict[str, RecipeUse]:
@@ -159,6 +175,14 @@ class Study(Model):
         """A data set of the study, with its options."""
         use = self.datasets[name]
         return DataSet(use.source or name, use.options)
+
+    def preprocessing_of(self, backbone: str) -> str | Preprocessing:
+        """What a backbone is shown: "timm", "stretch" or parts by hand; without a word of the study, the default."""
+        use = self.backbones[backbone]
+        if use.preprocessing is not None:
+            return use.preprocessing
+        elsewhere = use.weights or (use.model or "").startswith((locations.LOCAL, locations.HUB))
+        return TIMM if elsewhere or any(recipe.weights for recipe in self.recipes.values()) else STRETCH
 
     def training_of(self, recipe: str) -> Training:
         """Return the study's training with the recipe's changes; augmentation is merged key by key."""

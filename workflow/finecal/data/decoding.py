@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +59,30 @@ def decode(path: Path, side: int, fit: Fit = "stretch") -> np.ndarray:
         raise BadImageError(_describe(path, error)) from error
 
 
+def open_plain(path: Path) -> Image.Image:
+    """Open a file as timm and torchvision do: RGB, whatever orientation its EXIF data has, without transparency.
+
+    Raises
+    ------
+    BadImageError
+        As for `decode`.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.mode in ("I", "F"):
+                raise BadImageError(_unknown_range(image.mode))
+            return image.convert("RGB")
+    except BadImageError:
+        raise
+    except Exception as error:
+        raise BadImageError(_describe(path, error)) from error
+
+
+def _unknown_range(mode: str) -> str:
+    kind = "32-bit integers" if mode == "I" else "floats"
+    return f"its pixels are {kind}, whose range of brightness is not known"
+
+
 def _load_upright(image: Image.Image, side: int) -> Image.Image:
     # Decode a JPEG at 1/2, 1/4 or 1/8 of its size if that is still twice as large as needed.
     image.draft(None, (2 * side, 2 * side))
@@ -75,8 +99,7 @@ def _to_rgb(image: Image.Image, *, grey16: bool) -> Image.Image:
             grey[values == image.info["transparency"]] = WHITE[0]
         return Image.fromarray(grey).convert("RGB")
     if image.mode in ("I", "F"):
-        kind = "32-bit integers" if image.mode == "I" else "floats"
-        raise BadImageError(f"its pixels are {kind}, whose range of brightness is not known")
+        raise BadImageError(_unknown_range(image.mode))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         background = Image.new("RGBA", image.size, (*WHITE, 255))
@@ -105,8 +128,11 @@ def pack(
     columns: dict[str, str],
     provenance: dict[str, Any],
     threads: int = 1,
+    framed: Callable[[Image.Image], np.ndarray] | None = None,
 ) -> None:
     """Decode image files and write them to images.parquet (see `finecal.data.packed.write_parts`).
+
+    With `framed` they are opened as `open_plain` does, and it makes the (size, size, 3) uint8 pixels.
 
     At most one row group is in memory, and one image per thread at its full size. The result does not depend on the
     number of threads. Progress is printed to standard error.
@@ -117,11 +143,17 @@ def pack(
         If files cannot be decoded, naming them all; nothing is written then. Also as in `write_parts`.
     """
     shape = (images.size, images.size, 3)
-    decoded = _decode_parts(images, shape, threads, str(path))
+    decoded = _decode_parts(images, shape, threads, str(path), framed)
     write_parts(path, images, shape, decoded, columns=columns, provenance=provenance, files=images.names)
 
 
-def _decode_parts(images: ImageFiles, shape: tuple[int, int, int], threads: int, where: str) -> Iterator[np.ndarray]:
+def _decode_parts(
+    images: ImageFiles,
+    shape: tuple[int, int, int],
+    threads: int,
+    where: str,
+    framed: Callable[[Image.Image], np.ndarray] | None,
+) -> Iterator[np.ndarray]:
     """Yield the pixels part by part; after the last one, raise an error that names the files that failed."""
     bad: dict[Path, str] = {}
     rows, total = rows_in_group(shape), len(images)
@@ -129,7 +161,7 @@ def _decode_parts(images: ImageFiles, shape: tuple[int, int, int], threads: int,
 
     def decode_into(part: np.ndarray, place: int, file: Path) -> None:
         try:
-            part[place] = decode(file, images.size, images.fit)
+            part[place] = framed(open_plain(file)) if framed else decode(file, images.size, images.fit)
         except BadImageError as error:
             bad[file] = str(error)
 

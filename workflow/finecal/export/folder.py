@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.torch
 import timm
 import torch
+from PIL import Image
 from timm.models import _hub
 from torch import Tensor, nn
 
@@ -29,6 +30,7 @@ from finecal.models.locations import CONFIG
 
 FORMAT = "finecal.calibration/1"
 WRAPPER = "calibrated.py"
+PREPARE = "prepare.py"
 
 
 def write_model(
@@ -41,7 +43,8 @@ def write_model(
     model
         The fine-tuned model; changed in place if the calibrator is folded into it.
     form
-        From `finecal.calibration.deployment.export_form`, with `calibrator`, `reads` and the mask `fine_tuning`.
+        From `finecal.calibration.deployment.export_form`, with `calibrator`, `reads`, the mask `fine_tuning`, and
+        `stored`: `size` and `fit` of the squares as which image files were stored first, None if they were not.
     pretrained
         The second model of an ensemble.
 
@@ -77,6 +80,7 @@ def write_model(
     described.pop("rows", None)
     text = json.dumps(described, indent=1, ensure_ascii=False, default=_plain)
     (folder / "calibration.json").write_text(f"{text}\n", "utf-8")
+    shutil.copyfile(Path(__file__).with_name(PREPARE), folder / PREPARE)
     if not folded:
         shutil.copyfile(Path(__file__).with_name("standalone.py"), folder / WRAPPER)
     return folded
@@ -164,12 +168,11 @@ def _size_option(description: Architecture) -> dict[str, int]:
 
 
 def preprocessing(description: Architecture) -> dict[str, Any]:
-    """Describe finecal's preprocessing as timm's data config: the whole image, bilinear with antialiasing, no crop."""
+    """Describe the preprocessing as timm's data config; without framing, the stored square, bilinear, no crop."""
     size = description.image_size
-    return {
-        "input_size": (description.channels, size, size), "interpolation": "bilinear", "crop_pct": 1.0,
-        "crop_mode": "squash", "mean": description.mean, "std": description.std,
-    }  # fmt: skip
+    framing = description.framing or {"interpolation": "bilinear", "crop_pct": 1.0, "crop_mode": "squash"}
+    shape = (description.channels, size, size)
+    return {"input_size": shape, **framing, "mean": description.mean, "std": description.std}
 
 
 def load_exported(folder: Path) -> nn.Module:
@@ -177,10 +180,20 @@ def load_exported(folder: Path) -> nn.Module:
     if not (folder / WRAPPER).is_file():
         model: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
         return model.eval()
-    spec = importlib.util.spec_from_file_location("calibrated", folder / WRAPPER)
+    loaded: nn.Module = _module(folder / WRAPPER).load(folder)
+    return loaded
+
+
+def prepare_images(folder: Path, images: Sequence[Path | Image.Image]) -> np.ndarray:
+    """Prepare image files, or images, with the folder's prepare.py, as a user does: (N, channels, H, W) float32."""
+    code = _module(folder / PREPARE)
+    return np.stack([code.load(one, folder) if isinstance(one, Path) else code.prepare(one, folder) for one in images])
+
+
+def _module(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    loaded: nn.Module = module.load(folder)
-    return loaded
+    return module

@@ -34,6 +34,7 @@ class Card:
     metrics: Sequence[Mapping[str, Any]]
     terms: Mapping[str, str]
     onnx: bool
+    stored: Mapping[str, Any] | None = None
 
 
 def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
@@ -79,10 +80,7 @@ On the test samples of {run.target}, in % [95 % interval for this one model, Wil
 
 {_use(card)}
 
-Input: the whole image, scaled to {card.description.image_size} × {card.description.image_size} (bilinear with \
-antialiasing, the aspect is not kept, no crop), divided by 255,
-less {list(card.description.mean)}, over {list(card.description.std)}. timm's transform for this model does the same;
-its resize may round a byte the other way.
+{_input(card)}
 
 ## Checked
 
@@ -141,6 +139,35 @@ def _use(card: Card) -> str:
         "to `logits` (N, C). Class names and preprocessing are in its metadata."
     )
     return first + onnx * card.onnx
+
+
+def _input(card: Card) -> str:
+    """Say all steps from an image file to the numbers."""
+    made, side = card.description, card.description.image_size
+    numbers = f"divided by 255, less {list(made.mean)}, over {list(made.std)}"
+    alone = "`prepare.py` here does all of it with Pillow and NumPy: `load(FILE)`."
+    if made.framing is not None:
+        how, mode, part = (made.framing[name] for name in ("interpolation", "crop_mode", "crop_pct"))
+        return (
+            f"Input: the image file as RGB (orientation in its EXIF data and transparency are ignored), resized "
+            f"({how}, crop_mode {mode}, crop_pct {part}) to {side} × {side}, {numbers}. timm's transform for this "
+            f"model does the same; so does finecal.\n{alone}"
+        )
+    whole = "(bilinear with antialiasing, the aspect is not kept, no crop)"
+    rounds = "the resizing may round a byte the other way than finecal's"
+    if card.stored is None:
+        return (
+            f"Input: the whole image, scaled to {side} × {side} {whole}, {numbers}. timm's transform for this model "
+            f"does the same; {rounds}."
+        )
+    first = card.stored["size"]
+    ways = {"stretch": "both sides", "crop": "the shorter side, and the middle of the longer one is kept"}
+    return (
+        "Input: the image file as people see it (its EXIF orientation applied, transparent parts white), as RGB; "
+        f"1. resized to {first} × {first} (bilinear, {ways[card.stored['fit']]}; a JPEG is decoded at 1/2, 1/4 or 1/8 "
+        f"of its size if that is at least {2 * first} pixels); 2. that square scaled to {side} × {side} {whole}; 3. "
+        f"{numbers}.\n{alone} In step 2 {rounds}. **timm's transform for this model does steps 2 and 3 only.**"
+    )
 
 
 def _checks(card: Card) -> str:

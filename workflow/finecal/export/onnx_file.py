@@ -62,7 +62,9 @@ def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
             f"torch cannot write {description.model!r} as ONNX ({reason(error)})", hint="Use --no-onnx"
         ) from error
     written = onnx.load(path, load_external_data=False)
-    keys = {"classes": description.classes, "preprocessing": preprocessing(description)}
+    stored = json.loads((path.parent / "calibration.json").read_text("utf-8")).get("stored")
+    steps = {**({"stored": stored} if stored else {}), **preprocessing(description)}
+    keys = {"classes": description.classes, "preprocessing": steps}
     onnx.helper.set_model_props(written, {key: json.dumps(value, ensure_ascii=False) for key, value in keys.items()})
     onnx.save(written, path)
     onnx.checker.check_model(str(path))  # by its path, so that it finds the second file

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import timm
 import torch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
@@ -22,8 +21,9 @@ from finecal.models.heads import (
     is_pooled_twice,
     pool_token_and_mean,
 )
-from finecal.models.locations import HUB
-from finecal.models.statements import OF_THE_DATA, check_statement, folder_statement, read_timm_source
+from finecal.models.locations import HUB, transform_config
+from finecal.models.preprocessing import resolve
+from finecal.models.statements import OF_THE_DATA, folder_statement, read_timm_source
 from finecal.models.whole_loading import whole_loading
 
 
@@ -49,6 +49,12 @@ class Architecture:
         Of a cosine head: its initial scale, and whether the scale is trained.
     projection
         Width of a linear layer before the head, as in CLIP's image towers; 0 without one.
+    framing
+        How a square is taken from an image file (`finecal.models.preprocessing.PARTS`); None for a stored square that
+        is resized to `image_size`.
+    order
+        The order of the channels that checkpoints of this model take, "rgb" or "bgr"; the model that is built from
+        them takes RGB.
     """
 
     model: str
@@ -62,6 +68,8 @@ class Architecture:
     head_scale: float = 16.0
     learn_head_scale: bool = True
     projection: int = 0
+    framing: dict[str, Any] | None = None
+    order: str = "rgb"
 
 
 def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: int) -> Architecture:
@@ -73,25 +81,27 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
         `model`, `options`, `image_size` and the options of the head, as in the plan.
     """
     name, options = backbone["model"], dict(backbone["options"])
+    config: Mapping[str, Any] | None
     if ":" in name:
-        name, given, source = read_timm_source(name)
+        name, given, config = read_timm_source(name)
         options = {key: value for key, value in given.items() if key not in OF_THE_DATA} | options
-        mean, std = tuple(source.get("mean", IMAGENET_DEFAULT_MEAN)), tuple(source.get("std", IMAGENET_DEFAULT_STD))
-        if backbone.get("weights") is not None:
-            check_statement(backbone["weights"], name, mean, std)
     else:
-        config = _config(name)
-        mean, std = (tuple(config.mean), tuple(config.std)) if config else ((0.5,) * 3, (0.5,) * 3)
+        found = _config(name)
+        config = found.to_dict() if found else None
         if (stated := folder_statement(backbone.get("weights"), name)) is not None:
             options = stated.arguments | options
-            mean, std = stated.mean or mean, stated.std or std
-    if channels == 1 and len(mean) == 3:
-        mean, std = (float(np.mean(mean)),), (float(np.mean(std)),)
-    if channels == 3 and len(mean) == 1:
-        mean, std = mean * 3, std * 3
+            config = {**(config or {}), **stated.preprocessing}
+    if backbone.get("weights"):
+        config = transform_config(backbone["weights"]) or config
+    if config is None:  # finecal's own models
+        config = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    said = resolve(
+        backbone.get("preprocessing"), config, tuple(config.get("mean", IMAGENET_DEFAULT_MEAN)),
+        tuple(config.get("std", IMAGENET_DEFAULT_STD)), channels,
+    )  # fmt: skip
     head_options = {name: backbone[name] for name in ("head", "head_scale", "learn_head_scale") if name in backbone}
     return Architecture(
-        name, options, tuple(classes), channels, backbone["image_size"], mean, std, **head_options
+        name, options, tuple(classes), channels, backbone["image_size"], **said._asdict(), **head_options
     )  # fmt: skip
 
 

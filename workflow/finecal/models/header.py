@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,17 @@ import safetensors
 from finecal.errors import UserError
 
 METADATA = "finecal"
+
+
+def describe_input(architecture: Mapping[str, Any]) -> str:
+    """Say in words what a model is shown of an image, from the fields of its `finecal.models.build.Architecture`."""
+    side, framing = architecture["image_size"], architecture.get("framing")
+    square = "the stored square, resized (stretch)" if framing is None else (
+        f"the image file, {framing['interpolation']}, crop_mode {framing['crop_mode']}, crop_pct {framing['crop_pct']}"
+    )  # fmt: skip
+    turned = "; its weights took BGR" if architecture.get("order") == "bgr" else ""
+    mean, std = (list(architecture[name]) for name in ("mean", "std"))
+    return f"{square}, {side} × {side} pixels, mean {mean}, std {std}{turned}"
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -73,6 +73,25 @@ def checkpoint_files(path: str, where: str, *, named: bool) -> tuple[Path, ...]:
     return (*files, beside) if read and beside not in files else files
 
 
+def config_files(weights: str) -> tuple[Path, ...]:
+    """Return the files that say how a checkpoint's images are prepared: a folder's, or timm's beside its file."""
+    place = Path(weights)
+    if not place.is_dir() and place.name not in WRITTEN:
+        return ()
+    folder = place if place.is_dir() else place.parent
+    return tuple(file for name in (CONFIG, PREPROCESSOR) if (file := folder / name).is_file())
+
+
+def transform_config(weights: str) -> dict[str, Any] | None:
+    """Return timm's configuration of a checkpoint, which says how images are prepared; None if it has none."""
+    config = config_of(weights, weights)
+    if config is None or is_transformers(config):
+        return None
+    # timm writes it below `pretrained_cfg`; older files have it at the top.
+    found: dict[str, Any] = config.get("pretrained_cfg") or config
+    return found
+
+
 def clip_files(model: str, where: str) -> tuple[Path, ...]:
     """Return the files of a user's own CLIP, `local-dir:FOLDER`: weights, configuration and tokeniser.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import timm
 from timm.models import _hub
 
@@ -27,6 +25,12 @@ class Statement:
     arguments: dict[str, Any]
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
+
+    @property
+    def preprocessing(self) -> dict[str, tuple[float, ...]]:
+        """What of mean and standard deviation it states, by the names in timm's configurations."""
+        given = {"mean": self.mean, "std": self.std}
+        return {name: values for name, values in given.items() if values is not None}
 
 
 def folder_statement(weights: str | None, model: str) -> Statement | None:
@@ -95,30 +99,3 @@ def _check_is_timm_s(content: Any, model: str) -> None:
             why="timm loads only its own models from the hub",
             hint="Download it (`hf download`); give the folder as `weights`, and timm's name of the model as `model`",
         )  # fmt: skip
-
-
-def check_statement(weights: str, model: str, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Check that a folder of weights states no other mean and standard deviation than the model has.
-
-    Raises
-    ------
-    UserError
-        If mean or standard deviation differ: what was trained on other images gives other logits.
-    """
-    stated = folder_statement(weights, model)
-    if stated is None:
-        return
-    for name, given, own in (("mean", stated.mean, mean), ("std", stated.std, std)):
-        if given is None:
-            continue
-        wanted = (float(np.mean(given)),) if len(own) == 1 else given
-        if not np.allclose(wanted, own, atol=1e-4):
-            raise UserError(
-                f"it states the {name} {_numbers(wanted)}, the model has {_numbers(own)}", where=weights,
-                why="All models of a run see the same images",
-                hint="Correct the one that is wrong, in the folder's config.json or in the weights of the backbone",
-            )  # fmt: skip
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)

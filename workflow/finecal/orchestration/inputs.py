@@ -64,7 +64,16 @@ class Inputs:
             folder = paths.PRETRAINED.format(dataset=w.dataset, source=w.source, backbone=w.backbone)
             if not Path(folder, paths.MODEL).exists():
                 or_stop(lambda: check_open_clip(f"backbones.{w.backbone}.zero_shot"))
-        return or_stop(lambda: self.plan.images_of_source(w.dataset, w.source))
+        return or_stop(lambda: self.plan.images_of_source(w.dataset, w.source, w.backbone))
+
+    def images(self, domain: str) -> Any:
+        """Select the images of a domain, "source" or "target", as a run's backbone reads them.
+
+        A pattern if all backbones read the same, which plans faster, else a function.
+        """
+        if not self.plan.options_of("frame"):
+            return paths.IMAGES.replace("{domain}", f"{{{domain}}}")
+        return lambda wildcards: self.plan.images(wildcards.dataset, wildcards[domain], wildcards.backbone)
 
     def of_split(self, wildcards: Any) -> list[str]:
         """Return the file with the names of the classes, and for a clustered split the class means."""

@@ -38,14 +38,22 @@ def decisive_options(plan: Plan, stage: str, coordinates: Sequence[str], run: Ru
         If a file of a checkpoint is missing or cannot be read.
     """
     if stage == "prepare":
-        options = plan.prepare_options(*coordinates)
-        return without_path("source", options)
+        return _prepare(plan, *coordinates)
+    if stage == "frame":
+        dataset, domain, backbone = coordinates
+        shown = plan.options(stage, dataset, backbone)["backbone"]
+        return {**_prepare(plan, dataset, domain), "backbone": _frame(shown, f"backbones.{backbone}")}
     options = plan.options(stage, *coordinates)
     if stage == "pretrain":
         return {**options, "backbone": _backbone(options, f"backbones.{coordinates[-1]}")}
     if stage in ("finetune", "pseudo_splits"):
         return _recipe(plan, options, run)
     return options
+
+
+def _prepare(plan: Plan, dataset: str, domain: str) -> Options:
+    options, found = plan.options("prepare", dataset), plan.data_set(dataset).decisive_options(domain)
+    return without_path("source", options if found is None else {**options, "options": found})
 
 
 def _backbone(options: Options, where: str) -> Options:
@@ -62,6 +70,18 @@ def _backbone(options: Options, where: str) -> Options:
             model = f"{locations.LOCAL}{_contents(files, str(files[0].parent), place)}"
             backbone["zero_shot"] = {**use, "model": model}
     return backbone
+
+
+def _frame(frame: Options, where: str) -> Options:
+    """Return what decides how images are shown: of a checkpoint, its config.json alone."""
+    decisive = {name: value for name, value in frame.items() if name != "weights"}
+    folder = locations.folder_of(frame["model"])
+    if folder is not None:
+        config = Path(folder, locations.CONFIG)
+        decisive["model"] = f"{locations.LOCAL}{_contents([config], str(config), f'{where}.model')}"
+    if "weights" in frame and (beside := locations.config_files(frame["weights"])):
+        decisive["weights"] = _contents(beside, str(beside[0]), f"{where}.weights")
+    return decisive
 
 
 def _recipe(plan: Plan, options: Options, run: RunKey | None) -> Options:

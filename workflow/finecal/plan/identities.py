@@ -31,6 +31,7 @@ FURTHER_FILES = {
     "zero_shot": "models/zero_shot.py",
     "prompts": "models/prompts.py",
     "calibrated": "export/standalone.py",
+    "of_files": "export/prepare.py",
 }
 OF_CHECKPOINTS = (*_READING, "sources", "row_names", "take_over")
 
@@ -122,13 +123,15 @@ class Identities:
         if not names:
             uses = request.calibrators
             decisive = {name: without_path("calibrator", use) for name, use in uses.items()}
+            if record.name == "evaluate" and (expected := self.plan.options_of("expect")):
+                decisive[".expect"] = {key: found for (key,), found in expected.items()}  # no calibrator begins with .
             return decisive, plugin_files("calibrator", {use["calibrator"] for use in uses.values()})
         (name,) = names
         if name not in request.calibrators:
             raise unknown("calibrator", name, request.calibrators, where=record.name)
         use = request.calibrators[name]
         return without_path("calibrator", use), [
-            *_further("calibrated"),
+            *_further("calibrated", "of_files"),
             *plugin_files("calibrator", [use["calibrator"]]),
         ]
 
@@ -154,6 +157,8 @@ class Identities:
 
 def _shared_key(record: Stage, key: Sequence[str]) -> Sequence[str]:
     """The coordinates that `Plan.options` takes: the domains of a data set share their options."""
+    if record.name == "frame":
+        return (key[0], key[2])
     return key[:1] if record.name == "prepare" else key
 
 

@@ -19,8 +19,29 @@ def downloads(plan: Plan) -> Iterator[Coordinates]:
 
 
 def domains(plan: Plan) -> Iterator[Coordinates]:
-    """Every domain whose images are prepared."""
-    return ({"dataset": dataset, "domain": domain} for dataset, domain in plan.domains())
+    """Every domain whose images are prepared as squares: that a model is shown them, or they name the classes."""
+    found = plan.domains()
+    if plan.options_of("frame"):
+        needed = {(run.dataset, plan.first_domain(run.dataset)) for run in plan.trainings}
+        for run in plan.trainings:
+            split = plan.options("split", run.dataset, run.split)
+            needed |= {(run.dataset, split["target"])} if "target" in split else set()
+            if not plan.is_framed(run.dataset, run.backbone):
+                needed |= {(run.dataset, run.source), (run.dataset, run.target)}
+        found = tuple(one for one in found if one in needed)
+    return ({"dataset": dataset, "domain": domain} for dataset, domain in found)
+
+
+def framed(plan: Plan) -> Iterator[Coordinates]:
+    """Every domain of every backbone that is shown the images in its own way."""
+    for run in plan.trainings:
+        if plan.is_framed(run.dataset, run.backbone):
+            yield {"dataset": run.dataset, "domain": run.target, "backbone": run.backbone}
+    for model in pretrained(plan):
+        dataset, domain, backbone = (str(model[name]) for name in ("dataset", "domain", "backbone"))
+        if plan.is_framed(dataset, backbone):
+            source = domain if plan.has_images(dataset, domain) else plan.first_domain(dataset)
+            yield {"dataset": dataset, "domain": source, "backbone": backbone}
 
 
 def splits(plan: Plan) -> Iterator[Coordinates]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finecal.config import Study, Training, plugin_options
+from finecal.config.preprocessing import STRETCH, TIMM
 from finecal.config.split_resolution import resolved_split
 from finecal.config.types import neutral_values, resolved_options
 from finecal.models import locations, timm_names
@@ -37,6 +38,12 @@ def resolve_options(name: str, study: Study) -> Iterator[Resolved]:
         yield ("split", dataset, ALL_CLASSES), {"kind": "all"}
         for backbone in study.backbones:
             yield from _of_backbone(name, study, dataset, backbone)
+            if frame := _of_frame(study, backbone):
+                yield ("frame", dataset, backbone), {**prepare, "backbone": frame}
+    for kind, uses in (("backbones", study.backbones), ("recipes", study.recipes)):
+        for entry, known in uses.items():
+            if known.expect:
+                yield ("expect", f"{kind}.{entry}.expect"), dict[str, Any](known.expect.items())
     for calibrator, use_ in study.calibrators.items():
         built_in = use_.calibrator or calibrator
         options = resolved_options(plugin_options("calibrator", built_in, use_.options))
@@ -48,7 +55,8 @@ def _of_backbone(name: str, study: Study, dataset: str, backbone: str) -> Iterat
     model = {
         **resolved_options(use), "model": timm_names.current(use.model or backbone), "image_size": study.image_size,
     }  # fmt: skip
-    model = _with_names(model, f"{name}: backbones.{backbone}")
+    model.pop("preprocessing", None)
+    model = {**_with_names(model, f"{name}: backbones.{backbone}"), **_preprocessing(study, backbone)}
     pretraining = resolved_options(study.pretraining)
     yield ("pretrain", dataset, backbone), {"backbone": model, "pretraining": pretraining}
     for stage in ("class_means", "extract_pretrained", "extract"):
@@ -61,6 +69,8 @@ def _of_backbone(name: str, study: Study, dataset: str, backbone: str) -> Iterat
             }  # fmt: skip
             if recipe_use.class_names is not None:
                 imported["class_names"] = recipe_use.class_names
+            if recipe_use.at_chance:
+                imported["at_chance"] = True
             yield ("finetune", dataset, backbone, recipe), _with_names(imported, f"{name}: recipes.{recipe}")
             continue
         built_in = recipe_use.recipe or recipe
@@ -73,6 +83,24 @@ def _of_backbone(name: str, study: Study, dataset: str, backbone: str) -> Iterat
         yield ("finetune", dataset, backbone, recipe), options
         pseudo_splits = resolved_options(study.pseudo_splits)
         yield ("pseudo_splits", dataset, backbone, recipe), {**options, "pseudo_splits": pseudo_splits}
+
+
+def _preprocessing(study: Study, backbone: str) -> Options:
+    """Return the option `preprocessing`; nothing for `stretch`, with which results are what they always were."""
+    said = study.preprocessing_of(backbone)
+    if said == STRETCH:
+        return {}
+    return {"preprocessing": said if isinstance(said, str) else said.model_dump(mode="json", exclude_none=True)}
+
+
+def _of_frame(study: Study, backbone: str) -> Options:
+    """Return what decides how a backbone is shown images; nothing if it is shown stored squares."""
+    use, found = study.backbones[backbone], _preprocessing(study, backbone)
+    said = found.get("preprocessing", {"like": STRETCH})
+    if said != TIMM and said["like"] == STRETCH:
+        return {}
+    frame: Options = {"model": use.model or backbone, "image_size": study.image_size, **found}
+    return frame | ({"weights": use.weights} if use.weights else {})
 
 
 def changed_options(earlier: Mapping[str, Any], later: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

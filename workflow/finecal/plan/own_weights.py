@@ -15,9 +15,9 @@ from finecal.data.reader import PackedFile
 from finecal.errors import UserError
 from finecal.models.build import Architecture, architecture
 from finecal.models.checkpoints import load_as, read_checkpoint
-from finecal.models.statements import check_statement
 from finecal.plan.options import own_weights
 from finecal.plan.plan import Plan
+from finecal.plan.same_preprocessing import check_same_preprocessing
 
 # Without images nobody knows the channels: colour, or grey if that does not fit.
 CHANNELS = (3, 1)
@@ -35,7 +35,7 @@ def check_checkpoints(plan: Plan) -> Iterator[str]:
         path, use = own_weights(options), options["backbone"]
         if path is not None:
             trained = options["pretraining"]["training"] is not None
-            yield _check(plan, dataset, path, (use, use, f"backbones.{backbone}"), keep_head=not trained)
+            yield _check(plan, (dataset, backbone), path, (use, use, f"backbones.{backbone}"), keep_head=not trained)
     seen: set[tuple[str, str, str]] = set()
     for run in plan.trainings:
         path = plan.checkpoint_of(run)
@@ -44,23 +44,37 @@ def check_checkpoints(plan: Plan) -> Iterator[str]:
         seen.add((run.dataset, run.backbone, path))
         use = plan.options("pretrain", run.dataset, run.backbone)["backbone"]
         own = plan.options("finetune", run.dataset, run.backbone, run.recipe)
-        yield _check(plan, run.dataset, path, (use, own, f"recipes.{run.recipe}"), keep_head=True)
+        place = (run.dataset, run.backbone)
+        yield _check(plan, place, path, (use, own, f"recipes.{run.recipe}"), keep_head=True)
 
 
 def _check(
-    plan: Plan, dataset: str, path: str, use: tuple[Mapping[str, Any], Mapping[str, Any], str], *, keep_head: bool
+    plan: Plan,
+    place: tuple[str, str],
+    path: str,
+    use: tuple[Mapping[str, Any], Mapping[str, Any], str],
+    *,
+    keep_head: bool,
 ) -> str:
-    """Load a checkpoint as the model of a backbone; `use` are its options, those with `class_names`, and the key."""
+    """Load a checkpoint as the model of a backbone.
+
+    Parameters
+    ----------
+    place
+        Data set and backbone.
+    use
+        The backbone's options, those with `class_names`, and the key.
+    """
     backbone, own, where = use
-    known = _channels(plan, dataset)
+    known = _channels(plan, place)
     errors = []
     for channels in (known,) if known else CHANNELS:
         try:
             checkpoint = read_checkpoint(path, own.get("class_names"))
-            classes = _classes(plan, dataset) or checkpoint.names
+            classes = _classes(plan, place) or checkpoint.names
             description = architecture(backbone, classes or ("one", "other"), channels)
             if own is not backbone:
-                check_statement(path, description.model, description.mean, description.std)
+                check_same_preprocessing(path, backbone, description, where.partition(".")[2], place[1])
             keep = keep_head and classes is not None
             load_as(checkpoint, description, keep_head=keep)
         except UserError as error:
@@ -68,23 +82,24 @@ def _check(
         else:
             return _describe(path, where, checkpoint.names, description, keep=keep)
     first = errors[0]
-    place = where if first.where in ("", "backbones") else f"{where}: {first.where}"
-    raise UserError(first.what, where=place, why=first.why, hint=first.hint) from first
+    named = where if first.where in ("", "backbones") else f"{where}: {first.where}"
+    raise UserError(first.what, where=named, why=first.why, hint=first.hint) from first
 
 
-def _classes(plan: Plan, dataset: str) -> tuple[str, ...] | None:
+def _classes(plan: Plan, place: tuple[str, str]) -> tuple[str, ...] | None:
     """Names of the classes, from the prepared images or from the data set; None if neither tells yet."""
-    images = _prepared(plan, dataset)
-    return tuple(images.classes) if images else plan.data_set(dataset).classes()
+    images = _prepared(plan, place)
+    return tuple(images.classes) if images else plan.data_set(place[0]).classes()
 
 
-def _channels(plan: Plan, dataset: str) -> int | None:
-    images = _prepared(plan, dataset)
+def _channels(plan: Plan, place: tuple[str, str]) -> int | None:
+    images = _prepared(plan, place)
     return images.shape[-1] if images else None
 
 
-def _prepared(plan: Plan, dataset: str) -> PackedFile | None:
-    path = plan.images_of_source(dataset, plan.first_domain(dataset))
+def _prepared(plan: Plan, place: tuple[str, str]) -> PackedFile | None:
+    dataset, backbone = place
+    path = plan.images_of_source(dataset, plan.first_domain(dataset), backbone)
     try:
         return PackedFile.open(path) if Path(path).is_file() else None
     except (UserError, OSError, pa.ArrowInvalid):  # half-written or foreign: its own job says so

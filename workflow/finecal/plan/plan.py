@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from finecal import paths
 from finecal.config import Study
@@ -164,19 +165,22 @@ class Plan:
         """Whether a domain is prepared; one that is not stands for the images of a pretraining elsewhere."""
         return domain not in self.data_set(dataset).without_images()
 
-    def images_of_source(self, dataset: str, source: str) -> str:
-        """Return the file of images that a pretrained model needs: the source's, or if it has none, the first domain's.
+    def is_framed(self, dataset: str, backbone: str) -> bool:
+        """Whether a backbone is shown the images in its own way, and not as stored squares."""
+        return ("frame", dataset, backbone) in self._options
 
-        The latter gives the names of the classes and the number of channels.
-        """
+    def images(self, dataset: str, domain: str, backbone: str) -> str:
+        """Return the file of a domain's images as a backbone reads them."""
+        return paths.images_of(dataset, domain, backbone, framed=self.is_framed(dataset, backbone))
+
+    def images_of_run(self, run: RunKey) -> Path:
+        """Return the file of images that a run is trained and tested with."""
+        return Path(self.images(run.dataset, run.target, run.backbone))
+
+    def images_of_source(self, dataset: str, source: str, backbone: str) -> str:
+        """The images that a pretrained model needs: the source's, or for names and channels the first domain's."""
         domain = source if self.has_images(dataset, source) else self.first_domain(dataset)
-        return paths.IMAGES.format(dataset=dataset, domain=domain)
-
-    def prepare_options(self, dataset: str, domain: str) -> Options:
-        """Options of the stage prepare for a domain, with the contents of the user's own files in place of paths."""
-        spec = self.options("prepare", dataset)
-        decisive = self.data_set(dataset).decisive_options(domain)
-        return spec if decisive is None else {**spec, "options": decisive}
+        return self.images(dataset, domain, backbone)
 
     def data_set(self, dataset: str) -> DataSet:
         """A data set of the selected studies, with its options."""

@@ -15,6 +15,7 @@ MODELS = (
     "models/statements.py",
     "models/transformers_config.py",
     "models/whole_loading.py",
+    "models/preprocessing.py",
     "data/reader.py",
     "models/toy.py",
 )

@@ -24,6 +24,7 @@ PARTS: dict[str, Any] = {
     "answered_from": (_TABLES, " ".join(f"results/{file}" for file in _TABLES)),
     "title": TITLE, "answers": [], "overall": [], "exports": {}, "labels": {}, "things": {}, "explorer": "",
     "explored": (0, 0), "leaderboard": None, "figures": [], "tables": [], "studies": "", "provenance": {}, "cost": "",
+    "shown": {},
     "more_inputs": 0, "one_training": False, "notes": [],
 }  # fmt: skip
 

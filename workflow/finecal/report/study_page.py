@@ -39,6 +39,7 @@ def render(
     studies: str,
     provenance: Mapping[str, Any],
     explored: Explored | None = None,
+    shown: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page as HTML. It loads nothing, and the same input gives the same bytes.
 
@@ -56,6 +57,8 @@ def render(
         From `finecal.io.provenance.provenance`.
     explored
         The runs whose γ can be moved; the page has no slider if there are none.
+    shown
+        Backbone → what it is shown of an image, in words.
     """
     explored = explored or Explored()
     metrics = aggregated["metrics"]
@@ -71,6 +74,7 @@ def render(
         tables=list(boards.values()),
         studies=studies,
         provenance=provenance,
+        shown=shown or {},
         cost=_cost(aggregated["cost"]) if "cost" in aggregated else "",
         more_inputs=len(explored.views),
     )

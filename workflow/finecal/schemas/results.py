@@ -86,7 +86,8 @@ CHECK = pa.schema(
             "compared",
             TEXT,
             "with finecal's own logits of the same test images: folder (what timm loads), onnx (ONNX Runtime), "
-            "timm_transform (the folder behind timm's own preprocessing)",
+            "files and files_onnx (both, from the image files, prepared by prepare.py), timm_transform (the folder "
+            "behind timm's own preprocessing)",
         ),
         column("max_abs_difference", FLOAT64, "largest difference of a logit"),
         column("same_prediction", FLOAT64, "part of the images whose arg-max is the same"),

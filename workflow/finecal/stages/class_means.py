@@ -33,8 +33,9 @@ def class_means(dataset: str, source: str, backbone: str, settings: Settings) ->
     device = choose_device(settings.device, settings.threads)
     columns: dict[str, str | int] = {"dataset": dataset, "source": source, "backbone": backbone}
     folder = Path(paths.PRETRAINED.format(**columns))
-    inputs = [folder / paths.MODEL, Path(paths.IMAGES.format(dataset=dataset, domain=source))]
-    model, description = load_model(inputs[0], device)
+    model, description = load_model(folder / paths.MODEL, device)
+    framed = description.framing is not None
+    inputs = [folder / paths.MODEL, Path(paths.images_of(dataset, source, backbone, framed=framed))]
     images = PackedFile.open(inputs[1])
     pixels = images.load(images.train, device, Room(settings.data_memory))
     features, _ = extract(model, description, pixels, device, settings.precision)

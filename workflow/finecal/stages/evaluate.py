@@ -25,6 +25,7 @@ from finecal.metrics.scores import AnyGamma, Measured, rows, score, score_ncm, s
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
+from finecal.stages._expected import check_expected
 from finecal.stages._inputs import read_run_inputs
 
 
@@ -42,6 +43,8 @@ def evaluate(plan: Plan, run: RunKey) -> None:
         inputs.append(run.oracle().folder / paths.LOGITS)
         test = _test_of(read_predictions(inputs[-1], num_classes=len(fine_tuning)))
         found += rows(ORACLE, "none", "", score(test.logits, test.labels, fine_tuning)[0])
+    if expected := plan.options_of("expect"):
+        check_expected(run, found, expected)
     record = provenance(Identities(plan).of_run("evaluate", run).record(), inputs=inputs)
     metrics = from_rows(found, schemas.own_columns(schemas.METRICS))
     write_table(run.folder / paths.CURVE, with_columns(curves, run.columns()), schemas.CURVE, provenance=record)

@@ -12,24 +12,23 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from timm.data import create_transform, resolve_data_config
-from torch import Tensor
+from pyarrow.parquet import read_schema
 
 from finecal import paths, registry, schemas
 from finecal.calibration.contract import Fitted, Unlabelled, restrict
 from finecal.calibration.deployment import export_form
 from finecal.calibration.inputs import read_head, read_split
 from finecal.calibration.parameters import calibrator, read_states
-from finecal.data.augmentation import resize_and_normalise
+from finecal.data.image_files import ImageFiles
 from finecal.data.reader import PackedFile
-from finecal.errors import UserError, how_to_install, unknown
+from finecal.errors import UserError, unknown
 from finecal.export import folder as export_folder
 from finecal.export import onnx_file
+from finecal.export.comparison import compare, to_picture
 from finecal.export.model_card import Card, write_card
 from finecal.io.declared import from_rows
 from finecal.io.parquet import read_metadata, read_table, with_columns, write_table
 from finecal.io.provenance import provenance
-from finecal.models.build import Architecture, normaliser
 from finecal.models.extraction import extract
 from finecal.models.files import load_model
 from finecal.paths import RunKey
@@ -38,11 +37,9 @@ from finecal.plan.plan import Plan
 from finecal.runtime.device import choose_device
 from finecal.runtime.memory import Room
 from finecal.stages.interpolate import set_between
+from finecal.stages.prepare import open_samples
 
 CHECKED = 256  # test images on which the ways to use the folder are compared
-# Of the largest logit. Another order of summation made 1e-7 to 2e-6 of it in float32, in ResNets, ConvNeXt and ViTs; a
-# wrong row, normalisation or resizing makes 1e-3 and more.
-TOLERANCE = 1e-4
 CPU = torch.device("cpu")
 
 
@@ -107,7 +104,9 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
     model, description = load_model(run.folder / paths.MODEL)
     pretrained, _ = load_model(run.pretrained_folder / paths.MODEL)
     form = export_form(method, takes, state, fine_tuning, head)
-    pixels = _test_images(run)
+    images = PackedFile.open(plan.images_of_run(run))
+    chosen = _test_samples(images)
+    pixels = _load(images, chosen)
 
     features, logits = extract(model, description, pixels, CPU, "float32")
     more: dict[str, Any] = {"features": features, "weights": head}
@@ -123,12 +122,16 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
     wanted = np.asarray(method.apply(samples, state, fine_tuning), np.float64)
 
     other = pretrained if form["kind"] == "ensemble" else None
-    form = {"calibrator": name, "reads": sorted(reads), **form, "fine_tuning": fine_tuning, "gamma": state.get("gamma")}
+    form = {
+        "calibrator": name, "reads": sorted(reads), **form, "fine_tuning": fine_tuning, "gamma": state.get("gamma"),
+        "stored": _stored(plan, run) if description.framing is None else None,
+    }  # fmt: skip
     folded = export_folder.write_model(folder, model, description, form, other)
-    rows, notes = compare(folder, description, pixels, wanted, onnx=onnx)
+    originals = find_originals(plan, run, chosen) if description.framing or form["stored"] else []
+    rows, notes = compare(folder, description, pixels, wanted, onnx=onnx, originals=originals)
     inputs = [
         run.path(paths.SPLIT),
-        run.path(paths.IMAGES),
+        plan.images_of_run(run),
         run.pretrained_folder / paths.MODEL,
         calibration,
         *(run.folder / file for file in (paths.MODEL, paths.HEAD, paths.METRICS)),
@@ -142,7 +145,7 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
         run, name, reads, state, description, fine_tuning, folded, rows, record,
         read_table(run.folder / paths.METRICS, schemas.own_columns(schemas.METRICS)).to_pylist(),
         {word: str(registry.constant("dataset", source, key, "")) for word, key in terms.items()},
-        (folder / onnx_file.NAME).is_file(),
+        (folder / onnx_file.NAME).is_file(), form["stored"],
     )  # fmt: skip
     write_card(folder / "README.md", card)
     return "\n".join([*(_describe_row(row) for row in rows), *notes])
@@ -174,61 +177,41 @@ def _describe_row(row: Mapping[str, Any]) -> str:
     )
 
 
-def _test_images(run: RunKey) -> np.ndarray:
-    """(N, H, W, channels) uint8: up to CHECKED test images, spread over all of them."""
-    images = PackedFile.open(run.path(paths.IMAGES))
+def _test_samples(images: PackedFile) -> np.ndarray:
+    """Up to CHECKED test samples, spread over all of them: their numbers."""
     tests = np.flatnonzero(images.test)
+    found: np.ndarray = tests[np.linspace(0, len(tests) - 1, min(CHECKED, len(tests))).astype(int)]
+    return found
+
+
+def _load(images: PackedFile, samples: np.ndarray) -> np.ndarray:
+    """(N, H, W, channels) uint8."""
     chosen = np.zeros(len(images.labels), dtype=bool)
-    chosen[tests[np.linspace(0, len(tests) - 1, min(CHECKED, len(tests))).astype(int)]] = True
+    chosen[samples] = True
     loaded = images.load(chosen, CPU, Room(None))
     parts = [part.numpy() for part in loaded.batches(CHECKED, CPU)]
     return np.ascontiguousarray(np.concatenate(parts).transpose(0, 2, 3, 1))
 
 
-@torch.inference_mode()
-def compare(
-    folder: Path, description: Architecture, pixels: np.ndarray, wanted: np.ndarray, *, onnx: bool
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Use the folder as its user will, and compare the logits with finecal's; return rows of check.parquet, and notes.
+def _stored(plan: Plan, run: RunKey) -> dict[str, Any] | None:
+    """How image files were stored as squares; None for a data set of arrays."""
+    if "file" not in read_schema(run.path(paths.IMAGES)).names:
+        return None
+    options: Any = plan.data_set(run.dataset).options
+    return {"size": options.size, "fit": options.fit}
 
-    Raises
-    ------
-    UserError
-        If the folder or the ONNX file gives other logits than finecal.
+
+def find_originals(plan: Plan, run: RunKey, samples: np.ndarray) -> list[Path | Image.Image]:
+    """Find the images that some samples were made from: files, or a data set's arrays.
+
+    There are none if they are in archives, or the user's files are no longer there.
     """
-    channels_first = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    prepared = resize_and_normalise(channels_first, description.image_size, normaliser(description, CPU))
-    model = export_folder.load_exported(folder)
-    rows = [_row("folder", _in_batches(model, prepared), wanted)]
-    notes = []
-    if missing := onnx_file.find_missing_packages() if onnx else []:
-        notes.append(f"No ONNX: {', '.join(missing)} not installed ({how_to_install('export')}).")
-    elif onnx:
-        path = folder / onnx_file.NAME
-        with torch.inference_mode(False), torch.no_grad():
-            onnx_file.write_onnx(path, export_folder.load_exported(folder), description)
-        rows.append(_row("onnx", onnx_file.run_onnx(path, prepared.numpy()), wanted))
-    for row in rows:
-        if not row["max_abs_difference"] <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
-            raise UserError(
-                f"the exported classifier ({row['compared']}) is {row['max_abs_difference']:.2g} off finecal's logits",
-                where=folder.name, why="So nothing was written", hint="Please report it; --no-onnx leaves ONNX out",
-            )  # fmt: skip
-    config = resolve_data_config({}, pretrained_cfg=export_folder.preprocessing(description))
-    transform = create_transform(**config, is_training=False)
-    pictures = [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in pixels]
-    rows.append(_row("timm_transform", _in_batches(model, torch.stack([transform(one) for one in pictures])), wanted))
-    return rows, notes
-
-
-def _in_batches(model: torch.nn.Module, images: Tensor) -> np.ndarray:
-    return np.concatenate([model(part).numpy() for part in torch.split(images, 64)])
-
-
-def _row(compared: str, found: np.ndarray, wanted: np.ndarray) -> dict[str, Any]:
-    return {
-        "compared": compared,
-        "max_abs_difference": float(np.abs(found - wanted).max()),
-        "same_prediction": float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean()),
-        "n": len(wanted),
-    }
+    if plan.data_set(run.dataset).downloads(run.target):
+        return []
+    try:
+        with open_samples(plan, run.dataset, run.target, str(run.path(paths.IMAGES))) as (found, _):
+            if isinstance(found, ImageFiles):
+                return [found.files[number] for number in samples]
+            return [to_picture(found.pixels[number]) for number in samples]
+    except UserError:
+        return []

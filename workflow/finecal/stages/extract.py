@@ -22,28 +22,30 @@ def extract(run: RunKey, settings: Settings) -> None:
     Its columns are the coordinates, sample, label, subset, logits (float32 × C) and features (float32 × D).
     """
     out = run.folder / paths.LOGITS
-    _extract("extract", out, run.folder / paths.MODEL, run.path(paths.IMAGES), run.columns(), settings)
+    _extract("extract", out, run.folder / paths.MODEL, run.target, run.columns(), settings)
 
 
 def extract_pretrained(dataset: str, source: str, target: str, backbone: str, settings: Settings) -> None:
     """Write logits.parquet of the pretrained model of a task, with the same columns as that of a run."""
     where = {"dataset": dataset, "source": source, "target": target, "backbone": backbone}
-    model, images, out = (
-        Path(pattern.format(**where))
-        for pattern in (f"{paths.PRETRAINED}/{paths.MODEL}", paths.IMAGES_OF_TARGET, paths.PRETRAINED_LOGITS)
+    model, out = (
+        Path(pattern.format(**where)) for pattern in (f"{paths.PRETRAINED}/{paths.MODEL}", paths.PRETRAINED_LOGITS)
     )
     columns: dict[str, str | int] = {
         "dataset": dataset, "task": f"{source}-{target}", "backbone": backbone, "recipe": "pretrained",
     }  # fmt: skip
-    _extract("extract_pretrained", out, model, images, columns, settings)
+    _extract("extract_pretrained", out, model, target, columns, settings)
 
 
 def _extract(
-    stage: str, out: Path, model: Path, images: Path, columns: dict[str, str | int], settings: Settings
+    stage: str, out: Path, model: Path, target: str, columns: dict[str, str | int], settings: Settings
 ) -> None:
+    described = read_header(model)["architecture"]
+    framed = described.get("framing") is not None
+    images = Path(paths.images_of(str(columns["dataset"]), target, str(columns["backbone"]), framed=framed))
     left = _handover.take(out.parent, model=model, images=images)
     table, device = left or _compute(model, images, settings)
-    made = Identity.of(stage, {"image_size": read_header(model)["architecture"]["image_size"]})
+    made = Identity.of(stage, {"image_size": described["image_size"]})
     record = provenance(made.record(), inputs=[model, images], **device)
     schema = schemas.LOGITS if stage == "extract" else schemas.PRETRAINED_LOGITS
     write_table(out, with_columns(table, columns), schema, provenance=record)

@@ -45,7 +45,7 @@ def finetune(plan: Plan, run: RunKey, settings: Settings) -> None:
     spec = plan.options("finetune", run.dataset, run.backbone, run.recipe)
     device = choose_device(settings.device, settings.threads)
     pretrained = run.pretrained_folder / paths.MODEL
-    images_path, split_path = run.path(paths.IMAGES), run.path(paths.SPLIT)
+    images_path, split_path = plan.images_of_run(run), run.path(paths.SPLIT)
     images = PackedFile.open(images_path)
     fine_tuning, _ = read_split(split_path)
     check_training_samples(images, fine_tuning, str(images_path))

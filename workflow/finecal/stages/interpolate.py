@@ -29,7 +29,7 @@ def interpolate(plan: Plan, run: RunKey, settings: Settings) -> None:
     they follow from two files.
     """
     alphas = plan.request(plan.studies_of(run)).alphas
-    inputs = [run.pretrained_folder / paths.MODEL, run.folder / paths.MODEL, run.path(paths.IMAGES)]
+    inputs = [run.pretrained_folder / paths.MODEL, run.folder / paths.MODEL, plan.images_of_run(run)]
     device = choose_device(settings.device, settings.threads)
     images = PackedFile.open(inputs[2])
     pixels = images.load(np.ones(len(images), dtype=bool), device, Room(settings.data_memory))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 from finecal import paths
 from finecal.data.dataset import DataSet
 from finecal.data.divisions import hold_out_validation
+from finecal.data.image_files import ImageFiles
 from finecal.data.packed import PackedImages, write_images
 from finecal.download.fetch import check
 from finecal.download.spec import Files
@@ -21,18 +24,9 @@ from finecal.seeds import generator
 
 def prepare(plan: Plan, dataset: str, domain: str, threads: int = 1) -> None:
     """Write results/{dataset}/images/{domain}.parquet; files are decoded by this many threads."""
-    data_set = plan.data_set(dataset)
-    if domain not in data_set.domains():
-        raise unknown("domain", domain, data_set.domains(), where=f"the data set {dataset!r}")
     path = paths.IMAGES.format(dataset=dataset, domain=domain)
     columns = {"dataset": dataset, "domain": domain}
-    fraction = plan.options("prepare", dataset)["validation_fraction"]
-    with _open_files(data_set, domain, path) as files:
-        # Its own generator: a data set has the same training and test samples with and without validation.
-        samples = hold_out_validation(
-            data_set.prepare(domain, files), fraction, generator("validation", dataset, domain)
-        )
-        inputs = [files.folder / download.name for download in data_set.downloads(domain)]
+    with open_samples(plan, dataset, domain, path) as (samples, inputs):
         made = provenance(Identities(plan).of("prepare", columns).record(), inputs=inputs)
         if isinstance(samples, PackedImages):
             write_images(path, samples, columns=columns, provenance=made)
@@ -40,6 +34,27 @@ def prepare(plan: Plan, dataset: str, domain: str, threads: int = 1) -> None:
             from finecal.data.decoding import pack  # Pillow, which those that are made of arrays do without
 
             pack(samples, path, columns=columns, provenance=made, threads=threads)
+
+
+class Opened(NamedTuple):
+    """The samples of a domain, some held out for validation, and the downloads that they are in."""
+
+    samples: PackedImages | ImageFiles
+    inputs: list[Path]
+
+
+@contextmanager
+def open_samples(plan: Plan, dataset: str, domain: str, result: str) -> Iterator[Opened]:
+    """Give the samples of a domain, with the files that they are to be decoded from."""
+    data_set = plan.data_set(dataset)
+    if domain not in data_set.domains():
+        raise unknown("domain", domain, data_set.domains(), where=f"the data set {dataset!r}")
+    fraction = plan.options("prepare", dataset)["validation_fraction"]
+    with _open_files(data_set, domain, result) as files:
+        # Its own generator: a data set has the same training and test samples with and without validation.
+        random = generator("validation", dataset, domain)
+        samples = hold_out_validation(data_set.prepare(domain, files), fraction, random)
+        yield Opened(samples, [files.folder / download.name for download in data_set.downloads(domain)])
 
 
 @contextmanager

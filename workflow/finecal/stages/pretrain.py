@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
 from finecal.models.build import Architecture, architecture, build, head, head_classes
+from finecal.models.chance import check_not_at_chance
 from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import save_model, write_head
@@ -26,6 +28,7 @@ from finecal.models.fitting import describe_missing_classes
 from finecal.models.imagenet_classes import CLASSES, are_imagenet, numbers_of
 from finecal.models.locations import HUB
 from finecal.models.plain_head import check_plain_head
+from finecal.models.preprocessing import take_rgb
 from finecal.models.row_names import label_names
 from finecal.plan.identities import Identities
 from finecal.plan.options import own_weights
@@ -45,7 +48,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
     """Write model.safetensors, head.parquet and history.parquet of results/{dataset}/pretrained/{source}/{backbone}."""
     pretraining = Pretraining.model_validate(plan.options("pretrain", dataset, backbone)["pretraining"])
     device = choose_device(settings.device, settings.threads)
-    images_path = Path(plan.images_of_source(dataset, source))
+    images_path = Path(plan.images_of_source(dataset, source, backbone))
     images = PackedFile.open(images_path)
     identity = Identities(plan).of("pretrain", {"dataset": dataset, "backbone": backbone})
     coordinates = (dataset, source, backbone, "pretrain", pretraining.seed)
@@ -68,6 +71,10 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             }
             state = StateFile(state_folder / "state.pt", belongs_to, settings.state_interval)
             history = _train(model, description, images, pretraining.training, coordinates, state, settings)
+        elif _may_not_guess(plan.options("pretrain", dataset, backbone)["backbone"]):
+            every = np.ones(len(images), dtype=bool)
+            what = f"the images of {images_path.stem if description.framing is None else images_path.parent.name}"
+            check_not_at_chance(model, description, images, every, what, f"backbones.{backbone}")
         record = provenance(
             identity.record(),
             inputs=[images_path],
@@ -78,6 +85,12 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         write_table(folder / paths.HISTORY, table, schemas.PRETRAINED_HISTORY, provenance=of_history)
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(folder / paths.MODEL, model, description, provenance=record)
+
+
+def _may_not_guess(use: Mapping[str, Any]) -> bool:
+    """Whether a model that is taken as it is comes from elsewhere, and not by a name of timm's alone."""
+    elsewhere = ":" in use["model"] or use.get("weights") or "zero_shot" in use
+    return bool(elsewhere) and not use.get("at_chance")
 
 
 def _initial_model(plan: Plan, dataset: str, backbone: str, images: PackedFile) -> tuple[nn.Module, Architecture]:
@@ -91,7 +104,8 @@ def _initial_model(plan: Plan, dataset: str, backbone: str, images: PackedFile) 
         return build_classifier(zero_shot, description, dataset, f"backbones.{backbone}.zero_shot")
     is_trained = pretraining["training"] is not None
     if (checkpoint := own_weights(spec)) is not None:
-        return load_checkpoint(checkpoint, use, description, keep_head=not is_trained), description
+        model = load_checkpoint(checkpoint, use, description, keep_head=not is_trained)
+        return take_rgb(model, description.order), description
     weights = _on_hub(use["model"], pretraining["weights"])
     model = build(description, weights=weights)
     if not is_trained:
@@ -99,7 +113,7 @@ def _initial_model(plan: Plan, dataset: str, backbone: str, images: PackedFile) 
         if not named and plan.data_set(dataset).other_order() is not None:
             what = f"the head of {use['model']!r} has no names"
             raise two_orders(plan.data_set(dataset), what, f"backbones.{backbone}")
-    return model, description
+    return take_rgb(model, description.order if weights != "random" else "rgb"), description
 
 
 def _train(

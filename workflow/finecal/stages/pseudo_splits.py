@@ -44,7 +44,7 @@ def pseudo_splits(plan: Plan, run: RunKey, settings: Settings) -> None:
     options = PseudoSplits.model_validate(spec["pseudo_splits"])
     device = choose_device(settings.device, settings.threads)
     pretrained = run.pretrained_folder / paths.MODEL
-    inputs = [pretrained, run.path(paths.IMAGES), run.path(paths.SPLIT)]
+    inputs = [pretrained, plan.images_of_run(run), run.path(paths.SPLIT)]
     images = PackedFile.open(inputs[1])
     fine_tuning, _ = read_split(inputs[2])
     recipe = registry.load("recipe", spec["recipe"]).Recipe(plugin_options("recipe", spec["recipe"], spec["options"]))

@@ -12,6 +12,7 @@ from finecal.calibration.inputs import read_split
 from finecal.io.atomic import write_text
 from finecal.io.parquet import read_table
 from finecal.io.provenance import provenance
+from finecal.models.header import describe_input, read_header
 from finecal.paths import RunKey
 from finecal.plan import axes
 from finecal.plan.identities import Identities
@@ -49,10 +50,21 @@ def report(plan: Plan) -> None:
         made=tables,
         studies=studies,
         provenance=provenance(Identities(plan).of("report", {}).record(), inputs=inputs),
-        explored=Explored(views, len(plan.runs), _thumbnails(runs[:PICTURED], views[:PICTURED])),
+        explored=Explored(views, len(plan.runs), _thumbnails(plan, runs[:PICTURED], views[:PICTURED])),
+        shown=_shown(plan),
     )
     write_text(paths.RESOLVED, studies)
     write_text(paths.REPORT, page)
+
+
+def _shown(plan: Plan) -> dict[str, str]:
+    """Backbone → what it is shown of images, in words; none where results are without their models."""
+    found: dict[str, str] = {}
+    for run in plan.first_runs:
+        file = run.pretrained_folder / paths.MODEL
+        if run.backbone not in found and file.exists():
+            found[run.backbone] = describe_input(read_header(file)["architecture"])
+    return found
 
 
 def shown_runs(plan: Plan) -> list[RunKey]:
@@ -82,12 +94,14 @@ def _views(runs: list[RunKey], metrics: pd.DataFrame, calibration: pd.DataFrame,
     return views
 
 
-def _thumbnails(runs: list[RunKey], views: list[RunView]) -> Thumbnails:
+def _thumbnails(plan: Plan, runs: list[RunKey], views: list[RunView]) -> Thumbnails:
     """Small pictures of some runs, each file of images read once; none where results are without their images."""
     of_source: dict[tuple[str, ...], list[RunView]] = {}
+    files: dict[tuple[str, ...], Path] = {}
     for run, view in zip(runs, views, strict=True):
         of_source.setdefault((run.dataset, run.target), []).append(view)
-    files = {source: Path(paths.IMAGES.format(dataset=source[0], domain=source[1])) for source in of_source}
+        stored = run.path(paths.IMAGES)
+        files.setdefault((run.dataset, run.target), stored if stored.exists() else plan.images_of_run(run))
     read = {
         source: read_thumbnails(file, sample_numbers(of_source[source]))
         for source, file in files.items()

@@ -14,14 +14,16 @@ from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics.logit_anatomy import observe_run
 from finecal.models.build import head
+from finecal.models.chance import check_not_at_chance
 from finecal.models.checkpoints import load_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
 from finecal.models.plain_head import check_plain_head
-from finecal.models.statements import check_statement
+from finecal.models.preprocessing import take_rgb
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
+from finecal.plan.same_preprocessing import check_same_preprocessing
 from finecal.runtime.device import choose_device, device_record
 from finecal.runtime.memory import Room
 from finecal.stages import Settings
@@ -33,7 +35,7 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
     device = choose_device(settings.device, settings.threads)
     pretrained, images_path, split_path = (
         run.pretrained_folder / paths.MODEL,
-        run.path(paths.IMAGES),
+        plan.images_of_run(run),
         run.path(paths.SPLIT),
     )
     images = PackedFile.open(images_path)
@@ -48,9 +50,14 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
         return {"epoch": epoch, "step": epoch, "loss": nan, "lr": nan, "seconds": 0.0, **observed}
 
     before = row(0, model)
-    check_statement(checkpoint, description.model, description.mean, description.std)
-    tuned = load_checkpoint(checkpoint, spec, description, keep_head=True).to(device)
+    use = plan.options("pretrain", run.dataset, run.backbone)["backbone"]
+    check_same_preprocessing(checkpoint, use, description, run.recipe, run.backbone)
+    tuned = take_rgb(load_checkpoint(checkpoint, spec, description, keep_head=True), description.order).to(device)
     check_plain_head(tuned, description)
+    if not spec.get("at_chance"):
+        of_s = images.train & fine_tuning[images.labels]
+        where = f"recipes.{run.recipe}"
+        check_not_at_chance(tuned, description, images, of_s, "the training images of S", where)
     rows = [before, row(1, tuned)]
     inputs = [pretrained, images_path, split_path]
     made = Identities(plan).of_run("finetune", run).record()

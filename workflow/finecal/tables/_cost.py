@@ -10,6 +10,7 @@ from finecal import display
 KEYS = ["stage", "dataset", "backbone", "recipe", "device"]
 STAGES = {
     "prepare": "prepare images",
+    "frame": "preprocess images",
     "pretrain": "pretrain",
     "extract_pretrained": "logits, pretrained",
     "finetune": "fine-tune",
