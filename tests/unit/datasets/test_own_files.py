@@ -362,6 +362,20 @@ def study(**changes: Any) -> str:
 
 
 @pytest.mark.usefixtures("both")
+def test_counts_are_those_of_the_division() -> None:
+    write("target", "eel", images=7)
+    write("test", "cat", "eel", images=2)
+    rows = [f"target/{name}/{k}.png,{name},{'test' if k else 'train'}" for name in ("cat", "eel") for k in range(3)]
+    Path("t.csv").write_text("\n".join(["file,label,subset", *rows]))
+    for options in (own(), own(test_fraction=0.9), own(target_test="test"), own(target="t.csv")):
+        listing = image_folder.prepare("target", options)
+        counted = image_folder.sample_counts("target", options)
+        for place, name in enumerate(listing.classes):
+            members = listing.test[listing.labels == place]
+            assert counted[name] == (int((~members).sum()), int(members.sum()))
+
+
+@pytest.mark.usefixtures("both")
 def test_check_names_classes_and_counts() -> None:
     said = describe_plan(Plan([study()]))
     assert "mine: 3 classes\n" in said

@@ -71,6 +71,11 @@ def list_images(folder: Path, at_most: int | None = None) -> list[Path]:
     return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]  # noqa: PTH206
 
 
+def count_images(folder: Path) -> int:
+    """Count the image files in a folder and the folders in it, which is faster than to list them."""
+    return sum(_is_image(entry.name) for entry in _files(folder))
+
+
 def count_other_files(folder: Path) -> Counter[str]:
     """Count the files that are not taken for images, by their suffix."""
     return Counter(
