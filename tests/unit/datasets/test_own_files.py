@@ -107,6 +107,13 @@ def test_names_that_are_no_text(names: Sequence[str]) -> None:
 
 
 @pytest.mark.usefixtures("both")
+def test_files_that_are_no_images_may_be_called_anything() -> None:
+    os.close(os.open(os.fsencode("target/cat/r\udce9sum\udce9"), os.O_CREAT))
+    image_folder.check(own())
+    assert r"1 r\xe9sum\xe9" in "\n".join(image_folder.inspect_files(own()))
+
+
+@pytest.mark.usefixtures("both")
 def test_a_class_that_is_called_by_no_text() -> None:
     os.mkdir(os.fsencode("target/caf\udce9"))  # noqa: PTH102 - Path has no bytes
     assert r"'caf\xe9' is not UTF-8" in error_of(lambda: image_folder.check(own()))
@@ -137,6 +144,16 @@ def test_parts_of_a_data_set(parts: Sequence[str], hint: str) -> None:
     assert "no class" in said
     test = f"photos/{parts[-1]}" if len(parts) > 1 else None
     image_folder.check(own(source=f"photos/{parts[0]}", source_test=test))
+
+
+def test_the_option_that_is_wrong_is_offered() -> None:
+    write("source", "cat", "dog")
+    write("target", "cat", "dog")
+    write("more/train", "cat", "dog")
+    said = error_of(lambda: image_folder.check(own(target_test="more")))
+    assert "Say `target_test: more/train`; where" in said
+    write("more/val", "cat", "dog")
+    assert "Say `target_test: more/val`; where" in error_of(lambda: image_folder.check(own(target_test="more")))
 
 
 def test_test_images_without_classes_are_not_offered() -> None:
@@ -342,6 +359,20 @@ def study(**changes: Any) -> str:
     }
     Path("mine.yaml").write_text(yaml.safe_dump(content))
     return "mine.yaml"
+
+
+@pytest.mark.usefixtures("both")
+def test_counts_are_those_of_the_division() -> None:
+    write("target", "eel", images=7)
+    write("test", "cat", "eel", images=2)
+    rows = [f"target/{name}/{k}.png,{name},{'test' if k else 'train'}" for name in ("cat", "eel") for k in range(3)]
+    Path("t.csv").write_text("\n".join(["file,label,subset", *rows]))
+    for options in (own(), own(test_fraction=0.9), own(target_test="test"), own(target="t.csv")):
+        listing = image_folder.prepare("target", options)
+        counted = image_folder.sample_counts("target", options)
+        for place, name in enumerate(listing.classes):
+            members = listing.test[listing.labels == place]
+            assert counted[name] == (int((~members).sum()), int(members.sum()))
 
 
 @pytest.mark.usefixtures("both")

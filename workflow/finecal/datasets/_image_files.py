@@ -71,9 +71,16 @@ def list_images(folder: Path, at_most: int | None = None) -> list[Path]:
     return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]  # noqa: PTH206
 
 
+def count_images(folder: Path) -> int:
+    """Count the image files in a folder and the folders in it, which is faster than to list them."""
+    return sum(_is_image(entry.name) for entry in _files(folder))
+
+
 def count_other_files(folder: Path) -> Counter[str]:
     """Count the files that are not taken for images, by their suffix."""
-    return Counter(Path(entry.name).suffix or entry.name for entry in _files(folder) if not _is_image(entry.name))
+    return Counter(
+        _as_text(Path(entry.name).suffix or entry.name) for entry in _files(folder) if not _is_image(entry.name)
+    )
 
 
 def count_clutter(folder: Path) -> Counter[tuple[str, str]]:
@@ -104,9 +111,10 @@ def _files(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[os
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """List the entries of a folder that are neither hidden nor clutter; refuse names that are not UTF-8."""
+    """List the entries of a folder that are neither hidden nor clutter; refuse names of images that are not UTF-8."""
     entries = [entry for entry in _all_entries(folder) if describe_clutter(entry.name) is None]
-    if strange := sorted(_as_text(entry.name) for entry in entries if not _is_utf8(entry.name)):
+    unreadable = [entry for entry in entries if not _is_utf8(entry.name)]  # only images and classes are written down
+    if strange := sorted(_as_text(one.name) for one in unreadable if _is_image(one.name) or one.is_dir()):
         quoted = join_names([f"'{name}'" for name in strange], SHOWN)
         raise UserError(
             f"the name {quoted} is not UTF-8" if len(strange) == 1 else f"{len(strange)} names are not UTF-8: {quoted}",

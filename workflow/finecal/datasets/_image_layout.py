@@ -64,6 +64,7 @@ def _parts_error(place: Place, train: str, tests: list[str], usable: list[str]) 
     found = " and ".join(repr(name) for name in (train, *tests))
     setting = [f"`{domain}: {folder}/{train}`"] if place.key == domain else []
     setting += [f"`{domain}_test: {folder}/{usable[0]}`"] if usable else []
+    setting = setting or [f"`{place.key}: {folder}/{train}`"]
     others = f" (or {' or '.join(usable[1:])})" if len(usable) > 1 else ""
     return UserError(
         f"{found} {'are parts' if tests else 'is a part'} of a data set and no class{'es' * bool(tests)}",

@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from finecal.datasets._image_files import count_clutter, count_other_files, list_class_folders, list_images
+from finecal.datasets._image_files import (
+    count_clutter,
+    count_images,
+    count_other_files,
+    list_class_folders,
+    list_images,
+)
 from finecal.datasets._image_lists import LISTS, Row, read_list
 from finecal.errors import UserError, join_names
 
@@ -114,6 +120,14 @@ def count_up_to_two(place: Place) -> dict[str, int]:
         if not any(found.values()):
             raise UserError("there is no image in its folders", where=str(place.path))
         return found
+
+
+def count_images_of(place: Place) -> Counter[str]:
+    """Count the images of each class."""
+    if place.is_list:
+        return Counter(row.label for row in place.rows())
+    with place.named():
+        return Counter({name: count_images(folder) for name, folder in list_class_folders(place.path).items()})
 
 
 def classes_in(place: Place) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,7 @@ from finecal.datasets._image_classes import other_order as order_of_others
 from finecal.datasets._image_domains import check_domain, find_sampled, places_of
 from finecal.datasets._image_doubles import Sample, check_samples
 from finecal.datasets._image_layout import check_layout
-from finecal.datasets._image_places import DOMAINS, describe_skipped, has_subsets
+from finecal.datasets._image_places import DOMAINS, count_images_of, describe_skipped, has_subsets
 from finecal.datasets._stored import Stored
 from finecal.errors import UserError
 from finecal.io.contents import content_hashes
@@ -125,13 +126,18 @@ def inspect_files(options: Options) -> tuple[str, ...]:
 
 def sample_counts(domain: str, options: Options) -> dict[str, tuple[int, int]]:
     """Return class → numbers of training and of test samples."""
-    import numpy as np
+    from finecal.data.divisions import count_held_out
 
-    names, divided = classes(options), _divide(domain, options)
-    of_train, of_test = (
-        np.bincount(divided.labels[chosen], minlength=len(names)).tolist() for chosen in (~divided.test, divided.test)
-    )
-    return dict(zip(names, zip(of_train, of_test, strict=True), strict=True))
+    place, test_place = places_of(domain, options)
+    if test_place is None and has_subsets(place):
+        train, test = (Counter(row.label for row in place.rows() if row.subset == one) for one in ("train", "test"))
+    elif test_place is not None:
+        train, test = count_images_of(place), count_images_of(test_place)
+    else:
+        whole = count_images_of(place)
+        test = Counter({name: count_held_out(total, options.test_fraction) for name, total in whole.items() if total})
+        train = whole - test
+    return {name: (train[name], test[name]) for name in classes(options)}
 
 
 def decisive_options(domain: str, options: Options) -> dict[str, Any]:
