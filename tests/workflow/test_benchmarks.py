@@ -24,6 +24,7 @@ ROWS = {
     "dag.py": ["nothing built", "all built"],
     "gamma.py": ["pcv_combined", "digits", "worst run"],
     "leaderboard.py": ["one read of the file", "fit and score all 22", "score `wise_ft` alone"],
+    "logits_file.py": ["in parts (finecal)", "whole (pyarrow)"],
     "memory.py": ["finetune", "calibrate", "evaluate"],
     "study.py": ["Snakemake, 2 cores", "one process"],
     "opening.py": ["open", "load half", "in batches"],

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from finecal.errors import UserError
 from finecal.logits import alignment, names
+from finecal.logits.files import VALUES
 from finecal.logits.kinds import AUTO, as_logits
 from finecal.logits.labels import Words, labels_of
 from finecal.logits.raw import Raw
@@ -94,7 +95,7 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
             raise UserError(f"{name} has {length(column):,} rows, the logits have {len(logits):,}", where=where)
     scores = as_logits(logits, kind, where)
     _check_finite(scores.logits, where)
-    if features is not None and not np.isfinite(features).all():
+    if features is not None and not _finite(features):
         raise UserError("a feature is NaN or infinite", where=where)
     labels = None if raw.label is None else labels_of(raw.label, width, classes, where)
     known = tuple(classes) if classes else (labels.classes if labels else None)
@@ -160,6 +161,11 @@ def _matrix(values: Any, name: str, where: str) -> npt.NDArray[Any]:
             + (", with one for each class (two or more)" if name == "logits" else ""),
         )  # fmt: skip
     return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+
+
+def _finite(values: npt.NDArray[Any]) -> bool:
+    at_once = max(VALUES // max(values.shape[1], 1), 1)
+    return all(np.isfinite(values[start : start + at_once]).all() for start in range(0, len(values), at_once))
 
 
 def _check_finite(logits: npt.NDArray[Any], where: str) -> None:

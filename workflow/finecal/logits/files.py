@@ -22,6 +22,7 @@ from finecal.logits.arrays import open_arrays
 from finecal.logits.labels import Words
 
 VALUES = 1 << 22  # of a column of lists in memory at once
+BUFFER = 1 << 20  # bytes of a file read at once
 ENUM = b"_PL_ENUM_VALUES"  # what the metadata of polars' enums begin with
 FORMATS = ".parquet, .feather, .arrow, .csv, .npz, .npy, .pt, .safetensors, .h5"
 _PARQUET, _FEATHER, _CSV = (".parquet", ".pq"), (".feather", ".arrow", ".ipc"), (".csv", ".tsv", ".txt")
@@ -135,12 +136,17 @@ class ParquetFile:
         place = paths.index(name)
         groups = [metadata.row_group(k).column(place).num_values for k in range(metadata.num_row_groups)]
         at_once = max(VALUES * rows // max(sum(groups), 1), 1)
-        for batch in file.iter_batches(batch_size=at_once, columns=[name]):
+        for batch in file.iter_batches(batch_size=at_once, columns=[name], use_threads=False):
             yield batch.column(0)
 
     @contextmanager
     def _open(self) -> Iterator[pq.ParquetFile]:
-        with readable(self.where, "Parquet"), pq.ParquetFile(self.where, page_checksum_verification=True) as file:
+        # Else Arrow keeps all that has been read until the file is closed, and reads a row group's column at once.
+        options = {"pre_buffer": False, "buffer_size": BUFFER}
+        with (
+            readable(self.where, "Parquet"),
+            pq.ParquetFile(self.where, page_checksum_verification=True, **options) as file,
+        ):
             yield file
 
 
