@@ -79,7 +79,7 @@ class Watched:
     def run(self, name: str, node: str | None, status: int | None) -> Any:
         """Submit a job and let it end: on a node with a status, or, if it could not begin, as SLURM says."""
         folder = self.folder / f"{name}-{node}-{status}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         script = folder / "0000.sh"
         script.touch()
         info = submitted(self.executor, name, "7", member_script=script)
@@ -140,6 +140,13 @@ def test_a_job_that_fails_on_two_nodes_is_told_of(watched: Watched, monkeypatch:
 @pytest.mark.parametrize("status", [137, -9])
 def test_a_signal_is_no_sign_of_a_bad_node(watched: Watched, status: int) -> None:
     watched.run("a", "n1", status)
+    assert (watched.again, list(watched.executor.told)) == ([], ["a"])
+
+
+def test_too_little_memory_to_begin_is_no_sign_of_a_bad_node(watched: Watched) -> None:
+    (watched.folder / "a-None-None").mkdir()
+    (watched.folder / "a-None-None/7.log").write_text("slurmstepd: error: exceeded memory limit (5 > 3)\n")
+    watched.run("a", None, None)
     assert (watched.again, list(watched.executor.told)) == ([], ["a"])
 
 

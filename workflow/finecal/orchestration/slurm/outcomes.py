@@ -12,7 +12,7 @@ from finecal.orchestration.slurm import job_states, limits
 from finecal.orchestration.slurm.asking import AskingExecutor
 from finecal.orchestration.slurm.bad_nodes import FAST, Nodes, have_all_failed, node_of, seconds_to_end
 from finecal.orchestration.slurm.markers import read_status, status_file
-from finecal.orchestration.slurm.reasons import explain_failure
+from finecal.orchestration.slurm.reasons import explain_failure, was_ended
 from finecal.orchestration.slurm.shared_jobs import SharedJobs
 
 # Keys of the notes on a submitted job: the script of one that shares a SLURM job; what is planned for one that follows.
@@ -161,7 +161,7 @@ class ReportingExecutor(AskingExecutor):
     def _could_not_begin(self, info: SubmittedJobInfo) -> bool:
         """Return whether nothing was run of a job: its launcher has named no node, or SLURM could write no log."""
         script, log = (info.aux or {}).get(SCRIPT), _log_of_slurm(info)
-        if FOLLOWER in (info.aux or {}):
+        if FOLLOWER in (info.aux or {}) or was_ended(log):
             return False
         return log is not None and (not log.exists() if script is None else node_of(script.parent) is None)
 
