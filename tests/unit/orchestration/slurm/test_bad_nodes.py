@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurm_jobs import submitted
+from slurm_jobs import Job, submitted
 
 from finecal.orchestration.slurm import bad_nodes, limits, markers
 from finecal.orchestration.slurm.bad_nodes import Nodes, have_all_failed, node_file
-from finecal.orchestration.slurm.outcomes import ReportingExecutor
+from finecal.orchestration.slurm.outcomes import EXPLAINED, NO_GPU, ReportingExecutor
+from finecal.runtime import signals
 
 
 def test_a_node_on_which_several_jobs_fail_gets_no_more() -> None:
@@ -79,7 +80,7 @@ class Watched:
     def run(self, name: str, node: str | None, status: int | None) -> Any:
         """Submit a job and let it end: on a node with a status, or, if it could not begin, as SLURM says."""
         folder = self.folder / f"{name}-{node}-{status}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         script = folder / "0000.sh"
         script.touch()
         info = submitted(self.executor, name, "7", member_script=script)
@@ -141,6 +142,28 @@ def test_a_job_that_fails_on_two_nodes_is_told_of(watched: Watched, monkeypatch:
 def test_a_signal_is_no_sign_of_a_bad_node(watched: Watched, status: int) -> None:
     watched.run("a", "n1", status)
     assert (watched.again, list(watched.executor.told)) == ([], ["a"])
+
+
+def test_too_little_memory_to_begin_is_no_sign_of_a_bad_node(watched: Watched) -> None:
+    (watched.folder / "a-None-None").mkdir()
+    (watched.folder / "a-None-None/7.log").write_text("slurmstepd: error: exceeded memory limit (5 > 3)\n")
+    watched.run("a", None, None)
+    assert (watched.again, list(watched.executor.told)) == ([], ["a"])
+
+
+@pytest.mark.parametrize(("said", "again"), [("device is 'cuda', but " + NO_GPU, ["a"]), ("unknown recipe", [])])
+def test_what_finecal_explains_is_not_of_the_node_unless_it_has_no_gpu(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, said: str, again: list[str]
+) -> None:
+    log = watched.folder / "a.log"
+    log.write_text(f"finecal: {said}.\n")
+    monkeypatch.setattr("slurm_jobs.Job", lambda **values: Job(**values, log=[str(log)]))
+    watched.run("a", "n1", EXPLAINED)
+    assert watched.again == again
+
+
+def test_the_message_is_that_of_the_job() -> None:
+    assert NO_GPU in Path(signals.__file__).with_name("device.py").read_text("utf-8")
 
 
 def test_where_there_is_no_other_node_a_failure_counts(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,14 @@ from finecal.orchestration.slurm import job_states, limits
 from finecal.orchestration.slurm.asking import AskingExecutor
 from finecal.orchestration.slurm.bad_nodes import FAST, Nodes, have_all_failed, node_of, seconds_to_end
 from finecal.orchestration.slurm.markers import read_status, status_file
-from finecal.orchestration.slurm.reasons import explain_failure
+from finecal.orchestration.slurm.reasons import explain_failure, last_lines, was_ended
 from finecal.orchestration.slurm.shared_jobs import SharedJobs
 
 # Keys of the notes on a submitted job: the script of one that shares a SLURM job; what is planned for one that follows.
 SCRIPT = "member_script"
 FOLLOWER = "follower"
+# The exit status of finecal's jobs for what people have to change, wherever the job runs; but for this message.
+EXPLAINED, NO_GPU = 2, "no GPU is visible to this job"
 SIGNALLED = 128  # exit statuses from here on are those of signals, as of SIGKILL where memory was lacking
 
 
@@ -84,7 +86,7 @@ class ReportingExecutor(AskingExecutor):
         if status == 0:
             self.report_job_success(info)
             self.shared_jobs.settle(script, (info.aux or {}).get(FOLLOWER))
-        elif own and info.job.attempt == 1 and 0 < status < SIGNALLED and seconds <= FAST:
+        elif own and info.job.attempt == 1 and seconds <= FAST and _may_be_of_node(info.job, status):
             all_failed = have_all_failed(folder)
             if all_failed is None:
                 return False  # the others will tell whether it may be the node
@@ -161,7 +163,7 @@ class ReportingExecutor(AskingExecutor):
     def _could_not_begin(self, info: SubmittedJobInfo) -> bool:
         """Return whether nothing was run of a job: its launcher has named no node, or SLURM could write no log."""
         script, log = (info.aux or {}).get(SCRIPT), _log_of_slurm(info)
-        if FOLLOWER in (info.aux or {}):
+        if FOLLOWER in (info.aux or {}) or was_ended(log):
             return False
         return log is not None and (not log.exists() if script is None else node_of(script.parent) is None)
 
@@ -195,6 +197,13 @@ class ReportingExecutor(AskingExecutor):
             else (job.resources.get("gpu_partition") or job.resources.get("slurm_partition"))
         )
         return bool(limits.nodes_at_work(partition) - self.failed_nodes - self.nodes.left_by([job]) - {node})
+
+
+def _may_be_of_node(job: Any, status: int) -> bool:
+    """Return whether an exit status may come of the node."""
+    if status != EXPLAINED:
+        return 0 < status < SIGNALLED
+    return any(NO_GPU in line for log in getattr(job, "log", ()) for line in last_lines(Path(log)))
 
 
 def _log_of_slurm(info: SubmittedJobInfo) -> Path | None:

@@ -96,6 +96,12 @@ def explain_failure(outcome: str, log: Path | None, rule: str, asked: Mapping[st
     return "".join(parts)
 
 
+def was_ended(log: Path | None) -> bool:
+    """Return whether SLURM's log says that the job took too much memory or time."""
+    said = "\n".join(last_lines(log))
+    return bool(MEMORY.search(said) or TIME.search(said))
+
+
 def last_lines(log: Path | None) -> list[str]:
     """Return the last lines of a log; none where it is not there or empty."""
     try:
