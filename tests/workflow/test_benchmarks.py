@@ -22,6 +22,7 @@ ROWS = {
     "coverage.py": ["acc_u_y", "Δ ausuc (pretrained)", "use X", "all six"],
     "curve.py": ["curve", "scikit-learn"],
     "dag.py": ["nothing built", "all built"],
+    "families.py": ["mambaout"],
     "gamma.py": ["pcv_combined", "digits", "worst run"],
     "leaderboard.py": ["one read of the file", "fit and score all 22", "score `wise_ft` alone"],
     "logits_file.py": ["in parts (finecal)", "whole (pyarrow)"],
