@@ -111,9 +111,9 @@ def test_a_fine_tuned_folder_with_another_mean_is_a_contradiction(place: Path) -
     folder_of("after", mean=0.4)
     backbones = {"mine": {"model": "local-dir:before"}}
     found = refused(place, backbones=backbones, recipes={"elsewhere": {"weights": "after"}})
-    assert found.startswith("recipes.elsewhere: after: it states the mean 0.4, the model has 0.3.")
+    assert found.startswith("recipes.elsewhere: after: it states the mean 0.4, the model has 0.3")
     found = refused(place, backbones={"mine": {"model": "local-dir:before", "weights": "after"}})
-    assert found.startswith("backbones.mine: after: it states the mean 0.4, the model has 0.3.")
+    assert found.startswith("backbones.mine: after: it states the mean 0.4, the model has 0.3")
 
 
 def write_transformers_folder(place: Path, **preprocessing: Any) -> Path:

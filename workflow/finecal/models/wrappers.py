@@ -65,10 +65,11 @@ def find_model(state: State, wanted: Iterable[str], file: Path, *, alone: bool) 
         the model.
     """
     names = [name for name in wanted if not name.endswith(COUNTER)]
+    first = names[0] if names else ""
     places = [
-        key.removesuffix(names[0])
+        key.removesuffix(first)
         for key in state
-        if key.endswith(names[0]) and (key == names[0] or key[: -len(names[0])].endswith("."))
+        if first and key.endswith(first) and (key == first or key.removesuffix(first).endswith("."))
     ]
     whole = [place for place in places if all(f"{place}{name}" in state for name in names)]
     if not whole:
