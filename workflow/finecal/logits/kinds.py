@@ -42,12 +42,10 @@ class Scores:
 
 
 def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
-    """Return scores as logits, with a sentence for whatever was not a plain logit.
+    """Return scores (N, C) as logits, with a sentence for whatever was not a plain logit.
 
     Parameters
     ----------
-    values
-        (N, C).
     kind
         "auto", or one of KINDS: then it is not guessed.
 
@@ -220,8 +218,7 @@ def _logs(values: Floats, masked: npt.NDArray[np.intp], whole: float) -> tuple[F
 
 
 def _share(which: npt.NDArray[np.bool_], masked: npt.NDArray[np.intp]) -> str:
-    of = which.size - which.shape[0] * len(masked)
-    return f"{which.sum():,} of {max(of, 1):,} values"
+    return f"{which.sum():,} of {max(which.size - which.shape[0] * len(masked), 1):,} values"
 
 
 _CONVERT = {
