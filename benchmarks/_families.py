@@ -142,11 +142,13 @@ def live(family: Family, recipes: Iterable[str], *, onnx: bool = False) -> Life:
     with tempfile.TemporaryDirectory() as folder, _quiet():
         for name in recipes:
             try:
-                model, same = _train(start, description, name, Path(folder))
+                _recipe(name).check(start)
             except UserError as error:
                 life.recipes[name] = error.what
                 continue
-            except RuntimeError as error:
+            try:
+                model, same = _train(start, description, name, Path(folder))
+            except (UserError, RuntimeError) as error:
                 life.failed.append(f"{name} ({str(error).splitlines()[0]})")
                 continue
             life.recipes[name] = ""
