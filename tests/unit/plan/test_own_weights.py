@@ -99,7 +99,8 @@ def test_a_folder_beside_a_plain_model_states_mean_std_and_arguments(place: Path
 
 def test_a_folder_of_another_model_is_a_contradiction(place: Path) -> None:
     folder_of("folder")
-    found = refused(place, backbones={"mine": {"model": "resnet18", "weights": "folder"}})
+    mine = {"model": "resnet18", "weights": "folder", "preprocessing": "timm"}
+    found = refused(place, backbones={"mine": mine})
     assert found == (
         "backbones.mine: the folder 'folder' has the weights of 'test_resnet', not of 'resnet18'. "
         "Hint: Give `model: test_resnet`."
@@ -110,10 +111,16 @@ def test_a_fine_tuned_folder_with_another_mean_is_a_contradiction(place: Path) -
     folder_of("before", mean=0.3)
     folder_of("after", mean=0.4)
     backbones = {"mine": {"model": "local-dir:before"}}
-    found = refused(place, backbones=backbones, recipes={"elsewhere": {"weights": "after"}})
-    assert found.startswith("recipes.elsewhere: after: it states the mean 0.4, the model has 0.3")
-    found = refused(place, backbones={"mine": {"model": "local-dir:before", "weights": "after"}})
-    assert found.startswith("backbones.mine: after: it states the mean 0.4, the model has 0.3")
+    recipes = {"elsewhere": {"weights": "after"}}
+    found = refused(place, backbones=backbones, recipes=recipes, image_size=160)
+    assert found.startswith(
+        "recipes.elsewhere: 'after' was prepared in another way than the pretrained model. Its conf"
+    )
+    assert "mean [0.4]" in found
+    assert "mean [0.3]" in found
+    # Said by hand, one of them is right.
+    by_hand = {"mine": {"model": "local-dir:before", "preprocessing": {"like": "timm"}}}
+    assert list(check_checkpoints(Plan([study(place, backbones=by_hand, recipes=recipes, image_size=160)])))
 
 
 def write_transformers_folder(place: Path, **preprocessing: Any) -> Path:

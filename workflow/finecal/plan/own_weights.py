@@ -82,7 +82,7 @@ def _check(
         else:
             return _describe(path, where, checkpoint.names, description, keep=keep)
     first = errors[0]
-    named = where if first.where in ("", "backbones") else f"{where}: {first.where}"
+    named = where if first.where in ("", "backbones", where) else f"{where}: {first.where}"
     raise UserError(first.what, where=named, why=first.why, hint=first.hint) from first
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from finecal import paths
 from finecal.config import Study
 from finecal.config.groups import expand_groups
-from finecal.config.head_rows import check_rows
 from finecal.config.load import load_study
 from finecal.config.official_splits import is_for_task
 from finecal.data.dataset import DataSet
@@ -16,6 +15,7 @@ from finecal.errors import UserError, unknown
 from finecal.models import locations
 from finecal.paths import ALL_CLASSES, OF_FIRST_RUNS, RunKey
 from finecal.plan import axes
+from finecal.plan.imported import check_imported
 from finecal.plan.options import Options, different_options, resolve_options
 from finecal.plan.requests import RunRequest
 
@@ -210,34 +210,13 @@ class Plan:
             self._set(name, options, *key)
         for run in self._runs(study):
             self._members.setdefault(run, []).append(name)
-        self._check_imported(name, study)
+        check_imported((run for run in self._members if name in self._members[run]), self.checkpoint_of, name, study)
 
     def checkpoint_of(self, run: RunKey, where: str = "") -> str | None:
         """Return the path of the checkpoint that a run is, None if it is trained. `where` names the study in errors."""
         pattern = self.options("finetune", run.dataset, run.backbone, run.recipe).get("weights")
         coordinates = {**run.columns(), "source": run.source, "target": run.target}
         return locations.fill(pattern, coordinates, where) if pattern else None
-
-    def _check_imported(self, name: str, study: Study) -> None:
-        """Check that each checkpoint exists and is one run only: otherwise the same numbers would be counted twice."""
-        taken: dict[tuple[str, str], RunKey] = {}
-        for run in self._runs(study):
-            where = f"{name}: recipes.{run.recipe}.weights"
-            path = self.checkpoint_of(run, where)
-            if path is None:
-                continue
-            other = taken.setdefault((run.recipe, path), run)
-            if other != run:
-                varied = [key for key, value in run.columns().items() if value != other.columns()[key]]
-                hint = f"Put {{{varied[0]}}} into the path, or leave one of the two out"
-                if ALL_CLASSES in (run.split, other.split):
-                    hint = "Fine-tuning on all classes is another model; without one, say `oracle_fine_tuning: false`"
-                raise UserError(
-                    f"{path!r} would be two runs, {other.folder} and {run.folder}", where=where, hint=hint
-                )  # fmt: skip
-            locations.weights_files(path, where)
-            if study.recipes[run.recipe].class_names is None:
-                check_rows(study.data_set(run.dataset), path, where)
 
     def _runs(self, study: Study) -> Iterable[RunKey]:
         splits = [*study.splits, *([ALL_CLASSES] if study.oracle_fine_tuning else [])]

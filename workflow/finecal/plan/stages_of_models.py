@@ -55,6 +55,8 @@ STAGES_OF_MODELS = (
             "data/image_files.py",
             "seeds.py",
             "models/build.py",
+            "models/statements.py",
+            "models/transformers_config.py",
             "models/preprocessing.py",
             "stages/prepare.py",
             "stages/frame.py",
