@@ -55,6 +55,24 @@ def test_what_names_no_file_is_as_it_was(stage: str) -> None:
     assert decisive_options(known, stage, key) == wanted
 
 
+@pytest.mark.parametrize(
+    ("training", "apart"),
+    [
+        ({"optimizer": "sgdc", "backbone_lr_scale": 0.1}, True),
+        ({"optimizer": "sgdc", "backbone_lr_scale": 1.0}, False),
+        ({"optimizer": "sgd", "backbone_lr_scale": 0.1}, False),
+        ({"optimizer": "adamw", "optimizer_options": {"corrected_weight_decay": True}, "backbone_lr_scale": 0.1}, True),
+    ],
+)
+def test_trainings_whose_decay_was_wrong_are_made_again(training: dict[str, Any], apart: bool) -> None:
+    base = {"lr": 0.01, "epochs": 2}
+    found = plan(training={**base, **training}, pretraining={"training": {**base, **training}})
+    tuned = decisive_options(found, "finetune", ("digits", "test_resnet", "full"))
+    assert ("weight_decay_of_groups" in tuned["training"]) == apart
+    first = decisive_options(found, "pretrain", ("digits", "test_resnet"))
+    assert ("weight_decay_of_groups" in first["pretraining"]["training"]) == apart
+
+
 def test_a_checkpoint_is_its_bytes() -> None:
     Path("a.pth").write_bytes(b"one")
     Path("sub").mkdir()

@@ -71,9 +71,21 @@ def current(name: str) -> str:
 
 
 @cache
+def _factory() -> str:
+    return (_timm() / "optim" / "_optim_factory.py").read_text("utf-8")
+
+
+@cache
+def optimizers_with_corrected_decay() -> frozenset[str]:
+    """Return the names of timm's optimisers whose weight decay follows the learning rate."""
+    records = re.findall(r"OptimInfo\(\s*(?:name=)?'(\w+)'(.*?)\n {8}\)", _factory(), re.DOTALL)
+    return frozenset(name for name, record in records if "'corrected_weight_decay': True" in record)
+
+
+@cache
 def optimizers() -> frozenset[str]:
     """Return the names of timm's optimiser factory, with its second names for some."""
-    source = (_timm() / "optim" / "_optim_factory.py").read_text("utf-8")
+    source = _factory()
     named = re.findall(r"OptimInfo\(\s*(?:name=)?'(\w+)'", source)
     return frozenset([*named, *re.findall(r"register_alias\('(\w+)'", source)])
 

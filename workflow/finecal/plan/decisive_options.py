@@ -13,7 +13,7 @@ from pathlib import Path
 from finecal import registry
 from finecal.errors import UserError
 from finecal.io.contents import content_hashes
-from finecal.models import locations
+from finecal.models import locations, timm_names
 from finecal.paths import RunKey
 from finecal.plan.options import IMPORTED, Options, own_weights
 from finecal.plan.plan import Plan
@@ -45,10 +45,23 @@ def decisive_options(plan: Plan, stage: str, coordinates: Sequence[str], run: Ru
         return {**_prepare(plan, dataset, domain), "backbone": _frame(shown, f"backbones.{backbone}")}
     options = plan.options(stage, *coordinates)
     if stage == "pretrain":
-        return {**options, "backbone": _backbone(options, f"backbones.{coordinates[-1]}")}
+        pretraining = options["pretraining"]
+        pretraining = {**pretraining, "training": _training(pretraining["training"])}
+        return {**options, "pretraining": pretraining, "backbone": _backbone(options, f"backbones.{coordinates[-1]}")}
     if stage in ("finetune", "pseudo_splits"):
-        return _recipe(plan, options, run)
+        trained = {"training": _training(options["training"])} if "training" in options else {}
+        return _recipe(plan, {**options, **trained}, run)
     return options
+
+
+def _training(training: Options | None) -> Options | None:
+    """Tell apart the trainings whose groups once decayed by the head's learning rate: a mistake, mended since."""
+    if training is None or training["backbone_lr_scale"] == 1:
+        return training
+    asked = (training["optimizer_options"] or {}).get("corrected_weight_decay")
+    if not asked and training["optimizer"] not in timm_names.optimizers_with_corrected_decay():
+        return training
+    return {**training, "weight_decay_of_groups": "by their own learning rates"}
 
 
 def _prepare(plan: Plan, dataset: str, domain: str) -> Options:
