@@ -34,12 +34,12 @@ from PIL import Image
 
 from finecal import paths
 from finecal.datasets import image_folder
-from finecal.datasets._image_places import Place
+from finecal.datasets._image_domains import places_of
 from finecal.io.contents import RACY, content_hashes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CLASSES = 100
-OPTIONS = {"source": "source", "target": "target", "size": 16}
+OPTIONS = {"source": "source", "target": "target", "size": 32}
 Times = list[tuple[float, float]]
 
 
@@ -68,7 +68,8 @@ def write_studies() -> None:
 
 
 def list_only() -> None:
-    for row in Place.of("target", "target").rows():
+    place, _ = places_of("target", image_folder.Options.model_validate(OPTIONS))
+    for row in place.rows():
         row.file.stat()
 
 

@@ -42,6 +42,9 @@ def _run(connection: socket.socket) -> int:
     for target, file in enumerate(files):
         os.dup2(file, target)
         os.close(file)
+    # As Python opens them at its start: those of before know what the server's own output was.
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace", buffering=1)  # noqa: SIM115
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -20,3 +22,14 @@ def test_convolutions_get_channels_last_and_all_else_stays() -> None:
     for name, tensor in placed.state_dict().items():
         assert torch.equal(tensor, before[name])
         assert tensor.is_contiguous(memory_format=torch.channels_last if tensor.dim() == 4 else torch.contiguous_format)
+
+
+def test_a_model_lies_as_torch_itself_lays_it_out() -> None:
+    """To the stride: for weights of one channel or of 1 × 1 other operations would round differently."""
+    layers = [nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 4, 3, groups=4), nn.Linear(4, 2)]
+    model = nn.Sequential(*layers)
+    wanted = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    placed = place_model(model, torch.device("cpu"))
+    for one, other in zip(placed.parameters(), wanted.parameters(), strict=True):
+        assert one.stride() == other.stride()
+        assert torch.equal(one, other)

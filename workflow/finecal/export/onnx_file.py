@@ -47,22 +47,23 @@ def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
     import onnx
 
     example = torch.zeros(2, description.channels, description.image_size, description.image_size)
-    beside = count_bytes(model) > LARGEST
+    in_two_files = count_bytes(model) > LARGEST
     try:
         with warnings.catch_warnings(), _plain_attention(model):
             # torch's exporter calls its own deprecated code.
             warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
             torch.onnx.export(
                 model, (example,), str(path), input_names=["images"], output_names=["logits"], dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), external_data=beside, opset_version=OPSET,
-                verbose=False,
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},), external_data=in_two_files,
+                opset_version=OPSET, verbose=False,
             )  # fmt: skip
     except torch.onnx.errors.OnnxExporterError as error:
         raise UserError(
             f"torch cannot write {description.model!r} as ONNX ({reason(error)})", hint="Use --no-onnx"
         ) from error
     written = onnx.load(path, load_external_data=False)
-    stored = json.loads((path.parent / "calibration.json").read_text("utf-8")).get("stored")
+    beside = path.with_name("calibration.json")
+    stored = json.loads(beside.read_text("utf-8")).get("stored") if beside.is_file() else None
     steps = {**({"stored": stored} if stored else {}), **preprocessing(description)}
     keys = {"classes": description.classes, "preprocessing": steps}
     onnx.helper.set_model_props(written, {key: json.dumps(value, ensure_ascii=False) for key, value in keys.items()})

@@ -86,12 +86,14 @@ def autocast(device: torch.device, precision: str = "auto") -> AbstractContextMa
 def place_model(model: nn.Module, device: torch.device) -> nn.Module:
     """Move the model to a device, in the memory layout (channels last) with which convolutions are fastest.
 
-    Only tensors of four dimensions have that layout; `Module.to` would fail for a model with a 3D convolution.
+    Only tensors of four dimensions have that layout; `Module.to` would fail for a model with a 3D convolution. They are
+    laid out by `to`, not by `contiguous`: that leaves weights of 1 × 1 or of one channel as they are, for which other
+    operations are then chosen, that round differently.
     """
     model.to(device)
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
-            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+            tensor.data = tensor.data.to(memory_format=torch.channels_last)
     return model
 
 
