@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -119,11 +120,12 @@ def test_results_without_images_have_no_pictures(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     run = RunKey("digits", "a-b", "model", "full", "half0", 0)
     one = view(dataset="digits", task="a-b", backbone="model", recipe="full", split="half0")
-    assert report._thumbnails([run], [one])(one) == (("digits", "b"), {})
+    plan = SimpleNamespace(images_of_run=lambda run: Path("results/digits/images/b/model.parquet"))
+    assert report._thumbnails(plan, [run], [one])(one) == (("digits", "b"), {})
     pixels = np.zeros((240, 4, 4, 1), np.uint8)
     images = PackedImages(pixels, (np.arange(240) % 6).astype(np.int32), np.arange(240) > 120, CLASSES)
     write_images("results/digits/images/b.parquet", images, columns={"dataset": "digits", "domain": "b"}, provenance={})
-    assert len(report._thumbnails([run], [one])(one)[1]) == 36
+    assert len(report._thumbnails(plan, [run], [one])(one)[1]) == 36
 
 
 def test_the_budget_leaves_out_classes_and_pictures_never_a_curve(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from finecal.plan.stages import STAGES
 
 # What the extra `pipeline` brings, by the names that are imported: studies need it, logits do not.
 OF_PIPELINE = frozenset({
-    "pygments", "requests", "safetensors", "sklearn", "snakemake", "snakemake_executor_plugin_slurm", "threadpoolctl",
+    "pygments", "requests", "snakemake", "snakemake_executor_plugin_slurm", "threadpoolctl",
     "timm", "torch", "torchvision", "tqdm",
 })  # fmt: skip
 
