@@ -129,5 +129,6 @@ def test_files_of_jobs_are_those_of_the_rules(empty: Project) -> None:
     lines = [line.split() for line in empty.run("python", "-c", script).splitlines()]
     assert {(result, log) for _, result, log in lines} <= planned
     assert len(lines) == sum(map(len, blocks.values()))
-    others = {"download", "class_means", "decision_regions", "run_table", "export"}  # of other studies, or asked for
+    # Of other studies, or asked for.
+    others = {"download", "frame", "class_means", "decision_regions", "run_table", "export"}
     assert {stage for stage, *_ in lines} == STAGES.keys() - others
