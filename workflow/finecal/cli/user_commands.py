@@ -21,15 +21,20 @@ def do_compare(given: argparse.Namespace) -> None:
 
 def do_check(given: argparse.Namespace) -> None:
     from finecal.cli.overview import describe_plan
+    from finecal.config.extends import study_names
     from finecal.plan.estimate import IMAGES_PER_SECOND
-    from finecal.plan.network import has_checkpoints
+    from finecal.plan.network import has_checkpoints, needs_network
 
     plan = selected_plan(given)
-    with large_imports():
-        import timm  # noqa: F401
-    from finecal.cli.model_checks import check_models
+    # The models of built-in studies are known to be right; to look at any, timm is imported, for two seconds.
+    has_own = not {*plan.names} <= {*study_names()}
+    if has_own or needs_network(plan):
+        with large_imports():
+            import timm  # noqa: F401
+    if has_own:
+        from finecal.cli.model_checks import check_models
 
-    check_models(plan)
+        check_models(plan)
     if has_checkpoints(plan):
         from finecal.plan.own_weights import check_checkpoints
 
