@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from functools import partial
 from typing import NoReturn
@@ -27,6 +28,7 @@ def main(words: list[str] | None = None) -> None:
     given = make_parser().parse_args(words)
     try:
         with terminal.quiet_when_closed():
+            _go_to(given.directory)
             given.verb(given)
     except UserError as error:
         if given.debug:
@@ -39,6 +41,16 @@ def main(words: list[str] | None = None) -> None:
         _fail(f"this needs {missing}, which is not installed: {how_to_install('pipeline')}.")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _go_to(directory: str | None) -> None:
+    """Work in another folder, as `snakemake --directory` does, but never in one that is not there."""
+    if directory is None:
+        return
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise UserError(f"{directory!r} is no folder to work in ({error.strerror})", where="--directory") from error
 
 
 def _fail(error: UserError | str) -> NoReturn:
@@ -56,6 +68,7 @@ def make_parser() -> Command:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(verb=verb)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        command.add_argument("--directory", metavar="DIR", help="where to work; all other paths are relative to it")
         return command
 
     for stage in STAGES.values():

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finecal.cli.stage_commands import mirror, open_page, selected_plan
 from finecal.runtime.imports import large_imports
+
+if TYPE_CHECKING:
+    from finecal.plan.plan import Plan
 
 
 def do_compare(given: argparse.Namespace) -> None:
@@ -41,12 +46,23 @@ def do_check(given: argparse.Namespace) -> None:
         for line in check_checkpoints(plan):
             print(line)
     print(describe_plan(plan, given.images_per_second or IMAGES_PER_SECOND))
+    _say_default(given, plan)
 
 
 def do_status(given: argparse.Namespace) -> None:
     from finecal.cli.status import describe
 
-    print(describe(selected_plan(given)))
+    plan = selected_plan(given)
+    print(describe(plan))
+    _say_default(given, plan)
+
+
+def _say_default(given: argparse.Namespace, plan: Plan) -> None:
+    """Say where no configuration was found: whoever is in another folder than they think reads of another study."""
+    from finecal.config.settings import CONFIG
+
+    if not given.study and not CONFIG.is_file():
+        print(f"finecal: no {CONFIG} in {Path.cwd()}, so this is {', '.join(plan.names)}, the default", file=sys.stderr)
 
 
 def do_why(given: argparse.Namespace) -> None:
