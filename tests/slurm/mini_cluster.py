@@ -9,6 +9,7 @@ configuration that is not of these tests is never touched, and only what was sta
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -130,12 +131,15 @@ class Cluster:
         self.wait_until_idle(node)
 
     def wait_until_idle(self, *nodes: str) -> None:
-        # One line for each node and partition.
-        states = ("sinfo", "-hN", "-n", ",".join(nodes), "-o", "%t")
+        # By `scontrol`: after a node has died and come back, `sinfo` has called it otherwise for minutes.
+        show = ("scontrol", "--oneliner", "show", "node", ",".join(nodes))
         try:
-            wait_until(lambda: set(slurm(*states).split()) == {"idle"}, PATIENCE, f"{', '.join(nodes)} to be idle")
+            wait_until(
+                lambda: set(re.findall(r" State=(\S+)", slurm(*show))) == {"IDLE"}, PATIENCE,
+                f"{', '.join(nodes)} to be idle",
+            )  # fmt: skip
         except AssertionError as error:
-            raise AssertionError(f"{error}:\n{slurm('scontrol', 'show', 'node', ','.join(nodes))}") from None
+            raise AssertionError(f"{error}:\n{slurm(*show)}\n{slurm('sinfo', '-N')}") from None
 
     def set_nodes(self, *changes: str) -> None:
         """Change the nodes, but for the quiet one, as an administrator does."""
