@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import finecal
 from finecal.plan.code_digests import PACKAGE
 
 LINES_OF_CODE = 60  # of a function, without docstrings, comments and blank lines
 PARAMETERS = 7  # of a function, without self and cls
-# Of a function of `finecal`'s own names, which notebooks call: with three by position the others are keywords.
-BY_POSITION, OF_PUBLIC = 3, 9
 LINES = 250  # of a file
 MODULES_AT_THE_TOP = 8
 
@@ -59,11 +56,6 @@ def parameters(function: Function) -> int:
     return len(positional) - bound + len(given.kwonlyargs) + (given.vararg is not None) + (given.kwarg is not None)
 
 
-def most_parameters(function: Function) -> int:
-    public = function.name in finecal.__all__ and len(function.args.args) <= BY_POSITION
-    return OF_PUBLIC if public else PARAMETERS
-
-
 def problems(source: str) -> list[str]:
     """What is too long in a module."""
     tree = ast.parse(source)
@@ -72,7 +64,7 @@ def problems(source: str) -> list[str]:
     for function in functions(tree):
         if length(function, code) > LINES_OF_CODE:
             found.append(f"{function.name} has {length(function, code)} lines of code")
-        if parameters(function) > most_parameters(function):
+        if parameters(function) > PARAMETERS:
             found.append(f"{function.name} has {parameters(function)} parameters")
     return found
 
@@ -92,7 +84,5 @@ def test_what_is_too_long_is_found() -> None:
     assert problems(at_limit.replace("    x0 = (\n        0,\n    )", "    x0 = (\n    0,)")) == []  # 60 with `def`
     assert problems(f"{at_limit}    return x1\n") == ["f has 62 lines of code"]
     assert problems("def f(a, b, c, d, *rest, e, f, **more): ...") == ["f has 8 parameters"]
-    assert problems("def diagnose(a, b, c, *, d, e, f, g, h): ...") == []
-    assert problems("def diagnose(a, b, c, d, *, e, f, g, h): ...") == ["diagnose has 8 parameters"]
     assert problems("x = 1\n" * 250) == []
     assert problems("\n" * 251) == ["251 lines"]

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for type checkers and edito
     from finecal.io.parquet import read_table as read_table
     from finecal.library.diagnosis import diagnose as diagnose
     from finecal.library.estimators import LogitCalibrator as LogitCalibrator
+    from finecal.library.given import ScoresAs as ScoresAs
     from finecal.library.models import calibrate as calibrate
     from finecal.library.result import Diagnosis as Diagnosis
     from finecal.metrics.classification import accuracies as accuracies
@@ -70,6 +71,7 @@ _PUBLIC = {
     "io.parquet": ("read_metadata", "read_table"),
     "library.diagnosis": ("diagnose",),
     "library.estimators": ("LogitCalibrator",),
+    "library.given": ("ScoresAs",),
     "library.models": ("calibrate",),
     "library.result": ("Diagnosis",),
     "metrics.classification": (

@@ -16,6 +16,7 @@ from finecal.errors import UserError
 from finecal.io.parquet import read_table
 from finecal.library.command import diagnose_files
 from finecal.library.diagnosis import diagnose
+from finecal.library.given import ScoresAs
 from finecal.library.result import Diagnosis
 
 A = arrays()
@@ -38,6 +39,20 @@ def test_probabilities_get_the_answer_of_their_logits() -> None:
     assert other.verdict == plain.verdict
     assert any("probabilities" in note for note in other.notes)
     np.testing.assert_array_equal(other.apply(softmax(A["logits"])).argmax(1), plain.apply(A["logits"]).argmax(1))
+
+
+def test_what_the_scores_are_said_to_be_is_not_guessed() -> None:
+    """Given alone or as a file, for the fine-tuned model as for the pretrained one."""
+    p = softmax(A["logits"])
+    as_they_are = found(logits=ScoresAs(p, "logits"))
+    assert 0 < as_they_are.gammas["oracle"] < 1  # in units of probabilities
+    np.save("p.npy", p)
+    from_file = diagnose(ScoresAs("p.npy", "logits"), A["label"], S, subset=A["subset"])
+    np.testing.assert_allclose(from_file.gammas, as_they_are.gammas, atol=1e-6)
+    before = diagnose(A["logits"], A["label"], S, pretrained=ScoresAs(p, "logits"), subset=A["subset"])
+    assert any("Pretrained: Scores are taken as logits" in note for note in before.notes)
+    with pytest.raises(UserError, match="scores are 'odds'"):
+        found(logits=ScoresAs(p, "odds"))
 
 
 def masked() -> np.ndarray:

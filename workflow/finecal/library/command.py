@@ -24,7 +24,9 @@ def diagnose_files(
         Files of logits, as `finecal.diagnose` reads them.
     fine_tuning
         Class numbers or names, separated by commas, or the path of a file with one per line.
-    scores, classes
+    scores
+        What the scores are, a kind of `finecal.ScoresAs`, or "auto".
+    classes
         As for `finecal.diagnose`.
     beside
         Files of `labels` and `features`, where the logits' file has none.

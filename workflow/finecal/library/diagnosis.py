@@ -34,7 +34,6 @@ def diagnose(
     features: Any = None,
     subset: Any = None,
     classes: Any = None,
-    scores: str = "auto",
 ) -> Diagnosis:
     """Say what fine-tuning damaged in a classifier, and what brings it back, from its logits alone.
 
@@ -50,6 +49,8 @@ def diagnose(
     logits
         (N, C) numbers: NumPy, torch, Arrow, pandas, polars, lists. Or a table with columns, or a file (Parquet,
         Feather, CSV, npz, npy, pt, safetensors, HDF5), from which the rest is taken where it is not given.
+        Probabilities, log-probabilities, sigmoids and percentages are recognised, and the logits behind them taken;
+        `finecal.ScoresAs(values, kind)` says what they are.
     labels
         (N,) class numbers from 0, names, categories.
     fine_tuning
@@ -63,9 +64,6 @@ def diagnose(
         (N,) of train, validation and test, or one word for all rows; without it all rows are test rows.
     classes
         Names of the classes in the order of the columns.
-    scores
-        "auto" recognises probabilities, log-probabilities, sigmoids and percentages and takes the logits behind them;
-        a name of these, or "logits", says what they are.
 
     Raises
     ------
@@ -82,8 +80,8 @@ def diagnose(
             "the fine-tuning classes are missing", where=ARGUMENT, why="Numbers, names, or a mask are needed"
         )
     names = names_of(classes)
-    tuned = bring(logits, labels=labels, features=features, subset=subset, classes=names, scores=scores)
-    before = None if pretrained is None else bring(pretrained, classes=names, scores=scores, labelled=False)
+    tuned = bring(logits, labels=labels, features=features, subset=subset, classes=names)
+    before = None if pretrained is None else bring(pretrained, classes=names, labelled=False)
     inputs = files_of(logits, labels, pretrained, features)
     return diagnose_brought(tuned, before, fine_tuning, inputs=inputs, where=ARGUMENT)
 

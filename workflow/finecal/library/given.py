@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,22 @@ from finecal.logits.names import FEATURES, LABEL
 from finecal.logits.raw import Raw, read_column, read_raw
 
 
+@dataclass(frozen=True)
+class ScoresAs:
+    """Scores that are said to be of a kind, so that nothing is guessed: `finecal.diagnose(ScoresAs(p, "sigmoid"), …)`.
+
+    Attributes
+    ----------
+    values
+        (N, C) numbers, a table or a file, as `finecal.diagnose` takes them.
+    kind
+        "logits", "probabilities", "log-probabilities", "sigmoid" or "percentages".
+    """
+
+    values: Any
+    kind: str
+
+
 def bring(
     logits: Any, *, labels: Any = None, features: Any = None, subset: Any = None, classes: Sequence[str] | None = None,
     scores: str = "auto", labelled: bool = True,
@@ -28,7 +44,8 @@ def bring(
     Parameters
     ----------
     logits
-        A path, a table (pandas, polars, Arrow, a dict of arrays) with columns as a file has them, or (N, C) numbers.
+        A path, a table (pandas, polars, Arrow, a dict of arrays) with columns as a file has them, or (N, C) numbers;
+        or one of these in `ScoresAs`.
     labels, features, subset
         What is not in there, or is to be taken instead: arrays, or files or tables, which are matched by sample.
     classes
@@ -43,6 +60,8 @@ def bring(
     UserError
         For whatever cannot be used.
     """
+    if isinstance(logits, ScoresAs):
+        logits, scores = logits.values, logits.kind
     source = as_source(logits)
     if source is None:
         raw = Raw(as_array(logits, "logits"))
@@ -87,4 +106,5 @@ def _beside(given: Any, role: str, raw: Raw) -> tuple[Any, list[str]]:
 
 def files_of(*given: Any) -> list[str | Path]:
     """Return those that are paths; a long list of classes is none, and too long for one."""
-    return [one for one in given if isinstance(one, (str, Path)) and os.path.isfile(one)]  # noqa: PTH113
+    paths = [one.values if isinstance(one, ScoresAs) else one for one in given]
+    return [one for one in paths if isinstance(one, (str, Path)) and os.path.isfile(one)]  # noqa: PTH113

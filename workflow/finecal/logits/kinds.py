@@ -127,7 +127,7 @@ class _Look:
         if self.least >= 0 and self.most <= 1:
             return [
                 f"All scores lie in [{self.least:.3g}, {self.most:.3g}] and do not sum to 1: they are taken as logits, "
-                "as cosines are. If they are sigmoids, say so (scores=sigmoid)."
+                "as cosines are. If they are sigmoids, say so (`--scores sigmoid`, finecal.ScoresAs)."
             ]
         if self.least >= -1 and self.most <= 1:
             return [
@@ -180,7 +180,7 @@ def _of_probabilities(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Flo
     logs, more = _logs(values, masked, 1.0)
     return logs, [
         "The rows are probabilities (in [0, 1], sum 1): their logarithm is taken, which is the logits less a number "
-        f"for each row, so γ means the same.{more} With scores=logits they are taken as they are."
+        f"for each row, so γ means the same.{more} With `--scores logits` (finecal.ScoresAs) they stay as they are."
     ]
 
 
@@ -198,7 +198,7 @@ def _of_sigmoids(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, 
     more = f" {_share(ends, masked)} are 0 or 1, whose order is lost." if ends.any() else ""
     return logits, [
         "The scores are in [0, 1] and do not sum to 1, as sigmoids: log(p / (1 − p)) is taken, the logit before the "
-        f"sigmoid.{more} With scores=logits they are taken as they are."
+        f"sigmoid.{more} With `--scores logits` (finecal.ScoresAs) they stay as they are."
     ]
 
 
