@@ -89,7 +89,7 @@ class Dag:
         made.is_local, made.group, made.is_shadow, made.benchmark = False, None, False, None
         made.rule = rule(name, cache=None, is_handover=False, resources={})
         made.rule.resources["tmpdir"] = Resource("tmpdir", lambda: "", raw="system_tmpdir")
-        made.input, made.output, made.log = [], [], []
+        made.input, made.output, made.log, made.params = [], [], [], [1, name]
         self.dependencies[made] = {need: {"file"} for need in needs}
         self.depending[made] = {}
         for need in needs:

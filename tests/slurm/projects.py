@@ -105,7 +105,7 @@ class Project:
 
     def jobs(self, rule: str = "", *options: str) -> list[str]:
         """The numbers of this project's jobs that wait or run, all or those of a rule."""
-        place = f"{self.folder}/.snakemake/slurm_logs/{rule and f'rule_{rule}/'}"
+        place = f"{self.path('.snakemake').resolve()}/slurm_logs/{rule and f'rule_{rule}/'}"
         jobs = slurm("squeue", "-h", *options, "-O", "JobID:20,STDOUT:1000").splitlines()
         return [job.split()[0] for job in jobs if place in job]
 

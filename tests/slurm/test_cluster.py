@@ -114,9 +114,9 @@ def test_a_node_without_a_visible_gpu(project: Project, cluster: Cluster) -> Non
     """On a cluster `device: auto` means a GPU; a job that sees none fails instead of training on the CPU."""
     project.path("config.yaml").write_text(yaml.safe_dump({"studies": [STUDY], "device": "auto"}))
     said = message(project.run(f"{run_folder('short')}/model.safetensors", "--retries", "0", status=1))
-    assert "device is 'cuda', but no GPU is visible to this job" in said
+    assert "device is 'auto', on a cluster a GPU, but no GPU is visible to this job" in said
     assert "gpu=1" in project.log.read_text()
-    assert "--device cuda" in project.log.read_text()  # what was printed is what ran
+    assert "--device auto-gpu" in project.log.read_text()  # what was printed is what ran
 
 
 def test_status_while_a_job_runs(project: Project) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from background import repeat
-from mini_cluster import Cluster, mount, slurm
+from mini_cluster import PATIENCE, Cluster, mount, slurm, wait_until
 from projects import GPU, UNTIL_INTERRUPTED, Project, in_partition, run_folder
 from scenarios import RESUMED, assert_as_undisturbed, by_name, model, play_one
 
@@ -66,17 +66,20 @@ def _preempted(project: Project, partition: str) -> str:
 
 
 def main_process_killed(project: Project, _: Cluster) -> None:
-    """The next start removes the lock, cancels the job that was left, and goes on from its state."""
-    running = project.start(MODEL, "--retries", "0", environment=UNTIL_INTERRUPTED)
+    """The next start removes the lock and follows the job that was left, also where `.snakemake` is a link."""
+    project.path(".snakemake").rename(project.path("dot_snakemake"))
+    project.path(".snakemake").symlink_to("dot_snakemake")
+    running = project.start(MODEL, "--retries", "0", environment={"PACE": "0.4"})
     job = project.wait_for_state()
     with most_trainings_at_a_time(project) as most:
         running.kill()
         running.wait()
         assert any(project.path(".snakemake/locks").iterdir())
-        said = project.run(MODEL, "--retries", "0", environment=UNTIL_INTERRUPTED)
-    assert f"has died. Its 1 job on the cluster ({job}) will be cancelled" in said
+        said = project.run(MODEL, "--retries", "0")
+    assert f"has died. Its 1 job on the cluster ({job}) keeps going or waiting and will be followed" in said
+    assert re.findall(r"^SLURM job (\d+) takes", said, re.MULTILINE) == [job]
     assert most == [1]
-    assert re.search(RESUMED, project.training_log())
+    assert not re.search(RESUMED, project.training_log())
 
 
 def out_of_memory(project: Project, _: Cluster) -> None:
@@ -91,7 +94,7 @@ def results_disk_full(project: Project, _: Cluster) -> None:
 
 
 def state_disk_full(project: Project, _: Cluster) -> None:
-    _disk_full(project, "state", UNTIL_INTERRUPTED["PACE"])  # not done before its first state is to be saved
+    _disk_full(project, "state", "0")
 
 
 def scratch_disk_full(project: Project, _: Cluster) -> None:
@@ -120,20 +123,20 @@ def scratch_disk_full(project: Project, _: Cluster) -> None:
 
 
 def _disk_full(project: Project, folder: str, pace: str) -> None:
-    """A clear error and no part of a file; with space again the same command goes on."""
+    """Nothing is submitted and no part of a file is left; with space again it goes on by itself."""
     disk = project.path(folder)
     disk.mkdir(parents=True)
     mount("-t", "tmpfs", "-o", "size=4m", "tmpfs", disk)
     occupied = disk / "occupied"
     try:
         occupied.write_bytes(bytes(3_600_000))
-        said = project.run(MODEL, "--retries", "0", status=1, environment={"PACE": pace})
-        assert "no space left to write this file" in said
-        assert not [p for p in disk.rglob("*") if p.name.startswith(".") or p.name == "model.safetensors"]
-        assert "Traceback" not in said
+        running = project.start(MODEL, "--retries", "0", environment={"PACE": pace})
+        wait_until(lambda: "There is no room on the disk" in project.log.read_text(), PATIENCE, "the full disk")
+        assert not project.jobs()
+        assert [p.name for p in disk.iterdir()] == ["occupied"]
         subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
         occupied.unlink()
-        project.run(MODEL, "--retries", "0")
+        assert "Error in rule" not in project.finish(running)
         kept = copy_folder(disk, project.folder / "kept")
     finally:
         subprocess.run(["umount", disk], check=True)

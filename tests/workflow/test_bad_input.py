@@ -233,8 +233,9 @@ def test_corrupt_images(project: Project) -> None:
 def test_no_gpu(project: Project) -> None:
     """Asked for a GPU, finecal never takes the CPU instead."""
     with unchanged(project):
-        command = ("extract", LOGITS, "--device", "cuda")
-        one_paragraph(project.finecal(*command, status=2), "no GPU is visible", "CUDA_VISIBLE_DEVICES")
+        for device, named in (("cuda", "device is 'cuda'"), ("auto-gpu", "device is 'auto'")):
+            said = project.finecal("extract", LOGITS, "--device", device, status=2)
+            one_paragraph(said, named, "no GPU is visible", "CUDA_VISIBLE_DEVICES")
 
 
 def test_debug_shows_the_traceback(empty: Project) -> None:
@@ -242,3 +243,14 @@ def test_debug_shows_the_traceback(empty: Project) -> None:
     assert "Traceback" in output
     assert "UserError" in output
     assert os.linesep in output
+
+
+def test_a_mistyped_directory_is_not_made(empty: Project) -> None:
+    """Snakemake makes a folder that is not there; what is worked in without a configuration makes the default."""
+    wrong = empty.folder.with_name(f"{empty.folder.name}s")
+    elsewhere = [word if word != str(empty.folder) else str(wrong) for word in empty.snakemake_command("--dry-run")]
+    said = one_paragraph(empty.forked(*elsewhere, status=2), f"no config.yaml in {wrong}", "Nothing was made")
+    assert f"Beside it is {empty.folder}." in said
+    assert not wrong.exists()
+    (wrong / "results").mkdir(parents=True)
+    assert f"no config.yaml in {wrong}, so this makes digits, the default, there" in empty.forked(*elsewhere, "report")

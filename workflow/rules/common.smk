@@ -12,6 +12,7 @@ from finecal.config.groups import PAPER
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.modules import at_start, check_module, stage_of
+from finecal.orchestration.place import check_place
 from finecal.orchestration.rules import (
     NotCompared,
     Workflow,
@@ -42,13 +43,18 @@ if workflow.is_main_process:
     atexit.register(gc.freeze)
 
 or_stop(lambda: check_module(workflow))
+if workflow.is_main_process and PAPER not in sys.argv:
+    or_stop(lambda: check_place(workflow))
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
 INPUTS = Inputs(PLAN)
 limit_gpu(workflow)
 
 if workflow.is_main_process:
-    release_stale_lock()
+    from finecal.orchestration.workers import explain_lock_errors
+
+    explain_lock_errors()
+    or_stop(release_stale_lock)
     from finecal.orchestration.slurm import preflight
     from finecal.orchestration.slurm.settings import EXECUTOR, runs_per_gpu
     from finecal.orchestration.warm_jobs import start_warm_process

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from snakemake.exceptions import LockException
 
+from finecal.errors import UserError
 from finecal.io.processes import start_tick
-from finecal.orchestration.lock import STATE, at_work
+from finecal.orchestration import lock, workers
+from finecal.orchestration.workers import STATE, at_work
 
 WORKER = (
     "from finecal.orchestration.lock import release_stale_lock as start; start(); print('here', flush=True); input()"
@@ -47,6 +53,15 @@ def file() -> Path:
     return STATE / f"at_work.{socket.gethostname()}"
 
 
+def seen() -> list[int]:
+    """The processes of this host and user that are at work."""
+    found = at_work()
+    assert {(one.host, one.user) for one in found} <= {(socket.gethostname(), getpass.getuser())} | {
+        (socket.gethostname(), "")
+    }
+    return [int(one.process) for one in found]
+
+
 def sign(number: int, tick: int | str) -> None:
     STATE.mkdir(exist_ok=True)
     with file().open("a") as lines:
@@ -59,9 +74,9 @@ def test_nobody() -> None:
 
 def test_two_on_one_host_and_the_later_one_ends_first() -> None:
     with worker() as one, worker() as other:
-        assert at_work() == [f"process {one.pid}", f"process {other.pid}"]
+        assert seen() == [one.pid, other.pid]
         leave(other)
-        assert at_work() == [f"process {one.pid}"]
+        assert seen() == [one.pid]
         leave(one)
     assert at_work() == []
     assert file().read_text() == ""
@@ -70,7 +85,7 @@ def test_two_on_one_host_and_the_later_one_ends_first() -> None:
 def test_the_earlier_one_ends_first() -> None:
     with worker() as one, worker() as other:
         leave(one)
-        assert at_work() == [f"process {other.pid}"]
+        assert seen() == [other.pid]
         leave(other)
     assert file().read_text() == ""
 
@@ -82,7 +97,7 @@ def test_one_that_was_killed_is_forgotten() -> None:
         assert at_work() == []
         assert str(one.pid) in file().read_text()
         with worker() as other:
-            assert at_work() == [f"process {other.pid}"]
+            assert seen() == [other.pid]
             assert str(one.pid) not in file().read_text()
 
 
@@ -92,11 +107,57 @@ def test_a_number_that_was_given_again_is_another_process() -> None:
     sign(own, int(start_tick(own) or 0) - 1000)
     assert at_work() == []
     sign(own, start_tick(own) or "")
-    assert at_work() == [f"process {own}"]
+    assert seen() == [own]
 
 
 def test_other_hosts_and_lines_of_no_process() -> None:
     STATE.mkdir()
     (STATE / "at_work.elsewhere").write_text("process 1\n")
     file().write_text("process none\nnothing\n")
-    assert at_work() == ["on elsewhere"]
+    (one,) = at_work()
+    assert (one.host, one.process, one.user) == ("elsewhere", "1", "")
+
+
+def test_it_is_said_who_locks_and_whether_that_host_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one sentence, in place of Snakemake's own, which names nobody."""
+    workers.explain_lock_errors()
+    with worker() as one:
+        said = str(LockException())
+        who = f"{getpass.getuser()} on {socket.gethostname()}, process {one.pid}, last sign of life "
+        assert f"another Snakemake makes the same files in {Path.cwd()}: {who}" in said
+        assert said.endswith("Start again when it has ended.")
+    (STATE / "at_work.login2").write_text("process 7 started at tick 1 by anna\n")
+    os.utime(STATE / "at_work.login2", (0, time.time() - 7200))
+    for there, advice in ((True, "login2 answers"), (False, "login2 does not answer. If it is dead, delete")):
+        monkeypatch.setattr(workers, "answers", lambda _, there=there: there)
+        assert "anna on login2, process 7, last sign of life 2.0 h ago" in str(LockException())
+        assert advice in str(LockException())
+
+
+def test_a_host_answers_if_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:  # bound, but it does not listen
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(workers, "SSH", taken.getsockname()[1])
+        assert workers.answers("127.0.0.1")
+    assert not workers.answers("no-such-host.invalid")
+
+
+def test_locks_in_the_database_of_a_killed_snakemake_go(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with `--persistence-backend db`."""
+    STATE.mkdir()
+    with closing(sqlite3.connect(lock.DATABASE)) as database, database:
+        database.execute("CREATE TABLE snakemake_locks (namespace, file_path, lock_type)")
+        database.execute("INSERT INTO snakemake_locks VALUES ('.', 'a', 'output')")
+    with worker(), closing(sqlite3.connect(lock.DATABASE)) as database:
+        assert database.execute("SELECT * FROM snakemake_locks").fetchall() == []
+
+
+def test_a_folder_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "getuid", lambda: -1)
+    owner = Path.cwd().owner()
+    with pytest.raises(UserError, match=rf"It belongs to {owner}. Hint: To share it, {owner} says `chmod"):
+        lock.release_stale_lock()

@@ -19,6 +19,10 @@ def add_studies(command: Command) -> None:
     )
 
 
+# What a job on a cluster is told where config.yaml says `device: auto`.
+AUTO_GPU = "auto-gpu"
+
+
 def add_threads(command: Command, text: str = "CPU threads") -> None:
     """Take a number of threads."""
     command.add_argument("--threads", type=int, default=1, metavar="N", help=f"{text} (default: %(default)s)")
@@ -31,7 +35,10 @@ def add_mirror(command: Command) -> None:
 
 def add_settings(command: Command) -> None:
     """Take where and how models run: the fields of `finecal.stages.Settings`."""
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    command.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", AUTO_GPU), default="auto",
+        help=f"default: %(default)s; {AUTO_GPU}: what auto means for a job on a cluster, a GPU and nothing else",
+    )  # fmt: skip
     add_threads(command)
     command.add_argument(
         "--state-interval", type=float, default=60.0, metavar="SECONDS",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finecal import paths
+from finecal.cli.arguments import AUTO_GPU
 from finecal.errors import UserError
 from finecal.paths import REPORT, RUN, RunKey
 from finecal.plan.stage import Stage
@@ -63,11 +65,25 @@ def run_stage(stage: Stage, given: Given) -> None:
     if stage.torch:
         from finecal.stages import Settings
 
-        arguments["settings"] = Settings(**{name: getattr(given, name) for name in Settings.__dataclass_fields__})
-    with noted(measurement(stage, arguments)):
+        own = {name: getattr(given, name) for name in Settings.__dataclass_fields__}
+        arguments["settings"] = Settings(**{**own, "device": "cuda" if given.device == AUTO_GPU else given.device})
+    with noted(measurement(stage, arguments)), _as_configured(getattr(given, "device", "")):
         said = _interruptible(lambda: work(*plan, **arguments)) if stage.resumable else work(*plan, **arguments)
     if said:
         print(said)
+
+
+@contextmanager
+def _as_configured(device: str) -> Iterator[None]:
+    """Name the device as config.yaml does, not as the job was told."""
+    try:
+        yield
+    except UserError as error:
+        told, meant = "device is 'cuda', but", "device is 'auto', on a cluster a GPU, but"
+        if device != AUTO_GPU or not error.what.startswith(told):
+            raise
+        what = error.what.replace(told, meant)
+        raise UserError(what, where=error.where, why=error.why, hint=error.hint) from error
 
 
 def target_arguments(stage: Stage, given: Given, plan: Plan | None = None) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from finecal import paths
 from finecal.cli.time_left import time_left
-from finecal.orchestration.lock import STATE as SNAKEMAKE
-from finecal.orchestration.lock import at_work
+from finecal.orchestration.workers import STATE as SNAKEMAKE
+from finecal.orchestration.workers import at_work
 from finecal.plan.jobs import Job, jobs
 from finecal.plan.plan import Plan
 from finecal.plan.stages import STAGES
@@ -60,7 +60,7 @@ def describe(plan: Plan) -> str:
     others = at_work()
     lines = [
         f"{', '.join(plan.names)}: {done:,} of {total:,} jobs done",
-        f"Snakemake is at work here ({' and '.join(others)})" if others else "No Snakemake is at work here",
+        f"Snakemake is at work here ({' and '.join(map(str, others))})" if others else "No Snakemake is at work here",
         "",
         *_table(found),
     ]

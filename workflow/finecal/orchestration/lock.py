@@ -1,8 +1,9 @@
-"""Remove Snakemake's lock on the working directory where its owner was killed.
+"""Remove Snakemake's lock on the working directory where its owner was killed, and say who is at work there.
 
-Snakemake locks a directory with files that it removes when it ends. After a SIGKILL or a power cut they stay, and
-every further call stops until somebody has typed `snakemake --unlock`. Beside them we hold a lock of the operating
-system (flock), which ends with its process however that ends: if nobody holds it, the files are stale.
+Snakemake locks a directory with files, or with rows of its database, that it removes when it ends. After a SIGKILL or a
+power cut they stay, and every further call stops until somebody has typed `snakemake --unlock`. Beside them we hold a
+lock of the operating system (flock), which ends with its process however that ends: if nobody holds it, the files are
+stale. The file says who holds it, and its time is that of the last sign of life.
 """
 
 from __future__ import annotations
@@ -10,16 +11,26 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-import re
-import socket
+import sqlite3
 import sys
+import threading
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO
 
-from finecal.io.processes import is_alive, start_tick
+from finecal.orchestration.workers import (
+    STATE,
+    find_other_hosts,
+    not_writable_error,
+    others,
+    own_file,
+    signature,
+    this_host,
+)
 
-STATE = Path(".snakemake")
-SIGNED = re.compile(r"process (\d+)(?: started at tick (\d+))?")
+DATABASE = STATE / "metadata.db"  # of `--persistence-backend db`
+BEAT_SECONDS = 60.0  # between two signs of life
 _held: IO[str] | None = None
 
 
@@ -28,23 +39,26 @@ def release_stale_lock() -> None:
 
     Several Snakemakes may be at work in one directory, on different results; their locks are left alone while any
     of them lives. So are those of other hosts that did not end well, since flock may not reach from host to host.
-    Where the directory cannot be written or its file system has no flock, nothing is done.
+    Where the file system has no flock, nothing is done.
+
+    Raises
+    ------
+    UserError
+        If the directory belongs to somebody else and cannot be written.
     """
     global _held
-    own = STATE / f"at_work.{socket.gethostname()}"
+    own = own_file()
     try:
         STATE.mkdir(exist_ok=True)
         file = own.open("a+")
+    except PermissionError as error:
+        raise not_writable_error(STATE) from error
     except OSError:
         return
     try:
         if _lock_alone(file):
-            if not _find_other_hosts(own):
-                stale = [*STATE.glob("locks/*.lock")]
-                for lock in stale:
-                    lock.unlink()
-                if stale:
-                    print("finecal: the Snakemake that had locked this folder was killed; going on", file=sys.stderr)
+            if not find_other_hosts(own) and _remove_locks():
+                print("finecal: the Snakemake that had locked this folder was killed; going on", file=sys.stderr)
             file.truncate(0)  # it names processes that were killed
         fcntl.flock(file, fcntl.LOCK_SH)
     except OSError:  # a file system without flock
@@ -52,6 +66,7 @@ def release_stale_lock() -> None:
         return
     _sign(file)
     atexit.register(_end, file)
+    threading.Thread(target=_beat, args=(own, file), daemon=True).start()
     _held = file
 
 
@@ -62,33 +77,23 @@ def others_at_work() -> str:
     """
     if _held is None:
         return "another Snakemake (the folder .snakemake cannot be locked, so nobody knows)"
-    own = STATE / f"at_work.{socket.gethostname()}"
     alone = _lock_alone(_held)
     fcntl.flock(_held, fcntl.LOCK_SH)
     _sign(_held)  # one that left meanwhile took itself for the last and has emptied the file
-    if not alone:
-        return "another Snakemake on this host"
-    hosts = [file.name.removeprefix("at_work.") for file in _find_other_hosts(own)]
-    return f"a Snakemake on {' and '.join(hosts)}" if hosts else ""
+    found = [worker for worker in others() if not alone or worker.host != this_host()]
+    return " and ".join(map(str, found)) or ("" if alone else "another Snakemake on this host")
 
 
-def at_work() -> list[str]:
-    """Return who is at work in this directory as far as files tell: living processes of this host, and other hosts."""
-    own = STATE / f"at_work.{socket.gethostname()}"
-    try:
-        lines = own.read_text("utf-8").splitlines()
-    except OSError:  # no Snakemake was ever at work here
-        lines = []
-    found = [SIGNED.fullmatch(line) for line in lines]
-    alive = [one[1] for one in found if one is not None and is_alive(int(one[1]), int(one[2]) if one[2] else None)]
-    return [f"process {number}" for number in dict.fromkeys(alive)] + [
-        f"on {file.name.removeprefix('at_work.')}" for file in _find_other_hosts(own)
-    ]
-
-
-def _find_other_hosts(own: Path) -> list[Path]:
-    """Return the files of other hosts on which a Snakemake is at work or did not end well."""
-    return sorted(other for other in STATE.glob("at_work.*") if other != own and other.stat().st_size)
+def _remove_locks() -> bool:
+    """Remove Snakemake's locks, files or rows of its database; return whether there were any."""
+    stale = [*STATE.glob("locks/*.lock")]
+    for lock in stale:
+        lock.unlink()
+    rows = 0
+    if DATABASE.exists():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(DATABASE)) as database, database:
+            rows = database.execute("DELETE FROM snakemake_locks").rowcount
+    return bool(stale or rows)
 
 
 def _lock_alone(file: IO[str]) -> bool:
@@ -102,12 +107,20 @@ def _lock_alone(file: IO[str]) -> bool:
 
 def _sign(file: IO[str]) -> None:
     """Write a line for this process; lines of processes that have ended stay until the last one leaves."""
-    tick = start_tick(os.getpid())
-    line = f"process {os.getpid()}{f' started at tick {tick}' if tick else ''}"
+    line = signature()
     file.seek(0)
     if line not in file.read().splitlines():
         file.write(f"{line}\n")  # at the end, whoever else has written
         file.flush()
+
+
+def _beat(own: Path, file: IO[str]) -> None:
+    """Give a sign of life now and then, until the end."""
+    while not file.closed:
+        time.sleep(BEAT_SECONDS)
+        with suppress(OSError, ValueError):  # of another user; closed meanwhile
+            if not file.closed:
+                os.utime(own)
 
 
 def _end(file: IO[str]) -> None:

@@ -27,7 +27,7 @@ from snakemake.settings.enums import PersistenceBackend
 
 from finecal.errors import UserError
 from finecal.io.provenance import sha256
-from finecal.orchestration.lock import STATE
+from finecal.orchestration.workers import STATE
 from finecal.plan.code_digests import Identity
 from finecal.plan.earlier_notes import is_earlier, translate
 from finecal.plan.identities import Identities

@@ -21,6 +21,7 @@ from finecal import paths, registry
 from finecal.config.settings import parse_settings
 from finecal.errors import UserError
 from finecal.orchestration.inputs import or_stop, run_key
+from finecal.orchestration.workers import not_writable_error
 from finecal.plan import axes
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -130,7 +131,7 @@ class Workflow:
 
     def torch_options(self, *, on_cluster: bool) -> str:
         """Return the options of a job that runs models; on a cluster `auto` means the GPU that the job asks for."""
-        device = "cuda" if on_cluster and self.settings.device == "auto" else self.settings.device
+        device = "auto-gpu" if on_cluster and self.settings.device == "auto" else self.settings.device
         told = [f"--device {device} --state-interval {self.settings.state_interval:g}"]
         if self.settings.precision != "auto":
             told.append(f"--precision {self.settings.precision}")
@@ -213,6 +214,4 @@ def _check_writable(folder: Path) -> None:
             f"{str(present)!r} is not a folder", where=str(folder), why="The results are to be written there"
         )
     if not os.access(present, os.W_OK):
-        raise UserError(
-            f"the folder {str(present)!r} cannot be written", where=str(folder), hint="Use `snakemake --directory DIR`"
-        )
+        raise not_writable_error(folder)

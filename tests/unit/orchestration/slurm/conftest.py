@@ -21,6 +21,7 @@ from finecal.orchestration.slurm import executor as slurm_executor
 from finecal.orchestration.slurm.bad_nodes import Nodes
 from finecal.orchestration.slurm.job_states import Answers
 from finecal.orchestration.slurm.shared_jobs import SharedJobs
+from finecal.orchestration.slurm.space import Space
 
 
 class Limiter:
@@ -46,7 +47,8 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     made.status_rate_limiter, made.run_uuid = Limiter(), "run"
     made._interval, made._due, made._has_one_ended = 0.0, float("inf"), False
     made._stopping, made._alive, made.shared_jobs = Event(), {}, SharedJobs(keep=False)
-    made.nodes = Nodes()
+    made._left, made.names_before = {}, set()
+    made.nodes, made.space = Nodes(), Space()
     made._logs_of_failed, made._runs_per_gpu, made._partitions = [], 1, None
     made._collected, made._collecting, made._is_collecting, made._first_light = [], nullcontext(), False, 0.0
     made._holding, made._held, made._is_full, made._most_jobs = RLock(), (), False, None

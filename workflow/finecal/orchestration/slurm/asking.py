@@ -39,7 +39,13 @@ class AskingExecutor(SlurmExecutor):
         self._interval = 0.0  # seconds between the last two questions
         self._due = NEVER  # when to ask next, by the monotonic clock
         self._reasons_told: set[str] = set()
+        self.names_before: set[str] = set()
         self._stuck: Counter[str] = Counter()  # answers in a row that say that a job never starts
+
+    @property
+    def run_names(self) -> str:
+        """The names of the SLURM jobs that are watched: of this main process, and of those whose jobs it took over."""
+        return ",".join([self.run_uuid, *sorted(self.names_before)])
 
     def ask_no_more(self) -> None:
         """Note that there is nothing to ask about."""
@@ -76,12 +82,12 @@ class AskingExecutor(SlurmExecutor):
     async def query_states(self, numbers: list[str]) -> dict[str, str] | None:
         """Return the state of each job by its number; None if SLURM does not answer. Then it is asked again in time."""
         query = query_job_status_sacct if self._command == "sacct" else query_job_status_squeue
-        states = await self._ask(query(self.run_uuid))
+        states = await self._ask(query(self.run_names))
         if states is None and not self._stopping.is_set():
             self.logger.warning("SLURM does not answer the question about the jobs; it will be asked again.")
         if states and self._command == "sacct" and job_states.may_return(numbers, states):
             # A job that has returned to the queue is there a while before accounting knows.
-            queue = await self._ask(query_job_status_squeue(self.run_uuid))
+            queue = await self._ask(query_job_status_squeue(self.run_names))
             states = None if queue is None else {**states, **queue}
         self._answers.names_all = self._command == "squeue" and not self.uses_other_clusters
         return states
@@ -114,7 +120,7 @@ class AskingExecutor(SlurmExecutor):
         waiting = [number for number in rules if job_states.state_of(number, states) == "PENDING"]
         if not waiting:
             return {}
-        answer = await self._ask(job_states.reason_command(self.run_uuid)) or {}
+        answer = await self._ask(job_states.reason_command(self.run_names)) or {}
         stuck: dict[str, str] = {}
         for number in waiting:
             reason, _, start = answer.get(number, "").rpartition(" ")

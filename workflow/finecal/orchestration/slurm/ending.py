@@ -11,13 +11,13 @@ from types import FrameType
 INTERRUPTED = 128 + signal.SIGINT
 
 
-def end_at_next_interrupt(run: str) -> None:
+def end_at_next_interrupt(names: str) -> None:
     """Let the next Ctrl-C end this process at once, without a traceback; its SLURM jobs are cancelled all the same.
 
     Parameters
     ----------
-    run
-        The name of all SLURM jobs of this process. By it those are found, too, whose number is not known yet.
+    names
+        Those of all SLURM jobs of this process, with commas. Jobs are found by them, whose number is not yet known.
     """
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -25,9 +25,10 @@ def end_at_next_interrupt(run: str) -> None:
             os.write(2, b"finecal: ending at once; SLURM cancels the jobs, which `squeue --me` shows until they end\n")
         with suppress(OSError):
             nothing = subprocess.DEVNULL
-            command = ["scancel", f"--name={run}"]
-            # In a session of its own, since a Ctrl-C reaches all of this one.
-            subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
+            for name in names.split(","):
+                command = ["scancel", f"--name={name}"]
+                # In a session of its own, since a Ctrl-C reaches all of this one.
+                subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
         os._exit(INTERRUPTED)
 
     with suppress(ValueError):  # not in the main thread, which gets no signals

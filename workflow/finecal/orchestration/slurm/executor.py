@@ -23,11 +23,13 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from finecal.config.settings import parse_settings
 from finecal.orchestration.slurm import limits
+from finecal.orchestration.slurm.adoption import note
 from finecal.orchestration.slurm.following import find_followers, fits
 from finecal.orchestration.slurm.markers import read_status, write_needs
 from finecal.orchestration.slurm.member_script import member_script, plain_script
 from finecal.orchestration.slurm.outcomes import FOLLOWER, SCRIPT
 from finecal.orchestration.slurm.packing import divide, pack_size
+from finecal.orchestration.slurm.recovery import take_left
 from finecal.orchestration.slurm.requests import Resources, combine, requested_resources
 from finecal.orchestration.slurm.settings import runs_per_gpu
 from finecal.orchestration.slurm.shared_jobs import Follower, link_to
@@ -50,11 +52,13 @@ class Executor(SubmittingExecutor):
         self._collected: list[Any] = []  # jobs that will share, not yet submitted
         self._is_collecting = False
         self._first_light = 0.0  # when the first light one of them came
+        self._left: dict[Any, str] = {}  # jobs of an earlier main process → the number of their SLURM job
 
     def run_jobs(self, jobs: Sequence[Any]) -> None:
         """Submit jobs that share after the time in which others may join, all others at once."""
-        sharing = [job for job in jobs if self._pack_size(job)]
-        super().run_jobs([job for job in jobs if not self._pack_size(job)])
+        self._take_left()
+        sharing = [job for job in jobs if self._pack_size(job) or job in self._left]
+        super().run_jobs([job for job in jobs if job not in sharing])
         for job in sharing:
             self.run_job_pre(job)
         self.collect([job for job in sharing if not self._take_over(job)])
@@ -64,8 +68,22 @@ class Executor(SubmittingExecutor):
         alone = size == 1 and not job.resources.get("in_turn") and not job.resources.get("gpu_share")
         return 0 if alone and not {job.name, "all"}.isdisjoint(self.array_jobs) else size
 
+    def _take_left(self) -> None:
+        """Note the jobs that an earlier main process has submitted; Snakemake starts each when it is ready."""
+        for left in take_left():
+            self.shared_jobs.add(left.number, left.members, left.followers, has_ended=not left.number)
+            self._left |= dict.fromkeys(left.members, left.number)
+            self.names_before |= {left.name} - {""}
+
     def _take_over(self, job: Any) -> bool:
-        """Watch a job that runs, has run or will run in the SLURM job of others; return whether it is one."""
+        """Watch a job that is in a SLURM job that was submitted before, or was in one; return whether it is or was."""
+        script = self.shared_jobs.script_of(job)
+        if (number_before := self._left.pop(job, None)) is not None and script is not None:
+            notes: dict[str, Any] = {SCRIPT: script, "slurm_logfile": script.with_suffix(".log")}
+            info = SubmittedJobInfo(job, external_jobid=number_before, aux=notes)
+            if not self.report_if_ended(info):
+                self.report_submitted(info)
+            return True
         if (failed := self.shared_jobs.script_of(job)) is not None and not self.shared_jobs.is_follower(job):
             self.shared_jobs.forget(job, failed)  # Snakemake was not content with its outputs
         follower = self.shared_jobs.start(job)
@@ -175,6 +193,7 @@ class Executor(SubmittingExecutor):
             folder.mkdir(parents=True)
             scripts = {job: folder / f"{place:04}.sh" for place, job in enumerate(jobs)}
             for job, script in scripts.items():
+                note(job, script)
                 script.write_text(member_script(job, self.format_job_without_step))
             followers = self._write_followers(scripts)
             request = combine(jobs, divided=self._runs_per_gpu > 1, followers=followers)
@@ -209,6 +228,7 @@ class Executor(SubmittingExecutor):
             needs = [known.get(need) or shared.script_of(need) for need in needed]
             waiting = [need for need in needs if need is not None and read_status(need) != 0]
             follower = followers[job] = Follower(script, waiting, {folder, *(need.parent for need in waiting)})
+            note(job, script)
             write_needs(script, waiting)
             script.write_text(plain_script(job) or "exit 1\n")
             link_to(script, follower.folders - {folder})

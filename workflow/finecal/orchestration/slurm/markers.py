@@ -6,6 +6,7 @@
 | `NAME.needs` | of a follower: the scripts that must have ended with 0 before, one in each line |
 | `NAME.started` | of a follower: who has taken it, a SLURM job or Snakemake; a link that leads nowhere, made once |
 | `NAME.status` | how it has ended: its exit status, negative for a signal |
+| `NAME.job` | what the member makes, until a main process learns of its end (adoption.py) |
 | `NAME.log` | what it has printed |
 | `closed` | the launcher starts nothing more here |
 
@@ -24,7 +25,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-SCRIPT = ".sh"
+SCRIPT, NOTE = ".sh", ".job"
 
 
 def status_file(script: Path) -> Path:

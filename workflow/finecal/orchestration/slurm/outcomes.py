@@ -14,6 +14,7 @@ from finecal.orchestration.slurm.bad_nodes import FAST, Nodes, have_all_failed, 
 from finecal.orchestration.slurm.markers import read_status, status_file
 from finecal.orchestration.slurm.reasons import explain_failure, last_lines, was_ended
 from finecal.orchestration.slurm.shared_jobs import SharedJobs
+from finecal.orchestration.slurm.space import Space
 
 # Keys of the notes on a submitted job: the script of one that shares a SLURM job; what is planned for one that follows.
 SCRIPT = "member_script"
@@ -35,6 +36,7 @@ class ReportingExecutor(AskingExecutor):
         self._has_one_ended = False  # since the last question to SLURM
         self.shared_jobs = SharedJobs(keep=self.workflow.executor_settings.keep_successful_logs)
         self.nodes = Nodes()
+        self.space = Space()
 
     def submit_again(self, jobs: Sequence[Any]) -> None:
         """Submit jobs that Snakemake has started, and that have not run."""
@@ -77,7 +79,13 @@ class ReportingExecutor(AskingExecutor):
         status = read_status(script) if script else None
         if script is None or status is None:
             return False
+        if self._finds_no_room():
+            return False
         if self.submit_stale(info):
+            return True
+        if status == EXPLAINED and self.space.is_lacking(info.job, getattr(info.job, "log", ())):
+            self.shared_jobs.forget(info.job, script)
+            self.submit_alone(info)
             return True
         folder, own = script.parent, FOLLOWER not in (info.aux or {})
         node, seconds = node_of(folder), seconds_to_end(folder, status_file(script))
@@ -95,6 +103,10 @@ class ReportingExecutor(AskingExecutor):
         else:
             self._report_failed_member(info, script, status)
         return True
+
+    def _finds_no_room(self) -> bool:
+        """Return whether Snakemake could write no note of a job's end: then it is told of it later."""
+        return bool(self.space.find_full())
 
     def _report_failed_member(self, info: SubmittedJobInfo, script: Path, status: int) -> None:
         self.shared_jobs.forget(info.job, script)
@@ -131,6 +143,8 @@ class ReportingExecutor(AskingExecutor):
 
         Return False where a member's status is still to be seen on a slow network.
         """
+        if self._finds_no_room():
+            return False
         number, log_of_slurm = info.external_jobid or "", _log_of_slurm(info)
         script, log = (info.aux or {}).get(SCRIPT), (info.aux or {}).get("slurm_logfile")
         if outcome == job_states.COMPLETED and script is None:

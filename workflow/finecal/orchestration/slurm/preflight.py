@@ -65,7 +65,7 @@ def check_executor(name: str) -> None:
 
 
 def prepare(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> None:
-    """Check what would make jobs fail or wait for ever, and cancel what a Snakemake that was killed has left.
+    """Check what would make jobs fail or wait for ever; see to what a Snakemake that was killed has left.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def prepare(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> None:
     say_constant_memory([job for job in submitted if not job.is_group()])
     if not chosen_later:
         check_requests(submitted, runs_per_gpu, settings)
-    tidy_up()
+    tidy_up(submitted)
 
 
 def check_slurm(partitions: Iterable[str]) -> None:

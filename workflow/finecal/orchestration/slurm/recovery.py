@@ -2,32 +2,74 @@
 
 from __future__ import annotations
 
+import getpass
+import pwd
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import SubprocessError
+from typing import Any, NamedTuple
 
 from finecal.errors import UserError
 from finecal.orchestration.lock import others_at_work
+from finecal.orchestration.slurm.adoption import LeftJob, find_left
 from finecal.orchestration.slurm.commands import NO_ANSWER, no_answer_error, print_message, run_command
 
 LOGS = Path(
     ".snakemake/slurm_logs"
 )  # the plugin's default folder of logs; by it the jobs of a working directory are known
+_left: list[LeftJob] = []
 SECONDS_TO_END = 180  # SLURM gives a cancelled job half a minute by default, sites give more
 
 
-def tidy_up() -> None:
-    """Cancel what a main process that was killed has left on the cluster, unless others are at work in this folder."""
+def tidy_up(jobs: Iterable[Any]) -> None:
+    """Take over or cancel what a main process that was killed has left on the cluster, unless others are at work here.
+
+    Parameters
+    ----------
+    jobs
+        Snakemake's that are about to run.
+
+    Raises
+    ------
+    UserError
+        If jobs of other people work in this folder, or those that are cancelled do not end.
+    """
+    logs = Path.cwd() / LOGS
+    queued = find_queued(logs)
     if others := others_at_work():
-        if find_jobs(Path.cwd() / LOGS):
+        if queued:
             print_message(f"the jobs on the cluster may be those of {others}, so they are left alone")
         return
-    cancel_left_jobs()
+    own = getpass.getuser()
+    if foreign := [job for job in queued if job.user != own]:
+        users = ", ".join(sorted({job.user for job in foreign}))
+        raise UserError(
+            f"jobs of {users} are at work in this folder ({', '.join(job.number for job in foreign)})",
+            where=str(Path.cwd()), why="Two jobs would write the same files",
+            hint=f"Wait until `squeue --user {users.replace(' ', '')}` shows them no more: what they have made by then "
+            "is taken as it is. Or ask for them to be cancelled",
+        )  # fmt: skip
+    living = {job.log.parent: (job.number, job.name) for job in queued}
+    _left[:] = find_left(jobs, logs, living)
+    followed = [one.number for one in _left if one.number]
+    if followed:
+        print_message(
+            f"the Snakemake that was at work here has died. Its {_count(followed)} on the cluster "
+            f"({', '.join(followed)}) keep{'s' * (len(followed) == 1)} going or waiting and will be followed from here"
+        )
+    cancel_left_jobs([job.number for job in queued if job.number not in followed])
 
 
-def cancel_left_jobs() -> None:
+def take_left() -> list[LeftJob]:
+    """Return, once, the SLURM jobs that are to be followed from here."""
+    found = [*_left]
+    _left.clear()
+    return found
+
+
+def cancel_left_jobs(left: Sequence[str]) -> None:
     """Cancel the jobs that were submitted in this folder before, and wait until they are gone.
 
     They would run beside those that are about to be submitted for the same outputs. Only to be called while no
@@ -38,11 +80,10 @@ def cancel_left_jobs() -> None:
     UserError
         If they do not end.
     """
-    left = find_jobs(Path.cwd() / LOGS)
     if not left:
         return
     print_message(
-        f"the Snakemake that was at work here has died. Its {len(left)} job{'s' * (len(left) > 1)} on the cluster "
+        f"the Snakemake that was at work here has died. Its {_count(left)} on the cluster "
         f"({', '.join(left)}) will be cancelled; trainings save their state and go on in new jobs"
     )
     with suppress(SubprocessError):  # scancel fails for jobs that have just ended
@@ -56,6 +97,10 @@ def cancel_left_jobs() -> None:
                 hint="Wait until `squeue --me` shows them no more, then start again",
             )  # fmt: skip
         time.sleep(1)
+
+
+def _count(numbers: Sequence[str]) -> str:
+    return f"{len(numbers)} job{'s' * (len(numbers) > 1)}"
 
 
 def explain_missing_logs(logs: Iterable[Path]) -> None:
@@ -86,8 +131,52 @@ def find_jobs(folder: Path) -> list[str]:
     UserError
         If SLURM does not answer.
     """
+    own = getpass.getuser()
+    return [job.number for job in find_queued(folder) if job.user == own]
+
+
+class QueuedJob(NamedTuple):
+    """A job that waits or runs."""
+
+    number: str
+    user: str
+    name: str
+    log: Path  # resolved; SLURM may print its name as it was asked for
+
+
+def find_queued(folder: Path) -> list[QueuedJob]:
+    """Return the jobs, waiting or running, whose logs lie in a folder: the user's, and those of all who wrote there.
+
+    Raises
+    ------
+    UserError
+        If SLURM does not answer.
+    """
+    users = sorted({getpass.getuser(), *_writers(folder)})
+    widths = {"JobID": 24, "UserName": 64, "Name": 128, "STDOUT": 4096}
+    columns = ",".join(f"{name}:{width}" for name, width in widths.items())
     try:
-        jobs = run_command("squeue", "--me", "--noheader", "--Format=JobID:24,STDOUT:4096").splitlines()
+        lines = run_command("squeue", f"--user={','.join(users)}", "--noheader", f"--Format={columns}").splitlines()
     except NO_ANSWER as error:
         raise no_answer_error(error, "squeue") from error
-    return [job[:24].strip() for job in jobs if job[24:].startswith(f"{folder}/")]
+    place, found = folder.resolve(), []
+    for line in lines:
+        cells = []
+        for width in widths.values():
+            cells.append(line[:width].strip())
+            line = line[width:]
+        number, user, name, log = cells
+        # Of two ways to the same folder, as through a link, SLURM may know the other one.
+        whole = Path(log).parent.resolve() / Path(log).name
+        if whole.is_relative_to(place):
+            found.append(QueuedJob(number, user, name, whole))
+    return found
+
+
+def _writers(folder: Path) -> set[str]:
+    """Return the names of those who own what lies in a folder of logs."""
+    names = set()
+    for one in folder.glob("*/*"):
+        with suppress(OSError, KeyError):
+            names.add(pwd.getpwuid(one.stat().st_uid).pw_name)
+    return names

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from finecal.orchestration.slurm.markers import claim, closed_file, read_status, taken_by
+from finecal.orchestration.slurm.markers import NOTE, claim, closed_file, read_status, taken_by
 
 MAIN = "snakemake"  # who has taken a follower that is submitted by itself
 
@@ -78,12 +79,16 @@ class SharedJobs:
         self._scripts: dict[Any, Path] = {}  # Snakemake's job → the script that runs it or will run it
         self._followers: dict[Any, Follower] = {}  # those that Snakemake has not started yet
 
-    def add(self, number: str, scripts: dict[Any, Path], followers: dict[Any, Follower]) -> None:
+    def add(
+        self, number: str, scripts: dict[Any, Path], followers: dict[Any, Follower], *, has_ended: bool = False
+    ) -> None:
         """Note a SLURM job that was submitted."""
         with self._lock:
-            folder = next(iter(scripts.values())).parent
             own = {*scripts.values(), *(follower.script for follower in followers.values())}
-            self._by_folder[folder] = SharedJob(number, own)
+            folder = next(iter(own)).parent
+            # None of a new SLURM job; those of an earlier main process come in any order.
+            guests = sum(folder in one.folders and one.script not in own for one in self._followers.values())
+            self._by_folder[folder] = SharedJob(number, own, guests, has_ended)
             self._scripts |= scripts | {job: follower.script for job, follower in followers.items()}
             self._followers |= followers
             for follower in followers.values():
@@ -121,11 +126,13 @@ class SharedJobs:
             if not claim(follower.script, MAIN):
                 return False
             self._scripts.pop(job, None)
+            _remove_note(follower.script)
             self._settle(follower)
             return True
 
     def forget(self, job: Any, script: Path) -> None:
         """Note that a member has failed: what was to follow it waits in vain, and it has a new script next time."""
+        _remove_note(script)
         with self._lock:
             if self._scripts.get(job) == script:
                 del self._scripts[job]
@@ -155,6 +162,7 @@ class SharedJobs:
         self._settle_script(follower.script)
 
     def _settle_script(self, script: Path) -> None:
+        _remove_note(script)
         if (shared := self._by_folder.get(script.parent)) is not None:
             shared.unsettled.discard(script)
             self._remove_if_done(script.parent)
@@ -165,6 +173,13 @@ class SharedJobs:
             del self._by_folder[folder]
             if not self._keep:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def disown(self) -> None:
+        """Note that all that lives is cancelled: no later main process is to take it over."""
+        with self._lock:
+            for folder in self._by_folder:
+                for file in folder.glob(f"*{NOTE}"):
+                    file.unlink(missing_ok=True)
 
     def note_end(self, number: str) -> None:
         """Note that a SLURM job has ended, as SLURM says."""
@@ -197,6 +212,12 @@ class SharedJobs:
     def will_never_run(self, follower: Follower) -> bool:
         """Return whether no launcher will begin a follower."""
         return not follower.has_begun and all(self.is_over(folder) for folder in follower.folders)
+
+
+def _remove_note(script: Path) -> None:
+    """Let no later main process take a script for one whose end nobody knows."""
+    with suppress(OSError):
+        script.with_suffix(NOTE).unlink(missing_ok=True)
 
 
 def link_to(script: Path, folders: Iterable[Path]) -> None:

@@ -27,6 +27,7 @@ from finecal.orchestration.slurm.watcher import WatchingExecutor
 
 # Seconds from the end of a job to the next try: SLURM counts it a moment longer. They double with each refusal.
 FIRST_WAIT, LONGEST_WAIT = 5.0, 60.0
+DISK = "disk"  # a reason to hold jobs
 
 
 class SubmittingExecutor(WatchingExecutor):
@@ -76,30 +77,41 @@ class SubmittingExecutor(WatchingExecutor):
 
     def hold(self, jobs: Iterable[Any], message: str) -> None:
         """Keep jobs that SLURM has refused for now, and say so once for each reason."""
+        found = reason_of(message).partition(" (")[0].partition("'.")[0]
+        text = "What is ready waits here and is submitted when others end. No try is spent."
+        self._keep(jobs, found, f"SLURM takes no more jobs for now: {found}\n{text}")
+
+    def _keep(self, jobs: Iterable[Any], reason: str, message: str) -> None:
         with self._holding:
             self._held = [*self._held, *jobs]
             if not self._is_full:
                 self._is_full = True
                 self._retry_at = time.monotonic() + self._wait
                 self._wait = min(2 * self._wait, LONGEST_WAIT)
-            found = reason_of(message).partition(" (")[0].partition("'.")[0]
-            is_new = found not in self._told
-            self._told.add(found)
+            is_new = reason not in self._told
+            self._told.add(reason)
         if is_new:
-            self.logger.warning(
-                f"SLURM takes no more jobs for now: {found}\n"
-                "What is ready waits here and is submitted when others end. No try is spent."
-            )
+            self.logger.warning(message)
 
     def hold_if_full(self, jobs: Sequence[Any]) -> bool:
-        """Hold jobs where SLURM would refuse them; return whether it would."""
+        """Hold jobs where SLURM would refuse them, or where they could not write; return whether that is so."""
         with self._holding:
             is_full = self._is_full or (self._most_jobs is not None and len(self.living()) >= self._most_jobs)
             if is_full:
                 self._held = [*self._held, *jobs]
                 if not self._is_full:
                     self._is_full, self._retry_at = True, time.monotonic() + LONGEST_WAIT
-        return is_full
+        return is_full or self._hold_if_disk_is_full(jobs)
+
+    def _hold_if_disk_is_full(self, jobs: Sequence[Any]) -> bool:
+        full = self.space.find_full(file for job in jobs for file in getattr(job, "output", ()))
+        if full:
+            text = "Nothing is submitted until there is room; then it goes on by itself. No try is spent."
+            self._keep(jobs, DISK, f"There is no room on the disk. {full}\n{text}")
+        elif DISK in self._told:
+            self._told.discard(DISK)
+            self.logger.info("There is room on the disk again.")
+        return bool(full)
 
     def living(self) -> set[str]:
         """Return the numbers of the SLURM jobs that wait or run."""

@@ -34,7 +34,8 @@ class WatchingExecutor(ReportingExecutor):
     def cancel(self) -> None:
         """Submit no more, then cancel what was submitted; from now on a Ctrl-C ends at once."""
         self._stopping.set()
-        end_at_next_interrupt(self.run_uuid)
+        end_at_next_interrupt(self.run_names)
+        self.shared_jobs.disown()
         if self._alive:
             self.logger.info(
                 "Waiting for SLURM to take the end of its jobs; trainings save their state there. "
