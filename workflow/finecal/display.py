@@ -94,6 +94,15 @@ def reads(text: str, *, long: bool = False) -> str:
     return (" and " if long else ", ").join([*known, *sorted(names - READS.keys())]) or ("nothing" if long else NOTHING)
 
 
+def marked(words: str, bound: bool) -> str:
+    """Return the name of a method, marked where it is an upper bound.
+
+    >>> marked("γ*", True), marked("ALG", False)
+    ('γ* (upper bound)', 'ALG')
+    """
+    return f"{words} (upper bound)" if bound else words
+
+
 def reads_test(text: str) -> bool:
     """Return whether a `reads` entry includes the test labels: such a method is an upper bound."""
     return "test" in {name.strip() for name in text.split(",")}
@@ -126,12 +135,17 @@ def settings(frame: pd.DataFrame, separator: str = " · ") -> dict[tuple[str, ..
     keys = [tuple(map(str, row)) for row in frame[list(SETTING_KEYS)].drop_duplicates().itertuples(index=False)]
     named = [i for i, name in enumerate(SETTING_KEYS) if name == "task" or len({key[i] for key in keys}) > 1]
     words = {"task": task, "recipe": recipe}
-    return {key: separator.join(words.get(SETTING_KEYS[i], str)(key[i]) for i in named) for key in keys}
+    return {
+        key: separator.join(filter(None, (words.get(SETTING_KEYS[i], str)(key[i]) for i in named))) or key[0]
+        for key in keys
+    }
 
 
 def setting(key: tuple[str, ...]) -> str:
-    """Return one (dataset, task, backbone, recipe) in words, with all four names."""
+    """Return one (dataset, task, backbone, recipe) in words, with all four names; of logits only the first is known."""
     dataset, task_name, backbone, recipe_name = key
+    if not any(key[1:]):
+        return dataset
     return f"{dataset}, {task(task_name)} ({backbone}, {recipe(recipe_name)})"
 
 

@@ -28,10 +28,10 @@ def test_the_papers_story() -> None:
     assert (features.verdict, relations.verdict, scale.verdict) == (IMPROVED, UNCHANGED, DAMAGED)
     assert found.title == "digits, printed → handwritten (resnet10t, full)"
     assert found.headline == (
-        "Damaged: the logit scale (γ* brings back all of the loss and more). "
-        "Unchanged within uncertainty: the relations among the absent classes. Improved: the features. "
-        f"{TWO_SPLITS}"
+        "Damaged: the logit scale (γ*, an upper bound, brings back all of the loss and more). "
+        "Unchanged within uncertainty: the relations among the absent classes. Improved: the features."
     )
+    assert found.scope == TWO_SPLITS
     assert scale.difference == pytest.approx(-0.4)
     assert scale.low < -0.4 < scale.high < 0
     assert scale.brought_back == pytest.approx(0.45)
@@ -178,16 +178,16 @@ def test_one_run_gets_numbers_but_no_verdict() -> None:
 def test_one_run_with_known_samples_gets_a_verdict_and_advice() -> None:
     found = answer(made_metrics(RUNS[:1]), made_calibration(RUNS[:1]))
     assert found.findings[2].verdict == DAMAGED
-    assert found.headline.endswith(
-        "There is one training only: the intervals are over its test samples, other trainings may differ more."
+    assert found.scope == (
+        "There is one training only: the intervals are over its test samples, and whether it is so for other seeds and "
+        "splits is not known."
     )
-    assert "one run, no spread" in found.advice.words
-    assert "whether the gain holds for other seeds and splits is not known" in found.advice.words
+    assert "one run, no spread" in found.advice.do
 
 
 def test_one_split_is_said_to_be_one() -> None:
     found = answer(made_metrics(RUNS[:2]), made_calibration(RUNS[:2]))
-    assert "There is one split only: the intervals are for this split" in found.headline
+    assert "There is one split only: the intervals are for this split" in found.scope
 
 
 def test_what_was_not_measured_is_said() -> None:
@@ -196,8 +196,7 @@ def test_what_was_not_measured_is_said() -> None:
     assert {finding.verdict for finding in found.findings} == {NOT_MEASURED}
     assert found.headline == (
         "Without the pretrained model what was damaged is not known. "
-        "With γ* the accuracy on absent classes is 69.0 % instead of 24.0 %. "
-        f"{TWO_SPLITS}"
+        "With γ* (an upper bound) the accuracy on absent classes is 69.0 % instead of 24.0 %."
     )
     scale = found.findings[2].words
     assert "24.0 % [23.0, 25.0] with the arg-max over all classes and 80.0 % [79.0, 81.0] with the arg-max" in scale
@@ -212,9 +211,8 @@ def test_advice_is_the_best_method_that_reads_no_test_labels() -> None:
     assert advice.difference == pytest.approx(0.15)
     assert advice.gamma_mean == pytest.approx(2)
     assert advice.gamma_spread == pytest.approx(math.sqrt(4 / 3))  # 1, 3, 1, 3
-    assert advice.words.startswith(
-        "Add γ = 2.00 ± 1.15 (PCV; mean ± standard deviation over runs) to the absent logits"
-    )
+    assert advice.do.startswith("Add γ = 2.00 ± 1.15 (PCV; mean ± standard deviation over runs) to the absent logits")
+    assert advice.do.endswith("against plain fine-tuning, over the fine-tuning classes −5.0 points [−5.1, −4.9].")
     assert "It reads the training data of the fine-tuning classes and further trainings" in advice.words
     assert "It is better than ALG by +5.0 points [" in advice.words
     assert "allowing for the number of methods (2)." in advice.words
@@ -264,7 +262,7 @@ def test_advice_is_to_leave_it_when_nothing_helps() -> None:
     assert advice.calibrator == "none"
     assert "Leave the model as it is" in advice.words
     assert "ALG changes it by 0.0 points [0.0, 0.0]: no gain beyond uncertainty" in advice.words
-    assert "The best γ, chosen on the test labels, would gain +20.0 points [" in advice.words
+    assert "γ*, the best γ, chosen on the test labels (an upper bound), would gain +20.0 points [" in advice.words
     metrics = made_metrics()
     nothing = answer(metrics[metrics["calibrator"].isin(["none", "oracle"])]).advice
     assert nothing.words.startswith("No calibrator without test labels was computed.")

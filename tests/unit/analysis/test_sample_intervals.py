@@ -75,10 +75,8 @@ def test_own_logits_get_a_verdict() -> None:
         np.savez(f"{name}.npz", label=labels, logits=values)
     diagnose(Path("tuned.npz"), CLASSES, Path("out"), pretrained="before.npz")
     said = answer_of(Path("out"))
-    assert "Damaged: the logit scale (γ* brings back" in said
-    assert (
-        "There is one training only: the intervals are over its test samples, other trainings may differ more." in said
-    )
+    assert "Damaged: the logit scale (γ*, an upper bound, brings back" in said
+    assert "There is one training only: the intervals are over its test samples, and whether it is so for" in said
     assert re.search(r"Logit scale: damaged\..*: −\d+\.\d points \[−\d.*\] \(1 run, 120 test samples\)", said)
     assert "over the test samples of this one training" in said
     assert "no verdict" not in said
@@ -122,7 +120,7 @@ def test_without_the_pretrained_model_it_is_said_what_gamma_brings_back() -> Non
     said = answer_of(Path("out"))
     values, _ = score(tuned, labels, IN_S)
     taken = 100 * (values["acc_u_u"][0] - values["acc_u_y"][0])
-    assert "Without the pretrained model what was damaged is not known. With γ* the accuracy on absent" in said
+    assert "Without the pretrained model what was damaged is not known. With γ* (an upper bound) the accuracy" in said
     assert f"the fine-tuning classes take {taken:.1f} points, and γ can bring back no more" in said
     assert re.search(r"changes this accuracy by \+[\d.]+ points \[[\d.]+, [\d.]+\]", said)
     assert "Nothing was measured" not in said

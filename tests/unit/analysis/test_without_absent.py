@@ -108,7 +108,11 @@ def test_the_answer_names_what_was_fitted_and_judges_nothing() -> None:
     for answer in diagnose(frames["metrics"], frames["calibration"]):
         assert {finding.verdict for finding in answer.findings} == {NOT_MEASURED}
         assert answer.advice.calibrator == "none"
-        assert answer.advice.words.startswith(f"{NO_ABSENT} What was fitted without them: ALG γ = 1.00, PCV γ = 2.00")
+        assert answer.headline.startswith("Without test samples of absent classes what was damaged is not known")
+        fitted = "What was fitted without them, and its price: ALG γ = 1.00 (fine-tuning classes −2.0 points ["
+        assert answer.advice.words.startswith(f"{NO_ABSENT} {fitted}")
+        assert "PCV γ = 2.00 (fine-tuning classes −5.0 points [" in answer.advice.words
+        assert "γ* γ" not in answer.advice.words  # was fitted with them
 
 
 def test_rows_of_runs_with_absent_samples() -> None:

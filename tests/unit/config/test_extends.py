@@ -98,19 +98,24 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
 # ------------------------------------------------------------------ errors
 
 
+def inherited(folder: Path) -> str:
+    """How errors call base.yaml, which mine.yaml extends: the user's file is named, too."""
+    return f"{folder / 'base.yaml'} (extended by {folder / 'mine.yaml'})"
+
+
 def test_a_wrong_key_names_the_file_it_stands_in(tmp_path: Path) -> None:
     base = yaml.safe_dump({"extends": "digits", "sedes": [1], "training": {"lr": -1, "epochs": 2}})
     write(tmp_path, base=base, mine="extends: base.yaml\ntraining: {epochs: 0}\n")
-    assert error_of(tmp_path / "mine.yaml").startswith(f"{tmp_path / 'base.yaml'}: training.lr: -1 is not allowed.")
+    assert error_of(tmp_path / "mine.yaml").startswith(f"{inherited(tmp_path)}: training.lr: -1 is not allowed.")
     write(tmp_path, base=base.replace("-1", "1"))
     assert error_of(tmp_path / "mine.yaml").startswith(f"{tmp_path / 'mine.yaml'}: training.epochs: 0 is not allowed.")
     write(tmp_path, mine="extends: base.yaml\n", base="extends: digits\nsedes: [1]\n")
-    assert error_of(tmp_path / "mine.yaml").startswith(f"{tmp_path / 'base.yaml'}: unknown key 'sedes'.")
+    assert error_of(tmp_path / "mine.yaml").startswith(f"{inherited(tmp_path)}: unknown key 'sedes'.")
 
 
 def test_meaning_is_checked_after_composition(tmp_path: Path) -> None:
     write(tmp_path, base="extends: digits\nsplits: {a: {kind: random, count: 12}}\n", mine="extends: base.yaml\n")
-    assert error_of(tmp_path / "mine.yaml").startswith(f"{tmp_path / 'base.yaml'}: splits.a: this split takes more")
+    assert error_of(tmp_path / "mine.yaml").startswith(f"{inherited(tmp_path)}: splits.a: this split takes more")
 
 
 def test_a_key_that_no_file_has(tmp_path: Path) -> None:

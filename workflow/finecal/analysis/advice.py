@@ -9,20 +9,20 @@ import pandas as pd
 
 from finecal import display
 from finecal.analysis.intervals import CONFIDENCE, NAN, UNKNOWN, Interval, difference_of
+from finecal.analysis.remarks import fitted, labels_help, limit, percent, price, weak_pretrained
 from finecal.analysis.statistics import paired_difference, row_of, runs_of
 
 NO_ABSENT = "No test sample is of an absent class, so what calibration is worth cannot be measured here."
 # Tried in this order, which was chosen on other data: so no test accuracy chooses the first one that a study has.
 PREFERRED = ("pcv_combined", "pcv_scaled", "midpoint", "source_gap", "alg", "pcv")
-FAR = 0.1  # of nearest class means on U above γ*, from which labels of U are advised
-WEAK = 0.5  # accuracy on U of a pretrained model, below which it is called weak
 
 
 @dataclass(frozen=True)
 class Advice:
     """The calibrator to use, and what it does to acc_y_y; calibrator "none" where no method helps.
 
-    `code` are the lines of Python that apply it to logits; empty where the method is more than a γ.
+    `do` says what to do, what it gains and what it costs; `more` are the sentences behind it. `code` are the lines of
+    Python that apply it to logits; empty where the method is more than a γ.
     """
 
     calibrator: str
@@ -34,8 +34,14 @@ class Advice:
     n_runs: int
     gamma_mean: float
     gamma_spread: float
-    words: str
+    do: str
+    more: tuple[str, ...] = ()
     code: str = ""
+
+    @property
+    def words(self) -> str:
+        """What to do, with all that is said of it."""
+        return " ".join([self.do, *self.more])
 
 
 def advise(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame, beyond: str = "") -> Advice:
@@ -49,9 +55,9 @@ def advise(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame, 
         What was damaged that no γ can repair, in words.
     """
     found = _advice(part, parameters, metrics)
-    more = [_limit(part, beyond)] if beyond else []
-    more += [_labels_help(metrics), _weak_pretrained(part)]
-    return replace(found, words=" ".join([found.words, *filter(None, more)]))
+    more = [limit(part, beyond)] if beyond else []
+    more += [labels_help(metrics), weak_pretrained(part)]
+    return replace(found, more=(*found.more, *filter(None, more)))
 
 
 def _advice(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame) -> Advice:
@@ -61,7 +67,7 @@ def _advice(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame)
         & part["reads"].map(display.ranked).astype(bool) & (part["n_pairs"] > 0)
     ]  # fmt: skip
     if plain is not None and plain["n_samples"] == 0:
-        return nothing(f"{NO_ABSENT} {_fitted(parameters)}")
+        return nothing(f"{NO_ABSENT} {fitted(part, parameters)}")
     if plain is None or usable.empty:
         return nothing("No calibrator without test labels was computed.")
     alone = parameters.groupby("calibrator")["parameter"].transform("nunique") == 1
@@ -80,18 +86,20 @@ def _advice(part: pd.DataFrame, parameters: pd.DataFrame, metrics: pd.DataFrame)
     elif len(values):
         gamma = f"{display.number(mean, 1, 2)} ± {display.number(spread, 1, 2)}"
         how = f"Add γ = {gamma} ({name}; mean ± standard deviation over runs) to the absent logits"
-    words = (
-        f"{how}: accuracy over all classes {_percent(row)}, {display.points(*gain[:3])} against plain fine-tuning "
-        f"({display.over(gain.n, int(row['n_samples']))}). It reads {display.reads(str(row['reads']), long=True)}."
-        f"{found.why(chosen)}"
+    cost = price(part, chosen)
+    do = (
+        f"{how}: accuracy over all classes {percent(row)}, {display.points(*gain[:3])} against plain fine-tuning"
+        f"{f', over the fine-tuning classes {cost}' if cost else ''}."
     )
-    if gain.n == 1:
-        words += (
-            " One run only: the interval is over its test samples, and whether the gain holds for other seeds and "
-            "splits is not known."
-        )
+    more = [
+        f"Measured on {display.over(gain.n, int(row['n_samples']))}.",
+        f"It reads {display.reads(str(row['reads']), long=True)}.",
+        found.why(chosen),
+    ]
     code = _code(mean) if len(values) else ""
-    return Advice(chosen, str(row["reads"]), float(row["mean"]), *gain, mean, spread, words, code)
+    return Advice(
+        chosen, str(row["reads"]), float(row["mean"]), *gain, mean, spread, do, tuple(filter(None, more)), code
+    )
 
 
 @dataclass(frozen=True)
@@ -142,12 +150,12 @@ class Candidates:
         if not self.rest:
             return ""
         if chosen == self.first:
-            return f" No other method ({len(self.rest)} computed) is better beyond uncertainty."
+            return f"No other method ({len(self.rest)} computed) is better beyond uncertainty."
         gain = self._over(self.first, chosen)
         if not gain.low > 0:
-            return f" {display.calibrator(self.first)}, which is tried first, shows no gain beyond uncertainty."
+            return f"{display.calibrator(self.first)}, which is tried first, shows no gain beyond uncertainty."
         return (
-            f" It is better than {display.calibrator(self.first)} by {display.points(*gain[:3])}, allowing for the "
+            f"It is better than {display.calibrator(self.first)} by {display.points(*gain[:3])}, allowing for the "
             f"number of methods ({len(self.rest) + 1})."
         )
 
@@ -162,25 +170,26 @@ class Candidates:
 
 def _leave(plain: Any, name: str, gain: Interval, found: Candidates) -> Advice:
     """To leave the model as it is, and what is not known."""
-    words = (
-        f"Leave the model as it is: accuracy over all classes {_percent(plain)}. {name} changes it by "
+    do = (
+        f"Leave the model as it is: accuracy over all classes {percent(plain)}. {name} changes it by "
         f"{display.points(*gain[:3])}: "
     )
-    if not gain.known:
-        words += "too few runs and test samples to say whether that is a gain."
-    else:
-        words += "no gain beyond uncertainty."
-        if found.rest:
-            others = f"another method without test labels or numbers set by hand ({len(found.rest)} computed)"
-            words += f" Nor does {others} gain."
+    do += "no gain beyond uncertainty." if gain.known else (
+        "too few runs and test samples to say whether that is a gain."
+    )  # fmt: skip
+    more = []
+    if gain.known and found.rest:
+        others = f"another method without test labels or numbers set by hand ({len(found.rest)} computed)"
+        more.append(f"Nor does {others} gain.")
     best, none = (runs_of(found.metrics, "acc_y_y", "fine_tuned", one) for one in ("oracle", "none"))
     missed = UNKNOWN if best is None or none is None else difference_of(best, none)
     if missed.low > 0:
-        words += (
-            f" The best γ, chosen on the test labels, would gain {display.points(*missed[:3])}: look for it with "
-            "another method, with training samples of S or a few labelled samples of U."
+        more.append(
+            f"γ*, the best γ, chosen on the test labels (an upper bound), would gain {display.points(*missed[:3])}: "
+            "look for it with another method, with training samples of S or a few labelled samples of U."
         )
-    return Advice("none", "", float(plain["mean"]), 0.0, NAN, NAN, int(plain["n_runs"]), NAN, NAN, words)
+    mean, runs = float(plain["mean"]), int(plain["n_runs"])
+    return Advice("none", "", mean, 0.0, NAN, NAN, runs, NAN, NAN, do, tuple(more))
 
 
 def nothing(words: str) -> Advice:
@@ -194,52 +203,3 @@ def _code(gamma: float) -> str:
         "absent = [c for c in range(logits.shape[1]) if c not in fine_tuning_classes]\n"
         "logits[:, absent] += gamma"
     )
-
-
-def _limit(part: pd.DataFrame, beyond: str) -> str:
-    """How far γ can get where something else was damaged: with γ → ∞ the arg-max is among the absent classes alone."""
-    row = row_of(part, "acc_u_u", "fine_tuned")
-    words = f"γ cannot repair {beyond}"
-    if row is None or not row["n_samples"]:
-        return f"{words}."
-    n = display.over(int(row["n_runs"]), int(row["n_samples"]))
-    return f"{words}: with any γ the accuracy on absent classes is at most acc_u_u = {_percent(row)} ({n})."
-
-
-def _labels_help(metrics: pd.DataFrame) -> str:
-    """That labelled images of U would help more, where nearest class means are far above what γ reaches."""
-    means = runs_of(metrics, "ncm_acc_u_y", "fine_tuned")
-    reached = runs_of(metrics, "acc_u_y", "fine_tuned", "oracle")
-    if means is None or reached is None:
-        return ""
-    gap = difference_of(means, reached)
-    if not (gap.low > 0 and gap.mean >= FAR):
-        return ""
-    return (
-        f"Labels would help more: with class means of labelled training images of U the accuracy on absent classes is "
-        f"{display.number(float(means.values.mean()))} %, {display.points(*gap[:3])} against the best γ. Label a few "
-        "images of the absent classes."
-    )
-
-
-def _weak_pretrained(part: pd.DataFrame) -> str:
-    """That the pretrained model is weak itself, where it is."""
-    row = row_of(part, "acc_u_y", "pretrained")
-    if row is None or not row["high"] < WEAK:
-        return ""
-    return (
-        f"The pretrained model itself is weak here: {_percent(row)} on the absent classes. γ gives back what "
-        "fine-tuning took, not what was never there."
-    )
-
-
-def _fitted(parameters: pd.DataFrame) -> str:
-    """γ of every calibrator that is one, where nothing says which is best."""
-    fitted = parameters[parameters["parameter"] == "gamma"].groupby("calibrator", sort=False)["value"]
-    values = [f"{display.calibrator(str(name))} γ = {display.number(v.mean(), 1, 2)}" for name, v in fitted]
-    return f"What was fitted without them: {', '.join(values)}." if values else ""
-
-
-def _percent(row: Any) -> str:
-    mean, _, bounds = display.interval(row["mean"], row["low"], row["high"]).partition(" ")
-    return f"{mean} % {bounds}".rstrip()

@@ -30,12 +30,16 @@ from finecal.analysis.statistics import of_setting, row_of, summarise
 
 @dataclass(frozen=True)
 class Answer:
-    """Everything about one setting."""
+    """Everything about one setting; `finecal.analysis.telling` makes of it what is said.
+
+    `scope` says what the intervals do not contain; empty where that is nothing.
+    """
 
     setting: tuple[str, str, str, str]
     headline: str
     findings: tuple[Finding, ...]
     advice: Advice
+    scope: str = ""
 
     @property
     def title(self) -> str:
@@ -59,14 +63,13 @@ def diagnose(metrics: pd.DataFrame, calibration: pd.DataFrame) -> list[Answer]:
         findings = tuple(finding(part, thing) for thing in THINGS)
         beyond = _listed([_name(one) for one in _beyond_gamma(findings)])
         advice = advise(part, of_setting(calibration, key), of_setting(metrics, key), beyond)
-        headline = f"{_headline(findings)} {_scope(part)}".rstrip()
-        answers.append(Answer(key, headline, findings, advice))  # type: ignore[arg-type]
+        answers.append(Answer(key, _headline(findings) or _unknown(part), findings, advice, _scope(part)))  # type: ignore[arg-type]
     return answers
 
 
 def withheld(answer: Answer, doubts: Sequence[str]) -> Answer:
     """The answer where something is wrong with what was measured: what that is, and neither findings nor advice."""
-    return replace(answer, headline=" ".join(doubts), findings=(), advice=nothing("No advice is given."))
+    return replace(answer, headline=" ".join(doubts), findings=(), advice=nothing("No advice is given."), scope="")
 
 
 def overall(answers: list[Answer]) -> list[str]:
@@ -117,8 +120,18 @@ def _headline(findings: tuple[Finding, ...]) -> str:
         sentences.append("Without the pretrained model what was damaged is not known.")
         if not math.isnan(scale.brought_back):
             raised = [display.number(value) for value in (scale.after, scale.after + scale.brought_back)]
-            sentences.append(f"With γ* the accuracy on absent classes is {raised[1]} % instead of {raised[0]} %.")
-    return " ".join(sentences) or "Nothing was measured."
+            sentences.append(
+                f"With γ* (an upper bound) the accuracy on absent classes is {raised[1]} % instead of {raised[0]} %."
+            )
+    return " ".join(sentences)
+
+
+def _unknown(part: pd.DataFrame) -> str:
+    """What is said where none of the findings was measured."""
+    row = row_of(part, "acc_y_y", "fine_tuned")
+    if row is None or row["n_samples"]:
+        return "Nothing was measured."
+    return "Without test samples of absent classes what was damaged is not known; what γ costs on S is."
 
 
 def _scope(part: pd.DataFrame) -> str:
@@ -127,7 +140,10 @@ def _scope(part: pd.DataFrame) -> str:
     if row is None or math.isnan(row["low"]):
         return ""
     if row["n_runs"] == 1:
-        return "There is one training only: the intervals are over its test samples, other trainings may differ more."
+        return (
+            "There is one training only: the intervals are over its test samples, and whether it is so for other seeds "
+            "and splits is not known."
+        )
     if row["n_splits"] == 1:
         return "There is one split only: the intervals are for this split, other classes in S may differ more."
     if row["n_splits"] == 2:
@@ -145,7 +161,7 @@ def _name(finding: Finding) -> str:
         return "the relations among the absent classes"
     if math.isnan(finding.share):  # no loss, or nothing that says whether it is one of the scale
         return "the accuracy on absent classes"
-    return f"the logit scale (γ* brings back {share_in_words(finding.share)})"
+    return f"the logit scale (γ*, an upper bound, brings back {share_in_words(finding.share)})"
 
 
 def _listed(names: list[str]) -> str:

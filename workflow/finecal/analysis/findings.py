@@ -14,6 +14,7 @@ import pandas as pd
 
 from finecal import display
 from finecal.analysis.intervals import NAN, Interval
+from finecal.analysis.remarks import percent
 from finecal.analysis.statistics import paired_difference, row_of
 
 DAMAGED = "damaged"
@@ -141,8 +142,8 @@ def _without_pretrained(part: pd.DataFrame, tuned: Any) -> Finding:
     words = f"{TITLES['scale']}: {NOT_MEASURED}, for want of the pretrained model."
     if within is not None:
         words += (
-            f" The accuracy on absent classes is {_percent(tuned)} with the arg-max over all classes and "
-            f"{_percent(within)} with the arg-max among them alone ({display.over(*numbers[-2:])}): the fine-tuning "
+            f" The accuracy on absent classes is {percent(tuned)} with the arg-max over all classes and "
+            f"{percent(within)} with the arg-max among them alone ({display.over(*numbers[-2:])}): the fine-tuning "
             f"classes take {display.points(float(within['mean'] - tuned['mean']), NAN, NAN).removeprefix('+')}, and "
             "γ can bring back no more."
         )
@@ -152,11 +153,6 @@ def _without_pretrained(part: pd.DataFrame, tuned: Any) -> Finding:
             f" γ*, chosen on the test labels (an upper bound), changes this accuracy by {display.points(*back[:3])}."
         )
     return Finding("scale", metric, NOT_MEASURED, *numbers, back.mean, NAN, words)
-
-
-def _percent(row: Any) -> str:
-    mean, _, bounds = display.interval(row["mean"], row["low"], row["high"]).partition(" ")
-    return f"{mean} % {bounds}".rstrip()
 
 
 def _fell(part: pd.DataFrame, metric: str) -> bool:

@@ -53,11 +53,14 @@ class Origin:
     def at(self, *keys: str, wrong: str | None = None) -> str:
         """Return `file: key.path`, with the file that gives the value at the path or, if none does, above it.
 
+        A value of another file than the study's own names both: its user may never have seen the other one.
         `wrong` is a key below the path that is not named, but decides which file it is.
         """
         path = keys if wrong is None else (*keys, wrong)
         files = [self.parts[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.parts]
         file = files[0] if files else self.file
+        if file != self.file:
+            file = f"{file} (extended by {self.file})"
         return f"{file}: {'.'.join(keys)}" if keys else file
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from finecal import display
+from finecal.analysis.telling import Told, as_markdown
 from finecal.calibration.contract import State
 from finecal.models.build import Architecture
 from finecal.paths import RunKey
@@ -20,7 +21,11 @@ NAMES = 40  # class names shown
 
 @dataclass(frozen=True)
 class Card:
-    """The contents of a card; `metrics` and `checks` are rows of the run's metrics.parquet and of check.parquet."""
+    """The contents of a card.
+
+    `metrics` and `checks` are rows of the run's metrics.parquet and of check.parquet, `told` is the answer for this run
+    alone.
+    """
 
     run: RunKey
     calibrator: str
@@ -34,6 +39,7 @@ class Card:
     metrics: Sequence[Mapping[str, Any]]
     terms: Mapping[str, str]
     onnx: bool
+    told: Told
     stored: Mapping[str, Any] | None = None
 
 
@@ -51,10 +57,11 @@ def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
 
 def card_text(card: Card) -> str:
     """Return the card as Markdown."""
-    run, method = card.run, display.method("fine_tuned", card.calibrator)
+    bound = display.reads_test(", ".join(card.reads))
+    run, method = card.run, display.marked(display.method("fine_tuned", card.calibrator), bound)
     of_s = [name for name, member in zip(card.description.classes, card.fine_tuning, strict=True) if member]
     of_u = [name for name, member in zip(card.description.classes, card.fine_tuning, strict=True) if not member]
-    warning = "" if not display.reads_test(", ".join(card.reads)) else (
+    warning = "" if not bound else (
         "**Its calibrator was fitted on the labels of the test samples: the accuracies below are upper bounds.**\n\n"
     )  # fmt: skip
     gamma = card.state.get("gamma")
@@ -66,11 +73,18 @@ tags: [image-classification, timm, finecal]
 
 # {run.dataset}, {display.task(run.task)}: {method}
 
-{card.description.model}, fine-tuned ({display.recipe(run.recipe)}) on the {len(of_s)} classes {_names(of_s)}.
-It also knows the {len(of_u)} classes {_names(of_u)} that were absent from fine-tuning.{found}
+{card.description.model}, fine-tuned ({display.recipe(run.recipe)}) on {_names(of_s)}.
+It also knows {_names(of_u)}, absent from fine-tuning.{found}
 The calibrator {display.calibrator(card.calibrator)} read {display.reads(", ".join(sorted(card.reads)), long=True)}.
 
-{warning}## Accuracy
+{warning}## What fine-tuning damaged, and what helps
+
+Of this run alone, whatever calibrator the folder holds. S are the classes of fine-tuning, U the absent ones; γ is added
+to the logits of U, γ* is the best γ for the test labels, an upper bound.
+
+{as_markdown(card.told)}
+
+## Accuracy
 
 On the test samples of {run.target}, in % [95 % interval for this one model, Wilson], n samples:
 
@@ -101,7 +115,7 @@ def write_card(path: Path, card: Card) -> None:
 
 def _names(names: Sequence[str]) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:NAMES])
-    return f"({shown}{', …' * (len(names) > NAMES)})"
+    return f"{display.count(len(names), 'class')} ({shown}{', …' * (len(names) > NAMES)})"
 
 
 def _accuracies(card: Card) -> str:
@@ -110,7 +124,8 @@ def _accuracies(card: Card) -> str:
     values = {(row["classifier"], row["calibrator"], row["metric"]): (row["value"], row["n"]) for row in card.metrics}
     for classifier, calibrator in dict.fromkeys(rows):
         cells = [_accuracy(*values.get((classifier, calibrator, metric), (None, 0))) for metric in display.METRICS]
-        lines.append((display.method(classifier, calibrator), *cells))
+        bound = calibrator == card.calibrator and display.reads_test(", ".join(card.reads))
+        lines.append((display.marked(display.method(classifier, calibrator), bound), *cells))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

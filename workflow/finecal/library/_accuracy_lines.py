@@ -35,8 +35,10 @@ def _lines(metrics: pd.DataFrame, names: Sequence[str], title: str) -> list[str]
     """Return a heading, and a line for each method in order of appearance."""
     values: Any = metrics[metrics["metric"].isin(names)].set_index([*METHOD, "metric"])["value"].unstack()
     shown = values.loc[metrics[METHOD].drop_duplicates().itertuples(index=False, name=None), list(names)]
+    reads = metrics.drop_duplicates("calibrator").set_index("calibrator")["reads"].to_dict()
     lines = [f"{title:<{WIDTH}}" + "".join(f"{name.removeprefix(MACRO):>10}" for name in names)]
     for (classifier, calibrator), row in shown.iterrows():
-        words = display.method(classifier, calibrator) + (" (upper bound)" if calibrator == "oracle" else "")
+        bound = display.reads_test(reads.get(calibrator, "")) or classifier == "oracle_fine_tuning"
+        words = display.marked(display.method(classifier, calibrator), bound)
         lines.append(f"{words:<{WIDTH}}" + "".join(f"{display.number(value, 1, 4):>10}" for value in row))
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from finecal.library.applying import paths_of
 from finecal.library.classes import OPTION, names_of
 from finecal.library.diagnosis import diagnose_brought
 from finecal.library.folder import write_folder
@@ -43,6 +44,9 @@ def diagnose_files(
     labels, features = further.get("labels"), further.get("features")
     tuned = bring(source, labels=labels, features=features, classes=names, scores=scores)
     before = bring(Path(pretrained), classes=names, scores=scores, labelled=False) if pretrained else None
-    found = diagnose_brought(tuned, before, fine_tuning, inputs=inputs, where=OPTION)
+    files = paths_of(
+        logits=source, pretrained=pretrained, classes=classes, **further, scores=None if scores == "auto" else scores
+    )
+    found = diagnose_brought(tuned, before, fine_tuning, inputs=inputs, where=OPTION, files=files)
     write_folder(found, out)
     return summary(found, out)

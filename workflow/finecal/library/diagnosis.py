@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from finecal.calibration.inputs import Predictions
 from finecal.errors import UserError
 from finecal.io.parquet import with_columns
 from finecal.io.provenance import provenance
+from finecal.library.applying import call, paths_of, with_code
 from finecal.library.classes import ARGUMENT, mask_of, names_of
 from finecal.library.given import bring, files_of
 from finecal.library.measuring import measure
@@ -83,13 +84,15 @@ def diagnose(
     tuned = bring(logits, labels=labels, features=features, subset=subset, classes=names)
     before = None if pretrained is None else bring(pretrained, classes=names, labelled=False)
     inputs = files_of(logits, labels, pretrained, features)
-    return diagnose_brought(tuned, before, fine_tuning, inputs=inputs, where=ARGUMENT)
+    files = paths_of(logits=logits, labels=labels, pretrained=pretrained, features=features, classes=classes)
+    return diagnose_brought(tuned, before, fine_tuning, inputs=inputs, where=ARGUMENT, files=files)
 
 
 def diagnose_brought(
-    tuned: Brought, before: Brought | None, fine_tuning: Any, *, inputs: Sequence[str | Path] = (), where: str
-) -> Diagnosis:
-    """Diagnose checked logits, as `diagnose`."""
+    tuned: Brought, before: Brought | None, fine_tuning: Any, *, inputs: Sequence[str | Path] = (), where: str,
+    files: Mapping[str, str | None],
+) -> Diagnosis:  # fmt: skip
+    """Diagnose checked logits, as `diagnose`; `files` are the arguments that were paths."""
     mask = mask_of(fine_tuning, tuned.logits.shape[1], tuned.classes, where)
     notes = [*tuned.notes]
     if before is not None:
@@ -110,6 +113,7 @@ def diagnose_brought(
     (answer,) = answers_of(
         *(with_columns(measured.tables[table], coordinates).to_pandas() for table in ("metrics", "calibration"))
     )
+    answer = with_code(answer, measured, mask, call(files, np.flatnonzero(mask).tolist()))
     record = provenance({"verb": "diagnose", "options": {"fine_tuning": np.flatnonzero(mask).tolist()}}, inputs=inputs)
     classes = tuned.classes or tuple(map(str, range(len(mask))))
     return Diagnosis(

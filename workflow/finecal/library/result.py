@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from finecal.analysis.diagnosis import Answer
+from finecal.analysis.telling import Told, as_markdown, tell
 from finecal.calibration.contract import Unlabelled
 from finecal.calibration.parameters import calibrator
 from finecal.errors import UserError
@@ -27,7 +28,7 @@ from finecal.logits.memory import as_array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SETTING = {"task": "own images", "backbone": "own model", "recipe": "own recipe"}
+SETTING = {"task": "", "backbone": "", "recipe": ""}  # of logits nothing but their file's name is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +67,22 @@ class Diagnosis:
     @property
     def verdict(self) -> str:
         """What was damaged and what was not, in sentences."""
-        return self.answer.headline
+        return self.told.verdict
 
     @property
     def advice(self) -> str:
-        """What to do, in sentences."""
-        return self.answer.advice.words
+        """What to do, what it brings and what it costs, in a sentence."""
+        return self.told.do
+
+    @property
+    def reasons(self) -> str:
+        """The sentences behind verdict and advice."""
+        return "\n".join([*(line.words for line in self.told.lines), " ".join(self.told.behind)]).strip()
+
+    @cached_property
+    def told(self) -> Told:
+        """The answer in the sentences of the page, the command line and the model card."""
+        return tell(self.answer)
 
     @property
     def gamma(self) -> float | None:
@@ -158,7 +169,7 @@ class Diagnosis:
         name = self.answer.advice.calibrator
         if self.doubts or name == "none":
             raise UserError("there is no calibration to export", why=f"{self.verdict} {self.advice}")
-        text = f"# Calibrated classifier\n\n{self.verdict}\n\n{self.advice}\n\n"
+        text = f"# Calibrated classifier\n\n{as_markdown(self.told)}\n"
         what = Export(
             self.measured.uses[name], self.measured.states.get(name, {}), self.fine_tuning, self.classes, text
         )  # fmt: skip
@@ -184,7 +195,8 @@ class Diagnosis:
         return {name: with_columns(self.measured.tables[name], self.where).to_pandas() for name in names}
 
     def _repr_html_(self) -> str:
-        return html(self.answer, self.metrics, (*self.notes, *self.left_out), None if self.doubts else self.figure)
+        shown = None if self.doubts else self.figure
+        return html(self.told, self.answer.advice.calibrator, self.metrics, (*self.notes, *self.left_out), shown)
 
     def __repr__(self) -> str:
         return f"{self.verdict}\n{self.advice}"

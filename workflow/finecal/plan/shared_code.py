@@ -70,16 +70,26 @@ FIGURES = (
     "figures/_matplotlib.py",
     "figures/_style.py",
 )
-PAGE = (
+# What is said of results, on every surface.
+ANSWER = (
     "analysis/advice.py",
+    "analysis/diagnosis.py",
+    "analysis/findings.py",
+    "analysis/remarks.py",
+    "analysis/telling.py",
+)
+PAGE = (
+    *ANSWER,
     "metrics/validation.py",
     "metrics/curve.py",
     "metrics/best_of_groups.py",
-    "analysis/diagnosis.py",
+    "calibration/contract.py",
+    "calibration/deployment.py",
+    "calibration/parameters.py",
+    "calibration/python_lines.py",
     "figures/__init__.py",
     "figures/_matplotlib.py",
     "figures/_style.py",
-    "analysis/findings.py",
     "metrics/classification.py",
     "metrics/per_class.py",
     "metrics/unit_rows.py",

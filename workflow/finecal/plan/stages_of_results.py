@@ -5,7 +5,7 @@ from __future__ import annotations
 from finecal import paths
 from finecal.paths import RUN, TABLE
 from finecal.plan import job_sets
-from finecal.plan.shared_code import CALIBRATORS, FIGURES, MODELS, PAGE, PRESENTED, TABLES
+from finecal.plan.shared_code import ANSWER, CALIBRATORS, FIGURES, MODELS, PAGE, PRESENTED, TABLES
 from finecal.plan.stage import Stage
 
 _OF_RUN = "{dataset}/{source}-{target}/{backbone}/{recipe}/{split}/seed{seed}"
@@ -122,6 +122,11 @@ STAGES_OF_RESULTS = (
             "stages/export.py",
             "stages/interpolate.py",
             "display.py",
+            *ANSWER,
+            "metrics/classifiers.py",
+            "analysis/intervals.py",
+            "analysis/spread.py",
+            "analysis/statistics.py",
         ),
         options="calibrators",
         keys=("calibrator",),

@@ -338,6 +338,7 @@
           blocks.get(label).row.append(box);
           blocks.get(label).pictures.push(picture);
         });
+        if (!this.find(`examples-${group}`)) continue; // a page without pictures
         this.find(`examples-${group}`).replaceChildren(...[...blocks.values()].map((one) => one.block));
         this.pictures.push(...blocks.values());
       }
@@ -411,6 +412,14 @@
     form.addEventListener("change", show);
     show();
   };
+
+  // On paper everything is open; the style does it too, where the browser can.
+  window.addEventListener("beforeprint", () => {
+    for (const one of document.querySelectorAll("details:not([open])")) { one.open = true; one.dataset.printed = ""; }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const one of document.querySelectorAll("details[data-printed]")) { one.open = false; delete one.dataset.printed; }
+  });
 
   for (const table of document.querySelectorAll("table.sortable")) sortable(table);
   for (const form of document.querySelectorAll("[data-filters]")) filterable(form);

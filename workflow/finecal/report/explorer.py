@@ -38,11 +38,15 @@ class Explored:
         How many runs there are, in the page or not.
     thumbnails
         Run → what tells its source of samples from others, and data URIs of pictures by sample number.
+    lines
+        Setting and calibrator → lines of Python that apply the calibrator of the setting's first run; empty where it
+        is more than scale and shift.
     """
 
     views: Sequence[RunView] = ()
     total: int = 0
     thumbnails: Thumbnails | None = None
+    lines: Callable[[tuple[str, ...], str], str] | None = None
 
 
 def room_for_stops(runs: int) -> int:

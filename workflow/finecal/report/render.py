@@ -25,7 +25,7 @@ PARTS: dict[str, Any] = {
     "title": TITLE, "answers": [], "overall": [], "exports": {}, "labels": {}, "things": {}, "explorer": "",
     "explored": (0, 0), "leaderboard": None, "figures": [], "tables": [], "studies": "", "provenance": {}, "cost": "",
     "shown": {},
-    "more_inputs": 0, "one_training": False, "notes": [],
+    "more_inputs": 0, "one_training": False, "pictured": False, "notes": [],
 }  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def report_html(**parts: Any) -> str:
     TypeError
         For a part that the template does not know.
     """
-    functions = {"mark", "change", "lines", "method", "per_class", "most_classes"}
+    functions = {"sign", "tell", "count", "change", "lines", "method", "per_class", "most_classes"}
     unknown = sorted(parts.keys() - PARTS.keys() - functions)
     if unknown:
         raise TypeError(f"unknown part of a page: {', '.join(unknown)}")

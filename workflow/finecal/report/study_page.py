@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from markupsafe import Markup, escape
 from finecal import display, figures, paths, registry, tables
 from finecal.analysis import diagnosis, findings
 from finecal.analysis.statistics import of_setting
+from finecal.analysis.telling import sign_of, tell
 from finecal.report import thumbnails
 from finecal.report.explorer import Explored, as_json, explorer
 from finecal.report.render import report_html, screen_width, svg_source
@@ -22,13 +24,6 @@ from finecal.tables._text import WORDS, group_by_setting
 ORDER = ("gain", "relations", "curve", "anatomy", "update_similarity", "feature_map")  # then the others by name
 FIGURES = 1_200_000  # bytes of all figures together; those that do not fit are links
 ROWS = 300  # of a table; its files have the others
-MARKS = {  # class in the style, sign, short word
-    findings.DAMAGED: ("damaged", "▼", "damaged"),
-    findings.NOT_BY_SCALE: ("damaged", "▼", "damaged"),
-    findings.TOO_DEAR: ("damaged", "▼", "damaged"),
-    findings.UNCHANGED: ("unchanged", "=", "unchanged"),
-    findings.IMPROVED: ("improved", "▲", "improved"),
-}
 
 
 def render(
@@ -62,7 +57,7 @@ def render(
     """
     explored = explored or Explored()
     metrics = aggregated["metrics"]
-    answers = diagnosis.diagnose(metrics, aggregated["calibration"])
+    answers = [_with_code(one, explored) for one in diagnosis.diagnose(metrics, aggregated["calibration"])]
     start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
     boards = {name: _table_parts(name, aggregated) for name in sorted(made, key=lambda name: (name != "main", name))}
     return report_html(
@@ -77,7 +72,16 @@ def render(
         shown=shown or {},
         cost=_cost(aggregated["cost"]) if "cost" in aggregated else "",
         more_inputs=len(explored.views),
+        pictured=explored.thumbnails is not None,
     )
+
+
+def _with_code(answer: diagnosis.Answer, explored: Explored) -> diagnosis.Answer:
+    """Return the answer with lines that apply its method in the first run, where it is more than one γ."""
+    advice = answer.advice
+    if advice.code or advice.calibrator == "none" or explored.lines is None:
+        return answer
+    return replace(answer, advice=replace(advice, code=explored.lines(answer.setting, advice.calibrator)))
 
 
 def answer_parts(answers: list[diagnosis.Answer], metrics: pd.DataFrame) -> dict[str, Any]:
@@ -86,7 +90,9 @@ def answer_parts(answers: list[diagnosis.Answer], metrics: pd.DataFrame) -> dict
         "answers": answers,
         "overall": diagnosis.overall(answers),
         "exports": {answer.setting: "" for answer in answers},
-        "mark": lambda verdict: MARKS.get(verdict, ("unknown", "·", verdict)),
+        "sign": sign_of,
+        "tell": tell,
+        "count": display.count,
         "change": _change,
         "lines": _break_before_interval,
         "method": lambda calibrator: display.NOTHING if calibrator == "none" else display.calibrator(calibrator),

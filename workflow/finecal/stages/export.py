@@ -15,6 +15,8 @@ from PIL import Image
 from pyarrow.parquet import read_schema
 
 from finecal import paths, registry, schemas
+from finecal.analysis.diagnosis import diagnose
+from finecal.analysis.telling import Told, tell
 from finecal.calibration.contract import Fitted, Unlabelled, restrict
 from finecal.calibration.deployment import export_form
 from finecal.calibration.inputs import read_head, read_split
@@ -145,10 +147,22 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
         run, name, reads, state, description, fine_tuning, folded, rows, record,
         read_table(run.folder / paths.METRICS, schemas.own_columns(schemas.METRICS)).to_pylist(),
         {word: str(registry.constant("dataset", source, key, "")) for word, key in terms.items()},
-        (folder / onnx_file.NAME).is_file(), form["stored"],
+        (folder / onnx_file.NAME).is_file(), tell_of(run), form["stored"],
     )  # fmt: skip
     write_card(folder / "README.md", card)
     return "\n".join([*(_describe_row(row) for row in rows), *notes])
+
+
+def tell_of(run: RunKey) -> Told:
+    """Return what is said of a run alone, as `finecal diagnose` says it of its logits."""
+    read = {name: (run.folder / file, schema) for name, file, schema in (
+        ("metrics", paths.METRICS, schemas.METRICS), ("calibration", paths.CALIBRATION, schemas.CALIBRATION),
+    )}  # fmt: skip
+    frames = [
+        with_columns(read_table(file, schemas.own_columns(schema)), run.columns()).to_pandas()
+        for file, schema in read.values()
+    ]
+    return tell(diagnose(*frames)[0])
 
 
 def read_fitted_state(calibration: Path, name: str, use: Mapping[str, Any]) -> Fitted:

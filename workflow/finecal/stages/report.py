@@ -9,6 +9,8 @@ import yaml
 
 from finecal import paths, schemas
 from finecal.calibration.inputs import read_split
+from finecal.calibration.parameters import calibrator, read_states
+from finecal.calibration.python_lines import python_lines
 from finecal.io.atomic import write_text
 from finecal.io.parquet import read_table
 from finecal.io.provenance import provenance
@@ -50,11 +52,27 @@ def report(plan: Plan) -> None:
         made=tables,
         studies=studies,
         provenance=provenance(Identities(plan).of("report", {}).record(), inputs=inputs),
-        explored=Explored(views, len(plan.runs), _thumbnails(plan, runs[:PICTURED], views[:PICTURED])),
+        explored=Explored(
+            views,
+            len(plan.runs),
+            _thumbnails(plan, runs[:PICTURED], views[:PICTURED]),
+            lambda setting, calibrator: _lines(plan, setting, calibrator),
+        ),
         shown=_shown(plan),
     )
     write_text(paths.RESOLVED, studies)
     write_text(paths.REPORT, page)
+
+
+def _lines(plan: Plan, setting: tuple[str, ...], name: str) -> str:
+    """Lines of Python that apply a calibrator of a setting's first run; empty if it is more than scale and shift."""
+    run = next(run for run in plan.runs if tuple(run.columns().values())[: len(setting)] == setting)
+    file = run.folder / paths.CALIBRATION
+    if not file.exists():
+        return ""
+    states = read_states(read_table(file, schemas.own_columns(schemas.CALIBRATION)))
+    method, _, takes = calibrator(plan.calibrators(run)[name])
+    return python_lines(method, takes, states.get(name, {}), read_split(run.path(paths.SPLIT))[0])
 
 
 def _shown(plan: Plan) -> dict[str, str]:
