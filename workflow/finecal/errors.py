@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+LONGEST = 2000  # letters of a part of an error
+
 
 class UserError(Exception):
     """An error that the user can correct: bad input, a missing file, a full disk.
@@ -31,7 +33,18 @@ class UserError(Exception):
         parts = [f"{self.where}: {self.what}" if self.where else self.what]
         parts += [self.why] if self.why else []
         parts += [f"Hint: {self.hint}"] if self.hint else []
-        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts)
+        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in map(_readable, parts))
+
+
+def _readable(text: str) -> str:
+    """What a file or a name says is shown without what moves a terminal's cursor, and without its middle if it is long.
+
+    >>> _readable("a\\x1b[2Jb"), len(_readable("a" * 9999))
+    ('a\\\\x1b[2Jb', 2003)
+    """
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def how_to_install(extra: str) -> str:

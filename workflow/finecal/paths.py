@@ -94,7 +94,7 @@ WILDCARDS = {
     "recipe": r"(?!pretrained/)[^/]+",
     "split": r"[^/]+",
     "calibrator": r"[^/]+",
-    "seed": r"0|[1-9]\d*",
+    "seed": r"0|[1-9]\d{0,9}",
 }
 
 

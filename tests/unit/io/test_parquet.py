@@ -181,7 +181,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_folder(tmp_path: Path) -> None:
-    assert message(tmp_path) == "this is a folder, a Parquet file is needed."
+    assert message(tmp_path) == "this is a folder, a file is needed."
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"label,logits\n0,1\n" * 9])
@@ -265,8 +265,8 @@ def test_the_commit_is_that_of_the_checkout() -> None:
 
 
 def test_other_metadata_stays(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.parquet", TABLE.replace_schema_metadata({"finecal.images": json.dumps({"a": 1})}))
-    assert read_metadata(path, b"finecal.images") == {"a": 1}
+    path = written(tmp_path / "a.parquet", TABLE.replace_schema_metadata({"finecal.other": json.dumps({"a": 1})}))
+    assert read_metadata(path, b"finecal.other") == {"a": 1}
     assert read_metadata(path, b"nothing") == {}
 
 

@@ -230,3 +230,11 @@ def test_pickle_is_a_format_that_is_not_read() -> None:
     Path("x.pkl").write_bytes(pickle.dumps(A))
     with pytest.raises(UserError, match=r"files that end with \.pkl are not read"):
         bring(Path("x.pkl"))
+
+
+def test_arrow_is_checked_before_it_is_used() -> None:
+    """A text that is not UTF-8, as Arrow itself never writes it."""
+    offsets, text = pa.py_buffer(np.array([0, 2, 3], np.int32)), pa.py_buffer(b"ab\xff")
+    table = pa.table({"id": pa.Array.from_buffers(pa.string(), 2, [None, offsets, text]), "label": [0, 1]})
+    with pytest.raises(UserError, match="not readable as a column of Arrow"):
+        files.Table("x.arrow", table).values("id")

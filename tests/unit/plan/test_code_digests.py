@@ -65,6 +65,7 @@ INFRASTRUCTURE = {
     "runtime/usage.py": "what a job took, which is noted beside its results",
     "config/grids.py": "names of recipes and splits",
     "errors.py": "the wording of errors",
+    "io/outside.py": "turns what readers raise into errors",
     "stages/_handover.py": "hands over what models/extraction.py has computed, or nothing",
     "paths.py": "where files are",
     "plan/plan.py": "resolved options, which are compared as values",

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from functools import partial
-from typing import NoReturn
 
 from finecal import __version__
 from finecal.cli import arguments, stage_commands, terminal, user_commands
@@ -25,22 +24,37 @@ OF_PIPELINE = frozenset({
 def main(words: list[str] | None = None) -> None:
     """Run a verb; exit 2 with one paragraph for a UserError, 128 + signal after an interruption."""
     terminal.prepare()
-    given = make_parser().parse_args(words)
+    debug = False
     try:
         with terminal.quiet_when_closed():
+            given = make_parser().parse_args(words)
+            debug = given.debug
             _go_to(given.directory)
             given.verb(given)
-    except UserError as error:
-        if given.debug:
-            raise
-        _fail(error)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if given.debug or missing not in OF_PIPELINE:
-            raise
-        _fail(f"this needs {missing}, which is not installed: {how_to_install('pipeline')}.")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        said = None if debug else _explain(error)
+        if said is None:
+            raise
+        with terminal.quiet_when_closed():
+            print(f"finecal: {said}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _explain(error: Exception) -> str | None:
+    """What a user can mend, in a paragraph; None for a mistake of finecal's, which is shown as it is."""
+    if isinstance(error, ModuleNotFoundError):
+        missing = (error.name or "").partition(".")[0]
+        known = missing in OF_PIPELINE
+        return f"this needs {missing}, which is not installed: {how_to_install('pipeline')}." if known else None
+    if isinstance(error, MemoryError):
+        return str(UserError("there is not enough memory", hint="Give the job more, or make batches smaller"))
+    # What the system refuses: a name that is too long, a file that may not be read.
+    if isinstance(error, OSError) and error.strerror:
+        where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+        return str(UserError(error.strerror[0].lower() + error.strerror[1:], where=where))
+    return str(error) if isinstance(error, UserError) else None
 
 
 def _go_to(directory: str | None) -> None:
@@ -51,11 +65,6 @@ def _go_to(directory: str | None) -> None:
         os.chdir(directory)
     except OSError as error:
         raise UserError(f"{directory!r} is no folder to work in ({error.strerror})", where="--directory") from error
-
-
-def _fail(error: UserError | str) -> NoReturn:
-    print(f"finecal: {error}", file=sys.stderr)
-    sys.exit(2)
 
 
 def make_parser() -> Command:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from finecal.errors import UserError
+
 # What is printed where the terminal's encoding lacks a letter.
 SPELLED = {
     "γ": "gamma", "θ": "theta", "α": "alpha", "τ": "tau", "λ": "lambda", "Σ": "sum", "′": "'", "⁰": "0", "−": "-",
@@ -35,11 +37,40 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
 
 @contextmanager
 def quiet_when_closed() -> Iterator[None]:
-    """End without a word when nobody reads the output any more, as in `finecal list studies | head -1`."""
+    """End without a word when nobody reads the output any more, as in `finecal list studies | head -1`.
+
+    Raises
+    ------
+    UserError
+        If the output cannot be written for another reason, such as a full disk.
+    """
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        finally:  # also after --help, which ends the program
+            _flush()
     except BrokenPipeError:
-        # Python would flush once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard()
         sys.exit(CLOSED)
+
+
+def _flush() -> None:
+    try:
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None where whoever started it has closed it
+            stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard()
+        raise UserError(f"the output cannot be written ({error.strerror})") from error
+
+
+def _discard() -> None:
+    """Lead the output nowhere: Python would flush once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

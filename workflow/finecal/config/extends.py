@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from finecal.config.yaml_loader import parse_yaml, read_text
+from finecal.config.yaml_loader import parse_yaml
 from finecal.errors import UserError, unknown
+from finecal.io.outside import read_text
 from finecal.paths import WORKFLOW
 
 STUDIES = WORKFLOW / "studies"

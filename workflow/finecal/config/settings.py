@@ -9,8 +9,9 @@ from pydantic import Field
 
 from finecal.config import Listed, Model, NonNegative
 from finecal.config.error_messages import as_user_error
-from finecal.config.yaml_loader import parse_yaml, read_text
+from finecal.config.yaml_loader import parse_yaml
 from finecal.errors import UserError
+from finecal.io.outside import read_text
 
 CONFIG = Path("config.yaml")
 SECTION = "finecal"  # of a configuration that is not finecal's alone

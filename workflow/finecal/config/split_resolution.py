@@ -18,6 +18,7 @@ from finecal.config import (
 from finecal.config.official_splits import official_source
 from finecal.config.types import resolved_options
 from finecal.errors import UserError, unknown
+from finecal.io.outside import is_count
 
 AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | PresentSplit | OfficialSplit
 
@@ -90,7 +91,7 @@ def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where:
 
 def _place(number: int, places: Mapping[str, int], where: str) -> int:
     """Return the place that a number means, unless it is also the name of another class: `3`, or `03`."""
-    named = [name for name in places if name.isdecimal() and int(name) == number]
+    named = [name for name in places if is_count(name) and int(name) == number]
     others = [name for name in named if places[name] != number]
     if not 0 <= number < len(places):
         if len(named) == 1:

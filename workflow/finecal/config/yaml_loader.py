@@ -7,20 +7,14 @@ numbers nobody means them so.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from finecal.errors import UserError
+from finecal.io.outside import reading
 
-
-def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8; raise UserError if it is not UTF-8."""
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"byte {error.start} is not UTF-8", where=str(path), why="It must be text in UTF-8") from error
+MOST = 100_000  # values of a file, with all that it repeats by `*`
 
 
 class _Loader(yaml.SafeLoader):
@@ -53,10 +47,40 @@ for _tag, _pattern in _NUMBERS.items():
 
 def parse_yaml(text: str, *, where: str) -> Any:
     """Return the value of a YAML text; raise UserError with the line of the first mistake."""
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        line = f"{where}, line {error.problem_mark.line + 1}" if error.problem_mark else where
-        raise UserError(f"not readable as YAML: {error.problem}", where=line) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a value such as 2024-13-45
-        raise UserError(f"not readable as YAML: {' '.join(str(error).split())}", where=where) from error
+    with reading(where, "YAML"):
+        try:
+            loader = _Loader(text)
+            try:
+                node = loader.get_single_node()
+                _check_size(node)
+                return None if node is None else loader.construct_document(node)
+            finally:
+                loader.dispose()
+        except yaml.MarkedYAMLError as error:
+            line = f"{where}, line {error.problem_mark.line + 1}" if error.problem_mark else where
+            raise UserError(f"not readable as YAML: {error.problem}", where=line) from error
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: a value such as 2024-13-45
+            raise UserError(f"not readable as YAML: {' '.join(str(error).split())}", where=where) from error
+
+
+def _check_size(node: yaml.Node | None) -> None:
+    """Refuse what is small as text and large, or without an end, when `*` is replaced by what it stands for."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if isinstance(node, yaml.ScalarNode):
+            if "\0" in node.value:
+                raise yaml.composer.ComposerError(None, None, "a text with a zero byte", node.start_mark)
+            return 1
+        if id(node) not in sizes:
+            sizes[id(node)] = 0  # while it is counted
+            parts = node.value if isinstance(node, yaml.SequenceNode) else [one for pair in node.value for one in pair]
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        elif not sizes[id(node)]:
+            raise yaml.composer.ComposerError(None, None, "a value contains itself", node.start_mark)
+        if sizes[id(node)] > MOST:
+            raise yaml.composer.ComposerError(None, None, f"more than {MOST:,} values", node.start_mark)
+        return sizes[id(node)]
+
+    if node is not None:
+        size(node)

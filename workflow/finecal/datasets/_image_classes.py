@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from finecal.datasets._image_files import class_name
 from finecal.datasets._image_places import Place, classes_in, count_up_to_two, has_whole_numbers, join_quoted
 from finecal.errors import UserError
+from finecal.io.outside import read_lines
 
 
 def read_classes(given: str | Sequence[str]) -> tuple[str, ...]:
     """Return the names that the option `classes` gives: a list, or a text file with a name per line."""
     names = [given] if isinstance(given, str) else given
     if isinstance(given, str):
-        try:
-            names = [line.strip() for line in Path(given).read_text("utf-8-sig").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError("this file cannot be read", where=f"classes ({given})") from error
+        names = read_lines(given, where=f"classes ({given})")
     found = tuple(map(class_name, names))
     twice = sorted({name for name in found if found.count(name) > 1})
     if twice or not found:

@@ -13,6 +13,7 @@ from typing import Any
 
 from finecal.datasets._image_files import class_name
 from finecal.errors import UserError, unknown
+from finecal.io.outside import read_text, reading
 
 LISTS = (".csv", ".parquet", ".txt")
 SUBSETS = ("train", "test")
@@ -100,7 +101,9 @@ def _read_parquet(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
 
 def _read_csv(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
     reader = csv.DictReader(_lines(path), strict=True)
-    return list(reader.fieldnames or ["nothing"]), _parse_rows(reader, path)
+    with reading(f"{path}: line 1", "CSV"):
+        names = list(reader.fieldnames or ["nothing"])
+    return names, _parse_rows(reader, path)
 
 
 def _parse_rows(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, Any]]:
@@ -129,8 +132,4 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
-        raise UserError(f"cannot be read ({reason})", where=str(path)) from error
+    return read_text(path, encoding="utf-8-sig").splitlines()

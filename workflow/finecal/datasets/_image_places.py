@@ -19,6 +19,7 @@ from finecal.datasets._image_files import (
 )
 from finecal.datasets._image_lists import LISTS, Row, read_list
 from finecal.errors import UserError, join_names
+from finecal.io.outside import is_count
 
 DOMAINS = ("source", "target")
 SHOWN = 10
@@ -142,7 +143,7 @@ def has_subsets(place: Place) -> bool:
 
 def has_whole_numbers(rows: Sequence[Row]) -> bool:
     """Return whether all labels are whole numbers as computers write them: without leading zeros."""
-    return all(row.label.isdecimal() and str(int(row.label)) == row.label for row in rows)
+    return all(is_count(row.label) and str(int(row.label)) == row.label for row in rows)
 
 
 def describe_skipped(place: Place) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from finecal.data.divisions import draw_of_each
 from finecal.errors import UserError
+from finecal.io.outside import is_count, read_text
 
 Entry = tuple[str, int]  # path in the archive, class number
 
@@ -22,12 +23,12 @@ def read_list(file: Path) -> list[Entry]:
         If a line is not a path and a number, or the path leads out of the folder.
     """
     entries = []
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
         if not line.strip():
             continue
         name, _, label = line.strip().rpartition(" ")
         path = PurePosixPath(name)
-        if not name or not label.isdecimal() or path.is_absolute() or ".." in path.parts:
+        if not name or not is_count(label) or path.is_absolute() or ".." in path.parts:
             raise UserError(f"{line!r} is not a path and a class number", where=f"{file}:{number}")
         entries.append((name, int(label)))
     if not entries:

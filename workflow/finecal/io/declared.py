@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from finecal import schemas
+from finecal.errors import UserError
+
+AGAIN = "Delete it, it will be made again"
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(type(n) is int and 0 < n < 2**20 for n in value)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+# Entries that are read again, by their keys: what each has, and how it is known.
+DECLARED: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "finecal.images": {"shape": _is_shape, "classes": _is_names, "complete": lambda value: isinstance(value, bool)},
+    "finecal": {
+        "inputs": lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
+    },
+}
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -32,6 +52,22 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     if problem := difference(table.schema, expected):
         raise TypeError(f"this is not the declared table: {problem}")
     return pa.Table.from_arrays(table.columns, schema=expected.with_metadata(table.schema.metadata))
+
+
+def check_entry(key: str, entry: Any, where: str) -> dict[str, Any]:
+    """Return a JSON entry of a table's metadata if it is a mapping and has what is declared for it.
+
+    Raises
+    ------
+    UserError
+        If it is something else: the file was changed by hand, or is damaged where no checksum is.
+    """
+    if not isinstance(entry, dict):
+        raise UserError(f"its metadata {key!r} are no mapping", where=where, hint=AGAIN)
+    for name, fits in DECLARED.get(key, {}).items():
+        if name not in entry or not fits(entry[name]):
+            raise UserError(f"its metadata {key!r} have no {name}", where=where, hint=AGAIN)
+    return entry
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

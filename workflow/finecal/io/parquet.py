@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from finecal import schemas
 from finecal.errors import UserError
 from finecal.io.atomic import whole_file
-from finecal.io.declared import conform
+from finecal.io.declared import AGAIN, check_entry, conform
 from finecal.io.list_columns import is_matrix
+from finecal.io.outside import reading
 
 PROVENANCE = b"finecal"
 # Rows of a row group in a file that is written in parts: some 20 MiB of a table of curves.
@@ -99,7 +100,7 @@ def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any
     UserError
         If the file is missing, truncated or not Parquet, or lacks a column.
     """
-    with _user_errors(path):
+    with reading(path, "Parquet", hint=AGAIN):
         present = pq.read_schema(path)
         if schema is None:
             return pq.read_table(path, page_checksum_verification=True, **options)
@@ -118,7 +119,7 @@ def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any
 
 def read_schema(path: str | Path) -> pa.Schema:
     """Read names, types and meanings of a Parquet file's columns."""
-    with _user_errors(path):
+    with reading(path, "Parquet", hint=AGAIN):
         return pq.read_schema(path).remove_metadata()
 
 
@@ -135,7 +136,7 @@ def read_row_groups(path: str | Path, columns: Sequence[str], wanted: np.ndarray
     UserError
         As `read_table`.
     """
-    with _user_errors(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with reading(path, "Parquet", hint=AGAIN), pq.ParquetFile(path, page_checksum_verification=True) as file:
         first = 0
         for number in range(file.num_row_groups):
             rows = file.metadata.row_group(number).num_rows
@@ -146,26 +147,10 @@ def read_row_groups(path: str | Path, columns: Sequence[str], wanted: np.ndarray
 
 def read_metadata(path: str | Path, key: bytes = PROVENANCE) -> dict[str, Any]:
     """Read a JSON entry of a Parquet file's metadata, by default the provenance; empty if there is none."""
-    with _user_errors(path):
+    with reading(path, "Parquet", hint=AGAIN):
         found = pq.read_schema(path).metadata or {}
-    entry: dict[str, Any] = json.loads(found.get(key, b"{}"))
-    return entry
-
-
-@contextmanager
-def _user_errors(path: str | Path) -> Iterator[None]:
-    """Turn errors of reading a file into a UserError that names it."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UserError("this file is missing", where=str(path)) from error
-    except (pa.ArrowInvalid, OSError) as error:
-        if Path(path).is_dir():
-            raise UserError("this is a folder, a Parquet file is needed", where=str(path)) from error
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"not readable as Parquet ({reason})", where=str(path), hint="Delete it, it will be made again"
-        ) from error
+        entry = json.loads(found.get(key, b"{}"))
+    return check_entry(key.decode(), entry, str(path)) if key in found else {}
 
 
 def with_columns(table: pa.Table, columns: Mapping[str, str | int]) -> pa.Table:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from finecal.config.split_resolution import class_numbers
 from finecal.errors import UserError
+from finecal.io.outside import is_count, read_text
 from finecal.logits.labels import Words
 from finecal.logits.memory import as_array
 
@@ -79,24 +80,10 @@ def _of_text(given: str | Path, classes: Sequence[str] | None, where: str) -> tu
     """Return the parts of a text or of the file that it names, and what errors call it."""
     text = str(given)
     parts = [part.strip() for part in text.split(",")]
-    plain = all(part.lstrip("-").isdigit() or part in (classes or ()) for part in parts if part)
+    plain = all(is_count(part.removeprefix("-")) or part in (classes or ()) for part in parts if part)
     if isinstance(given, Path) or (not plain and _is_file(text)):
-        try:
-            lines = Path(text).read_text("utf-8-sig").splitlines()
-        except FileNotFoundError as error:
-            raise UserError("this file is missing", where=text) from error
-        except (UnicodeDecodeError, OSError) as error:
-            raise UserError(
-                "this is no text", where=text, why="A file of classes has one number or name per line"
-            ) from error
-        if any("\0" in line for line in lines):
-            raise UserError("this is no text", where=text, why="A file of classes has one number or name per line")
-        return [line.strip() for line in lines], text
+        return [line.strip() for line in read_text(text, encoding="utf-8-sig").splitlines()], text
     return parts, where
-
-
-def _no_text(where: str) -> UserError:
-    return UserError("this is no text", where=where, why="A file of classes has one number or name per line")
 
 
 def _is_file(text: str) -> bool:
@@ -112,7 +99,7 @@ def _numbers(parts: list[Any], classes: Sequence[str] | None, where: str) -> lis
         return list(parts)
     found: list[str | int] = []
     for part in parts:
-        if isinstance(part, str) and not part.lstrip("-").isdigit():
+        if isinstance(part, str) and not is_count(part.removeprefix("-")):
             if classes:
                 found.append(part)
                 continue

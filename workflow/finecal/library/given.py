@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from finecal.errors import UserError
+from finecal.io.outside import is_count
 from finecal.logits import alignment, names
 from finecal.logits.brought import Brought, as_text, check, length
 from finecal.logits.files import Source, Table
@@ -66,7 +67,7 @@ def bring(
     if source is None:
         raw = Raw(as_array(logits, "logits"))
     elif labels is not None and isinstance(source, Table) and _is_all_logits(source):
-        own = None if all(name.isdecimal() for name in source.names) else tuple(source.names)
+        own = None if all(is_count(name) for name in source.names) else tuple(source.names)
         columns = np.column_stack([np.asarray(source.values(name)) for name in source.names])
         raw = Raw(columns, classes=own, where=source.where)
     else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 import numpy as np
 import numpy.lib.format as npy
@@ -145,16 +146,35 @@ def _of_tensor(value: Any) -> npt.NDArray[Any]:
 
 def _safetensors(path: Path) -> dict[str, Any]:
     """The format's header says where each tensor lies (https://github.com/huggingface/safetensors#format)."""
+    whole = path.stat().st_size
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        if not 0 < size < path.stat().st_size:
-            raise ValueError("its header is damaged")
+        if not 0 < size <= whole - 8:
+            raise UserError("its header is damaged", where=str(path))
         header = json.loads(file.read(size))
+    if not isinstance(header, dict):
+        raise UserError("its header is damaged", where=str(path))
     entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    wrong = [entry["dtype"] for entry in entries.values() if entry["dtype"] not in _TYPES]
-    if wrong:
-        raise ValueError(f"tensors of type {wrong[0]}")
+    for name, entry in entries.items():
+        _check_entry(name, entry, whole - 8 - size, str(path))
     return {name: _tensor(path, 8 + size, entry) for name, entry in entries.items()}
+
+
+def _check_entry(name: str, entry: Any, room: int, where: str) -> None:
+    """Raise UserError unless an entry says of which type and shape a tensor is, and lies within the file."""
+    fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
+    kind, shape, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
+    if not isinstance(kind, str) or not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise UserError(f"its header does not say where the tensor {name!r} is", where=where)
+    if kind not in _TYPES:
+        raise UserError(f"tensors of type {kind}", where=where, why=f"Allowed are {', '.join(_TYPES)}")
+    first, last = offsets
+    if not first <= last <= room or math.prod(shape) * np.dtype(_TYPES[kind]).itemsize != last - first:
+        raise UserError(f"its header is damaged where it tells of the tensor {name!r}", where=where)
+
+
+def _are_sizes(given: Any) -> TypeGuard[list[int]]:
+    return isinstance(given, list) and all(type(number) is int and number >= 0 for number in given)
 
 
 def _tensor(path: Path, start: int, entry: Mapping[str, Any]) -> Lazy:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal.errors import UserError
+from finecal.io.outside import reading
 from finecal.logits.labels import Words
 
 
@@ -51,7 +52,7 @@ def matrix(batches: Iterable[pa.Array], rows: int, name: str, where: str) -> npt
     found: npt.NDArray[Any] | None = None
     start, lengths = 0, set[int]()
     for batch in batches:
-        part = _storage_of(batch)
+        part = _storage_of(sound(batch, where))
         if part.null_count:
             raise UserError(f"the column {name!r} has {part.null_count} empty values", where=where)
         if not len(part):
@@ -63,6 +64,8 @@ def matrix(batches: Iterable[pa.Array], rows: int, name: str, where: str) -> npt
         flat = numbers(part.flatten(), name, where)
         if found is None:
             found = np.empty((rows, max(lengths)), dtype=flat.dtype)
+        if start + len(part) > rows or flat.size != len(part) * found.shape[1]:
+            raise UserError(f"the column {name!r} has more values than the file has rows", where=where)
         found[start : start + len(part)] = flat.reshape(len(part), found.shape[1])
         start += len(part)
     return np.empty((0, 0), np.float32) if found is None else found[:start]
@@ -83,6 +86,19 @@ def numbers(flat: pa.Array, name: str, where: str) -> npt.NDArray[Any]:
     return values if values.dtype == np.float64 else values.astype(np.float32, copy=False)
 
 
+def sound(column: Any, where: str) -> Any:
+    """Return a column after a check of its offsets and texts, which Arrow trusts: it would read elsewhere in memory.
+
+    Raises
+    ------
+    UserError
+        If one leads out of the column, or a text is not UTF-8.
+    """
+    with reading(where, "a column of Arrow"):
+        column.validate(full=True)
+    return column
+
+
 def _storage_of(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array.type, pa.BaseExtensionType) else array
 
@@ -100,6 +116,7 @@ def values(column: pa.ChunkedArray, name: str, where: str, *, enum: bool = False
     UserError
         If a value is missing or of another type.
     """
+    sound(column, where)
     if column.null_count:
         raise UserError(f"the column {name!r} has {column.null_count} empty values", where=where)
     kind = column.type
@@ -113,7 +130,9 @@ def values(column: pa.ChunkedArray, name: str, where: str, *, enum: bool = False
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _words(column)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return _words(column.cast(pa.string()))
+        with reading(where, f"text in the column {name!r}"):
+            column = column.cast(pa.string())
+        return _words(column)
     if pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
     if not (is_number(kind) or pa.types.is_boolean(kind)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from finecal.errors import UserError
+from finecal.io.outside import reading
 from finecal.logits import arrow
 from finecal.logits.arrays import open_arrays
 from finecal.logits.labels import Words
@@ -66,7 +66,7 @@ class Arrays:
         return len(self.arrays[name].shape) == 1 and self.arrays[name].dtype.kind in "fiu"
 
     def matrix(self, name: str) -> npt.NDArray[Any]:
-        with readable(self.where, "arrays"):
+        with reading(self.where, "arrays"):
             return np.asarray(self.arrays[name])
 
     def values(self, name: str) -> npt.NDArray[Any] | Words:
@@ -144,7 +144,7 @@ class ParquetFile:
         # Else Arrow keeps all that has been read until the file is closed, and reads a row group's column at once.
         options = {"pre_buffer": False, "buffer_size": BUFFER}
         with (
-            readable(self.where, "Parquet"),
+            reading(self.where, "Parquet"),
             pq.ParquetFile(self.where, page_checksum_verification=True, **options) as file,
         ):
             yield file
@@ -152,20 +152,6 @@ class ParquetFile:
 
 def _is_enum(field: pa.Field) -> bool:
     return any(key.startswith(ENUM) for key in field.metadata or {})
-
-
-@contextmanager
-def readable(where: str, form: str) -> Iterator[None]:
-    """Turn errors of reading into a UserError that names the file."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UserError("this file is missing", where=where) from error
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, pa.ArrowException) as error:
-        if Path(where).is_dir():
-            raise UserError("this is a folder, a file is needed", where=where) from error
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"not readable as {form} ({reason})", where=where) from error
 
 
 def open_file(path: Path) -> Source:
@@ -180,22 +166,29 @@ def open_file(path: Path) -> Source:
     if ending == ".gz" and Path(path.stem).suffix.lower() in _CSV:
         ending = ".csv"
     if ending in _PARQUET:
-        with readable(where, "Parquet"):
-            return ParquetFile(where, pq.read_schema(where), pq.read_metadata(where).num_rows)
+        with reading(where, "Parquet"):
+            return _named(ParquetFile(where, pq.read_schema(where), pq.read_metadata(where).num_rows))
     if ending in _FEATHER:
-        with readable(where, "Feather"):
-            return Table(where, _feather(path))
+        with reading(where, "Feather"):
+            return _named(Table(where, _feather(path)))
     if ending in _CSV:
-        with readable(where, "CSV"):
-            return Table(where, _csv(path))
+        with reading(where, "CSV"):
+            return _named(Table(where, _csv(path)))
     if ending in _ARRAYS:
-        with readable(where, ending):
+        with reading(where, ending):
             return Arrays(where, open_arrays(path, ending))
     if not path.exists():
         raise UserError("this file is missing", where=where)
     raise UserError(
         f"files that end with {ending or 'nothing'} are not read", where=where, why=f"Allowed are {FORMATS}"
     )
+
+
+def _named(source: Source) -> Source:
+    """Return a table after a look at the names of its columns: Arrow reads them as text when they are asked for."""
+    for name in source.names:
+        source.is_number(name)
+    return source
 
 
 def _feather(path: Path) -> pa.Table:

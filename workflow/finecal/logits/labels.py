@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal.errors import UserError, join_names, unknown
+from finecal.io.outside import is_count
 
 
 @dataclass(frozen=True)
@@ -139,4 +140,4 @@ def _of_words(given: Words, num_classes: int, classes: Sequence[str] | None, whe
 
 
 def _is_number(word: str) -> bool:
-    return word.strip().isdecimal()
+    return is_count(word.strip())

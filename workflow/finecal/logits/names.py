@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from finecal.errors import UserError, join_names
+from finecal.io.outside import is_count
 
 LOGITS, LABEL, FEATURES, SUBSET, SAMPLE = "logits", "label", "features", "subset", "sample"
 # Role → its names, the one that is meant first. Case, spaces, dots and hyphens do not count.
@@ -81,19 +82,19 @@ def per_class(role: str, columns: Sequence[str]) -> tuple[list[str], list[str]]:
                 groups.setdefault(prefix, {})[column] = found[1] or found[2]
                 break
     if role == LOGITS:
-        groups.setdefault("", {column: column.strip() for column in columns if column.strip().isdecimal()})
+        groups.setdefault("", {column: column.strip() for column in columns if is_count(column.strip())})
     candidates = [group for group in groups.values() if len(group) > 1]
     if not candidates:
         return [], []
     chosen = max(candidates, key=len)
-    if all(value.isdecimal() for value in chosen.values()):
+    if all(is_count(value) for value in chosen.values()):
         chosen = dict(sorted(chosen.items(), key=lambda item: int(item[1])))
     return list(chosen), list(chosen.values())
 
 
 def check_numbers(role: str, suffixes: Sequence[str], where: str) -> None:
     """Raise UserError unless the numbers of the columns of a matrix have no gap."""
-    if not suffixes or not all(value.isdecimal() for value in suffixes):
+    if not suffixes or not all(is_count(value) for value in suffixes):
         return
     numbers = [int(value) for value in suffixes]
     gap = next((a + 1 for a, b in pairwise(numbers) if b != a + 1), None)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal.errors import UserError, join_names
+from finecal.io.outside import is_count
 from finecal.logits import names
 from finecal.logits.files import Source
 from finecal.logits.labels import Words
@@ -110,7 +111,7 @@ def _logits(
     several, suffixes = names.per_class(LOGITS, numeric)
     if several:
         names.check_numbers(LOGITS, suffixes, source.where)
-        own = None if all(one.isdecimal() for one in suffixes) else tuple(suffixes)
+        own = None if all(is_count(one) for one in suffixes) else tuple(suffixes)
         return _beside(source, several), own, [f"One column per class: {join_names(several, 4)}."]
     numeric = [name for name in numeric if name and not name.startswith("Unnamed: ")]  # pandas' index
     if isinstance(label, Words) and set(label.words) <= set(numeric):
@@ -136,7 +137,7 @@ def _features(source: Source) -> tuple[npt.NDArray[Any] | None, list[str]]:
     if named:
         return source.matrix(named[0]), _said(FEATURES, named)
     several, suffixes = names.per_class(FEATURES, [name for name in source.names if source.is_number(name)])
-    if several and all(one.isdecimal() for one in suffixes):
+    if several and all(is_count(one) for one in suffixes):
         names.check_numbers(FEATURES, suffixes, source.where)
         return _beside(source, several), [f"Features are the columns {join_names(several, 3)}."]
     return None, []

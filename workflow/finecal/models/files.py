@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from finecal.errors import UserError
 from finecal.io.atomic import whole_file
 from finecal.io.declared import conform
 from finecal.io.list_columns import list_array
+from finecal.io.outside import reading
 from finecal.io.parquet import with_columns, write_table
 from finecal.models.build import Architecture, build, head
 from finecal.models.header import METADATA, read_header
@@ -58,14 +58,15 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn
         If the file is missing, corrupt, or not written by `save_model`.
     """
     fields: dict[str, Any] = read_header(path)["architecture"]
-    try:
+    with reading(path, "safetensors"):
         weights = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"not readable as safetensors ({error})", where=str(path)) from error
     fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-    description = Architecture(**fields)
-    model = build(description, weights="random")
-    model.load_state_dict(weights)
+    if strange := sorted(fields.keys() - Architecture.__dataclass_fields__):
+        raise UserError(f"its architecture has {strange[0]!r}, which this version does not know", where=str(path))
+    with reading(path, "weights of the model that it describes"):
+        description = Architecture(**fields)
+        model = build(description, weights="random")
+        model.load_state_dict(weights)
     return place_model(model, torch.device(device)), description
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import safetensors
 
 from finecal.errors import UserError
+from finecal.io.outside import reading
 
 METADATA = "finecal"
 
@@ -33,14 +34,13 @@ def read_header(path: str | Path) -> dict[str, Any]:
     UserError
         If the file is missing, corrupt, or was not written by `finecal.models.files.save_model`.
     """
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-    except FileNotFoundError as error:
-        raise UserError("this file is missing", where=str(path)) from error
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"not readable as safetensors ({error})", where=str(path)) from error
+    with reading(path, "safetensors"), safetensors.safe_open(path, framework="numpy") as file:
+        metadata = file.metadata() or {}
     if METADATA not in metadata:
         raise UserError("these weights do not say which model they belong to", where=str(path))
-    header: dict[str, Any] = json.loads(metadata[METADATA])
+    header: Any = None
+    with reading(f"{path}: {METADATA}", "JSON"):
+        header = json.loads(metadata[METADATA])
+    if not isinstance(header, dict) or not isinstance(header.get("architecture"), dict):
+        raise UserError("these weights do not say which model they belong to", where=str(path))
     return header

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finecal.errors import UserError, how_to_install, unknown
+from finecal.io.outside import read_lines, reading
 from finecal.models import timm_names
 from finecal.models.row_names import as_names, check_distinct, label_names, names_in_file
 from finecal.models.transformers_config import PREPROCESSOR, is_transformers
@@ -154,12 +155,8 @@ def read_any_config(folder: str | Path) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> Any:
-    try:
+    with reading(path, "JSON"):
         return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise UserError("this file is missing", where=str(path)) from error
-    except (ValueError, OSError) as error:
-        raise UserError(f"not readable as JSON ({error})", where=str(path)) from error
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -215,10 +212,7 @@ def read_class_names(given: str | Sequence[str] | None, where: str) -> list[str]
     if given is None:
         return None
     if isinstance(given, str):
-        try:
-            given = [line.strip() for line in Path(given).read_text("utf-8-sig").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"the file {given!r} cannot be read ({error})", where=where) from error
+        given = read_lines(given, where=f"{where}: {given}")
     names = as_names(given)
     if not names:
         raise UserError("there is no class name", where=where)

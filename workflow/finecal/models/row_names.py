@@ -13,6 +13,7 @@ from typing import Any
 import safetensors
 
 from finecal.errors import UserError, join_names
+from finecal.io.outside import is_count, reading
 from finecal.models.header import METADATA
 
 IMAGENET = 1000  # its list of names has the same words for different classes
@@ -56,7 +57,7 @@ def _in_order(given: Any, where: str) -> list[Any]:
         return list(given)
     if isinstance(given, Mapping):
         for pairs in (given.items(), [(value, key) for key, value in given.items()]):
-            if all(str(number).isdecimal() for number, _ in pairs):
+            if all(is_count(str(number)) for number, _ in pairs):
                 named = {int(number): name for number, name in pairs}
                 if sorted(named) == list(range(len(given))):
                     return [named[number] for number in sorted(named)]
@@ -97,14 +98,11 @@ def names_in_file(file: Path) -> tuple[str, ...] | None:
     """
     if file.suffix != ".safetensors":
         return None
-    try:
-        with safetensors.safe_open(file, framework="numpy") as opened:
-            described = (opened.metadata() or {}).get(METADATA)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"not readable as safetensors ({error})", where=str(file)) from error
+    with reading(file, "safetensors"), safetensors.safe_open(file, framework="numpy") as opened:
+        described = (opened.metadata() or {}).get(METADATA)
     try:
         names = as_names(json.loads(described)["architecture"]["classes"]) if described else None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"its metadata {METADATA!r} do not name the classes", where=str(file),
             why="finecal writes them as JSON with `architecture.classes`",

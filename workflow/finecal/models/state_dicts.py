@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from finecal.errors import UserError, join_names
+from finecal.io.outside import reading
 from finecal.models.pickled_types import find_others, harmless
 
 State = dict[str, Tensor]
@@ -44,37 +45,26 @@ def read_state(file: Path) -> State:
     UserError
         If it is damaged, holds objects that are not known to be harmless, or holds no state dict.
     """
-    try:
-        if file.suffix == ".safetensors":
-            return _find_state_dict(safetensors.torch.load_file(file), file)
+    if file.suffix == ".safetensors":
+        with reading(file, "a checkpoint"):
+            content: Any = safetensors.torch.load_file(file)
+    else:
         content = _load(file)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise _unreadable_error(file, error) from error
     return _find_state_dict(content, file)
 
 
 def _load(file: Path) -> Any:
-    try:
-        with torch.serialization.safe_globals(harmless()):
+    with reading(file, "a checkpoint"), torch.serialization.safe_globals(harmless()):
+        try:
             return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        others = find_others(file)
-        named = f": {join_names(others, SHOWN)}" if others else ", or is damaged"
-        raise UserError(
-            f"it holds more than tensors{named}", where=str(file),
-            why="Only tensors and plain values are read (weights_only), since anything else could run code",
-            hint="Save it again with torch.save(model.state_dict(), PATH), or as safetensors",
-        ) from error  # fmt: skip
-    except Exception as error:
-        # Unpickling the bytes of a damaged file may raise anything: KeyError, IndexError, ….
-        raise _unreadable_error(file, error) from error
-
-
-def _unreadable_error(file: Path, error: Exception) -> UserError:
-    said = str(error).splitlines()[:1]
-    known = isinstance(error, (safetensors.SafetensorError, OSError, RuntimeError, ValueError)) and said
-    reason = said[0].partition(". ")[0] if known else ": ".join([type(error).__name__, *said])
-    return UserError(f"not readable as a checkpoint ({reason})", where=str(file))
+        except pickle.UnpicklingError as error:
+            others = find_others(file)
+            named = f": {join_names(others, SHOWN)}" if others else ", or is damaged"
+            raise UserError(
+                f"it holds more than tensors{named}", where=str(file),
+                why="Only tensors and plain values are read (weights_only), since anything else could run code",
+                hint="Save it again with torch.save(model.state_dict(), PATH), or as safetensors",
+            ) from error  # fmt: skip
 
 
 def _find_state_dict(content: Any, file: Path) -> State:

@@ -38,7 +38,9 @@ def rename_by_timm(state: State, description: Architecture, model: nn.Module) ->
 
 def load_by_timm(state: State, description: Architecture, model: nn.Module) -> nn.Module | None:
     """Let timm rename and reshape the state; None if the result is not the whole model."""
-    config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
+    config: Any = getattr(model, "pretrained_cfg", None)
+    if not isinstance(config, dict):  # a model that is not timm's
+        return None
     first = config.get("first_conv")
     first_weight = state.get(f"{first}.weight") if isinstance(first, str) else None
     channels = int(first_weight.shape[1]) if first_weight is not None and first_weight.ndim == 4 else 3

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finecal.errors import UserError
+from finecal.io.outside import reading
 
 PREPROCESSOR = "preprocessor_config.json"
 
@@ -29,11 +30,12 @@ def mean_and_std(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | 
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text("utf-8"))
+        with reading(path, "JSON"):
+            content = json.loads(path.read_text("utf-8"))
         if content.get("do_normalize") is False:
             return (0.0,) * 3, (1.0,) * 3
         mean, std = (tuple(map(float, content[key])) for key in ("image_mean", "image_std"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"it does not say `image_mean` and `image_std` ({error})", where=str(path)) from error
     return mean, std
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finecal.errors import UserError
+from finecal.io.outside import reading
 from finecal.io.parquet import read_metadata
 
 # Where `finecal/report/report.html.jinja` has it.
@@ -24,9 +25,10 @@ def read_record(result: Path) -> dict[str, Any]:
     """
     if result.suffix != ".html":
         return read_metadata(result)
-    try:
-        found = _IN_PAGE.search(result.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"not readable ({error})", where=str(result)) from error
-    record: dict[str, Any] = json.loads(found[1]) if found else {}
+    record: Any = {}
+    with reading(result, "a page"):
+        if found := _IN_PAGE.search(result.read_text("utf-8")):
+            record = json.loads(found[1])
+    if not isinstance(record, dict):
+        raise UserError("what it was made from is no mapping", where=str(result))
     return record

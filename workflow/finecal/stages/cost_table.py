@@ -9,6 +9,7 @@ from typing import Any
 from finecal import paths, schemas
 from finecal.errors import UserError
 from finecal.io.declared import from_rows
+from finecal.io.outside import read_text
 from finecal.io.parquet import read_metadata, write_table
 from finecal.io.provenance import provenance
 from finecal.plan.identities import Identities
@@ -61,11 +62,10 @@ def read_measurement(path: Path) -> dict[str, float]:
     """
     if not path.is_file():
         return dict.fromkeys(MEASURES, NAN)
-    with path.open(encoding="utf-8", newline="") as file:
-        found = next(csv.DictReader(file, delimiter="\t"), {})
     try:
+        found: dict[str, Any] = next(csv.DictReader(read_text(path).splitlines(), delimiter="\t"), {})
         return {name: _number(found[column]) for name, column in MEASURES.items()}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UserError(
             "this does not have the format of Snakemake's benchmark files", where=str(path),
             why=f"wrong or missing: {error}",
