@@ -1,7 +1,8 @@
 """In which order the tests run and in which processes (`-n 3`), when a failure is told, and what all tests inherit.
 
-The tests on a cluster mostly wait, so they begin at once, beside all others. Of these the fast ones go first: what is
-basic and broken is told in the first minutes, and not only at the end.
+The tests on a cluster mostly wait, so they begin at once, beside all others. Of these the first test of every file goes
+first, among them a whole study, then the fast ones: what is basic and broken is told in the first minutes, and not only
+at the end.
 """
 
 from __future__ import annotations
@@ -24,15 +25,19 @@ class OneCluster(LoadScopeScheduling):
         return "slurm" if nodeid.startswith("tests/slurm/") else nodeid
 
 
-def _turn(item: pytest.Item) -> int:
-    if item.nodeid.startswith("tests/slurm/"):
-        return 0
-    return 2 if item.get_closest_marker("slow") else 1
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_turn)
+    fast = [item for item in items if item.get_closest_marker("slow") is None]
+    first = {item.path: item for item in reversed(fast)}
+
+    def turn(item: pytest.Item) -> int:
+        if item.nodeid.startswith("tests/slurm/"):
+            return 0
+        if item is first.get(item.path):
+            return 1
+        return 3 if item.get_closest_marker("slow") else 2
+
+    items.sort(key=turn)
 
 
 class AtOnce:
