@@ -172,11 +172,11 @@ class Project:
         return self.forked(*self.snakemake_command("--dry-run", *arguments), status=status)
 
     def blocks(self, *arguments: str) -> dict[str, list[dict[str, list[str]]]]:
-        """Rule → the jobs that Snakemake would run, each with its output and log files, as a dry run prints them."""
+        """Rule → the jobs that Snakemake would run, with input, output and log files, as a dry run prints them."""
         found: dict[str, list[dict[str, list[str]]]] = {}
         for block in self.dry_run(*arguments).split("\n\n"):
             rule = re.search(r"^(?:local)?rule (\w+):$", block, re.MULTILINE)
-            lines = dict(re.findall(r"^    (output|log): (.*)$", block, re.MULTILINE))
+            lines = dict(re.findall(r"^    (input|output|log): (.*)$", block, re.MULTILINE))
             if rule and "output" in lines:
                 found.setdefault(rule[1], []).append({name: text.split(", ") for name, text in lines.items()})
         return found

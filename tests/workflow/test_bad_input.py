@@ -112,6 +112,18 @@ def test_results_cannot_be_written(empty: Project) -> None:
         one_paragraph(empty.forked("finecal", "prepare", IMAGES, *OPTIONS, status=2), IMAGES, "cannot be written")
 
 
+def test_finished_results_that_cannot_be_written(project: Project) -> None:
+    """What is there is there; what is missing cannot be made, and that is said before any job."""
+    folder = project.path("results")
+    with mounted(folder, "-o", "bind,ro", str(folder)):
+        assert "Nothing to be done" in project.forked(*project.snakemake_command("--cores", "1", "figure2"))
+    for file in folder.glob("figures/curve.*"):
+        file.unlink()
+    with mounted(folder, "-o", "bind,ro", str(folder)), unchanged(project):
+        said = project.forked(*project.snakemake_command("--cores", "1", "figure2"), status=2)
+        one_paragraph(said, "cannot be written", "--directory")
+
+
 def test_disk_full_of_results(empty: Project) -> None:
     folder = empty.path("results")
     with mounted(folder, "-t", "tmpfs", "-o", "size=16k", "tmpfs"):

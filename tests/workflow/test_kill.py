@@ -17,7 +17,7 @@ import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from conftest import RUNS, TINY, Project
+from conftest import RUNS, TINY, Project, one_paragraph
 from safetensors.numpy import load_file
 
 from finecal.io.parquet import read_metadata
@@ -182,6 +182,33 @@ def test_snakemake_killed(complete: Project, unfinished: Project) -> None:
     assert not unfinished.path("state").exists()
     assert not leftovers(unfinished)
     assert unfinished.planned(target) == {}
+
+
+def test_an_input_from_the_future(complete: Project, unfinished: Project) -> None:
+    """Said before the first job; where the date changes while the training runs, its state outlives the refusal."""
+    images, target = unfinished.path("results/digits/images/handwritten.parquet"), f"{RUN}/model.safetensors"
+    ahead = (time.time() + 3 * 3600,) * 2
+    os.utime(images, ahead)
+    said = unfinished.snakemake("--cores", "1", target, status=2)
+    one_paragraph(said, "handwritten.parquet: this file is dated", "in the future")
+    assert "rule finetune" not in said
+
+    os.utime(images)
+    with unfinished.settings() as settings:
+        settings["state_interval"] = 0
+    log, saves = unfinished.path("snakemake.log"), Saves(unfinished.path(STATE))
+    process = unfinished.start(*unfinished.snakemake_command("--cores", "1", target), log=log)
+    wait_until(lambda: saves.at_least(1), process, log)
+    os.utime(images, ahead)
+    assert process.wait(200)
+    assert "has older modification time" in log.read_text()
+    assert not unfinished.path(RUN).exists()
+
+    os.utime(images)
+    unfinished.snakemake("--cores", "1", f"{RUN}/logits.parquet")
+    assert resumed(unfinished.path(f"logs/finetune/{RUN.removeprefix('results/')}.log")) == [STEPS]
+    assert_same_run(complete.path(RUN), unfinished.path(RUN))
+    assert not unfinished.path("state").exists()
 
 
 def test_living_snakemake_keeps_its_lock(unfinished: Project) -> None:

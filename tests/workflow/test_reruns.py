@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import time
@@ -304,6 +305,18 @@ def test_what_is_planned_is_run(project: Project) -> None:
     assert project.planned() == {}
     assert times() == before
     assert "pcv" not in project.path("results/tables/main.csv").read_text()
+
+
+def test_copied_with_other_times(project: Project) -> None:
+    """As by `cp -r`, or from an archive: times say nothing, and Snakemake's notes are of other times or not there."""
+    shuffled = random.Random(0)
+    for file in sorted(project.path("results").rglob("*")):
+        if file.is_file():
+            written = time.time() - shuffled.uniform(0, 1e6)
+            os.utime(file, (written, written))
+    assert project.planned() == {}
+    shutil.rmtree(project.path(".snakemake"))
+    assert project.planned() == {}
 
 
 def test_copied_results_alone(complete: Project, empty: Project) -> None:

@@ -121,13 +121,28 @@ def test_a_failed_job_with_its_reason(unfinished: Project) -> None:
 
 
 def test_files_of_jobs_are_those_of_the_rules(empty: Project) -> None:
-    """The results and logs by which jobs are known are what Snakemake plans."""
+    """The files by which jobs are known are those that Snakemake plans, and so are those that are looked at before."""
     blocks = empty.blocks()
-    planned = {(output, job["log"][0]) for found in blocks.values() for job in found for output in job["output"]}
-    script = "from finecal.plan.jobs import jobs; from finecal.plan.plan import Plan\n"
-    script += "for job in jobs(Plan(['tiny.yaml'])): print(job.stage, job.result, job.log)"
+    planned = {output: job for found in blocks.values() for job in found for output in job["output"]}
+    script = """
+from finecal.plan.job_files import inputs_of, outputs_of
+from finecal.plan.jobs import jobs
+from finecal.plan.plan import Plan
+
+plan = Plan(["tiny.yaml"])
+for job in jobs(plan):
+    where = {name: str(value) for name, value in job.wildcards.items()}
+    print(job.stage, job.result, job.log, *inputs_of(job.record, where, plan), "/", *outputs_of(job.record, where))
+"""
     lines = [line.split() for line in empty.run("python", "-c", script).splitlines()]
-    assert {(result, log) for _, result, log in lines} <= planned
+    for stage, result, log, *files in lines:
+        job, place = planned[result], files.index("/")
+        inputs, outputs = files[:place], {file for file in files[place + 1 :] if not file.startswith("state/")}
+        assert job["log"] == [log]
+        assert outputs == {*job["output"]}
+        assert {*inputs} <= {*job.get("input", [])}
+        if STAGES[stage].torch:
+            assert {*inputs} == {*job["input"]}
     assert len(lines) == sum(map(len, blocks.values()))
     # Of other studies, or asked for.
     others = {"download", "frame", "class_means", "decision_regions", "run_table", "export"}

@@ -4,18 +4,28 @@ import atexit
 import gc
 import os
 import sys
+from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
 from finecal import paths, registry
 from finecal.config.groups import PAPER
+from finecal.orchestration.acceptance import (
+    check_dates,
+    discard_accepted_states,
+    follow_results,
+    keep_states,
+)
 from finecal.orchestration.inputs import Inputs, or_stop
+from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.modules import at_start, check_module, stage_of
+from finecal.orchestration.options import check_batch, check_options
 from finecal.orchestration.place import check_place
 from finecal.orchestration.rules import (
     NotCompared,
     Workflow,
+    check_writable,
     find_own_programs,
     keep_signatures,
     limit_gpu,
@@ -43,12 +53,16 @@ if workflow.is_main_process:
     atexit.register(gc.freeze)
 
 or_stop(lambda: check_module(workflow))
+if workflow.is_main_process:
+    or_stop(lambda: check_options(workflow))
 if workflow.is_main_process and PAPER not in sys.argv:
     or_stop(lambda: check_place(workflow))
 WORKFLOW = or_stop(lambda: Workflow(config))
 PLAN = WORKFLOW.plan
 INPUTS = Inputs(PLAN)
 limit_gpu(workflow)
+keep_states()
+explain_killed_jobs()
 
 if workflow.is_main_process:
     from finecal.orchestration.workers import explain_lock_errors
@@ -60,7 +74,9 @@ if workflow.is_main_process:
     from finecal.orchestration.warm_jobs import start_warm_process
     from finecal.orchestration.notes import notes_of, restore_notes
 
-    restore_notes(jobs(PLAN), or_stop(lambda: notes_of(workflow)), WORKFLOW.identities)
+    NOTES = or_stop(lambda: notes_of(workflow))
+    restore_notes(jobs(PLAN), NOTES, WORKFLOW.identities)
+    discard_accepted_states(jobs(PLAN), NOTES)
 
 
 def on_cluster():
@@ -111,8 +127,12 @@ def start():
         for job in workflow.dag.needrun_jobs()
         if stage_of(job.rule) == "prepare"
     ]
+    or_stop(lambda: check_batch(workflow))
+    or_stop(lambda: check_writable(Path("results")))
     or_stop(lambda: inspect_files(PLAN, prepared))
     or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
+    or_stop(lambda: check_dates(workflow.dag.needrun_jobs()))
+    follow_results(workflow)
     if workflow.non_local_exec:
         use_cores_of_nodes(workflow)
     if workflow.executor_plugin.name == EXECUTOR:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -140,16 +139,6 @@ def test_a_host_answers_if_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(workers, "SSH", taken.getsockname()[1])
         assert workers.answers("127.0.0.1")
     assert not workers.answers("no-such-host.invalid")
-
-
-def test_locks_in_the_database_of_a_killed_snakemake_go(capsys: pytest.CaptureFixture[str]) -> None:
-    """As with `--persistence-backend db`."""
-    STATE.mkdir()
-    with closing(sqlite3.connect(lock.DATABASE)) as database, database:
-        database.execute("CREATE TABLE snakemake_locks (namespace, file_path, lock_type)")
-        database.execute("INSERT INTO snakemake_locks VALUES ('.', 'a', 'output')")
-    with worker(), closing(sqlite3.connect(lock.DATABASE)) as database:
-        assert database.execute("SELECT * FROM snakemake_locks").fetchall() == []
 
 
 def test_a_folder_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ INFRASTRUCTURE = {
     "download/resume.py": "as for download/spec.py",
     "plan/axes.py": "which figures and tables there are",
     **dict.fromkeys(
-        ["io/parquet.py", "io/atomic.py", "io/declared.py", "io/list_columns.py", "io/provenance.py"],
+        ["io/parquet.py", "io/atomic.py", "io/lease.py", "io/declared.py", "io/list_columns.py", "io/provenance.py"],
         "how files are written and checked, not what is in them",
     ),
     "calibrators/__init__.py": "refuses a calibrator of the user's own, or lets it be",
@@ -82,6 +82,7 @@ INFRASTRUCTURE = {
     "config/head_rows.py": "refuses heads whose rows nobody has named",
     "config/settings.py": "which studies, and where jobs run",
     "stages/__init__.py": "where and how a job runs",
+    "training/state_folder.py": "where the state of a training is, and who may use it",
     "training/state.py": "a resumed training equals one that was never interrupted (test_loop)",
     **dict.fromkeys(
         ["config/load.py", "config/error_messages.py", "config/consistency.py"], "reads studies into resolved options"

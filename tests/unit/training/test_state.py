@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import pickle
@@ -16,8 +17,9 @@ from typing import IO
 import pytest
 import torch
 
-from finecal.training import state
-from finecal.training.state import StateFile, earlier_tries, fingerprint, lock_state, measure_usage
+from finecal.training import state, state_folder
+from finecal.training.state import StateFile, earlier_tries, fingerprint, measure_usage
+from finecal.training.state_folder import KEPT, discard_state, lock_state, newest_state
 
 FOLDER = Path("state/digits/run")
 
@@ -68,6 +70,53 @@ def test_the_folder_stays_after_an_error() -> None:
         raise ZeroDivisionError
     with lock_state(FOLDER) as folder:
         assert (folder / "state.pt").read_text() == "half"
+    assert not Path("state").exists()
+
+
+def test_below_snakemake_the_folder_stays_until_the_results_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEPT, "1")
+    with lock_state(FOLDER) as folder:
+        (folder / "state.pt").write_text("the last step")
+    assert (FOLDER / "state.pt").is_file()
+    assert newest_state(FOLDER) == (FOLDER / "state.pt").stat().st_mtime
+    discard_state(FOLDER)
+    assert not Path("state").exists()
+    assert newest_state(FOLDER) is None
+    discard_state(FOLDER)
+    assert not Path("state").exists()
+
+
+def test_a_state_that_is_used_is_not_discarded() -> None:
+    holder = Holder("one")
+    try:
+        assert holder.is_inside(60)
+        discard_state(FOLDER)
+        holder.let_go()
+    finally:
+        holder.process.kill()
+
+
+def test_without_flock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file system has none, the lease alone keeps a second process away."""
+
+    def refuse(_file: object, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(state_folder.fcntl, "flock", refuse)
+    first = Holder("first")
+    second = None
+    try:
+        assert first.is_inside(60)
+        second = Holder("second")
+        while "waiting: " not in said(second):
+            assert not second.is_inside(0.05)
+        first.let_go()
+        assert second.is_inside(60)
+        second.let_go()
+    finally:
+        for holder in (first, second):
+            if holder is not None:
+                holder.process.kill()
     assert not Path("state").exists()
 
 

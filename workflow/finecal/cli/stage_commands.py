@@ -68,6 +68,7 @@ def run_stage(stage: Stage, given: Given) -> None:
         own = {name: getattr(given, name) for name in Settings.__dataclass_fields__}
         arguments["settings"] = Settings(**{**own, "device": "cuda" if given.device == AUTO_GPU else given.device})
     with noted(measurement(stage, arguments)), _as_configured(getattr(given, "device", "")):
+        _check_ready(stage, arguments, *plan)
         said = _interruptible(lambda: work(*plan, **arguments)) if stage.resumable else work(*plan, **arguments)
     if said:
         print(said)
@@ -84,6 +85,22 @@ def _as_configured(device: str) -> Iterator[None]:
             raise
         what = error.what.replace(told, meant)
         raise UserError(what, where=error.where, why=error.why, hint=error.hint) from error
+
+
+def _check_ready(stage: Stage, arguments: dict[str, Any], plan: Plan | None = None) -> None:
+    """Look at all that decides whether the job can succeed and does not depend on its work."""
+    from finecal.plan.job_files import inputs_of, outputs_of, sizes_of
+    from finecal.runtime.readiness import check_ready
+
+    if stage.target not in ("", "RUN", "FILE", "FOLDER", "NAME"):  # a download looks at its own files
+        return
+    run: RunKey | None = arguments.get("run")
+    wildcards: dict[str, Any] = {**run.columns(), "source": run.source, "target": run.target} if run else arguments
+    if stage.target == "NAME":
+        wildcards = {stage.place.strip("{}"): arguments["name"]}
+    if stage.name == "export":  # it may go elsewhere, and its name is no part of the target
+        return
+    check_ready(outputs_of(stage, wildcards), inputs_of(stage, wildcards, plan), sizes_of(stage, wildcards, plan))
 
 
 def target_arguments(stage: Stage, given: Given, plan: Plan | None = None) -> dict[str, Any]:

@@ -18,12 +18,15 @@ from pathlib import Path
 
 from finecal import paths
 from finecal.cli.time_left import time_left
+from finecal.io.lease import held_by
+from finecal.orchestration.database import begun_in_database
 from finecal.orchestration.workers import STATE as SNAKEMAKE
 from finecal.orchestration.workers import at_work
 from finecal.plan.jobs import Job, jobs
 from finecal.plan.plan import Plan
 from finecal.plan.stages import STAGES
 from finecal.training.progress import read_progress, read_tail
+from finecal.training.state_folder import lease_of
 
 LINES = 4  # of a stopped job's log that are shown
 SHOWN = 10  # jobs that are listed one by one
@@ -90,10 +93,11 @@ def _state(job: Job, begun: dict[str, float], *, busy: bool) -> State:
 def _begun_outputs() -> dict[str, float]:
     """Return output → when Snakemake began its job, for all jobs whose end it has not seen.
 
-    Snakemake keeps a file for each, whose name is the path in base 64, in pieces where it is long.
+    Snakemake keeps a file for each, whose name is the path in base 64, in pieces where it is long; or, with
+    `--persistence-backend db`, a row in its database.
     """
     folder = SNAKEMAKE / "incomplete"
-    begun = {}
+    begun = begun_in_database()
     for file in folder.rglob("*"):
         if file.is_file():
             coded = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
@@ -109,8 +113,11 @@ def _is_held_by_hand(job: Job) -> bool:
     if not job.record.resumable:
         return False
     state = paths.state_folder(job.result.parent)
+    lock = state.with_name(f"{state.name}.lock")
     try:
-        with state.with_name(f"{state.name}.lock").open() as file:
+        if held_by(lease_of(lock)):
+            return True
+        with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -33,19 +33,19 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_parts(path)
+        remove_left_parts(path)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise _as_user_error(error, path) from error
+        raise as_user_error(error, path) from error
     finally:
         with suppress(OSError):  # renamed already, or never made
             temporary.unlink()
 
 
-def _remove_left_parts(path: Path) -> None:
+def remove_left_parts(path: Path) -> None:
     """Remove the parts of a file whose writers are dead on this host, or have written nothing elsewhere for a day."""
     start = f".{path.name}."
     for part in path.parent.iterdir():
@@ -63,8 +63,8 @@ def _remove_left_parts(path: Path) -> None:
                 part.unlink()
 
 
-def _as_user_error(error: OSError, path: Path) -> Exception:
-    """Return a UserError for what the user can mend, any other error as it is."""
+def as_user_error(error: OSError, path: Path) -> Exception:
+    """Return a UserError for what the user can mend about a file that is to be written, any other error as it is."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             "no space left to write this file", where=str(path),

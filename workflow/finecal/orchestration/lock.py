@@ -11,14 +11,14 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-import sqlite3
 import sys
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from finecal.orchestration.database import remove_locks_in_database
 from finecal.orchestration.workers import (
     STATE,
     find_other_hosts,
@@ -29,7 +29,6 @@ from finecal.orchestration.workers import (
     this_host,
 )
 
-DATABASE = STATE / "metadata.db"  # of `--persistence-backend db`
 BEAT_SECONDS = 60.0  # between two signs of life
 _held: IO[str] | None = None
 
@@ -89,11 +88,7 @@ def _remove_locks() -> bool:
     stale = [*STATE.glob("locks/*.lock")]
     for lock in stale:
         lock.unlink()
-    rows = 0
-    if DATABASE.exists():
-        with suppress(sqlite3.Error), closing(sqlite3.connect(DATABASE)) as database, database:
-            rows = database.execute("DELETE FROM snakemake_locks").rowcount
-    return bool(stale or rows)
+    return bool(remove_locks_in_database() or stale)
 
 
 def _lock_alone(file: IO[str]) -> bool:

@@ -119,7 +119,6 @@ class Workflow:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.settings = parse_settings(dict(config))
         self.plan = Plan(self.settings.studies)
-        _check_writable(Path("results"))
         self.study_option = "--study " + shlex.join(self.settings.studies)
         # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
         self.threads = 1
@@ -207,7 +206,11 @@ def _has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
+    """Check that there is, or could be, a folder in which files can be written.
+
+    Whoever only looks at finished results needs none.
+    """
     present = next(p for p in (folder, *folder.resolve().parents) if p.exists())
     if not present.is_dir():
         raise UserError(

@@ -104,7 +104,7 @@ def _add_pretraining(work: Work, plan: Plan, dataset: str, source: str, backbone
     spec, sizes = plan.options("pretrain", dataset, backbone), plan.data_set(dataset).sizes(source)
     if sizes is None:
         return
-    work.models += FLOAT * _parameters(spec["backbone"]["model"])[0]
+    work.models += FLOAT * count_parameters(spec["backbone"]["model"])[0]
     if spec["pretraining"]["training"] is not None:
         _add_training(work, spec["pretraining"]["training"], sizes, _area(spec["backbone"]["image_size"]))
 
@@ -115,7 +115,7 @@ def _add_run(work: Work, plan: Plan, run: RunKey) -> None:
     if sizes is None:
         return
     train, test, classes = sizes
-    parameters, width = _parameters(plan.options("pretrain", run.dataset, run.backbone)["backbone"]["model"])
+    parameters, width = count_parameters(plan.options("pretrain", run.dataset, run.backbone)["backbone"]["model"])
     area = _area(spec["image_size"])
     work.models += FLOAT * parameters
     work.logits += FLOAT * (train + test) * (classes + width)
@@ -154,7 +154,7 @@ def _cycles(spec: Mapping[str, Any]) -> int:
 
 
 @cache
-def _parameters(model: str) -> tuple[int, int]:
+def count_parameters(model: str) -> tuple[int, int]:
     """Return the number of parameters of a timm model without its head, and its number of features.
 
     Nothing is computed or fetched.

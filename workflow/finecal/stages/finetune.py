@@ -30,7 +30,8 @@ from finecal.runtime.memory import Room
 from finecal.stages import Settings, _handover
 from finecal.training.batches import TrainingData
 from finecal.training.loop import TrainingRun
-from finecal.training.state import StateFile, earlier_tries, lock_state
+from finecal.training.state import StateFile, earlier_tries
+from finecal.training.state_folder import lock_state
 from finecal.training.task import Execution, TrainingTask
 
 

@@ -34,7 +34,8 @@ from finecal.seeds import generator
 from finecal.stages import Settings
 from finecal.training.batches import TrainingData
 from finecal.training.loop import TrainingRun
-from finecal.training.state import StateFile, earlier_tries, lock_state
+from finecal.training.state import StateFile, earlier_tries
+from finecal.training.state_folder import lock_state
 from finecal.training.task import Execution, TrainingTask
 
 

@@ -1,28 +1,21 @@
-"""The state of an unfinished training: saved atomically, locked against a second process, matched by fingerprint."""
+"""The state of an unfinished training: saved atomically, matched by fingerprint."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import io
 import json
-import os
-import shutil
 import signal
-import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
-from finecal.errors import UserError
-from finecal.io.atomic import remove_empty_parents, whole_file
+from finecal.io.atomic import whole_file
 from finecal.runtime.signals import WARNINGS
 from finecal.runtime.usage import cpu_seconds, peak_memory_mib, wall_seconds
 
@@ -155,71 +148,3 @@ class StateFile:
 def earlier_tries() -> dict[str, Any]:
     """Return, for provenance, the usage of earlier tries up to the state that was resumed; empty if none was."""
     return {"earlier_tries": StateFile.earlier} if StateFile.earlier else {}
-
-
-@contextmanager
-def lock_state(folder: Path) -> Iterator[Path]:
-    """Hold the folder of a training's state; a second process that asks for it waits until the first one ends.
-
-    The folder is removed when the block succeeds and stays after an error or a signal. The lock is the operating
-    system's (flock), so it ends with the process however that ends.
-
-    Raises
-    ------
-    UserError
-        If the file system does not support flock.
-
-    Notes
-    -----
-    The package `filelock` does not suit, because the lock's file is removed together with the folder. filelock detects
-    by the number of links whether the file that it has locked was removed meanwhile; on NFS a removed file that a
-    process has open lives on under another name, so two processes would hold the lock. `_lock` compares the inode that
-    the name leads to.
-    """
-    lock = folder.with_name(f"{folder.name}.lock")
-    with _lock(lock, f"the training whose state is {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-        shutil.rmtree(folder)
-        lock.unlink()
-    remove_empty_parents(folder)
-
-
-@contextmanager
-def _lock(lock: Path, what: str) -> Iterator[None]:
-    while True:
-        with _open(lock) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                print(f"waiting: {file.read().strip() or 'another process'} is working on {what}", file=sys.stderr)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError as error:
-                raise UserError(
-                    f"cannot be locked ({os.strerror(error.errno or 0)})", where=str(lock),
-                    why="The file system of the folder `state` must support flock",
-                ) from error  # fmt: skip
-            # The process that held the lock may have removed the file; then others lock a new one, so try that.
-            if not _leads_to(lock, os.fstat(file.fileno()).st_ino):
-                continue
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
-            yield
-            return
-
-
-def _open(lock: Path) -> IO[str]:
-    for _ in range(100):
-        with contextlib.suppress(FileNotFoundError):  # another job has just removed the empty folder
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            return lock.open("a+")
-    return lock.open("a+")
-
-
-def _leads_to(path: Path, inode: int) -> bool:
-    try:
-        return path.stat().st_ino == inode
-    except FileNotFoundError:
-        return False

@@ -20,7 +20,7 @@ READ_LATE = frozenset(
         *("TMPDIR", "TMP", "TEMPDIR", "TEMP"),  # Snakemake sets them for each job, from the resource `tmpdir`
         *("PWD", "OLDPWD", "SHLVL", "_"),  # shells do
         "MPLBACKEND",  # finecal draws without a window, and says so itself
-        *("FINECAL_MEMORY", "FINECAL_SIDE_BY_SIDE", "FINECAL_SOURCE"),
+        *("FINECAL_MEMORY", "FINECAL_SIDE_BY_SIDE", "FINECAL_SOURCE", "FINECAL_KEEPS_STATES"),
     )
 )
 PACKAGE = Path(finecal.__file__).parent

@@ -1,0 +1,94 @@
+"""What can be known before the work of a job: its folders, their space, the dates of what it reads."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from finecal.errors import UserError
+from finecal.runtime import readiness
+from finecal.runtime.readiness import check_ready, clock_of
+
+OUTPUT, STATE, INPUT = Path("results/run/model.safetensors"), Path("state/run/state.pt"), Path("images.parquet")
+MORE_THAN_ANY_DISK = 2**43
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    INPUT.write_text("")
+
+
+def date(seconds: float) -> None:
+    """Date the input so many seconds from now."""
+    os.utime(INPUT, (time.time() + seconds,) * 2)
+
+
+def refusal(needed: dict[Path, int] | None = None) -> str:
+    with pytest.raises(UserError) as caught:
+        check_ready([OUTPUT, STATE], [INPUT], needed or {})
+    return str(caught.value)
+
+
+def test_all_is_well_and_nothing_is_left() -> None:
+    before = sorted(Path().rglob("*"))
+    check_ready([OUTPUT, STATE], [INPUT, Path("missing")], {OUTPUT: 10**6, STATE: 10**6})
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_an_input_of_the_future_is_refused() -> None:
+    date(3 * 3600 + 120)
+    found = refusal()
+    assert found.startswith("images.parquet: this file is dated 3 h 2 min in the future. Snakemake refuses")
+    assert "`touch images.parquet`" in found
+
+
+def test_an_input_that_is_a_little_ahead_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(readiness.time, "sleep", waited.append)
+    date(30)
+    check_ready([OUTPUT], [INPUT], {})
+    assert 25 < waited[0] <= 30
+    assert "images.parquet is dated in the future" in capsys.readouterr().err
+
+
+def test_what_counts_is_the_clock_of_the_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this machine's clock is behind that of the file server, which dates inputs and outputs alike."""
+    monkeypatch.setattr(readiness.time, "time", lambda: 0.0)
+    check_ready([OUTPUT], [INPUT], {})
+    assert clock_of(Path()) > 1e9
+    assert clock_of(INPUT) == 0.0
+
+
+def test_a_folder_that_cannot_be_written() -> None:
+    Path("results").write_text("a file")
+    assert refusal() == "results/run/model.safetensors: cannot be written (Not a directory)."
+
+
+@pytest.mark.parametrize("reserves", [True, False])
+def test_too_little_space_is_said_before(reserves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that can reserve space, and on one that only says what is free."""
+    if not reserves:
+        monkeypatch.setattr(readiness, "_reserve", lambda _number, _size: False)
+    found = refusal({OUTPUT: MORE_THAN_ANY_DISK // 2, STATE: MORE_THAN_ANY_DISK // 2})
+    assert "no space left to write this file: the job needs 8,796,093.0 MB here at least" in found
+    assert [*Path().iterdir()] == [INPUT]
+
+
+def test_a_quota_is_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_number: int, _size: int) -> bool:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(readiness, "_reserve", refuse)
+    assert "or a quota of less" in refusal({OUTPUT: 1})
+
+
+def test_an_input_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness.os, "access", lambda *_: False)  # root may read everything
+    assert refusal() == "images.parquet: not readable (Permission denied)."
