@@ -120,7 +120,7 @@ def test_a_node_without_a_visible_gpu(project: Project, cluster: Cluster) -> Non
 
 
 def test_status_while_a_job_runs(project: Project) -> None:
-    """`finecal status` asks neither Snakemake nor SLURM, and tells what waits or runs on the cluster."""
+    """`finecal status` does not ask Snakemake, and tells what waits or runs on the cluster, and where."""
     running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.25"})
     project.wait_for_state("long")
     wait_until(lambda: "epoch 1/" in project.training_log("long"), PATIENCE, "an epoch")
@@ -130,7 +130,7 @@ def test_status_while_a_job_runs(project: Project) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Snakemake is at work here" in done.stdout
-    assert re.search(r"^Running:\n.*long.*seed0", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^Running:\n.*long.*seed0.*epoch.*SLURM job \d+ on n\d, ", done.stdout, re.MULTILINE), done.stdout
     running.send_signal(signal.SIGINT)  # Ctrl-C: the job ends with Snakemake
     project.finish(running, None)
     wait_until(lambda: not project.jobs(), 90, "the job to save its state and end")

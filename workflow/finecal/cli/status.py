@@ -1,27 +1,25 @@
 """How far the selected studies are: what is done, what runs, what has stopped, and the time left. Only reads.
 
-Nothing is asked of Snakemake or SLURM, so it answers at once, also while they work. What is known comes from the
-results themselves, the logs, and the marks that Snakemake keeps of the outputs it has begun. Whether a result is out of
-date is not known: `snakemake -n` tells.
+Nothing is asked of Snakemake, and SLURM one question if jobs were submitted, so it answers at once, also while they
+work. What is known comes from the results themselves, the logs, the marks that Snakemake keeps of the outputs it has
+begun, and what lies beside the scripts of SLURM jobs. Whether a result is out of date `snakemake -n` says.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import enum
 import fcntl
 from collections import Counter
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
 from pathlib import Path
 
 from finecal import paths
 from finecal.cli.time_left import time_left
 from finecal.io.lease import held_by
-from finecal.orchestration.database import begun_in_database
-from finecal.orchestration.workers import STATE as SNAKEMAKE
-from finecal.orchestration.workers import at_work
+from finecal.orchestration.marks import begun_outputs
+from finecal.orchestration.slurm.places import Place, find_places, find_reasons, read_hold
+from finecal.orchestration.workers import Worker, at_work
 from finecal.plan.jobs import Job, jobs
 from finecal.plan.plan import Plan
 from finecal.plan.stages import STAGES
@@ -48,37 +46,59 @@ def states(plan: Plan) -> dict[State, list[Job]]:
     A job has stopped if it has a log but neither a result nor a process: it failed, was killed, or its result was
     removed afterwards.
     """
-    begun = _begun_outputs()
+    return _sort(plan, find_places())
+
+
+def _sort(plan: Plan, places: Mapping[str, Place]) -> dict[State, list[Job]]:
+    begun = begun_outputs()
     busy = bool(at_work())
     found: dict[State, list[Job]] = {state: [] for state in State}
     for job in jobs(plan):
-        found[_state(job, begun, busy=busy)].append(job)
+        found[_state(job, begun, places.get(str(job.result)), busy=busy)].append(job)
     return found
 
 
 def describe(plan: Plan) -> str:
     """Describe all jobs as text."""
-    found = states(plan)
+    places = find_places()
+    found = _sort(plan, places)
     total, done = sum(map(len, found.values())), len(found[State.DONE])
     others = at_work()
     lines = [
         f"{', '.join(plan.names)}: {done:,} of {total:,} jobs done",
-        f"Snakemake is at work here ({' and '.join(map(str, others))})" if others else "No Snakemake is at work here",
+        *_at_work(others, places),
         "",
         *_table(found),
     ]
     if found[State.RUNNING]:
-        lines += ["", "Running:", *_list_jobs(found[State.RUNNING], _of_running)]
+        lines += ["", "Running:", *_list_jobs(found[State.RUNNING], partial(_of_running, places))]
+    if waiting := [job for job in found[State.WAITING] if str(job.result) in places]:
+        lines += ["", "Submitted:", *_list_jobs(waiting, partial(_of_submitted, places))]
     if found[State.STOPPED]:
         lines += ["", "Stopped (failed, killed, or the result was removed):"]
-        lines += _list_jobs(found[State.STOPPED], _of_stopped)
+        lines += _list_jobs(found[State.STOPPED], partial(_of_stopped, find_reasons()))
     if done < total:
         left = [job for state, some in found.items() if state is not State.DONE for job in some]
         lines += ["", time_left(found[State.DONE], left, found[State.RUNNING])]
     return "\n".join(lines)
 
 
-def _state(job: Job, begun: dict[str, float], *, busy: bool) -> State:
+def _at_work(others: Iterable[Worker], places: Mapping[str, Place]) -> Iterable[str]:
+    """Say who is at work, and what they wait for."""
+    if others:
+        yield f"Snakemake is at work here ({' and '.join(map(str, others))})"
+        if hold := read_hold():
+            yield f"It submits nothing for now: {' '.join(hold.splitlines())}"
+    else:
+        yield "No Snakemake is at work here"
+        if places:
+            yield "Its jobs in SLURM go on: start it again with the same command, and it follows them"
+
+
+def _state(job: Job, begun: Mapping[str, float], place: Place | None, *, busy: bool) -> State:
+    if place is not None:
+        runs = place.is_running and place.has_turn and _modified(job.log) >= int(place.submitted)
+        return State.RUNNING if runs else State.WAITING
     mark = begun.get(str(job.result))
     if mark is None and _is_there(job.result):
         return State.DONE
@@ -88,24 +108,6 @@ def _state(job: Job, begun: dict[str, float], *, busy: bool) -> State:
     if _is_held_by_hand(job):
         return State.RUNNING
     return State.STOPPED if _is_there(job.log) else State.TO_DO
-
-
-def _begun_outputs() -> dict[str, float]:
-    """Return output → when Snakemake began its job, for all jobs whose end it has not seen.
-
-    Snakemake keeps a file for each, whose name is the path in base 64, in pieces where it is long; or, with
-    `--persistence-backend db`, a row in its database.
-    """
-    folder = SNAKEMAKE / "incomplete"
-    begun = begun_in_database()
-    for file in folder.rglob("*"):
-        if file.is_file():
-            coded = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
-            try:
-                begun[base64.urlsafe_b64decode(coded).decode()] = file.stat().st_mtime
-            except (binascii.Error, UnicodeDecodeError, FileNotFoundError):
-                continue  # not such a mark, or the job has just ended
-    return begun
 
 
 def _is_held_by_hand(job: Job) -> bool:
@@ -176,11 +178,17 @@ def _name(job: Job) -> str:
     return f"  {job.record.title}  {job.result}"
 
 
-def _of_running(job: Job) -> Iterable[str]:
-    known = read_progress(job.log)
-    return [f"{_name(job)}{f': {known.text}' if known else ''}"]
+def _of_running(places: Mapping[str, Place], job: Job) -> Iterable[str]:
+    known, place = read_progress(job.log), places.get(str(job.result))
+    said = "; ".join([*([known.text] if known else []), *([place.describe(job.stage)] if place else [])])
+    return [f"{_name(job)}{f': {said}' if said else ''}"]
 
 
-def _of_stopped(job: Job) -> Iterable[str]:
+def _of_submitted(places: Mapping[str, Place], job: Job) -> Iterable[str]:
+    return [f"{_name(job)}: {places[str(job.result)].describe(job.stage)}"]
+
+
+def _of_stopped(reasons: Mapping[str, str], job: Job) -> Iterable[str]:
     said = [line for line in read_tail(job.log).splitlines() if line.strip()][-LINES:]
-    return [_name(job), *(f"      {line}" for line in said or ["(its log is empty)"]), f"      ({job.log})"]
+    why = [f"      SLURM: {line.strip()}" for line in reasons.get(str(job.result), "").splitlines() if line.strip()]
+    return [_name(job), *(f"      {line}" for line in said or ["(its log is empty)"]), f"      ({job.log})", *why]

@@ -14,8 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from snakemake.exceptions import LockException, WorkflowError
-
 from finecal import display
 from finecal.errors import UserError
 from finecal.io.processes import is_alive, start_tick
@@ -75,6 +73,7 @@ def others() -> list[Worker]:
 
 def explain_lock_errors() -> None:
     """Let Snakemake name who makes the same files when it cannot lock this directory."""
+    from snakemake.exceptions import LockException, WorkflowError  # which a light installation lacks
 
     def explain(self: Any) -> None:
         WorkflowError.__init__(self, f"finecal: {say_who_locks()}")

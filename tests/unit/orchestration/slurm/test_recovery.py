@@ -15,7 +15,8 @@ ME = getpass.getuser()
 
 
 def line(number: int, log: str, user: str = ME) -> str:
-    return f"{number:<24}{user:<64}{'run-7':<128}{log:<4096}"
+    known = {"JobID": str(number), "UserName": user, "Name": "run-7", "STDOUT": log}
+    return "".join(f"{known.get(name, ''):<{width}}" for name, width in recovery.COLUMNS.items())
 
 
 def queue(program: Program, *lines: str) -> None:

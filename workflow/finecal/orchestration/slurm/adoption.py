@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finecal.orchestration.slurm.markers import NOTE, SCRIPT, claim, closed_file, read_needs, read_status, taken_by
+from finecal.orchestration.slurm.markers import NOTE, SCRIPT, WHY, claim, closed_file, read_needs, read_status, taken_by
 from finecal.orchestration.slurm.shared_jobs import MAIN, Follower
 
 COMPARED = (str, int, float, bool, list, tuple, dict)  # types of params that Snakemake compares, too
@@ -66,6 +66,13 @@ class _Entry:
 def note(job: Any, script: Path) -> None:
     """Write what a script makes, before it is submitted."""
     script.with_suffix(NOTE).write_text(json.dumps(_identity(job)))
+
+
+def note_failure(job: Any, script: Path, why: str) -> None:
+    """Write why a script has failed, for `finecal status`."""
+    outputs = [str(file) for file in getattr(job, "output", ())]
+    with suppress(OSError):  # the disk may be full
+        script.with_suffix(WHY).write_text(json.dumps({"outputs": outputs, "why": why}))
 
 
 def find_left(jobs: Iterable[Any], logs: Path, living: Mapping[Path, tuple[str, str]]) -> list[LeftJob]:

@@ -7,6 +7,7 @@
 | `NAME.started` | of a follower: who has taken it, a SLURM job or Snakemake; a link that leads nowhere, made once |
 | `NAME.status` | how it has ended: its exit status, negative for a signal |
 | `NAME.job` | what the member makes, until a main process learns of its end (adoption.py) |
+| `NAME.why` | what the member was to make, and why it has failed, as SLURM says |
 | `NAME.log` | what it has printed |
 | `closed` | the launcher starts nothing more here |
 
@@ -25,7 +26,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-SCRIPT, NOTE = ".sh", ".job"
+SCRIPT, NOTE, WHY = ".sh", ".job", ".why"
 
 
 def status_file(script: Path) -> Path:

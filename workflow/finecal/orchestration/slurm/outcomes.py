@@ -9,6 +9,7 @@ from typing import Any
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from finecal.orchestration.slurm import job_states, limits
+from finecal.orchestration.slurm.adoption import note_failure
 from finecal.orchestration.slurm.asking import AskingExecutor
 from finecal.orchestration.slurm.bad_nodes import FAST, Nodes, have_all_failed, node_of, seconds_to_end
 from finecal.orchestration.slurm.markers import read_status, status_file
@@ -57,6 +58,8 @@ class ReportingExecutor(AskingExecutor):
         """Tell Snakemake that a job has failed, and watch it no more."""
         self._has_one_ended = True
         self._alive.pop(id(job_info), None)
+        if msg and (script := (job_info.aux or {}).get(SCRIPT)):
+            note_failure(job_info.job, script, msg)
         super().report_job_error(job_info, msg, **kwargs)
 
     def cancel_stuck(self, numbers: Sequence[str]) -> None:

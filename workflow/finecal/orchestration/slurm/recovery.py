@@ -136,12 +136,25 @@ def find_jobs(folder: Path) -> list[str]:
 
 
 class QueuedJob(NamedTuple):
-    """A job that waits or runs."""
+    """A job that waits or runs, in squeue's words."""
 
     number: str
     user: str
     name: str
+    state: str
+    reason: str
+    start: str  # when it has started or is expected to
+    node: str
+    restarts: str
+    left: str
     log: Path  # resolved; SLURM may print its name as it was asked for
+
+
+# Fields of squeue and their widths, in the order of the attributes above.
+COLUMNS = {
+    "JobID": 24, "UserName": 64, "Name": 128, "State": 16, "Reason": 64, "StartTime": 32, "NodeList": 64,
+    "RestartCnt": 8, "TimeLeft": 24, "STDOUT": 4096,
+}  # fmt: skip
 
 
 def find_queued(folder: Path) -> list[QueuedJob]:
@@ -153,8 +166,7 @@ def find_queued(folder: Path) -> list[QueuedJob]:
         If SLURM does not answer.
     """
     users = sorted({getpass.getuser(), *_writers(folder)})
-    widths = {"JobID": 24, "UserName": 64, "Name": 128, "STDOUT": 4096}
-    columns = ",".join(f"{name}:{width}" for name, width in widths.items())
+    columns = ",".join(f"{name}:{width}" for name, width in COLUMNS.items())
     try:
         lines = run_command("squeue", f"--user={','.join(users)}", "--noheader", f"--Format={columns}").splitlines()
     except NO_ANSWER as error:
@@ -162,14 +174,14 @@ def find_queued(folder: Path) -> list[QueuedJob]:
     place, found = folder.resolve(), []
     for line in lines:
         cells = []
-        for width in widths.values():
+        for width in COLUMNS.values():
             cells.append(line[:width].strip())
             line = line[width:]
-        number, user, name, log = cells
+        *known, log = cells
         # Of two ways to the same folder, as through a link, SLURM may know the other one.
         whole = Path(log).parent.resolve() / Path(log).name
         if whole.is_relative_to(place):
-            found.append(QueuedJob(number, user, name, whole))
+            found.append(QueuedJob(*known, log=whole))
     return found
 
 

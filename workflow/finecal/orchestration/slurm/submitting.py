@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -20,6 +21,7 @@ from finecal.orchestration.modules import stage_of
 from finecal.orchestration.slurm import limits, upstream
 from finecal.orchestration.slurm.gpus import step_script
 from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
+from finecal.orchestration.slurm.places import HOLDS
 from finecal.orchestration.slurm.recovery import find_jobs
 from finecal.orchestration.slurm.refusals import NONE_LEFT, UNCLEAR, heals, reason_of
 from finecal.orchestration.slurm.requests import Request, waves
@@ -42,6 +44,7 @@ class SubmittingExecutor(WatchingExecutor):
         self._is_full = False  # whether SLURM has refused one since the last try
         self._wait, self._retry_at = FIRST_WAIT, 0.0
         self._told: set[str] = set()  # reasons that were printed
+        HOLDS.unlink(missing_ok=True)  # of one that was killed
         self._most_jobs: int | None = limits.most_jobs() if self._command == "sacct" else None
         if self._most_jobs is not None:
             self.logger.info(
@@ -52,6 +55,7 @@ class SubmittingExecutor(WatchingExecutor):
         """Submit no more, then cancel what was submitted."""
         with self._holding:
             self._held = ()
+            HOLDS.unlink(missing_ok=True)
         super().cancel()
 
     def report_job_success(self, job_info: SubmittedJobInfo) -> None:
@@ -90,6 +94,8 @@ class SubmittingExecutor(WatchingExecutor):
                 self._wait = min(2 * self._wait, LONGEST_WAIT)
             is_new = reason not in self._told
             self._told.add(reason)
+            with suppress(OSError):  # the disk may be full
+                HOLDS.write_text(message, "utf-8")
         if is_new:
             self.logger.warning(message)
 
@@ -101,6 +107,8 @@ class SubmittingExecutor(WatchingExecutor):
                 self._held = [*self._held, *jobs]
                 if not self._is_full:
                     self._is_full, self._retry_at = True, time.monotonic() + LONGEST_WAIT
+                    with suppress(OSError):
+                        HOLDS.write_text(f"There may be {self._most_jobs} jobs in SLURM at a time", "utf-8")
         return is_full or self._hold_if_disk_is_full(jobs)
 
     def _hold_if_disk_is_full(self, jobs: Sequence[Any]) -> bool:
@@ -126,6 +134,7 @@ class SubmittingExecutor(WatchingExecutor):
             if time.monotonic() < self._retry_at or self._stopping.is_set():
                 return
             jobs, self._held, self._is_full = self._held, (), False
+            HOLDS.unlink(missing_ok=True)
         self.submit_again(jobs)
 
     def _hurry(self) -> None:
