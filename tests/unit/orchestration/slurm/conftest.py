@@ -16,7 +16,7 @@ from snakemake_executor_plugin_slurm import Executor as OfPlugin
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from finecal.orchestration.slurm import asking, gpus, limits
+from finecal.orchestration.slurm import asking, commands, gpus, limits
 from finecal.orchestration.slurm import executor as slurm_executor
 from finecal.orchestration.slurm.bad_nodes import Nodes
 from finecal.orchestration.slurm.job_states import Answers
@@ -57,15 +57,16 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     made._job_submission_executor = ThreadPoolExecutor(1)
     made._main_event_loop, made._submitted_job_clusters = None, set()
     made._command, made._longest_interval = "squeue", 180
+    made._reasons_due = 0.0
     made._reasons_told, made._stuck, made.reasons = set(), Counter(), {}
     made._answers, made._failed_nodes = Answers(names_all=False), set()
 
     async def query(command: str, _: object) -> tuple[dict[str, str] | None, float]:
         if "--jobs=" in command:
             return made.places, 0.0
+        made.asked.append(command.split()[0])
         if "--states=PENDING" in command:
             return made.reasons, 0.0
-        made.asked.append(command.split()[0])
         return made.answers.pop(0), 0.0
 
     monkeypatch.setattr(asking, "query_job_status", query)
@@ -89,6 +90,7 @@ def cancelled(executor: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def forget_cluster() -> Iterator[None]:
     """What is known of the cluster after the first question."""
     limits.partition_limits.cache_clear()
+    commands.show_config.cache_clear()
     yield
     gpus.use_way(gpus.WAYS[0])
 

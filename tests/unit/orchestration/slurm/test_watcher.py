@@ -16,9 +16,10 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from finecal.orchestration.slurm import asking, markers, watcher
 
 
-def poll(executor: Any, *infos: SubmittedJobInfo, asks: bool = True) -> list[str]:
-    """The jobs that are said to go on, when it is time to ask SLURM or not."""
-    executor._due = 0.0 if asks else float("inf")
+def poll(executor: Any, *infos: SubmittedJobInfo, asks: bool | None = True) -> list[str]:
+    """The jobs that are said to go on, when it is time to ask SLURM or not (None: as it is)."""
+    if asks is not None:
+        executor._due = 0.0 if asks else float("inf")
 
     async def all_of_them() -> list[str]:
         return [info.job.name async for info in executor.check_active_jobs(list(infos))]
@@ -88,7 +89,7 @@ def test_where_a_job_failed(executor: Any) -> None:
 
 
 def test_accounting_learns_late_that_a_job_is_in_the_queue_again(executor: Any) -> None:
-    executor._command = "sacct"
+    executor._command, executor._reasons_due = "sacct", float("inf")
     info = submitted(executor, "a")
     preempted, waiting = {"1": "PREEMPTED"}, {"1": "PENDING"}
     executor.answers = [preempted, waiting] * 3 + [preempted, None] + [preempted, {}] * 2
@@ -190,8 +191,8 @@ def test_an_error_of_scancel_is_said(executor: Any, monkeypatch: pytest.MonkeyPa
 def test_a_job_that_never_starts_is_cancelled_and_not_tried_again(executor: Any, cancelled: list[str]) -> None:
     """After two answers that say so. One that is held waits, which is said once."""
     stuck, held = submitted(executor, "stuck", "1"), submitted(executor, "held", "2")
-    executor.reasons = {"1": "QOSMaxWallDurationPerJobLimit N/A", "2": "JobHeldUser 2030-01-01T00:00:00"}
-    executor.answers = [{"1": "PENDING", "2": "PENDING"}] * 2
+    answer = {"1": "PENDING QOSMaxWallDurationPerJobLimit N/A", "2": "PENDING JobHeldUser 2030-01-01T00:00:00"}
+    executor.answers = [answer] * 2
     assert poll(executor, stuck, held) == ["stuck", "held"]
     assert cancelled == []
     assert poll(executor, stuck, held) == ["held"]
@@ -202,6 +203,35 @@ def test_a_job_that_never_starts_is_cancelled_and_not_tried_again(executor: Any,
     (warning,) = executor.warned
     assert "scontrol release 2" in warning
     assert "expects it to start at 2030-01-01T00:00:00" in warning
+    assert executor.asked == ["squeue"] * 2  # one question for states and reasons
+
+
+def test_where_sacct_tells_of_states_reasons_are_asked_for_more_rarely(executor: Any) -> None:
+    held = submitted(executor, "held", "2")
+    executor._command, executor.reasons = "sacct", {"2": "PENDING (Nodes required are down) N/A"}
+    executor.answers = [{"2": "PENDING"}] * 4
+    for _ in range(4):
+        assert poll(executor, held) == ["held"]
+    assert executor.asked == ["sacct", "squeue", "sacct", "sacct", "sacct"]
+
+
+def test_slurm_is_asked_when_a_launcher_has_ended_early(executor: Any, tmp_path: Path) -> None:
+    """Once; of a member that has left a status it is not asked."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    info = submitted(executor, "a", "1", member_script=folder / "0.sh")
+    executor._due = now = time.monotonic() + 100
+    assert poll(executor, info, asks=None) == ["a"]
+    assert executor._due == now
+    markers.left_file(folder).touch()
+    assert poll(executor, info, asks=None) == ["a"]
+    assert executor._due < now - 90
+    executor._due = now
+    assert poll(executor, info, asks=None) == ["a"]
+    assert executor._due == now
+    markers.write_status(folder / "0.sh", 0)
+    assert poll(executor, info, asks=None) == []
+    assert not executor._has_one_ended
 
 
 def test_a_failure_is_told_with_the_end_of_the_log_of_slurm(executor: Any) -> None:

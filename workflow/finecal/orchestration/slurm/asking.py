@@ -11,15 +11,16 @@ from threading import Event
 from typing import Any, TypeVar
 
 from finecal.orchestration.slurm import job_states, reasons
+from finecal.orchestration.slurm.commands import min_job_age
 from finecal.orchestration.slurm.upstream import (
     SlurmExecutor,
-    get_min_job_age,
     query_job_status,
     query_job_status_sacct,
-    query_job_status_squeue,
 )
 
 NEVER = float("inf")
+REASON_SECONDS = 120.0  # between two questions why jobs wait
+END_SECONDS = 5.0  # from the last act of a launcher until SLURM knows of its end
 POLL_SECONDS = 1.0  # between two looks at the files of members
 T = TypeVar("T")
 
@@ -35,9 +36,10 @@ class AskingExecutor(SlurmExecutor):
         chosen = self.workflow.executor_settings.status_command
         self._command = "sacct" if chosen == "sacct" and shutil.which("sacct") else "squeue"
         self._answers = job_states.Answers(names_all=False)
-        self._longest_interval = job_states.longest_interval(self._command, get_min_job_age())
+        self._longest_interval = job_states.longest_interval(self._command, min_job_age())
         self._interval = 0.0  # seconds between the last two questions
         self._due = NEVER  # when to ask next, by the monotonic clock
+        self._reasons_due = 0.0
         self._reasons_told: set[str] = set()
         self.names_before: set[str] = set()
         self._stuck: Counter[str] = Counter()  # answers in a row that say that a job never starts
@@ -63,6 +65,11 @@ class AskingExecutor(SlurmExecutor):
         self._interval = min(first if soon else self._interval + job_states.STEP, self._longest_interval)
         self._due = time.monotonic() + self._interval
 
+    def ask_soon(self) -> None:
+        """Ask as soon as SLURM can know of an end that was seen."""
+        self._interval = 0.0
+        self._due = min(self._due, time.monotonic() + END_SECONDS)
+
     async def sleep(self) -> None:
         """Wait until the next look at the jobs, or until the end."""
         end = time.monotonic() + self.next_seconds_between_status_checks
@@ -81,13 +88,13 @@ class AskingExecutor(SlurmExecutor):
 
     async def query_states(self, numbers: list[str]) -> dict[str, str] | None:
         """Return the state of each job by its number; None if SLURM does not answer. Then it is asked again in time."""
-        query = query_job_status_sacct if self._command == "sacct" else query_job_status_squeue
+        query = query_job_status_sacct if self._command == "sacct" else job_states.queue_command
         states = await self._ask(query(self.run_names))
         if states is None and not self._stopping.is_set():
             self.logger.warning("SLURM does not answer the question about the jobs; it will be asked again.")
         if states and self._command == "sacct" and job_states.may_return(numbers, states):
             # A job that has returned to the queue is there a while before accounting knows.
-            queue = await self._ask(query_job_status_squeue(self.run_names))
+            queue = await self._ask(job_states.queue_command(self.run_names))
             states = None if queue is None else {**states, **queue}
         self._answers.names_all = self._command == "squeue" and not self.uses_other_clusters
         return states
@@ -120,22 +127,31 @@ class AskingExecutor(SlurmExecutor):
         waiting = [number for number in rules if job_states.state_of(number, states) == "PENDING"]
         if not waiting:
             return {}
-        answer = await self._ask(job_states.reason_command(self.run_names)) or {}
+        answer = states if self._command == "squeue" else await self._ask_for_reasons()
         stuck: dict[str, str] = {}
         for number in waiting:
-            reason, _, start = answer.get(number, "").rpartition(" ")
+            if number not in answer:
+                continue
+            reason, start = job_states.reason_of(number, answer)
             self._stuck[number] = self._stuck[number] + 1 if reasons.is_final(reason) else 0
             meaning = reasons.advice(reason, number, rules[number])
             if self._stuck[number] >= job_states.PATIENCE:
                 stuck[number] = f"SLURM would never start it ({reason}): {meaning}"
             elif not (reasons.is_usual(reason) or self._stuck[number] or reason in self._reasons_told):
                 self._reasons_told.add(reason)
-                expected = "" if start in ("", "N/A", "Unknown") else f" SLURM expects it to start at {start}."
+                expected = f" SLURM expects it to start at {start}." if start else ""
                 self.logger.warning(
                     f"SLURM job {number} waits ({reason}){': ' * bool(meaning)}{meaning}.{expected} "
                     "Others may wait for the same reason; this is said once."
                 )
         return stuck
+
+    async def _ask_for_reasons(self) -> Mapping[str, str]:
+        """Return what squeue says of jobs that wait, where it is not asked for states: more rarely than sacct."""
+        if time.monotonic() < self._reasons_due:
+            return {}
+        self._reasons_due = time.monotonic() + REASON_SECONDS
+        return await self._ask(job_states.reason_command(self.run_names)) or {}
 
     async def _ask(self, command: str) -> dict[str, str] | None:
         """Return the first two columns of an answer as a mapping; None if there is none before the end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import cache
 
 from finecal.errors import UserError
 
@@ -32,16 +33,33 @@ def no_answer_error(error: OSError | subprocess.SubprocessError, program: str) -
     )  # fmt: skip
 
 
+@cache
+def show_config() -> str:
+    """Return SLURM's configuration, asked for once; empty if it does not answer.
+
+    The Snakemake of a job, which reads the profile, too, where $SNAKEMAKE_PROFILE names it, does not ask.
+    """
+    if "--mode" in sys.argv:
+        return ""
+    try:
+        return run_command("scontrol", "show", "config")
+    except NO_ANSWER:
+        return ""
+
+
 def status_command() -> str:
     """Return the command that tells the state of jobs: sacct where SLURM keeps accounts, else squeue.
 
     sacct may be installed without a database behind it; then it fails, and Snakemake would wait for ever.
     """
-    try:
-        config = run_command("scontrol", "show", "config")
-    except NO_ANSWER:
-        return "squeue"
-    return "sacct" if re.search(r"^AccountingStorageType\s*=\s*accounting_storage/slurmdbd", config, re.M) else "squeue"
+    keeps = re.search(r"^AccountingStorageType\s*=\s*accounting_storage/slurmdbd", show_config(), re.M)
+    return "sacct" if keeps else "squeue"
+
+
+def min_job_age() -> int | None:
+    """Return the seconds for which squeue remembers a job that has ended; None where SLURM does not say."""
+    found = re.search(r"^MinJobAge\s*=\s*(\d+)", show_config(), re.M)
+    return int(found[1]) if found else None
 
 
 def print_message(message: object) -> None:

@@ -97,12 +97,24 @@ def usage_command(numbers: Iterable[str]) -> str:
     return f"sacct --parsable2 --noheader --format=JobIDRaw,MaxRSS --jobs={asked}"
 
 
-def reason_command(run: str) -> str:
-    """Return the command that prints why jobs of a run wait and when SLURM expects each to start.
+def queue_command(names: str) -> str:
+    """Return the command that prints the state of all jobs of these names, why they wait and when they may start.
 
-    It prints `NUMBER|REASON TIME` for each.
+    It prints `NUMBER|STATE REASON TIME` for each.
     """
-    return f"squeue --states=PENDING --noheader --format='%i|%r %S' --name {run}"
+    return f"squeue --states=all --noheader --format='%i|%T %r %S' --name {names}"
+
+
+def reason_command(names: str) -> str:
+    """Return the command that prints the same of those that wait, for where sacct tells of states."""
+    return f"squeue --states=PENDING --noheader --format='%i|%T %r %S' --name {names}"
+
+
+def reason_of(number: str, answers: Mapping[str, str]) -> tuple[str, str]:
+    """Return why a job waits and when it is expected to start, as squeue says; empty where it says neither."""
+    _, _, rest = answers.get(number, "").partition(" ")
+    reason, _, start = rest.rpartition(" ")
+    return reason, start if start not in ("N/A", "Unknown") else ""
 
 
 def longest_interval(command: str, min_job_age: int | None) -> int:

@@ -29,6 +29,7 @@ from finecal.orchestration.slurm.markers import (
     SCRIPT,
     claim,
     closed_file,
+    left_file,
     look_into,
     read_needs,
     read_status,
@@ -76,8 +77,9 @@ class Launcher:
         for number in WARNINGS:
             signal.signal(number, lambda number, _frame: self._received.add(number))
         members, _ = self._waiting()  # fails where there is no folder
-        with suppress(OSError):  # from a first start
-            closed_file(self.folder).unlink()
+        for marker in (closed_file(self.folder), left_file(self.folder)):  # from a first start
+            with suppress(OSError):
+                marker.unlink()
         while True:
             self._start_what_can()
             if not self._running:
@@ -88,7 +90,11 @@ class Launcher:
         if not ended:
             with suppress(OSError):
                 closed_file(self.folder).touch()
-        return not (self.incomplete or (members and ended))
+        complete = not (self.incomplete or (members and ended))
+        if not complete:
+            with suppress(OSError):
+                left_file(self.folder).touch()
+        return complete
 
     def _waiting(self) -> tuple[list[Path], list[Path]]:
         """Return the members that wait for their turn and the followers that wait, also of other SLURM jobs.

@@ -10,6 +10,7 @@
 | `NAME.why` | what the member was to make, and why it has failed, as SLURM says |
 | `NAME.log` | what it has printed |
 | `closed` | the launcher starts nothing more here |
+| `left` | it has ended early, and only SLURM can say why: the sign to ask |
 
 A member that is started with the SLURM job has no `.needs`. The `.started` of a follower decides who runs it: several
 launchers may find at the same time that all it needs is there, and Snakemake may want to submit it by itself. Making a
@@ -95,6 +96,11 @@ def taken_by(script: Path) -> str | None:
 def closed_file(folder: Path) -> Path:
     """Return the file that says that the launcher of a folder starts nothing more."""
     return folder / "closed"
+
+
+def left_file(folder: Path) -> Path:
+    """Return the file that says that the launcher of a folder has ended, though members have no status."""
+    return folder / "left"
 
 
 def look_into(folders: Iterable[Path]) -> None:

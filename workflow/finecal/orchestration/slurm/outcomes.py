@@ -50,17 +50,21 @@ class ReportingExecutor(AskingExecutor):
 
     def report_job_success(self, job_info: SubmittedJobInfo) -> None:
         """Tell Snakemake that a job has succeeded, and watch it no more."""
-        self._has_one_ended = True
-        self._alive.pop(id(job_info), None)
+        self._note_end(job_info)
         super().report_job_success(job_info)
 
     def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         """Tell Snakemake that a job has failed, and watch it no more."""
-        self._has_one_ended = True
-        self._alive.pop(id(job_info), None)
+        self._note_end(job_info)
         if msg and (script := (job_info.aux or {}).get(SCRIPT)):
             note_failure(job_info.job, script, msg)
         super().report_job_error(job_info, msg, **kwargs)
+
+    def _note_end(self, info: SubmittedJobInfo) -> None:
+        """Watch a job no more. Others may end now, too; but of members files tell, and SLURM need not be asked."""
+        script = (info.aux or {}).get(SCRIPT)
+        self._has_one_ended = self._has_one_ended or script is None or read_status(script) is None
+        self._alive.pop(id(info), None)
 
     def cancel_stuck(self, numbers: Sequence[str]) -> None:
         """Cancel jobs that SLURM would never start, and shut out their launchers."""

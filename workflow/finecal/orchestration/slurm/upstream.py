@@ -15,10 +15,8 @@ from typing import Any
 import snakemake_executor_plugin_slurm as plugin
 from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
 from snakemake_executor_plugin_slurm.job_status_query import (
-    get_min_job_age,
     query_job_status,
     query_job_status_sacct,
-    query_job_status_squeue,
 )
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.validation import validate_or_get_slurm_job_id, validate_slurm_extra
@@ -31,10 +29,8 @@ __all__ = [
     "ExecutorSettings",
     "SlurmExecutor",
     "common_settings",
-    "get_min_job_age",
     "query_job_status",
     "query_job_status_sacct",
-    "query_job_status_squeue",
     "read_job_number",
     "sbatch_command",
     "validate_slurm_extra",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
@@ -12,7 +13,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from finecal.orchestration.slurm import job_states
 from finecal.orchestration.slurm.asking import POLL_SECONDS
 from finecal.orchestration.slurm.ending import end_at_next_interrupt
-from finecal.orchestration.slurm.markers import look_into, taken_by
+from finecal.orchestration.slurm.markers import left_file, look_into, taken_by
 from finecal.orchestration.slurm.outcomes import FOLLOWER, SCRIPT, ReportingExecutor
 from finecal.orchestration.slurm.recovery import explain_missing_logs
 
@@ -21,6 +22,8 @@ POLL_SHARE = 0.05  # of the time may be spent on them: a slow file system is ask
 
 class WatchingExecutor(ReportingExecutor):
     """As the plugin's, but for how it learns of the end of jobs (job_states.py), and for its own end."""
+
+    _gone: frozenset[Path] | set[Path] = frozenset()  # folders of which the launcher has ended early
 
     @property
     def is_watching(self) -> bool:
@@ -73,13 +76,23 @@ class WatchingExecutor(ReportingExecutor):
             self.ask_no_more()
             return
         start = time.monotonic()
-        look_into(info.aux[SCRIPT].parent for info in active_jobs if SCRIPT in (info.aux or {}))
+        folders = {info.aux[SCRIPT].parent for info in active_jobs if SCRIPT in (info.aux or {})}
+        look_into(folders)
         left = [info for info in active_jobs if not (self.report_member(info) or self._submit_passed_over(info))]
         self.next_seconds_between_status_checks = max(POLL_SECONDS, (time.monotonic() - start) / POLL_SHARE)
+        if left:
+            self._note_early_ends(folders)
         if left and self.is_time_to_ask():
             left = await self._ask_slurm(left)
         for info in left:
             yield info
+
+    def _note_early_ends(self, folders: Iterable[Path]) -> None:
+        """Ask SLURM soon if a launcher has ended early, once for each."""
+        gone = {folder for folder in folders if left_file(folder).exists()}
+        if gone - self._gone:
+            self.ask_soon()
+        self._gone = gone
 
     async def _ask_slurm(self, infos: Sequence[Any]) -> list[Any]:
         """Report the jobs that SLURM says have ended; return the others."""
