@@ -39,8 +39,8 @@ AccountingStoragePort={daemon_port}
 AccountingStoragePass={folder}/munge.socket
 AccountingStorageEnforce=associations,limits,qos
 """
-# An account that may have one job in SLURM at a time.
-FEW = "user root account=few MaxSubmitJobs=1"
+# An account that may have four jobs in SLURM at a time.
+FOUR = "user root account=four MaxSubmitJobs=4"
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def accounting(cluster: Cluster) -> Iterator[None]:
         password = _start_database(cluster.folder)
         undo.callback(cluster.end, "slurmdbd", signal.SIGTERM)
         _start_daemon(cluster.folder, password)
-        for added in ("cluster finecal", "account all", "user root account=all", "account few", FEW):
+        for added in ("cluster finecal", "account all", "user root account=all", "account four", FOUR):
             slurm("sacctmgr", "--immediate", "add", *added.split())
         undo.callback(cluster.stop_controller)
         cluster.start_controller()

@@ -93,6 +93,15 @@ class Project:
     def run(self, *arguments: str, status: int | None = 0, environment: dict[str, str] | None = None) -> str:
         return self.finish(self.start(*arguments, environment=environment), status)
 
+    def finecal(self, *arguments: str) -> str:
+        """What one of finecal's own verbs says."""
+        command = [Path(sys.executable).with_name("finecal"), *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False, timeout=120
+        )
+        assert not done.returncode, done.stderr
+        return done.stdout
+
     def stop(self) -> None:
         """End what was started and its jobs."""
         for process in self.started:

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 import pytest
 import yaml
 from accounting import PROGRAMS, accounting
-from mini_cluster import Cluster, not_here, slurm
+from mini_cluster import PATIENCE, Cluster, not_here, slurm, wait_until
 from projects import STUDY, TINY, Project, in_partition
 from scenarios import assert_as_undisturbed, by_name
 from test_faults import MODEL, out_of_memory, preempted, preempted_for_good, requeue, scancel
@@ -18,22 +18,47 @@ from test_faults import MODEL, out_of_memory, preempted, preempted_for_good, req
 from finecal.orchestration.slurm.commands import status_command
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+SHORT = {"short": TINY["recipes"]["short"]}
 
 
-def submit_limit(project: Project, _: Cluster) -> None:
-    """The account may have one job at a time: the second training waits here, and no try is spent."""
-    project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
-    models = [MODEL, MODEL.replace("seed0", "seed1")]
-    said = project.run(*models, "--retries", "0", *in_partition("gpu"), "slurm_account=few")
+def site_with_accounts(project: Project, _: Cluster) -> None:
+    """A site with accounts, QoS and a limit of four submitted jobs: from docs/cluster.md's first steps to a table.
+
+    A wrong account is one error that lists one's own. What is more than four waits here, and no try is spent.
+    """
+    project.path(STUDY).write_text(yaml.safe_dump({**TINY, "recipes": SHORT, "seeds": list(range(5))}))
+    assert re.search(r"^ *finetune +5$", project.finecal("check"), re.MULTILINE)
+    wrong = project.run("table1", *in_partition("gpu"), "slurm_account=mine", status=2)
+    assert "Yours are: all, four" in wrong
+    said = project.run("table1", *in_partition("gpu"), "slurm_account=four", "qos=normal", "--retries", "0")
     assert said.count("SLURM takes no more jobs for now: AssocMaxSubmitJobLimit") == 1
-    assert len(re.findall(r"^SLURM job \d+ takes 1 of finetune", said, re.MULTILINE)) == 2
+    assert len(re.findall(r"^SLURM job \d+ takes 1 of finetune", said, re.MULTILINE)) == 5
     assert "Error in rule" not in said
-    project.run_here(models[1].replace("model.safetensors", "logits.parquet"))  # takes over what its training has left
+    assert project.path("results/tables/main.md").is_file()
+
+
+def reserved_and_held(project: Project, _: Cluster) -> None:
+    """A maintenance, then a hold: each is said once, with what to do, and `finecal status` says it, too."""
+    slurm("scontrol", "create", "partitionname=maintained", "nodes=n3")
+    slurm(
+        "scontrol", "create", "reservation", "reservationname=service", "starttime=now", "duration=60", "users=root",
+        "flags=maint,ignore_jobs", "nodes=n3",
+    )  # fmt: skip
+    running = project.start(MODEL, *in_partition("maintained"))
+    said = project.log.read_text
+    wait_until(lambda: "`scontrol show reservation`" in said(), PATIENCE, "the maintenance to be said")
+    (job,) = project.jobs("finetune")
+    slurm("scontrol", "hold", job)
+    slurm("scontrol", "delete", "reservation=service")
+    held = f"SLURM job {job} waits (JobHeldUser): it is held: `scontrol release {job}` lets it start"
+    wait_until(lambda: held in project.finecal("status"), PATIENCE, "the hold to be seen")
+    slurm("scontrol", "release", job)
+    project.finish(running)
 
 
 def never_starts(project: Project, _: Cluster) -> None:
     """`sbatch` takes a job whose account the partition does not allow, and SLURM lets it wait for ever."""
-    slurm("scontrol", "create", "partitionname=closed", "nodes=n3", "allowaccounts=few")
+    slurm("scontrol", "create", "partitionname=closed", "nodes=n3", "allowaccounts=four")
     said = project.run(MODEL, *in_partition("closed"), status=1)
     assert "SLURM would never start it" in said
     assert "set `account` in the profile" in said
@@ -41,7 +66,9 @@ def never_starts(project: Project, _: Cluster) -> None:
     assert not project.jobs()
 
 
-SCENARIOS = by_name(scancel, requeue, out_of_memory, preempted, preempted_for_good, submit_limit, never_starts)
+SCENARIOS = by_name(
+    scancel, requeue, out_of_memory, preempted, preempted_for_good, site_with_accounts, reserved_and_held, never_starts
+)
 
 
 @pytest.fixture(scope="module")

@@ -124,13 +124,9 @@ def test_status_while_a_job_runs(project: Project) -> None:
     running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.25"})
     project.wait_for_state("long")
     wait_until(lambda: "epoch 1/" in project.training_log("long"), PATIENCE, "an epoch")
-    status = [Path(sys.executable).with_name("finecal"), "status"]
-    done = subprocess.run(
-        status, cwd=project.folder, env=project.environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Snakemake is at work here" in done.stdout
-    assert re.search(r"^Running:\n.*long.*seed0.*epoch.*SLURM job \d+ on n\d, ", done.stdout, re.MULTILINE), done.stdout
+    said = project.finecal("status")
+    assert "Snakemake is at work here" in said
+    assert re.search(r"^Running:\n.*long.*seed0.*epoch.*SLURM job \d+ on n\d, ", said, re.MULTILINE), said
     running.send_signal(signal.SIGINT)  # Ctrl-C: the job ends with Snakemake
     project.finish(running, None)
     wait_until(lambda: not project.jobs(), 90, "the job to save its state and end")

@@ -57,12 +57,17 @@ def preempted_for_good(project: Project, _: Cluster) -> None:
 
 def _preempted(project: Project, partition: str) -> str:
     running = project.start(MODEL, "--set-resources", GPU, *in_partition(partition), environment=UNTIL_INTERRUPTED)
-    node = slurm("squeue", "-h", "-j", project.wait_for_state(), "-o", "%N")
-    urgent = ("--partition=urgent", f"--nodelist={node}", "--gpus=1", "--output=/dev/null", "--wrap=sleep 5")
-    slurm("sbatch", *urgent)
+    _take_node(project)
     said = project.finish(running)
     assert re.search(RESUMED, project.training_log())
     return said
+
+
+def _take_node(project: Project) -> None:
+    """Let a more urgent job take the node on which the training runs, as soon as that has a state."""
+    node = slurm("squeue", "-h", "-j", project.wait_for_state(), "-o", "%N")
+    urgent = ("--partition=urgent", f"--nodelist={node}", "--gpus=1", "--output=/dev/null", "--wrap=sleep 5")
+    slurm("sbatch", *urgent)
 
 
 def main_process_killed(project: Project, _: Cluster) -> None:
@@ -163,20 +168,28 @@ def node_killed(project: Project, cluster: Cluster) -> None:
     assert re.search(RESUMED, project.training_log())
 
 
-def node_without_the_folder(project: Project, cluster: Cluster) -> None:
-    """A node that has lost a mount fails every job at once: it gets no more, and no try is spent."""
+def site_with_short_limits_a_bad_node_and_preemption(project: Project, cluster: Cluster) -> None:
+    """A partition that grants 30 minutes, a node that has lost a mount, and more urgent jobs: no try is spent.
+
+    A node without the folder fails every job at once; it gets no more. On the other one the training is preempted.
+    """
     hidden = 'mount -t tmpfs none "$0" && exec slurmd -N n1'
     cluster.end("slurmd.n1", signal.SIGTERM)
     try:
         subprocess.run(["unshare", "--mount", "sh", "-c", hidden, project.folder], check=True, timeout=60)
         cluster.wait_until_idle("n1")
-        said = project.run(MODEL, "--retries", "0")
+        options = ("--retries", "0", "--set-resources", GPU)
+        running = project.start(MODEL, *options, *in_partition("short"), environment=UNTIL_INTERRUPTED)
+        _take_node(project)
+        said = project.finish(running)
     finally:
         cluster.end("slurmd.n1", signal.SIGTERM)
         cluster.start_node("n1")
+    assert "finetune asks for 120 minutes, its partition grants 30: a training" in said
     assert re.search(r"SLURM job \d+ could not begin on n1 \(log: .*no try is spent", said)
     assert "The node n1 gets no more jobs" in said
     assert "Error in rule" not in said
+    assert re.search(RESUMED, project.training_log())
 
 
 def controller_restarted(project: Project, cluster: Cluster) -> None:
@@ -193,7 +206,7 @@ SCENARIOS = by_name(
     scancel, requeue, preempted, preempted_for_good, main_process_killed, out_of_memory, results_disk_full,
     state_disk_full, scratch_disk_full,
 )  # fmt: skip
-ALONE = by_name(node_killed, node_without_the_folder, controller_restarted)
+ALONE = by_name(node_killed, site_with_short_limits_a_bad_node_and_preemption, controller_restarted)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

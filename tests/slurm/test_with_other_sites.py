@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from mini_cluster import Cluster, slurm
-from projects import GPU, Project
-from scenarios import model
+from projects import GPU, STUDY, TINY, Project
 from sites import linear, site
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -22,9 +22,14 @@ def linear_site(cluster: Cluster) -> Iterator[None]:
 
 @pytest.mark.usefixtures("linear_site")
 def test_linear_and_no_arrays(project: Project) -> None:
-    """There `--gpus` is refused and the plugin would not start. No account is asked for or guessed."""
-    said = project.run(model("short"), "--set-resources", GPU, "--finecal-slurm-keep-successful-logs")
+    """There `--gpus` is refused and the plugin would not start. No account is asked for or guessed.
+
+    From docs/cluster.md's first steps to a table.
+    """
+    project.path(STUDY).write_text(yaml.safe_dump({**TINY, "recipes": {"short": TINY["recipes"]["short"]}}))
+    assert re.search(r"^ *finetune +1$", project.finecal("check"), re.MULTILINE)
+    said = project.run("table1", "--set-resources", GPU, "--finecal-slurm-keep-successful-logs")
     (job,) = re.findall(r"^SLURM job (\d+) takes 1 of finetune", said, re.MULTILINE)
     assert "TresPerNode=gres:gpu:1" in slurm("scontrol", "show", "job", job)
     assert "account" not in said.lower()
-    assert project.path(model("short")).is_file()
+    assert project.path("results/tables/main.md").is_file()

@@ -10,8 +10,8 @@ from snakemake.resources import Resource
 from snakemake.resources import Resources as Written
 
 from finecal.errors import UserError
-from finecal.orchestration.slurm.asked import check_asked, say_constant_memory
-from finecal.orchestration.slurm.requests import Resources
+from finecal.orchestration.slurm.asked import check_asked, check_words, say_constant_memory
+from finecal.orchestration.slurm.requests import Resources, in_units_of_slurm
 
 WARNED = {"slurm_extra": "--signal=URG@120"}
 
@@ -51,3 +51,19 @@ def test_memory_that_does_not_grow_is_said(capsys: pytest.CaptureFixture[str]) -
     assert said.count("\n") == 1
     assert "finetune gets 4000 MB at each try" in said
     assert "'finetune:mem_mb=4000*attempt'" in said
+
+
+@pytest.mark.parametrize("word", ["evaluate:runtime=90.0", "runtime=90.5", "runtime='90.'"])
+def test_decimals_of_light_jobs_and_of_all(word: str) -> None:
+    """Snakemake has made a whole number of them when it tells of resources."""
+    with pytest.raises(UserError, match=r"runtime=90\.\d? was understood as 1 minute\b"):
+        check_words(["snakemake", word])
+
+
+def test_words_that_are_understood() -> None:
+    check_words(["--set-resources", "evaluate:runtime=90", "finetune:runtime=1.5h", "runtime=30*attempt"])
+
+
+def test_memory_is_asked_for_in_slurms_units() -> None:
+    asked = in_units_of_slurm(Resources(mem_mb=4295, mem_mb_per_cpu=None, runtime=5))
+    assert asked == {"mem_mb": 4096, "mem_mb_per_cpu": None, "runtime": 5}

@@ -44,7 +44,7 @@ def test_each_place_is_asked_about_once(tmp_path: Path, monkeypatch: pytest.Monk
     jobs = [job(), job(mem_mb=300), job("evaluate", gpu=0, qos="night", slurm_account="me"), job(mem_mb=200)]
     gpu, cpu = ask(tmp_path, monkeypatch, *jobs)
     assert "--test-only" in gpu
-    assert "--mem 300 " in gpu
+    assert "--mem 286 " in gpu
     assert "--gpus=1" in gpu
     assert " -t 100 " in gpu
     assert "--qos=night" in cpu
@@ -54,7 +54,7 @@ def test_each_place_is_asked_about_once(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_members_are_asked_about_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (call,) = ask(tmp_path, monkeypatch, *(job() for _ in range(3)), runs_per_gpu=4)
-    assert "--mem 300 " in call
+    assert "--mem 286 " in call
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from finecal.errors import UserError
@@ -13,6 +14,7 @@ from finecal.orchestration.slurm.requests import Resources
 
 SIGNAL = re.compile(r"--signal=\S*@(\d+)")
 EARLY = 1.5  # SLURM looks at times now and then: a warning may come so much earlier than it is asked for
+SECONDS = re.compile(r"(?:(\w+):)?runtime=['\"]?(\d+\.\d*)['\"]?")
 WRITTEN = "Minutes are a whole number (90); with units it is 1.5h or 2.5d. 90.0 is 90 seconds, 2-12 is a difference"
 
 
@@ -44,6 +46,23 @@ def check_asked(rule: str, resources: Resources) -> None:
         raise UserError(
             f"the time of {rule} was understood as {minutes} minute{'s' * (minutes != 1)}",
             where=f"--set-resources {rule}:runtime", why=f"{why}{WRITTEN}",
+        )  # fmt: skip
+
+
+def check_words(words: Iterable[str]) -> None:
+    """Check that no time on the command line is a decimal: Snakemake takes it for seconds, of any job.
+
+    Raises
+    ------
+    UserError
+        If one is.
+    """
+    for found in filter(None, map(SECONDS.fullmatch, words)):
+        rule, text = found.groups()
+        minutes = max(1, int(float(text) / 60))
+        raise UserError(
+            f"runtime={text} was understood as {minutes} minute{'s' * (minutes != 1)}",
+            where=f"--set-resources {rule}:runtime" if rule else "--default-resources runtime", why=WRITTEN,
         )  # fmt: skip
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from finecal.errors import UserError
 
@@ -31,6 +34,23 @@ def no_answer_error(error: OSError | subprocess.SubprocessError, program: str) -
         f"SLURM does not answer: {lines[-1] if lines else 'no reason given'}", where="profiles/slurm",
         hint=f"`{program}` must work here; then start again",
     )  # fmt: skip
+
+
+@contextmanager
+def without_scontrol() -> Iterator[None]:
+    """Let `scontrol` be not there for those who call it by subprocess.check_output."""
+    known = subprocess.check_output
+
+    def refuse(command: Any, *arguments: Any, **options: Any) -> Any:
+        if not isinstance(command, str) and command[0] == "scontrol":
+            raise FileNotFoundError(command[0])
+        return known(command, *arguments, **options)
+
+    subprocess.check_output = refuse
+    try:
+        yield
+    finally:
+        subprocess.check_output = known
 
 
 @cache

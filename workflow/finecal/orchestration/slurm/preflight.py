@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from finecal.errors import UserError, unknown
 from finecal.orchestration.slurm import limits
-from finecal.orchestration.slurm.asked import check_asked, say_constant_memory
+from finecal.orchestration.slurm.asked import check_asked, check_words, say_constant_memory
 from finecal.orchestration.slurm.commands import NO_ANSWER, no_answer_error
 from finecal.orchestration.slurm.gpus import WAYS, gpu_options, use_way
 from finecal.orchestration.slurm.limits import RequestedTime
@@ -80,6 +81,7 @@ def prepare(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> None:
         If something is wrong.
     """
     submitted = [job for job in jobs if not job.is_local]
+    check_words(sys.argv)
     # With a file of partitions the plugin chooses one that grants the time.
     chosen_later = bool(settings.partition_config or os.environ.get("SNAKEMAKE_SLURM_PARTITIONS"))
     requested = set()

@@ -181,7 +181,7 @@ def find_queued(folder: Path) -> list[QueuedJob]:
         # Of two ways to the same folder, as through a link, SLURM may know the other one.
         whole = Path(log).parent.resolve() / Path(log).name
         if whole.is_relative_to(place):
-            found.append(QueuedJob(*known, log=whole))
+            found.append(QueuedJob._make([*known, whole]))
     return found
 
 

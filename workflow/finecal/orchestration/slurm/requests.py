@@ -10,6 +10,7 @@ from snakemake.common.tbdstring import TBDString
 
 # What members of one SLURM job must agree on.
 PLACE = ("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra", "gpu_model", "gpu_share")
+MB, MIB = 10**6, 2**20  # Snakemake's unit of memory and SLURM's
 # Of members side by side these are added up.
 ADDED = ("mem_mb", "mem_mib", "disk_mb", "disk_mib")
 
@@ -46,6 +47,15 @@ def requested_resources(job: Any) -> Resources:
         if value := resources.get(given):
             resources[asked] = value
     return resources
+
+
+def in_units_of_slurm(resources: Resources) -> Resources:
+    """Return resources with memory in MiB, in which SLURM counts: of 4 GiB Snakemake makes 4295 MB."""
+    names = ("mem_mb", "mem_mb_per_cpu")
+    memory = {
+        name: round(value * MB / MIB) or 1 for name in names if isinstance(value := resources.get(name), int) and value
+    }
+    return Resources({**resources, **memory})
 
 
 def is_known(value: Any) -> bool:

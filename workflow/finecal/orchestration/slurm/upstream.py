@@ -12,18 +12,19 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import snakemake_executor_plugin_slurm as plugin
-from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
-from snakemake_executor_plugin_slurm.job_status_query import (
-    query_job_status,
-    query_job_status_sacct,
-)
-from snakemake_executor_plugin_slurm.submit_string import get_submit_command
-from snakemake_executor_plugin_slurm.validation import validate_or_get_slurm_job_id, validate_slurm_extra
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
+from finecal.orchestration.slurm.commands import without_scontrol
 from finecal.orchestration.slurm.gpus import gpu_options
+from finecal.orchestration.slurm.requests import Request, Resources, in_units_of_slurm
+
+with without_scontrol():  # which the plugin asks as it is imported, in the Snakemake of every job, too
+    import snakemake_executor_plugin_slurm as plugin
+    from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
+    from snakemake_executor_plugin_slurm.job_status_query import query_job_status, query_job_status_sacct
+    from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+    from snakemake_executor_plugin_slurm.validation import validate_or_get_slurm_job_id, validate_slurm_extra
 
 __all__ = [
     "ExecutorSettings",
@@ -41,6 +42,8 @@ LONGEST_NAME = 200  # characters of a folder's name; file systems take 255 bytes
 
 # The plugin's own takes neither hyphens in names of GPUs nor another way to ask than `--gpus`.
 plugin.set_gres_string = lambda job: gpu_options(job.resources)
+# It warns of a status command that we have chosen by the same facts, and asks for them again.
+plugin.validate_status_command_settings = lambda *_: None
 
 
 def sbatch_command(request: Any, params: Mapping[str, Any], settings: Any, failed_nodes: Iterable[str] = ()) -> str:
@@ -55,7 +58,8 @@ def sbatch_command(request: Any, params: Mapping[str, Any], settings: Any, faile
     settings
         Those of the executor.
     """
-    call = get_submit_command(request, dict(params), settings=settings, failed_nodes=set(failed_nodes))
+    asked = Request(request.name, in_units_of_slurm(request.resources), request.threads)
+    call = get_submit_command(asked, dict(params), settings=settings, failed_nodes=set(failed_nodes))
     return f"{call}{gpu_options(request.resources)}"
 
 
@@ -140,11 +144,12 @@ class SlurmExecutor(plugin.Executor):  # type: ignore[misc]
 
     def submit_job(self, job: Any, resources: Mapping[str, Any]) -> None:
         """Submit a job as the plugin does, but ask for these resources instead of the job's own."""
-        super().run_job(_WithResources(job, resources))
+        super().run_job(_WithResources(job, in_units_of_slurm(Resources(resources))))
 
     def submit_array(self, jobs: Sequence[Any], resources: Iterable[Mapping[str, Any]]) -> None:
         """Submit jobs as a SLURM array as the plugin does, but ask for these resources instead of the jobs' own."""
-        super().run_array_jobs([_WithResources(job, own) for job, own in zip(jobs, resources, strict=True)])
+        asked = [in_units_of_slurm(Resources(own)) for own in resources]
+        super().run_array_jobs([_WithResources(job, own) for job, own in zip(jobs, asked, strict=True)])
 
     def format_job_exec(self, job: Any) -> str:
         """Return the command that runs a job on its node; what it may use there the job's own resources say."""
