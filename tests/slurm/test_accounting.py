@@ -48,7 +48,7 @@ def reserved_and_held(project: Project, _: Cluster) -> None:
     said = project.log.read_text
     wait_until(lambda: "`scontrol show reservation`" in said(), PATIENCE, "the maintenance to be said")
     (job,) = project.jobs("finetune")
-    slurm("scontrol", "hold", job)
+    slurm("scontrol", "uhold", job)  # as a user does; of root it would be an administrator's
     slurm("scontrol", "delete", "reservation=service")
     held = f"SLURM job {job} waits (JobHeldUser): it is held: `scontrol release {job}` lets it start"
     wait_until(lambda: held in project.finecal("status"), PATIENCE, "the hold to be seen")

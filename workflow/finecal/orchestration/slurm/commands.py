@@ -46,7 +46,7 @@ def without_scontrol() -> Iterator[None]:
             raise FileNotFoundError(command[0])
         return known(command, *arguments, **options)
 
-    subprocess.check_output = refuse
+    subprocess.check_output = refuse  # type: ignore[assignment]
     try:
         yield
     finally:
