@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finecal.calibration.contract import Head, Labelled, PseudoFold
-from finecal.calibration.criterion import Criterion, best_gamma, score
+from finecal.calibration.criterion import Criterion, best_change, best_gamma, score
 from finecal.errors import UserError
 from finecal.metrics.classification import seen_unseen_curve
 from finecal.metrics.scores import score as every_metric
@@ -115,3 +116,13 @@ def test_both_groups_need_samples(criterion: Criterion, kept: int) -> None:
     for function in (best_gamma, score):
         with pytest.raises(UserError, match="Both accuracies need at least one sample"):
             function(one.logits[rows], one.labels[rows], IN_S, criterion)
+
+
+def test_best_change_is_that_with_most_right_and_of_equals_the_first() -> None:
+    rng = np.random.default_rng(0)
+    samples = Labelled(rng.normal(size=(150, 400)).astype(np.float32), rng.integers(0, 400, 150))  # in several blocks
+    of_labels = np.bincount(samples.labels, minlength=400)
+    shifts = [np.zeros(400), -of_labels, of_labels, of_labels * 1.0]
+    right = [((samples.logits + shift).argmax(axis=1) == samples.labels).sum() for shift in shifts]
+    assert right[2] == right[3] > right[0] > right[1]
+    assert best_change(samples, [partial(np.add, shift) for shift in shifts]) == 2

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from finecal.errors import UserError
-from finecal.metrics import best_of_groups, classification, curve
+from finecal.metrics import best_of_groups, classification, curve, order
 from finecal.metrics.classification import (
     accuracies,
     accuracy,
@@ -31,6 +31,7 @@ from finecal.metrics.classification import (
     ncm_scores,
     negative_log_likelihood,
     seen_unseen_curve,
+    softmax,
 )
 
 GOLDEN = Path(__file__).parents[3] / ".." / "shared" / "golden"
@@ -330,7 +331,25 @@ def test_representatives_beside_infinite_and_neighbouring_thresholds() -> None:
 @NO_DEADLINE
 @given(hnp.arrays(np.float64, st.integers(0, 30), elements=st.sampled_from([-INF, -1.0, 0.0, 0.5, 2.0, INF])))
 def test_the_order_of_equals_is_that_of_a_stable_sort(values: np.ndarray) -> None:
-    assert curve.stable_order(values).tolist() == np.argsort(values, kind="stable").tolist()
+    assert order.stable_order(values).tolist() == np.argsort(values, kind="stable").tolist()
+
+
+@NO_DEADLINE
+@given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])))
+def test_falling_is_the_stable_order_of_what_is_left_of_zero(difference: np.ndarray) -> None:
+    maxima = group_maxima(np.stack([difference, np.zeros(len(difference))], axis=1), [0])
+    assert maxima.falling.tolist() == np.argsort(-difference, kind="stable").tolist()
+
+
+@NO_DEADLINE
+@given(st.integers(0, 10**6), st.sampled_from([np.float32, np.float64]))
+def test_a_softmax_with_the_maxima_at_hand_is_the_same_to_the_bit(seed: int, kind: type) -> None:
+    rng = np.random.default_rng(seed)
+    n, classes = rng.integers(1, 70), rng.integers(2, 2000)  # some of them in several blocks
+    z = np.round(rng.normal(size=(n, classes)), 1).astype(kind)
+    y = rng.integers(0, classes, n)
+    found, expected = softmax(z, y, maxima=group_maxima(z, [0])), softmax(z, y)
+    assert all(map(np.array_equal, found, expected))
 
 
 def test_accuracy_alone_is_acc_y_y() -> None:

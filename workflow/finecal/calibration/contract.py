@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -51,6 +52,12 @@ class Head:
 
     weight: Floats
     bias: Floats
+
+    @cached_property
+    def lengths(self) -> Floats:
+        """(C,) the lengths of the rows."""
+        lengths: Floats = np.linalg.norm(self.weight, axis=1)
+        return lengths
 
 
 @dataclass(frozen=True)
@@ -220,14 +227,23 @@ def log_prior(labels: npt.NDArray[Any], num_classes: int, smoothing: float) -> F
     return prior
 
 
-def tau_normalised(logits: Floats, head: Head, tau: float) -> Floats:
-    """Return (N, C) logits of a head with the rows w_c · (mean‖w‖ / ‖w_c‖)^τ; a row of zeros stays one."""
-    norms = np.linalg.norm(head.weight, axis=1)
-    mean = norms.mean()
+def tau_factors(head: Head, tau: float) -> Floats:
+    """Return (C,) factors (mean‖w‖ / ‖w_c‖)^τ of the rows of a head; 1 for all if every row is zero."""
+    mean = head.lengths.mean()
     if not mean > 0:
-        return logits
-    factor: Floats = (mean / np.maximum(norms, 1e-12 * mean)) ** tau
+        return np.ones(len(head.lengths))
+    factors: Floats = (mean / np.maximum(head.lengths, 1e-12 * mean)) ** tau
+    return factors
+
+
+def with_factors(logits: Floats, head: Head, factors: Floats) -> Floats:
+    """Return (N, C) logits of a head whose rows are multiplied by (C,) factors, the biases as they are."""
     normalised: Floats = logits - head.bias
-    normalised *= factor
+    normalised *= factors
     normalised += head.bias
     return normalised
+
+
+def tau_normalised(logits: Floats, head: Head, tau: float) -> Floats:
+    """Return (N, C) logits of a head with the rows w_c · (mean‖w‖ / ‖w_c‖)^τ; a row of zeros stays one."""
+    return with_factors(logits, head, tau_factors(head, tau)) if head.lengths.mean() > 0 else logits

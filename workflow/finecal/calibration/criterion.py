@@ -6,15 +6,17 @@ averaged per sample; with `macro_` in front the same accuracies averaged per cla
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from finecal.calibration.contract import finite_gamma
+from finecal.calibration.contract import Labelled, finite_gamma
 from finecal.errors import UserError
 from finecal.metrics import per_class
 from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, accuracy, group_maxima
+from finecal.metrics.softmax import row_blocks
 from finecal.metrics.validation import Floats
 
 Criterion = Literal[
@@ -70,6 +72,18 @@ def score(logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning: npt.ArrayLi
             why="Both accuracies need at least one sample",
         )
     return float(value(criterion, *(np.array([one.value]) for one in (s, u, y)))[0])
+
+
+def best_change(samples: Labelled, changes: Sequence[Callable[[Floats], Floats]]) -> int:
+    """Return the number of the change of logits, each row by itself, after which most samples are right: the first one.
+
+    Each block of samples is changed in all ways while the cache has it.
+    """
+    right = np.zeros(len(changes), np.int64)
+    for rows in row_blocks(*samples.logits.shape):
+        z, labels = samples.logits[rows].astype(np.float64), samples.labels[rows]
+        right += [np.count_nonzero(change(z).argmax(axis=1) == labels) for change in changes]
+    return int(np.argmax(right))
 
 
 def value(criterion: Criterion, acc_s_y: Floats, acc_u_y: Floats, acc_y_y: Floats) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from pydantic import Field
 
@@ -52,6 +54,7 @@ class Calibrator:
         own = z[np.arange(len(z)), labels]
         of_classes_s, sum_u = z[:, data.fine_tuning], log_sum_exp(z, ~data.fine_tuning)[:, 0]
 
+        @cache
         def best(log_alpha: float) -> tuple[float, float]:
             """Return the negative log-likelihood at an α with its best β, and this β."""
             alpha = np.exp(log_alpha)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.calibration.criterion import best_change
 from finecal.config import Listed, Model, NonNegative, Positive
-from finecal.metrics.softmax import row_blocks
 
 PAPER = "Menon et al. 2021, Long-tail learning via logit adjustment (arXiv 2007.07314)"
 READS = frozenset({"train_fine_tuning", "validation"})
@@ -40,20 +41,9 @@ class Calibrator:
             np.negative(self.options.tau * log_prior(train.labels, len(data.fine_tuning), smoothing))
             for smoothing in self.options.smoothings
         ]
-        best = int(np.argmax(_right(validation, shifts)))
+        best = best_change(validation, [partial(np.add, shift) for shift in shifts])
         return {"smoothing": float(self.options.smoothings[best]), "shift": shifts[best]}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         shifted: Floats = inputs.logits + state["shift"]
         return shifted
-
-
-def _right(samples: Labelled, shifts: list[Floats]) -> npt.NDArray[np.int64]:
-    """Return (K,) how many samples have their label as arg-max after each of K shifts (C,) of the logits."""
-    right = np.zeros(len(shifts), np.int64)
-    for rows in row_blocks(*samples.logits.shape):
-        z, labels = samples.logits[rows].astype(np.float64), samples.labels[rows]
-        moved = np.empty_like(z)
-        for k, shift in enumerate(shifts):
-            right[k] += np.count_nonzero(np.add(z, shift, out=moved).argmax(axis=1) == labels)
-    return right

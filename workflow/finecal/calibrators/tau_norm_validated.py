@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration.contract import Data, Fitted, Floats, Head, Labelled, Mask, State, Unlabelled, tau_normalised
-from finecal.calibration.criterion import MEANING, Criterion, score
+from finecal.calibration.contract import (
+    Data,
+    Fitted,
+    Floats,
+    Head,
+    Labelled,
+    Mask,
+    State,
+    Unlabelled,
+    tau_factors,
+    tau_normalised,
+    with_factors,
+)
+from finecal.calibration.criterion import MEANING, Criterion, best_change, score
 from finecal.config import Listed, Model, NonNegative
 
 PAPER = "Kang et al. 2020, Decoupling representation and classifier (arXiv 1910.09217)"
@@ -37,12 +51,15 @@ class Calibrator:
     def fit(self, data: Data) -> Fitted:
         validation: Labelled = data["validation"]
         head: Head = data["weights"]
-        z = validation.logits.astype(np.float64)
-        scores = [
-            score(tau_normalised(z, head, tau), validation.labels, data.fine_tuning, self.options.criterion)
-            for tau in self.options.taus
-        ]
-        return {"tau": float(self.options.taus[int(np.argmax(scores))])}
+        changes = [partial(with_factors, head=head, factors=tau_factors(head, tau)) for tau in self.options.taus]
+        if self.options.criterion == "all_classes":
+            best = best_change(validation, changes)
+        else:
+            z, labels = validation.logits.astype(np.float64), validation.labels
+            best = int(
+                np.argmax([score(change(z), labels, data.fine_tuning, self.options.criterion) for change in changes])
+            )
+        return {"tau": float(self.options.taus[best])}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
         return tau_normalised(inputs.logits, inputs["weights"], float(state["tau"]))

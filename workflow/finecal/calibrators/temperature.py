@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -57,6 +59,7 @@ class Calibrator:
         z, labels = validation.logits.astype(np.float64), validation.labels
         ends = np.log([self.options.smallest, self.options.largest])
 
+        @cache
         def loss(log_t: float) -> float:
             return negative_log_likelihood(z, labels, temperature=np.exp(log_t))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ class Calibrator:
         """Return the temperature of smallest negative log-likelihood, and whether it lies inside the range."""
         from scipy.optimize import minimize_scalar
 
+        @cache
         def loss(log_t: float) -> float:
             return negative_log_likelihood(z, labels, temperature=np.exp(log_t))
 

@@ -23,7 +23,7 @@ from finecal.metrics.curve import (
     seen_unseen_curve,
 )
 from finecal.metrics.unit_rows import unit_rows
-from finecal.metrics.validation import Floats, check_features, check_labels, check_matrix, reject_rows
+from finecal.metrics.validation import Floats, Ints, check_features, check_labels, check_matrix, reject_rows
 
 BLOCK_BYTES = 1 << 18  # of the logits that are looked at together: they and what is made of them fit in an L2 cache
 
@@ -156,8 +156,12 @@ def expected_calibration_error(logits: npt.ArrayLike, labels: npt.ArrayLike, bin
     return calibration_error(softmax(logits, labels), bins)
 
 
-def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike, *, first_row: int = 0) -> Softmax:
+def softmax(
+    logits: npt.ArrayLike, labels: npt.ArrayLike, *, first_row: int = 0, maxima: GroupMaxima | None = None
+) -> Softmax:
     """Compute losses and confidences of (N, C) logits in one pass; `first_row` is the number of the first one.
+
+    `maxima` are those of the same logits, where they are there already: the largest logit is not looked for again.
 
     Raises
     ------
@@ -166,12 +170,28 @@ def softmax(logits: npt.ArrayLike, labels: npt.ArrayLike, *, first_row: int = 0)
     """
     z = check_matrix(logits, "logits", "classes")
     y = check_labels(labels, *z.shape)
+    if maxima is not None:
+        return _softmax_with(maxima, z, y, first_row)
     found = Softmax(np.empty(len(z)), np.empty(len(z)), np.empty(len(z), bool))
     for part, shifted, log_sum in _log_softmax(z, first_row=first_row):
         found.losses[part] = log_sum - shifted[np.arange(len(shifted)), y[part]]
-        found.confidence[part] = np.exp(-log_sum)
+        np.exp(-log_sum, out=found.confidence[part])
         found.right[part] = shifted.argmax(axis=1) == y[part]
     return found
+
+
+def _softmax_with(maxima: GroupMaxima, z: npt.NDArray[Any], y: Ints, first_row: int) -> Softmax:
+    """Return what `softmax` finds, to the bit: only the exponentials are left to be computed block by block."""
+    top = np.maximum(maxima.value_s, maxima.value_u)
+    reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", first_row)
+    sums, powers = np.empty(len(z)), np.empty((min(len(z), _block_rows(z)), z.shape[1]))
+    for part in _blocks(z):
+        block = powers[: len(z[part])]
+        np.subtract(z[part], top[part, None], out=block)
+        np.exp(block, out=block).sum(axis=1, out=sums[part])
+    log_sum = np.log(sums)
+    own = z[np.arange(len(z)), y] - top
+    return Softmax(log_sum - own, np.exp(-log_sum), maxima.predictions() == y)
 
 
 def calibration_error(found: Softmax, bins: int = 15) -> float:
@@ -209,15 +229,16 @@ def _log_softmax(
 ) -> Iterator[tuple[slice, Floats, Floats]]:
     """Yield for each block its rows, z − max (n, C) and log Σ exp(z − max) (n,) of z / T.
 
-    Their difference is log softmax.
+    Their difference is log softmax. The next block overwrites the first array.
     """
-    powers = np.empty((min(len(z), _block_rows(z)), z.shape[1]))
+    blocks, powers = np.empty((2, min(len(z), _block_rows(z)), z.shape[1]))
     for part in _blocks(z):
-        block = z[part].astype(np.float64)
+        given = z[part]
+        block = blocks[: len(given)]
         if temperature != 1:
-            block /= temperature
-        top = block.max(axis=1)
+            given = np.divide(given, temperature, out=block, dtype=np.float64)
+        top = given.max(axis=1).astype(np.float64)
         reject_rows(np.isnan(top), "logits", "contain NaN", first_row + part.start)
         reject_rows(np.isinf(top), "logits", "have no softmax: the largest one is infinite", first_row + part.start)
-        block -= top[:, None]
+        np.subtract(given, top[:, None], out=block)
         yield part, block, np.log(np.exp(block, out=powers[: len(block)]).sum(axis=1))

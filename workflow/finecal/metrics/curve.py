@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from finecal.errors import UserError
 from finecal.metrics.best_of_groups import best_of_groups
+from finecal.metrics.order import reversed_order, stable_order
 from finecal.metrics.validation import (
     Floats,
     Ints,
@@ -131,6 +132,22 @@ class GroupMaxima:
         tie = self.value_s == self.value_u  # ∞ − ∞ would be NaN
         return np.subtract(self.value_s, self.value_u, out=np.zeros(tie.shape), where=~tie)
 
+    @cached_property
+    def order(self) -> Ints:
+        """(N,) the samples by ascending d, those of equal d by their number."""
+        return stable_order(self.difference)
+
+    @cached_property
+    def falling(self) -> Ints:
+        """(N,) the samples by descending d, those of equal d by their number."""
+        return reversed_order(self.order, self.difference)
+
+    @cached_property
+    def _predictions(self) -> Ints:
+        in_s = self.value_s > self.value_u
+        in_s |= (self.value_s == self.value_u) & (self.class_s < self.class_u)
+        return np.where(in_s, self.class_s, self.class_u)
+
     def predictions(self, gamma: float = 0.0) -> Ints:
         """Return (N,) predicted classes at γ.
 
@@ -139,10 +156,8 @@ class GroupMaxima:
         to S.
         """
         if check_gamma(gamma) == 0:
-            in_s = self.value_s > self.value_u
-            in_s |= (self.value_s == self.value_u) & (self.class_s < self.class_u)
-        else:
-            in_s = (gamma <= self.difference) & (gamma < np.inf)
+            return self._predictions
+        in_s = (gamma <= self.difference) & (gamma < np.inf)
         return np.where(in_s, self.class_s, self.class_u)
 
     def accuracies(self, labels: npt.ArrayLike, gamma: float = 0.0) -> dict[str, Score]:
@@ -164,8 +179,7 @@ class GroupMaxima:
         """Return the seen–unseen curve; see `seen_unseen_curve`."""
         y = check_labels(labels, len(self.class_s), len(self.fine_tuning))
         of_s = self.fine_tuning[y]
-        order = np.argsort(self.difference)  # any order of equals: they change sides together
-        d = self.difference[order]
+        order, d = self.order, self.difference[self.order]
         # (N + 1,) right answers among the first i samples to leave S; they are of the class that they are taken for
         left_s, left_u = np.zeros((2, d.size + 1), np.int64)
         np.cumsum((self.class_s == y).take(order), out=left_s[1:])
@@ -225,15 +239,6 @@ def _representatives(threshold: Floats) -> Floats:
     middle[no_high] = np.maximum(low[no_high] + 1, np.nextafter(low[no_high], np.inf))  # low + 1 == low beyond 2^53
     middle[no_low & no_high] = 0
     return np.concatenate([[-np.inf], middle, [np.inf]])[: threshold.size + 1]
-
-
-def stable_order(values: Floats) -> Ints:
-    """Return np.argsort(values, kind="stable") of (N,); where no two are equal, in a fifth of its time."""
-    order = np.argsort(values)
-    ascending = values[order]
-    if (ascending[1:] == ascending[:-1]).any():
-        order = np.argsort(values, kind="stable")
-    return order
 
 
 def _fraction(hits: npt.NDArray[np.int64], n: int) -> Floats:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from finecal.metrics.classification import Softmax
-from finecal.metrics.curve import GroupMaxima, stable_order
+from finecal.metrics.curve import GroupMaxima
 from finecal.metrics.validation import Floats
 from finecal.seeds import generator
 
@@ -102,17 +102,29 @@ def of_ausuc(maxima: GroupMaxima, labels: npt.NDArray[Any], weights: Floats | No
     plain = np.where(of_s, 1 / max(of_s.sum(), 1), 1 / max((~of_s).sum(), 1))
     w = plain if weights is None else weights
     placed = np.zeros(len(labels))
-    for own, sign in ((of_s, 1.0), (~of_s, -1.0)):
-        others = ~own & right
-        d = sign * maxima.difference
-        order = stable_order(d[others])
-        sorted_d, total = d[others][order], np.append(0.0, np.cumsum(w[others][order]))
-        low, high = (total[np.searchsorted(sorted_d, d[own], side=side)] for side in ("left", "right"))
-        placed[own] = right[own] * (low + high) / 2
+    for own, order, sign in ((of_s, maxima.order, 1), (~of_s, maxima.falling, -1)):
+        low, high = _below(sign * maxima.difference[order], (~own & right)[order], w[order])
+        placed[order] += (own & right)[order] * (low + high) / 2
     strata = of_s.astype(np.intp) if weights is None else labels
     counts, sums = np.bincount(strata), np.bincount(strata, weights=placed)
     contributions: Floats = w * (placed - (sums / np.maximum(counts, 1))[strata])
     return contributions
+
+
+def _below(d: Floats, others: npt.NDArray[np.bool_], w: Floats) -> tuple[Floats, Floats]:
+    """Return (N,) the weights of the others with a smaller d, and of those with a smaller or the same one.
+
+    Everything is in the order of ascending d.
+    """
+    total = np.append(0.0, np.cumsum(w[others]))
+    counts = np.append(0, np.cumsum(others))  # (N + 1,) how many others are before each place
+    new = d[1:] != d[:-1]
+    if new.all():
+        return total[counts[:-1]], total[counts[1:]]
+    first = np.append(0, 1 + np.flatnonzero(new))  # where each run of equals begins
+    ends = np.append(first[1:], len(d))
+    low, high = (total[counts[places]].repeat(ends - first) for places in (first, ends))
+    return low, high
 
 
 def of_calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = 15) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal.metrics.classification import GroupMaxima, Score, SeenUnseenCurve, group_maxima, harmonic_mean
-from finecal.metrics.curve import CurvePoint, mean, stable_order
+from finecal.metrics.curve import CurvePoint, mean
 from finecal.metrics.validation import Floats, Ints, check_gamma, check_labels
 
 MACRO = "macro_"
@@ -82,7 +82,7 @@ def curve_of(maxima: GroupMaxima, labels: npt.ArrayLike, *, curve: SeenUnseenCur
     counts = np.bincount(y, minlength=len(maxima.fine_tuning))
     of_s = maxima.fine_tuning[y]
     own = np.where(of_s, maxima.class_s, maxima.class_u) == y
-    order = stable_order(maxima.difference)
+    order = maxima.order
     # (K+1,) how many samples have left S at each vertex; sorted on both sides, so found without jumping in memory
     left = np.append(0, np.searchsorted(maxima.difference[order], curve.threshold, side="right"))
     weights = np.where(own, 1 / np.maximum(counts, 1)[y], 0.0)[order]

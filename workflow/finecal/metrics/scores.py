@@ -42,7 +42,8 @@ def score(
 
     Without a sample of U only the accuracies of S are known; metrics of all classes are NaN, of 0 samples.
     """
-    return _values(group_maxima(logits, fine_tuning), classification.softmax(logits, labels), labels)
+    maxima = group_maxima(logits, fine_tuning)
+    return _values(maxima, classification.softmax(logits, labels, maxima=maxima), labels)
 
 
 def score_parts(
@@ -59,7 +60,7 @@ def score_parts(
     for logits in parts:
         own = labels[start : start + len(logits)]
         maxima = group_maxima(logits, fine_tuning, first_row=start)
-        found.append((maxima, classification.softmax(logits, own, first_row=start)))
+        found.append((maxima, classification.softmax(logits, own, first_row=start, maxima=maxima)))
         start += len(logits)
     check_labels(labels, start, len(fine_tuning))
     of_parts, probabilities = zip(*found, strict=True)

@@ -107,6 +107,7 @@ STAGES_OF_MODELS = (
             "metrics/validation.py",
             "metrics/curve.py",
             "metrics/best_of_groups.py",
+            "metrics/order.py",
             "metrics/classification.py",
             "metrics/unit_rows.py",
             "stages/class_means.py",
