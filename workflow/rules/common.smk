@@ -10,6 +10,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from finecal import paths, registry
 from finecal.config.groups import PAPER
+from finecal.io.sharing import share_with_group
 from finecal.orchestration.acceptance import (
     check_dates,
     discard_accepted_states,
@@ -19,7 +20,12 @@ from finecal.orchestration.acceptance import (
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
-from finecal.orchestration.modules import at_start, check_module, stage_of
+from finecal.orchestration.modules import (
+    at_start,
+    check_code,
+    check_module,
+    stage_of,
+)
 from finecal.orchestration.options import check_batch, check_options
 from finecal.orchestration.place import check_place
 from finecal.orchestration.rules import (
@@ -52,6 +58,8 @@ if workflow.is_main_process:
     gc.disable()
     atexit.register(gc.freeze)
 
+share_with_group()
+or_stop(lambda: check_code(workflow))
 or_stop(lambda: check_module(workflow))
 if workflow.is_main_process:
     or_stop(lambda: check_options(workflow))

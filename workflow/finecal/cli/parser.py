@@ -11,6 +11,7 @@ from finecal import __version__
 from finecal.cli import arguments, stage_commands, terminal, user_commands
 from finecal.cli.arguments import Command, Verb
 from finecal.errors import UserError, how_to_install
+from finecal.io.sharing import share_with_group
 from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
 
@@ -30,6 +31,7 @@ def main(words: list[str] | None = None) -> None:
             given = make_parser().parse_args(words)
             debug = given.debug
             _go_to(given.directory)
+            share_with_group()
             given.verb(given)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -69,7 +71,9 @@ def _go_to(directory: str | None) -> None:
 
 def make_parser() -> Command:
     """The parser of all verbs."""
-    parser = argparse.ArgumentParser(prog="finecal", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="finecal", description="What did fine-tuning damage in my classifier, and how do I get it back?"
+    )
     parser.add_argument("--version", action="version", version=f"finecal {__version__}")
     commands = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 

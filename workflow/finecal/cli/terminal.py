@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,12 +21,14 @@ CLOSED = 128 + 13  # what a program ends with whose reader has gone
 
 
 def prepare() -> None:
-    """Make printing never fail for a letter, and matplotlib draw without a window whatever the environment says."""
+    """Make printing never fail for a letter, matplotlib draw without a window, and warnings end nothing."""
     codecs.register_error("finecal", _spell)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="finecal")
     os.environ["MPLBACKEND"] = "agg"
+    if any(option.startswith("e") for option in sys.warnoptions):  # PYTHONWARNINGS=error
+        warnings.simplefilter("default")
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

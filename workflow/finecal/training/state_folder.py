@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from finecal.errors import UserError
 from finecal.io.atomic import remove_empty_parents
 from finecal.io.lease import held_by, hold_lease
+from finecal.io.sharing import owner
 
 # In the environment of jobs: who has started them removes the states.
 KEPT = "FINECAL_KEEPS_STATES"
@@ -118,8 +120,15 @@ def _lock_on_this_host(file: IO[str], what: str) -> None:
 def _open(lock: Path) -> IO[str]:
     for _ in range(100):
         with contextlib.suppress(FileNotFoundError):  # another job has just removed the empty folder
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            return lock.open("a+")
+            try:
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                return lock.open("a+")
+            except PermissionError as error:
+                there = next(place for place in (lock, *lock.parents) if place.exists())
+                raise UserError(
+                    f"this lock cannot be opened: {str(there)!r} belongs to {owner(there) or 'somebody else'}",
+                    where=str(lock), hint="Its owner lets the group write by `chmod -R g+w state results`",
+                ) from error  # fmt: skip
     return lock.open("a+")
 
 

@@ -1,0 +1,202 @@
+"""What is inherited from the environment breaks nothing: a test for each row of docs/environment.md."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from logits_cases import arrays
+
+from finecal.errors import UserError
+from finecal.io.sharing import owner, share_with_group
+from finecal.orchestration import modules
+from finecal.orchestration.modules import check_code
+from finecal.plan.code_digests import PACKAGE
+from finecal.runtime.filesystem import filesystem_type
+from finecal.runtime.scratch import scratch_folder
+from finecal.training.state_folder import lock_state
+from finecal.warm.freshness import changed_settings
+from finecal.warm.start import THREAD_VARIABLES, environment_of_jobs
+
+ROOT = Path(__file__).parents[2]
+NOWHERE = "/proc/nowhere"  # cannot be made
+
+
+def finecal(*words: str, code: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """A verb in an environment; with `code`, after that."""
+    program = ["-c", f"{code}\nfrom finecal.cli import main\nmain()"] if code else ["-m", "finecal.cli"]
+    command = [sys.executable, *program, *words]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+
+
+def test_every_row_has_its_test() -> None:
+    page = (ROOT / "docs" / "environment.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    named = [re.findall(r"`(test_\w+)`", row) for row in rows]
+    assert all(named)
+    assert {name for names in named for name in names} <= {name for name in globals() if name.startswith("test_")}
+
+
+def test_mplbackend() -> None:
+    assert environment_of_jobs()["MPLBACKEND"] == "agg"
+    code = "import atexit, os; atexit.register(lambda: print(os.environ['MPLBACKEND']))"
+    assert finecal("--version", code=code, MPLBACKEND="module://none").stdout.endswith("\nagg\n")
+
+
+def test_omp_num_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    found = environment_of_jobs(3)
+    assert {found[name] for name in THREAD_VARIABLES} == {"3"}
+    assert {"OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"} <= {*THREAD_VARIABLES}
+
+
+def test_pythonpath(tmp_path: Path) -> None:
+    """A checkout with the same code is none of another's; one with other code is refused."""
+    check_code(SimpleNamespace(basedir=str(ROOT)))
+    check_code(SimpleNamespace(basedir=str(tmp_path)))  # a Snakefile that takes finecal as a module
+    other = tmp_path / "workflow" / "finecal"
+    shutil.copytree(PACKAGE, other, ignore=shutil.ignore_patterns("__pycache__"))
+    check_code(SimpleNamespace(basedir=str(tmp_path)))
+    (other / "seeds.py").write_text("SEED = 1\n")
+    with pytest.raises(UserError) as error:
+        check_code(SimpleNamespace(basedir=str(tmp_path)))
+    assert str(error.value).startswith(f"{tmp_path / 'Snakefile'}: Python takes finecal's code from {PACKAGE}")
+    assert "PYTHONPATH" in str(error.value)
+
+
+def test_pythonpath_is_looked_at_before_anything_else() -> None:
+    text = (ROOT / "workflow" / "rules" / "common.smk").read_text("utf-8")
+    assert text.index("check_code(workflow)") < text.index("Workflow(config)")
+    assert modules.check_code is check_code
+
+
+def test_pythonwarnings() -> None:
+    work = "lambda given: warnings.warn('old', stacklevel=2)"
+    code = f"import finecal.cli.user_commands as u, warnings; u.do_list = {work}"
+    done = finecal("list", "studies", code=code, PYTHONWARNINGS="error")
+    assert "UserWarning: old" in done.stderr
+
+
+def test_pythonoptimize() -> None:
+    assert "What did fine-tuning damage" in finecal("--help", PYTHONOPTIMIZE="2").stdout
+    assert finecal("list", "calibrators", PYTHONOPTIMIZE="2").stdout == finecal("list", "calibrators").stdout
+
+
+def test_pythonhashseed() -> None:
+    said = {finecal("list", "calibrators", PYTHONHASHSEED=seed).stdout for seed in ("0", "1")}
+    assert len(said) == 1
+
+
+def test_pythonstartup(tmp_path: Path) -> None:
+    (tmp_path / "start.py").write_text("raise SystemExit(7)\n")
+    assert finecal("--version", PYTHONSTARTUP=str(tmp_path / "start.py")).returncode == 0
+
+
+def test_pythonioencoding() -> None:
+    code = "import finecal.cli.user_commands as u; u.do_list = lambda given: print('\\u03b3 \\u2264 1')"
+    posix = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for names in ({"PYTHONIOENCODING": "ascii"}, posix):
+        assert finecal("list", "studies", code=code, **names).stdout == "gamma <= 1\n"
+
+
+def test_columns() -> None:
+    for columns in ("0", "1", "-5", "x", "10000"):
+        said = finecal("diagnose", "--help", COLUMNS=columns, NO_COLOR="1", TERM="nonsense").stdout
+        assert "--fine-tuning" in said
+        assert "\x1b" not in said
+
+
+def test_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", NOWHERE)
+    with scratch_folder(tmp_path / "otherwise", 0) as folder:
+        assert folder.is_dir()
+    memory = Path("/dev/shm")
+    if filesystem_type(memory) == "tmpfs":
+        (tmp_path / "link").symlink_to(memory)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "link"))
+        monkeypatch.chdir(tmp_path)
+        with scratch_folder(Path("state/scratch"), 0) as folder:
+            assert folder == Path("state/scratch")
+
+
+def test_home(tmp_path: Path) -> None:
+    """A verb that draws and writes, without a home and without a folder for temporary files."""
+    import numpy as np
+
+    np.savez(tmp_path / "x.npz", **arrays())
+    words = ("--directory", str(tmp_path), "x.npz", "--fine-tuning", "0,1,2", "--out", "out")
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TMPDIR"), NOWHERE)
+    finecal("diagnose", *words, **nowhere)
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_hf_home() -> None:
+    assert changed_settings({b"HF_HOME": b"a"}, {b"HF_HOME": b"b"})
+    assert not changed_settings({b"HF_HOME": b"a"}, {b"HF_HOME": b"a"})
+
+
+def test_cuda_visible_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from finecal.runtime.device import choose_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # as with an empty one
+    with pytest.raises(UserError, match="CUDA_VISIBLE_DEVICES"):
+        choose_device("cuda", torch.get_num_threads())
+
+
+def test_snakemake_profile(tmp_path: Path) -> None:
+    """A profile of the user's goes before ours, which stays beside it; without a home, in a folder of its own."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("dry-run: true\nquiet: all\n")
+    command = ["snakemake", "-s", str(ROOT / "Snakefile"), "--config", "studies=toy", "warm=false"]
+    own = {"SNAKEMAKE_PROFILE": str(tmp_path / "mine"), "HOME": NOWHERE, "XDG_CACHE_HOME": str(tmp_path)}
+    environment = {**os.environ, **own}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "profiles/default" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_umask(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        for mode, expected in ((0o2775, 0o002), (0o755, 0o022), (0o770, 0o002)):
+            tmp_path.chmod(mode)
+            os.umask(0o022)
+            share_with_group(tmp_path)
+            assert os.umask(0) == expected
+            os.umask(expected)
+            (tmp_path / f"{mode}").touch()
+            assert bool((tmp_path / f"{mode}").stat().st_mode & stat.S_IWGRP) == (expected == 0o002)
+        share_with_group(tmp_path / "not there")
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_lock_of_another_user() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        lock = folder / "seed0.lock"
+        lock.touch(0o644)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(UserError) as error, lock_state(folder / "seed0"):
+                pass
+        finally:
+            os.seteuid(0)
+    assert str(error.value).startswith(f"{lock}: this lock cannot be opened: '{lock}' belongs to root. Hint: ")
+    assert owner(folder) == ""
