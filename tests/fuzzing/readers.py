@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from logits_cases import arrays
+from logits_cases import CLASSES, arrays
 
 from finecal.config.load import load_study
 from finecal.config.settings import parse_settings
@@ -121,12 +121,11 @@ def config(path: Path) -> None:
     folder = path.parent
     if not (folder / "model.safetensors").exists():
         (folder / "model.safetensors").write_bytes(valid.own_model())
-    for read in (
+    valid.refused(
         lambda: locations.names_of_rows(folder, str(folder)),
         lambda: locations.transform_config(str(folder)),
         lambda: statements.folder_statement(str(folder), "test_resnet"),
-    ):
-        valid.refused(read)
+    )
 
 
 def preprocessor(path: Path) -> None:
@@ -139,9 +138,11 @@ def packed(path: Path) -> None:
     from finecal.data.reader import PackedFile
     from finecal.runtime.memory import Room
 
-    valid.refused(lambda: valid.packed_images(path))
-    images = PackedFile.open(path)
-    images.load(np.ones(len(images), dtype=bool), torch.device("cpu"), Room(None))
+    def load() -> None:
+        images = PackedFile.open(path)
+        images.load(np.ones(len(images), dtype=bool), torch.device("cpu"), Room(None))
+
+    valid.refused(lambda: valid.packed_images(path), load)
 
 
 def results(path: Path) -> None:
@@ -149,8 +150,7 @@ def results(path: Path) -> None:
     from finecal.calibration.inputs import read_predictions
     from finecal.plan.records import read_record
 
-    valid.refused(lambda: read_predictions(path, num_classes=6, features=True))
-    read_record(path)
+    valid.refused(lambda: read_predictions(path, num_classes=6, features=True), lambda: read_record(path))
 
 
 def split(path: Path) -> None:
@@ -207,9 +207,7 @@ def class_names(path: Path) -> None:
     from finecal.library.classes import mask_of, names_of
     from finecal.models.locations import read_class_names
 
-    valid.refused(lambda: names_of(path))
-    valid.refused(lambda: mask_of(path, 6))
-    read_class_names(str(path), "classes")
+    valid.refused(lambda: names_of(path), lambda: mask_of(path, 6, CLASSES), lambda: read_class_names(str(path), "c"))
 
 
 def class_order(path: Path) -> None:

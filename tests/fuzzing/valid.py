@@ -24,6 +24,7 @@ from PIL import Image
 
 from finecal import schemas
 from finecal.errors import UserError
+from finecal.paths import PROJECT
 from fuzzing.mutations import change_value
 
 BELONGS = {"options": {"lr": 0.1}}
@@ -48,12 +49,16 @@ TRANSFORMERS_CONFIG = {
 PREPROCESSOR = {"do_normalize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "size": 224}
 
 
-def refused(read: Callable[[], Any]) -> None:
-    """Call a reader whose refusal does not keep the next one from being tried."""
-    try:
-        read()
-    except UserError:
-        return
+def refused(*reads: Callable[[], Any]) -> None:
+    """Call readers, each whether or not the one before has refused; raise the last refusal."""
+    last: UserError | None = None
+    for read in reads:
+        try:
+            read()
+        except UserError as error:
+            last = error
+    if last is not None:
+        raise last
 
 
 def written(write: Callable[[Path], Any], name: str = "x") -> bytes:
@@ -67,6 +72,12 @@ def _table() -> pa.Table:
     own = arrays(12)
     rows = [row.tolist() for row in own["logits"]]
     return pa.table({"label": own["label"], "logits": rows, "subset": own["subset"], "id": list(map(str, range(12)))})
+
+
+def config() -> bytes:
+    """The shipped config.yaml without its comments, which take most of the time to read."""
+    lines = (PROJECT / "config.yaml").read_text("utf-8").splitlines()
+    return "\n".join(line for line in lines if line and not line.startswith("#")).encode()
 
 
 def table_of_logits(kind: str) -> bytes:

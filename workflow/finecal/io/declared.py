@@ -21,11 +21,15 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
+def _are_hashes(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+
+
 # Entries that are read again, by their keys: what each has, and how it is known.
 DECLARED: dict[str, dict[str, Callable[[Any], bool]]] = {
     "finecal.images": {"shape": _is_shape, "classes": _is_names, "complete": lambda value: isinstance(value, bool)},
     "finecal": {
-        "inputs": lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
+        "inputs": lambda value: value is None or _are_hashes(value),
     },
 }
 
@@ -65,7 +69,7 @@ def check_entry(key: str, entry: Any, where: str) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise UserError(f"its metadata {key!r} are no mapping", where=where, hint=AGAIN)
     for name, fits in DECLARED.get(key, {}).items():
-        if name not in entry or not fits(entry[name]):
+        if not fits(entry.get(name)):
             raise UserError(f"its metadata {key!r} have no {name}", where=where, hint=AGAIN)
     return entry
 

@@ -104,7 +104,7 @@ def _restore_job(job: Job, notes: PersistenceBase, identities: Identities) -> bo
     except UserError:  # no table, or a damaged one: the job that reads it says so
         return False
     identity = Identity.recorded(made)
-    if identity is None:
+    if identity is None or "inputs" not in made:
         return False
     checksums = {name: f"sha256:{digest}" for name, digest in made["inputs"].items()}
     if any(name.startswith(NOT_INPUTS) for name in checksums):
