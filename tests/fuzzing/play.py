@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from finecal.errors import UserError
 from fuzzing.all_readers import READERS, Reader
 
-SECONDS = 5  # for one input of a few kB
+SECONDS = 5  # of CPU time, for one input of a few kB
 MIB = 1024  # more memory than before, at most: Pillow takes images of up to 179 million pixels
 
 
@@ -76,7 +76,7 @@ def changed(reader: Reader, contents: bytes, seed: int, number: int) -> bytes:
 
 def _show(reader: Reader, path: Path, outcome: Outcome) -> str:
     """Let a reader read; return where it failed otherwise than with a UserError."""
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     quiet = io.StringIO()
     try:
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
@@ -92,7 +92,7 @@ def _show(reader: Reader, path: Path, outcome: Outcome) -> str:
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:120]!r} at {_place(error)}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return ""
 
 
@@ -107,11 +107,11 @@ def _alarm() -> Iterator[None]:
     def ring(_number: int, _frame: FrameType | None) -> None:
         raise HangError
 
-    before = signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGPROF, ring)
     try:
         yield
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before)
 
 
 def shares(inputs: int) -> dict[str, int]:

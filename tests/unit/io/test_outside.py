@@ -30,7 +30,7 @@ def raised(error: BaseException) -> Callable[[], Any]:
         (raised(KeyError("a")), "x: not readable as JSON (KeyError: 'a')."),
         (raised(EOFError()), "x: not readable as JSON (EOFError)."),
         (lambda: struct.unpack("<q", b""), "x: not readable as JSON (unpack requires a buffer of 8 bytes)."),
-        (lambda: json.loads("[" * 10**6), "x: not readable as JSON (nested too deeply)."),
+        (raised(RecursionError("maximum recursion depth exceeded")), "x: not readable as JSON (nested too deeply)."),
         # Raised in lines that are not finecal's.
         (lambda: json.JSONDecoder().decode(None), "x: not readable as JSON (expected string or bytes-like object"),  # type: ignore[arg-type]
     ],

@@ -14,11 +14,17 @@ import yaml
 from finecal.errors import UserError
 from finecal.io.outside import reading
 
+DEEPEST = 100  # brackets within brackets
 MOST = 100_000  # values of a file, with all that it repeats by `*`
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader that rejects equal keys."""
+    """YAML's safe loader that rejects equal keys, and brackets that no person nests so deeply."""
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        if self.flow_level >= DEEPEST:
+            raise yaml.scanner.ScannerError(None, None, "nested too deeply", self.get_mark())
+        super().fetch_flow_collection_start(token)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
