@@ -10,6 +10,7 @@ import pytest
 
 from finecal import __version__, registry
 from finecal.cli import main
+from finecal.cli.parser import make_parser
 from finecal.errors import closest
 from finecal.paths import AGGREGATED
 
@@ -96,6 +97,17 @@ def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None
 
 
 # ------------------------------------------------------------------ verbs for people
+
+
+def test_the_parser_of_one_stage_says_what_that_of_all_says(capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for parser in (make_parser(), make_parser("calibrate"), make_parser("no-verb")):
+        for words in (["calibrate", "--help"], ["calibrate", "--no-option"]):
+            with pytest.raises(SystemExit):
+                parser.parse_args(words)
+        said.append(capsys.readouterr())
+    assert said[0] == said[1] == said[2]
+    assert "usage: finecal calibrate" in said[0].out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

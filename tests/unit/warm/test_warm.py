@@ -277,11 +277,14 @@ def test_has_one_thread_and_no_gpu(folder: Path) -> None:
         "import torch\n"
         "names = [open(f'/proc/self/task/{task}/comm').read().strip() for task in os.listdir('/proc/self/task')]\n"
         "names.remove('jemalloc_bg_thd') if 'jemalloc_bg_thd' in names else None\n"
-        "print(len(names), torch.cuda.is_initialized(), 'timm' in sys.modules)\n"
+        "from finecal.models.timm_names import deprecations\n"
+        "from finecal.registry.packages import packaged_plugins\n"
+        "read = [function.cache_info().currsize for function in (deprecations, packaged_plugins)]\n"
+        "print(len(names), torch.cuda.is_initialized(), 'timm' in sys.modules, all(read))\n"
     )
     environment = {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "False", "True"]
+    assert done.stdout.split() == ["1", "False", "True", "True"]
 
 
 def test_imports_what_is_needed_alone() -> None:

@@ -28,7 +28,8 @@ def main(words: list[str] | None = None) -> None:
     debug = False
     try:
         with terminal.quiet_when_closed():
-            given = make_parser().parse_args(words)
+            words = sys.argv[1:] if words is None else words
+            given = make_parser(*words[:1]).parse_args(words)
             debug = given.debug
             _go_to(given.directory)
             share_with_group()
@@ -69,8 +70,8 @@ def _go_to(directory: str | None) -> None:
         raise UserError(f"{directory!r} is no folder to work in ({error.strerror})", where="--directory") from error
 
 
-def make_parser() -> Command:
-    """The parser of all verbs."""
+def make_parser(verb: str | None = None) -> Command:
+    """The parser of all verbs; given one of a stage, of this one alone, which takes a job a tenth of the time."""
     parser = argparse.ArgumentParser(
         prog="finecal", description="What did fine-tuning damage in my classifier, and how do I get it back?"
     )
@@ -84,9 +85,11 @@ def make_parser() -> Command:
         command.add_argument("--directory", metavar="DIR", help="where to work; all other paths are relative to it")
         return command
 
-    for stage in STAGES.values():
+    asked = [stage for stage in STAGES.values() if stage.verb == verb]
+    for stage in asked or STAGES.values():
         _add_stage(add(stage.verb, _verb_of(stage), stage.help), stage)
-    _add_user_commands(add)
+    if not asked:
+        _add_user_commands(add)
     return parser
 
 

@@ -4,16 +4,23 @@ It hands over its arguments, folder, environment and open files, passes on the s
 fork does: with its exit status, or by the same signal. If it is killed, so is the fork (fork.py). Where no process
 answers, or that process will not run the command, it becomes PROGRAM, the ordinary `finecal`.
 
-It imports nothing of finecal and little else, since it starts once per job.
+It imports nothing of finecal and little else, since it starts once per job: of `signal` and `socket` only what is in C,
+without the enumerations of all names, which take as long to make as Python takes to start.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sys
-from types import FrameType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    import socket
+    from types import FrameType
+else:
+    import _signal as signal
+    import _socket as socket
 
 # What a terminal, a user or SLURM sends to a job. SIGTSTP is passed on as SIGSTOP, since a fork of a process that is
 # not in the terminal's foreground would ignore it.
@@ -46,7 +53,8 @@ def ask(address: str, arguments: list[str]) -> tuple[socket.socket, int] | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.connect(address)
-        socket.send_fds(connection, [request], [0, 1, 2])
+        files = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))  # as C's int
+        connection.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
         answer = connection.recv(32)
     except OSError:  # it has ended, or the request is too large
         answer = b""
@@ -70,7 +78,7 @@ def pass_signals_on(pid: int) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
     for number in PASSED_ON:
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, pass_on)
     signal.signal(signal.SIGTSTP, stop)
 

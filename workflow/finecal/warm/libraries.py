@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 from importlib import import_module
 
+from finecal.errors import UserError
 from finecal.io.provenance import library_versions
-from finecal.models.timm_names import architectures
+from finecal.models.timm_names import architectures, deprecations
 from finecal.plan.code_digests import stage_digest
 from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
-from finecal.registry import KINDS, built_in_names
+from finecal.registry import KINDS, built_in_names, calibrator_record, dataset_record, names, recipe_record
 from finecal.runtime.imports import large_imports
 
 # Modules that are imported only when a function is called, by finecal or by a library: of all stages, of those that run
@@ -81,8 +84,7 @@ class Libraries:
         """Import what jobs of a stage need; nothing if there is no such stage."""
         self._import(self._missing(stage))
         if stage in STAGES and stage not in self._prepared:
-            architectures()
-            library_versions()
+            _read_for_all()
             stage_digest(stage)
             self._prepared.add(stage)
         self._expected = [one for one in self._expected if one != stage]
@@ -95,3 +97,17 @@ class Libraries:
             for name in names:
                 import_module(name)
         self._imported |= set(names)
+
+
+@cache
+def _read_for_all() -> None:
+    """Read what jobs of all stages ask for: names of models, versions, plugins and what they say of themselves."""
+    architectures()
+    deprecations()
+    library_versions()
+    for kind in KINDS:
+        with suppress(UserError):  # two packages bring the same name: a job says so, if it is one that asks
+            names(kind)
+    for kind, record in (("calibrator", calibrator_record), ("dataset", dataset_record), ("recipe", recipe_record)):
+        for name in built_in_names(kind):
+            record(name)

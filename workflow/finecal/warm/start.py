@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import shlex
 import shutil
 import socket
@@ -73,7 +74,9 @@ def _can_fork() -> bool:
 
 def _write_client(path: Path, address: Path, program: str) -> bool:
     """Write the program `finecal`; return whether it can be run, which some file systems forbid."""
-    command = shlex.join([sys.executable, "-IS", str(CLIENT), str(address), program])
+    compiled = path.with_name("client.pyc")  # Python would compile a script in every job
+    py_compile.compile(str(CLIENT), str(compiled), doraise=True)
+    command = shlex.join([sys.executable, "-IS", str(compiled), str(address), program])
     path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     path.chmod(0o700)
     return os.access(path, os.X_OK)
