@@ -94,3 +94,8 @@ def test_what_is_declared_has_a_name_in_both() -> None:
     """Every stage and every plugin of 0.1.0 is still there under the name by which its code is known."""
     named = {name for name in earlier_notes.digests() if not name.partition(" ")[2].startswith("_")}
     assert named <= set(same_results.present())
+
+
+@pytest.mark.parametrize("rest", ["a.py': 1}}", "a.py': 1}, 'options': 3}", "a.py': 1", "a': " + "[" * 500])
+def test_a_damaged_note_is_none(plan: Plan, rest: str) -> None:
+    assert translated(plan, [earlier_notes.MARK + rest]) == "None"

@@ -16,6 +16,7 @@ import numpy.lib.format as npy
 import numpy.typing as npt
 
 from finecal.errors import UserError
+from finecal.logits import hdf5
 
 # All that a pickled array of text needs. Nothing else is looked up, so nothing else can run.
 _OF_TEXT = {
@@ -190,25 +191,9 @@ def _tensor(path: Path, start: int, entry: Mapping[str, Any]) -> Lazy:
 
 
 def _hdf5(path: Path) -> dict[str, Any]:
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise UserError("HDF5 needs h5py, which is not installed", where=str(path), hint="pip install h5py") from error
-    found: dict[str, Any] = {}
-
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name.rpartition("/")[2]] = Lazy(item.shape, item.dtype, lambda: _of_hdf5(h5py, path, name))
-
-    with h5py.File(path, "r") as file:
-        file.visititems(note)
-    return found
-
-
-def _of_hdf5(h5py: Any, path: Path, name: str) -> npt.NDArray[Any]:
-    with h5py.File(path, "r") as file:
-        values: npt.NDArray[Any] = file[name][()]
-    return np.array([v.decode() for v in values.flat]) if values.dtype.kind == "O" else values
+    if not hdf5.is_installed():
+        raise UserError("HDF5 needs h5py, which is not installed", where=str(path), hint="pip install h5py")
+    return {name: Lazy(*found) for name, found in hdf5.datasets(path).items()}
 
 
 _OPEN: dict[str, Callable[[Path], Mapping[str, Any]]] = {

@@ -25,6 +25,7 @@ REVISION = "a48359b"
 EARLIER = PACKAGE / "plan/earlier_code.json"
 # How the parameter of a stage begins in such a note: a mapping, where there is one line now.
 MARK = "{'code': {'"
+DAMAGED = (ValueError, SyntaxError, UserError, LookupError, TypeError, AttributeError, RecursionError, MemoryError)
 
 
 def is_earlier(params: list[str] | None) -> bool:
@@ -45,10 +46,10 @@ def translate(params: list[str], stage: str, wildcards: Mapping[str, Any], ident
     try:
         noted = ast.literal_eval(next((text for text in params if text.startswith(MARK)), ""))
         planned = identities.of(stage, wildcards)
-    except (ValueError, SyntaxError, UserError):  # damaged, or of no selected study
+        files, options = dict(noted["code"]), sort_options(noted["options"])
+    except DAMAGED:  # or of no selected study
         return None
-    code = _code(stage, dict(noted["code"]))
-    options = sort_options(noted["options"])
+    code = _code(stage, files)
     if "studies" in options:
         options = {**options, "studies": [Path(name).name for name in expand_groups(options["studies"])]}
     elif options == sort_options(identities.with_places(stage, wildcards)):
