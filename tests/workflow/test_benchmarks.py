@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import random
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from conftest import STUDY, Project
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -75,6 +77,22 @@ def test_a_built_sweep_is_as_after_a_real_run(tmp_path: Path, monkeypatch: pytes
     study = sweep.folder / "sweep.yaml"
     study.write_text(re.sub(r"^( *epochs: ).*$", r"\g<1>77", study.read_text(), flags=re.MULTILINE))
     assert re.search(r"params have changed.*:\n +pretrain$", sweep.plan().output, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_kills_change_nothing(complete: Project, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of the sixty kills of docs/reliability.md, on the smallest study."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.chdir(project.folder)
+    kills = importlib.import_module("kills")
+    killed = kills.Kills(project.folder, STUDY, 2, 2, random.Random(0), Counter())
+    killed.one_by_one()
+    killed.finish()
+    files, different = kills.differences(complete.path("results"), project.path("results"))
+    assert files > 100
+    assert different == []
+    assert sum(killed.hit.values()) == 2
+    assert not project.path("state").exists()
 
 
 def test_files_of_a_run(complete: Project) -> None:

@@ -139,8 +139,9 @@ def start():
     or_stop(lambda: check_writable(Path("results")))
     or_stop(lambda: inspect_files(PLAN, prepared))
     or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
-    or_stop(lambda: check_dates(workflow.dag.needrun_jobs()))
-    follow_results(workflow)
+    if not workflow.touch:  # it makes nothing
+        or_stop(lambda: check_dates(workflow.dag.needrun_jobs()))
+        follow_results(workflow)
     if workflow.non_local_exec:
         use_cores_of_nodes(workflow)
     if workflow.executor_plugin.name == EXECUTOR:
