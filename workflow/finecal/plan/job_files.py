@@ -32,7 +32,6 @@ READS = {
     "gamma_draws": (paths.SPLIT, _LOGITS),
     "feature_map": (paths.SPLIT, paths.PRETRAINED_LOGITS, _LOGITS),
     "decision_regions": (paths.SPLIT, _TARGET, _START, _MODEL, _CALIBRATION),
-    "export": (paths.SPLIT, _TARGET, _START, _MODEL, f"{RUN}/{paths.HEAD}", _CALIBRATION, f"{RUN}/{paths.METRICS}"),
 }
 
 
