@@ -13,6 +13,12 @@ from typing import Any
 DOCS = Path(__file__).parents[1] / "docs" / "origins.md"
 BEGIN, END = "<!-- begin: made by tests/origins.py -->\n", "<!-- end -->\n"
 
+CLASSES = 4
+# Options that make timm's models small.
+VIT = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+CONVNEXT = {"dims": (8, 16, 24, 32), "depths": (1, 1, 2, 1)}
+SWIN = {"embed_dim": 16, "depths": (2, 1, 2), "num_heads": (1, 2, 4), "window_size": 4}
+
 # What is written → the path to give as `weights`, and the model whose logits are expected.
 Written = tuple[str, Any]
 
@@ -72,10 +78,11 @@ def table(origins: list[Origin]) -> str:
 
 def all_origins() -> list[Origin]:
     """All of them, in the order of the table."""
-    from origins_of_libraries import OF_LIBRARIES
+    from origins_of_torchvision import OF_TORCHVISION
     from origins_of_trainers import OF_TRAINERS
+    from origins_of_transformers import OF_TRANSFORMERS
 
-    return [*OF_TRAINERS, *OF_LIBRARIES]
+    return [*OF_TRAINERS, *OF_TRANSFORMERS, *OF_TORCHVISION]
 
 
 def main() -> None:

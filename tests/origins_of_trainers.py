@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,10 @@ from typing import Any
 import numpy as np
 import timm
 import torch
-from origins import Origin, Written, shaken
+from origins import CLASSES, Origin, Written, shaken
 from torch import nn
 
 MODEL = "test_resnet"
-CLASSES = 4
 
 
 def model_of(seed: int = 0) -> nn.Module:
@@ -181,6 +181,28 @@ def by_accelerate() -> Written:
     return "saved/model.safetensors", wanted
 
 
+def by_accelerate_in_parts() -> Written:
+    from accelerate import Accelerator
+
+    model = model_of()
+    Accelerator(cpu=True).save_model(model, "saved", max_shard_size="200KB")
+    return "saved/model.safetensors.index.json", model
+
+
+def in_parts_of_torch() -> Written:
+    """A folder of transformers' wrapper as its versions before 4.30 wrote it."""
+    model = model_of()
+    names = [*model.state_dict()]
+    halves = {"pytorch_model-00001-of-00002.bin": names[::2], "pytorch_model-00002-of-00002.bin": names[1::2]}
+    timm.models.save_for_hf(model, "folder", safe_serialization=True)
+    Path("folder", "model.safetensors").unlink()
+    for file, own in halves.items():
+        torch.save({name: model.state_dict()[name] for name in own}, Path("folder", file))
+    listed = {"weight_map": {name: file for file, own in halves.items() for name in own}}
+    Path("folder", "pytorch_model.bin.index.json").write_text(json.dumps(listed))
+    return "folder", model
+
+
 def by_accelerate_state() -> Written:
     from accelerate import Accelerator
 
@@ -271,6 +293,8 @@ OF_TRAINERS = [
         "you mean alone.",
     ),
     Origin("accelerate", "`save_model`, of compiled regions", "test_vit", by_accelerate),
+    Origin("accelerate", "`save_model`, in parts", MODEL, by_accelerate_in_parts),
+    Origin("timm's names", "in parts, `pytorch_model.bin.index.json`", "local-dir:folder", in_parts_of_torch),
     Origin("accelerate", "`save_state`", MODEL, by_accelerate_state),
     Origin("a module of one's own", "`backbone.` before names", MODEL, lambda: wrapped("backbone")),
     Origin("a module of one's own", "`encoder.` before names", MODEL, lambda: wrapped("encoder")),

@@ -422,7 +422,7 @@ STUDY_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
     "a folder that is none of timm's": (
         {"backbones": {"mine": {"model": "local-dir:empty"}}},
         "backbones.mine.model: the folder 'empty' has no config.json. "
-        "A folder is one that timm has written (`timm.models.save_for_hf`) or `finecal export`.",
+        "Folders are those of timm (`timm.models.save_for_hf`), transformers and `finecal export`.",
     ),
     "names without weights": (
         {"backbones": {"test_resnet": {"class_names": ["a"]}}},

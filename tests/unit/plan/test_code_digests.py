@@ -79,6 +79,7 @@ INFRASTRUCTURE = {
     "models/plain_head.py": "refuses a model, or lets it be",
     "models/locations.py": "where a checkpoint is; jobs that take one over compare it as a further file",
     "models/row_names.py": "the same",
+    "models/weight_files.py": "the same",
     "config/head_rows.py": "refuses heads whose rows nobody has named",
     "config/settings.py": "which studies, and where jobs run",
     "stages/__init__.py": "where and how a job runs",

@@ -14,15 +14,13 @@ from finecal.io.outside import read_lines, reading
 from finecal.models import timm_names
 from finecal.models.row_names import as_names, check_distinct, label_names, names_in_file
 from finecal.models.transformers_config import PREPROCESSOR, is_transformers
+from finecal.models.weight_files import FORMATS, WRITTEN, check_name, find_weights, parts
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
-FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".th", ".pyth")
 CONFIG = "config.json"
 CLIP_CONFIG = "open_clip_config.json"
 # Suffixes of the vocabulary and the configuration of a tokeniser.
 TOKENISER = (".json", ".txt", ".model")
-# The names that timm writes; a folder without them must have exactly one file of weights.
-WRITTEN = ("model.safetensors", "pytorch_model.bin")
 
 
 def folder_of(model: str) -> str | None:
@@ -31,12 +29,12 @@ def folder_of(model: str) -> str | None:
 
 
 def weights_files(path: str, where: str) -> tuple[Path, ...]:
-    """Return the files of a checkpoint: first the weights; if `path` is a folder, then config.json and the like.
+    """Return the files of a checkpoint: first the weights, or the list of their parts; of a folder also config.json.
 
     Raises
     ------
     UserError
-        If something is missing, or the file's suffix is not in `FORMATS`.
+        If something is missing, or the file is no checkpoint by its name.
     """
     place = Path(path)
     if place.is_dir():
@@ -44,14 +42,15 @@ def weights_files(path: str, where: str) -> tuple[Path, ...]:
         if not config.is_file():
             raise UserError(
                 f"the folder {path!r} has no {CONFIG}", where=where,
-                why="A folder is one that timm has written (`timm.models.save_for_hf`) or `finecal export`",
+                why="Folders are those of timm (`timm.models.save_for_hf`), transformers and `finecal export`",
+                hint="Of another folder, give the file in it",
             )  # fmt: skip
         preprocessor = place / PREPROCESSOR
-        return _find_weights(place, where), config, *([preprocessor] if preprocessor.is_file() else [])
+        return find_weights(place, where), config, *([preprocessor] if preprocessor.is_file() else [])
     if not place.is_file():
         raise UserError(f"there is no file {path!r}", where=where, why="The path is relative to the working directory")
-    if place.suffix not in FORMATS:
-        raise UserError(f"{path!r} is no checkpoint", where=where, why=f"Its name must end in {', '.join(FORMATS)}")
+    check_name(place, where)
+    parts(place)
     return (place,)
 
 
@@ -71,7 +70,9 @@ def checkpoint_files(path: str, where: str, *, named: bool) -> tuple[Path, ...]:
     files = weights_files(path, where)
     beside = files[0].parent / CONFIG
     read = not named and files[0].name in WRITTEN and beside.is_file()  # as models/checkpoints.py does
-    return (*files, beside) if read and beside not in files else files
+    divided = parts(files[0])
+    whole = files if divided == files[:1] else (*files, *divided)
+    return (*whole, beside) if read and beside not in files else whole
 
 
 def config_files(weights: str) -> tuple[Path, ...]:
@@ -131,21 +132,6 @@ def check_open_clip(where: str) -> None:
             "a zero-shot head is made with open_clip, which is not installed", where=where,
             hint=how_to_install("clip"),
         )  # fmt: skip
-
-
-def _find_weights(folder: Path, where: str) -> Path:
-    for name in WRITTEN:
-        if (folder / name).is_file():
-            return folder / name
-    found = sorted(file for file in folder.iterdir() if file.suffix in FORMATS)
-    if len(found) != 1:
-        names = ", ".join(file.name for file in found) or "none"
-        raise UserError(
-            f"the folder {str(folder)!r} needs one file of weights", where=where,
-            why=f"It has {names}; timm's names are {' and '.join(WRITTEN)}",
-            hint="Save parts together again (transformers: `max_shard_size`)" if "-of-" in names else "",
-        )  # fmt: skip
-    return found[0]
 
 
 def read_any_config(folder: str | Path) -> dict[str, Any]:

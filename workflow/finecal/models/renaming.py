@@ -43,6 +43,8 @@ class Table:
         Parts of names → the part of the one tensor that they become together, in this order: query, key and value.
     ordered
         First parts of names, if the modules are timm's one after the other instead of by rules.
+    change
+        Makes timm's tensors of those that are not the same under another name.
     problem
         Compares what shapes do not tell.
     """
@@ -54,6 +56,7 @@ class Table:
     left_out: str = r"(?!)"
     joined: Mapping[str, str] = field(default_factory=dict)
     ordered: tuple[str, ...] = ()
+    change: Callable[[State], State] = field(default=lambda state: state)
     problem: Callable[[State, nn.Module, str], Problem | None] = field(default=lambda state, model, name: None)
 
 
@@ -73,6 +76,7 @@ def find_names(state: State, table: Table) -> State | None:
 
 def rename(state: State, table: Table, wanted: State) -> State:
     """Return the tensors of `find_names` under timm's names, with axes of length 1 as in `wanted`."""
+    state = table.change(state)
     renamed = _in_order(state, table.ordered, wanted) if table.ordered else _by_rules(state, table)
     return {key: _shaped(tensor, wanted.get(key)) for key, tensor in renamed.items()}
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from finecal.errors import UserError, join_names
 from finecal.io.outside import reading
 from finecal.models.pickled_types import find_others, harmless
+from finecal.models.weight_files import is_index, parts
 
 State = dict[str, Tensor]
 # The keys under which trainers save the state dict; averaged weights first, as in timm. Lightning's `WeightAveraging`
@@ -38,19 +39,31 @@ SHOWN = 6  # names in an error
 
 
 def read_state(file: Path) -> State:
-    """Read the tensors of a file by name, without what wrappers put into names.
+    """Read the tensors of a file by name, or of the parts that an index lists, without what wrappers put into names.
 
     Raises
     ------
     UserError
         If it is damaged, holds objects that are not known to be harmless, or holds no state dict.
     """
+    if is_index(file):
+        return _read_parts(file)
     if file.suffix == ".safetensors":
         with reading(file, "a checkpoint"):
             content: Any = safetensors.torch.load_file(file)
     else:
         content = _load(file)
     return _find_state_dict(content, file)
+
+
+def _read_parts(index: Path) -> State:
+    whole: State = {}
+    for part in parts(index):
+        state = read_state(part)
+        if twice := [name for name in state if name in whole]:
+            raise UserError(f"the tensor {twice[0]!r} is in two parts", where=str(index))
+        whole |= state
+    return whole
 
 
 def _load(file: Path) -> Any:

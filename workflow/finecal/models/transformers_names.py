@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from finecal.models.renaming import Table
+from torch import nn
+
+from finecal.models.renaming import Problem, Table
+from finecal.models.state_dicts import State
 
 # Names are those in files, and those of `state_dict()` since transformers 5, which differ.
 _PROJECTION = (r"embeddings\.patch_embeddings\.projection\.(.+)", r"patch_embed.proj.\1")
@@ -19,6 +22,7 @@ _LAYERS = (
     (_LAYER + r"mlp\.(?:weights_out|down_proj)\.(.+)", r"blocks.\1.mlp.fc2.\2"),
     (_LAYER + r"((?:norm|mlp).+)", r"blocks.\1.\2"),
     (r"embeddings\.cls_token", "cls_token"),
+    (r"embeddings\.(?:distillation_token|register_tokens)", "reg_token"),
     (r"embeddings\.position_embeddings", "pos_embed"),
     (r"layernorm\.(.+)", r"norm.\1"),
     (r"classifier\.(.+)", r"head.\1"),
@@ -53,6 +57,31 @@ _SWIN = (
     (r"classifier\.(.+)", r"head.fc.\1"),
 )
 
+# SwinV2 adds the three biases to the product with the joined matrix, and has none for keys.
+_SWIN_V2 = (
+    (
+        _SWIN_BLOCK + r"attention\.self\.(query|value)\.bias",
+        lambda m: f"layers.{m[1]}.blocks.{m[2]}.attn.{m[3][0]}_bias",
+    ),
+    (_SWIN_BLOCK + r"attention\.self\.continuous_position_bias_mlp\.(.+)", r"layers.\1.blocks.\2.attn.cpb_mlp.\3"),
+    (_SWIN_BLOCK + r"attention\.self\.logit_scale", r"layers.\1.blocks.\2.attn.logit_scale"),
+    *_SWIN,
+)
+# So does BEiT, whose files and state dicts have the table of positions at different places.
+_TABLE = r"relative_position_bias\.relative_position_bias_table"
+_BEIT = (
+    _PROJECTION,
+    (_LAYER + r"attention\.(?:attention\.)?(q|v)(?:uery|alue|_proj)\.bias", r"blocks.\1.attn.\2_bias"),
+    (_LAYER + rf"(?:attention\.attention\.)?{_TABLE}", r"blocks.\1.attn.relative_position_bias_table"),
+    (
+        rf"(?:encoder\.relative_position_bias|shared_position_bias)\.{_TABLE.partition('.')[2]}",
+        r"rel_pos_bias.relative_position_bias_table",
+    ),
+    (_LAYER + r"lambda_(\d)", r"blocks.\1.gamma_\2"),
+    (r"pooler\.layernorm\.(.+)", r"fc_norm.\1"),
+    *_LAYERS,
+)
+
 _RESNET_LAYER = r"encoder\.stages\.(\d+)\.layers\.(\d+)\."
 _RESNET = (
     (r"embedder\.embedder\.convolution\.(.+)", r"conv1.\1"),
@@ -70,17 +99,58 @@ _RESNET = (
     (r"classifier\.1\.(.+)", r"fc.\1"),
 )
 
+
+def _embed_class_first(state: State) -> State:
+    """Add the class token's position to the token, as timm's models with registers have it."""
+    positions, token = state["embeddings.position_embeddings"], state["embeddings.cls_token"]
+    whole = {"embeddings.cls_token": token + positions[:, :1], "embeddings.position_embeddings": positions[:, 1:]}
+    return {**state, **whole}
+
+
+def _compare_tokens(state: State, model: nn.Module, name: str) -> Problem | None:
+    """Compare the token of distillation, which DeiT has also where its one classifier does not read it."""
+    if "cls_classifier.weight" in state:
+        return (
+            "it averages the logits of two classifiers, which read two tokens; here a model has one classifier",
+            "Save it as `DeiTForImageClassification` and train its head (`pretraining.training`)",
+        )
+    if "embeddings.distillation_token" in state and getattr(model, "reg_token", None) is None:
+        return "it has a token of distillation among its patches", "Give the backbone `options: {reg_tokens: 1}`"
+    return None
+
+
 TABLES = (
+    Table(
+        "transformers' DINOv2 with registers", ("VisionTransformer",),
+        r"(dinov2_with_registers\.)?embeddings\.register_tokens", (_PROJECTION, *_LAYERS),
+        left_out=r"embeddings\.mask_token", joined=_JOINED, change=_embed_class_first,
+    ),
     Table(
         "transformers' DINOv2", ("VisionTransformer",), r"(dinov2\.)?embeddings\.mask_token",
         (_PROJECTION, *_LAYERS), left_out=r"embeddings\.mask_token", joined=_JOINED,
     ),
+    *(
+        Table(f"transformers' {name}", ("Beit",), signature, _BEIT, left_out=r"embeddings\.mask_token", joined=_JOINED)
+        for name, signature in (
+            ("BEiT", r"(beit\.)embeddings\.cls_token"), ("Data2Vec", r"(data2vec_vision\.)embeddings\.cls_token"),
+            ("BEiT", r"(?:encoder\.)?layers?\.0\.lambda_1"),
+        )
+    ),
     Table(
         "transformers' ViT", ("VisionTransformer",), r"((?:vit|vit_msn|deit|dinov2)\.)?embeddings\.cls_token",
-        (_PROJECTION, *_LAYERS), left_out=r"pooler\..*", joined=_JOINED,
+        (_PROJECTION, *_LAYERS), left_out=r"pooler\..*", joined=_JOINED, problem=_compare_tokens,
     ),
     Table(
         "transformers' ConvNeXt", ("ConvNeXt",), r"(convnext(?:v2)?\.)?embeddings\.patch_embeddings\.weight", _CONVNEXT,
+    ),
+    *(
+        Table(
+            "transformers' SwinV2", ("SwinTransformerV2",), signature, _SWIN_V2,
+            left_out=r".*\.relative_(?:position_index|coords_table)", joined=_JOINED,
+        )
+        for signature in (
+            r"(swinv2\.)embeddings\.norm\.weight", r"encoder\.layers\.0\.blocks\.0\.attention\.self\.logit_scale",
+        )
     ),
     Table(
         "transformers' Swin", ("SwinTransformer",), r"(swin\.)?embeddings\.norm\.weight", _SWIN,

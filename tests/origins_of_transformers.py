@@ -1,4 +1,4 @@
-"""Checkpoints of the same models in transformers and torchvision, which have names of their own for the tensors."""
+"""Checkpoints of the same models in transformers, which has names of its own for the tensors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
-from origins import Origin, Written, shaken
+from origins import CLASSES, CONVNEXT, SWIN, VIT, Origin, Written, shaken
 from torch import nn
-from torchvision.models import convnext, swin_transformer, vision_transformer
 
-CLASSES = 4
 NAMES = {0: "ant", 1: "bee", 2: "cod", 3: "dab"}
 
 
@@ -28,16 +25,23 @@ class Logits(nn.Module):
         return self.model(images).logits
 
 
-def of_transformers(kind: str, **options: Any) -> Callable[[], Written]:
+def of_transformers(
+    kind: str,
+    head: str = "ForImageClassification",
+    *,
+    max_shard_size: int | str = "1GB",
+    give: str = "folder",
+    **options: Any,
+) -> Callable[[], Written]:
     """A folder with a small model of a kind such as `ViT`."""
 
     def write() -> Written:
         import transformers
 
         config = getattr(transformers, f"{kind}Config")(**options, id2label=NAMES)
-        model = shaken(getattr(transformers, f"{kind}ForImageClassification")(config))
-        model.save_pretrained("folder")
-        return "folder", Logits(model)
+        model = shaken(getattr(transformers, f"{kind}{head}")(config))
+        model.save_pretrained("folder", max_shard_size=max_shard_size)
+        return give, Logits(model)
 
     return write
 
@@ -75,40 +79,19 @@ def timm_wrapper() -> Written:
     return "folder", Logits(model)
 
 
-def of_torchvision(make: Callable[[], nn.Module]) -> Callable[[], Written]:
-    def write() -> Written:
-        torch.manual_seed(0)
-        model = shaken(make())
-        torch.save(model.state_dict(), "weights.pth")
-        return "weights.pth", model
-
-    return write
-
-
-VIT = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 HF_VIT = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "image_size": 32,
 }  # fmt: skip
-CONVNEXT = {"dims": (8, 16, 24, 32), "depths": (1, 1, 2, 1)}
+HF_BEIT = {**HF_VIT, "layer_scale_init_value": 0.1}
 HF_DINO = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
 }  # fmt: skip
 HF_CONVNEXT = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 2, 1]}
-SWIN = {"embed_dim": 16, "depths": (2, 1, 2), "num_heads": (1, 2, 4), "window_size": 4}
 HF_SWIN = {"embed_dim": 16, "depths": [2, 1, 2], "num_heads": [1, 2, 4], "window_size": 4, "image_size": 64}
 HF_RESNET = {"embedding_size": 64, "depths": [1, 1, 1, 1], "num_labels": CLASSES}
+BEIT = {**VIT, "init_values": 0.1}
 
-
-def tv_convnext() -> nn.Module:
-    sizes = [(8, 16, 1), (16, 24, 1), (24, 32, 2), (32, None, 1)]
-    return convnext.ConvNeXt([convnext.CNBlockConfig(*one) for one in sizes], num_classes=CLASSES)
-
-
-def tv(name: str) -> Callable[[], nn.Module]:
-    return lambda: getattr(torchvision.models, name)(num_classes=CLASSES)
-
-
-OF_LIBRARIES = [
+OF_TRANSFORMERS = [
     Origin("transformers", "`TimmWrapper`, as `weights`", "test_resnet", timm_wrapper),
     Origin("transformers", "`TimmWrapper`, as `local-dir:`", "local-dir:folder", timm_wrapper),
     Origin(
@@ -170,51 +153,69 @@ OF_LIBRARIES = [
         in_lightning("Swin", **HF_SWIN), SWIN, 64,
     ),
     Origin(
-        "transformers", "`DeiTForImageClassification`", "deit_tiny_patch16_224", of_transformers("DeiT", **HF_VIT), VIT,
-        refused="folder/model.safetensors: these weights are not those of 'deit_tiny_patch16_224'. Tensors: 1 "
-        "unexpected (embeddings.distillation_token (1, 1, 32)); 1 of another shape (pos_embed (1, 6, 32) instead of "
-        "(1, 5, 32)). Hint: Check the model's name, its options, `image_size` and the number of channels.",
-    ),
-    Origin("torchvision", "ResNet", "resnet18", of_torchvision(tv("resnet18"))),
-    Origin(
-        "torchvision", "ViT", "vit_tiny_patch16_224",
-        of_torchvision(lambda: vision_transformer.VisionTransformer(32, 16, 2, 2, 32, 64, num_classes=CLASSES)), VIT,
-    ),
-    Origin("torchvision", "ConvNeXt", "convnext_tiny", of_torchvision(tv_convnext), CONVNEXT),
-    Origin(
-        "torchvision", "Swin", "swin_tiny_patch4_window7_224",
-        of_torchvision(
-            lambda: swin_transformer.SwinTransformer(
-                [4, 4], 16, [2, 1, 2], [1, 2, 4], [4, 4], num_classes=CLASSES
-            )
-        ), SWIN, 64,
-    ),
-    Origin("torchvision", "EfficientNet", "efficientnet_b0", of_torchvision(tv("efficientnet_b0"))),
-    Origin(
-        "torchvision", "EfficientNet, as a model that pads otherwise", "tf_efficientnet_b0",
-        of_torchvision(tv("efficientnet_b0")),
-        refused="weights.pth: these weights of torchvision's EfficientNet would give other logits. This model "
-        "pads as TensorFlow does, torchvision's does not. Hint: Take the model without `tf_`.",
-    ),
-    Origin("torchvision", "MobileNetV2", "mobilenetv2_100", of_torchvision(tv("mobilenet_v2"))),
-    Origin(
-        "torchvision", "MobileNetV3, `options: {bn_eps: 0.001}`", "mobilenetv3_small_100",
-        of_torchvision(tv("mobilenet_v3_small")), {"bn_eps": 0.001},
+        "transformers", "`DeiTForImageClassification`, `options: {reg_tokens: 1}`", "deit_tiny_patch16_224",
+        of_transformers("DeiT", **HF_VIT), {**VIT, "reg_tokens": 1},
     ),
     Origin(
-        "torchvision", "MobileNetV3 without these options", "mobilenetv3_small_100",
-        of_torchvision(tv("mobilenet_v3_small")),
-        refused="weights.pth: these weights of torchvision's MobileNetV3 would give other logits. BatchNorm adds "
-        "0.001 to the variance in torchvision's model and 1e-05 in this one. Hint: Give the backbone `options: "
-        "{bn_eps: 0.001}`.",
+        "transformers", "`DeiTForImageClassification` without these options", "deit_tiny_patch16_224",
+        of_transformers("DeiT", **HF_VIT), VIT,
+        refused="folder/model.safetensors: these weights of transformers' ViT would give other logits. It has a token "
+        "of distillation among its patches. Hint: Give the backbone `options: {reg_tokens: 1}`.",
     ),
-    Origin("torchvision", "DenseNet", "densenet121", of_torchvision(tv("densenet121"))),
-    Origin("torchvision", "RegNet", "regnety_004", of_torchvision(tv("regnet_y_400mf"))),
-    Origin("torchvision", "ResNet, as another model", "inception_v3", of_torchvision(tv("resnet18")), size=80,
-        refused="weights.pth: the names of its tensors are not those of 'inception_v3'. It has 'conv1.weight', "
-        "'bn1.weight', 'bn1.bias', …; timm's are 'Conv2d_1a_3x3.conv.weight', 'Conv2d_1a_3x3.bn.weight', "
-        "'Conv2d_1a_3x3.bn.bias', …. Names that timm knows are translated, and those of some classifiers of "
-        "transformers and torchvision (docs/origins.md). Hint: Check `model`; or load the weights into timm's model "
-        "yourself and save its state_dict().",
+    Origin(
+        "transformers", "`DeiTForImageClassificationWithTeacher`", "deit_tiny_patch16_224",
+        of_transformers("DeiT", "ForImageClassificationWithTeacher", **HF_VIT), {**VIT, "reg_tokens": 1},
+        refused="folder/model.safetensors: these weights of transformers' ViT would give other logits. It averages "
+        "the logits of two classifiers, which read two tokens; here a model has one classifier. Hint: Save it as "
+        "`DeiTForImageClassification` and train its head (`pretraining.training`).",
+    ),
+    Origin(
+        "transformers", "`Dinov2WithRegistersForImageClassification`, `options: {global_pool: token_and_mean}`",
+        "vit_small_patch14_reg4_dinov2", of_transformers("Dinov2WithRegisters", **HF_DINO),
+        {**VIT, "mlp_ratio": 4, "global_pool": "token_and_mean"}, 28,
+    ),
+    Origin(
+        "transformers", "`BeitForImageClassification`", "beit_base_patch16_224",
+        of_transformers("Beit", use_relative_position_bias=True, **HF_BEIT), BEIT,
+    ),
+    Origin(
+        "transformers", "`BeitForImageClassification`, one table of positions for all layers",
+        "beit_base_patch16_224",
+        of_transformers("Beit", use_shared_relative_position_bias=True, **HF_BEIT),
+        {**BEIT, "use_rel_pos_bias": False, "use_shared_rel_pos_bias": True},
+    ),
+    Origin(
+        "transformers", "`BeitForImageClassification` in Lightning, positions of patches", "beit_base_patch16_224",
+        in_lightning("Beit", use_absolute_position_embeddings=True, use_mean_pooling=False, **HF_BEIT),
+        {**BEIT, "use_rel_pos_bias": False, "use_abs_pos_emb": True, "global_pool": "token", "use_fc_norm": False},
+    ),
+    Origin(
+        "transformers", "`Data2VecVisionForImageClassification`", "beit_base_patch16_224",
+        of_transformers("Data2VecVision", use_relative_position_bias=True, **HF_BEIT), BEIT,
+    ),
+    Origin(
+        "transformers", "`Swinv2ForImageClassification`", "swinv2_tiny_window8_256",
+        of_transformers("Swinv2", **HF_SWIN), SWIN, 64,
+    ),
+    Origin(
+        "transformers", "`Swinv2ForImageClassification` with other windows", "swinv2_tiny_window8_256",
+        of_transformers("Swinv2", **HF_SWIN), {**SWIN, "window_size": 8}, 64,
+        refused="folder/model.safetensors: these weights are not those of 'swinv2_tiny_window8_256'. Its windows have "
+        "4 × 4 patches, this model's 8 × 8. Hint: Check the model's name and its options.",
+    ),
+    Origin(
+        "transformers", "`Swinv2ForImageClassification`, pretrained with other windows", "swinv2_tiny_window8_256",
+        of_transformers("Swinv2", pretrained_window_sizes=[3, 3, 2], **HF_SWIN),
+        {**SWIN, "pretrained_window_sizes": [3, 3, 2]}, 64,
+    ),
+    Origin(
+        "transformers", "in parts, `model.safetensors.index.json`", "vit_tiny_patch16_224",
+        of_transformers("ViT", **HF_VIT, max_shard_size=20_000), VIT,
+    ),
+    Origin(
+        "transformers", "one of the parts", "vit_tiny_patch16_224",
+        of_transformers("ViT", **HF_VIT, max_shard_size=20_000, give="folder/model-00001-of-00005.safetensors"), VIT,
+        refused="folder/model-00001-of-00005.safetensors: this is one of 5 parts. Hint: Give the list of the parts, "
+        "'folder/model.safetensors.index.json', or its folder.",
     ),
 ]  # fmt: skip
