@@ -135,6 +135,7 @@ def live(family: Family, recipes: Iterable[str], *, onnx: bool = False) -> Life:
         with _quiet():
             start = place_model(build(description, weights="random"), CPU)
             check_plain_head(start, description)
+            _settle(start, description)
     except UserError as error:
         life.refused = error.what
         return life
@@ -162,6 +163,27 @@ def live(family: Family, recipes: Iterable[str], *, onnx: bool = False) -> Life:
         if onnx:
             life.onnx = _write_onnx(trained, description, images, wanted, Path(folder))
     return life
+
+
+@torch.no_grad()
+def _settle(model: nn.Module, description: Architecture) -> None:
+    """Set batch statistics to those of random images, as a trained model has some that fit its weights.
+
+    timm's initial ones, mean 0 and variance 1, fit nothing: where recipes hold them, the values of a deep network with
+    random weights grow from layer to layer until they are not finite.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    was_training = model.training
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    side = description.image_size
+    model.train()(torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(2)))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.train(was_training)
 
 
 class _KeptState(StateFile):

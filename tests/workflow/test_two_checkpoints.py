@@ -75,5 +75,9 @@ def test_a_checkpoint_of_another_model_leaves_nothing(given: Project) -> None:
         "models/before.pth: the names of its tensors are not those of 'test_resnet'",
     )
     assert not given.path(folder).exists()
+    # Snakemake alone opens it before the first job.
+    output = given.snakemake("--cores", "1", status=2)
+    one_paragraph(output, "backbones.mine: models/before.pth: the names of its tensors are not those of 'test_resnet'")
+    assert "\nrule " not in output
     assert jobs(pretrain=["printed/mine"]).items() <= given.planned(f"{folder}/model.safetensors").items()
     assert yaml.safe_load(given.path("tiny.yaml").read_text())["recipes"]

@@ -27,6 +27,7 @@ from finecal.orchestration.modules import (
     stage_of,
 )
 from finecal.orchestration.options import check_batch, check_options
+from finecal.orchestration.own_weights import check_before_jobs
 from finecal.orchestration.place import check_place
 from finecal.orchestration.rules import (
     NotCompared,
@@ -138,6 +139,8 @@ def start():
     or_stop(lambda: check_batch(workflow))
     or_stop(lambda: check_writable(Path("results")))
     or_stop(lambda: inspect_files(PLAN, prepared))
+    due = {stage_of(job.rule) for job in workflow.dag.needrun_jobs()}
+    check_before_jobs(PLAN, WORKFLOW.settings.studies, due)
     or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
     if not workflow.touch:  # it makes nothing
         or_stop(lambda: check_dates(workflow.dag.needrun_jobs()))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pytest
 import safetensors.torch
@@ -120,6 +121,20 @@ def test_the_folder_gives_the_calibrator_s_logits(name: str, tmp_path: Path) -> 
     assert rows[0]["same_prediction"] == 1.0
 
 
+@pytest.mark.parametrize("model", ["repvit_m1", "dla46x_c"])
+@pytest.mark.parametrize("name", ["alg", "ncm"])
+def test_a_classifier_that_is_no_linear_layer_in_timm(name: str, model: str, tmp_path: Path) -> None:
+    """Batch normalisation before the linear layer, a 1 × 1 convolution: features are what the last layer reads."""
+    options = {"distillation": False} if model == "repvit_m1" else {}
+    described = description(model=model, image_size=32, options=options)
+    folded, wanted = exported(name, described, tmp_path)
+    assert folded == (name in FOLDED)
+    rows, _ = compare(tmp_path, described, PIXELS, np.asarray(wanted, np.float64), onnx=False)
+    assert rows[0]["max_abs_difference"] < 1e-4 * max(1.0, np.abs(wanted).max())
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert len(config["pretrained_cfg"]["label_names"]) == len(CLASSES)
+
+
 @pytest.mark.parametrize("name", ["alg", "ood_gate", "ncm", "group_log_softmax"])
 def test_a_cosine_head(name: str, tmp_path: Path) -> None:
     folded, wanted = exported(name, description(head="cosine", head_scale=7.0), tmp_path)
@@ -190,6 +205,15 @@ def test_what_onnx_cannot_express_is_said_in_one_plain_line(tmp_path: Path) -> N
     assert said.startswith("torch cannot write 'test_resnet' as ONNX (")
     assert said.endswith(" Hint: Use --no-onnx.")
     assert [word for word in ("\x1b", "<class", "step 1", "\n") if word in said] == []
+
+
+def test_onnx_that_is_not_valid_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise onnx.checker.ValidationError("Nodes in a graph must be topologically sorted\n==> Context: ")
+
+    monkeypatch.setattr(onnx.checker, "check_model", refuse)
+    with pytest.raises(UserError, match=r"is no valid ONNX \(Nodes in a graph must be topologically sorted\)\. Hint"):
+        write_onnx(tmp_path / "model.onnx", nn.Flatten(), description())
 
 
 def test_tensors_with_two_names(tmp_path: Path) -> None:

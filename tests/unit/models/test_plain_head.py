@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
+import timm
 import torch
 from torch import Tensor, nn
 
 from finecal.errors import UserError
-from finecal.models.build import Architecture, architecture, build, head
+from finecal.models.build import Architecture, architecture, build, forward, head
+from finecal.models.checkpoints import load_checkpoint
+from finecal.models.files import load_model, save_model
 from finecal.models.plain_head import check_plain_head, check_without_weights
 
 SECOND_HEAD = (
@@ -44,11 +49,59 @@ def test_most_models_have_a_plain_head(name: str) -> None:
     assert {p.device.type for p in found.parameters()} == {"meta"}
 
 
-def test_a_cosine_head_is_plain() -> None:
-    backbone = {"model": "test_resnet", "options": {}, "image_size": 32, "head": "cosine"}
+ONE_HEAD = {"distillation": False}
+# A convolution, a hidden layer, batch normalisation before the linear one.
+OTHER_CLASSIFIERS: dict[str, dict[str, Any]] = {"dla46x_c": {}, "cpubone_nano": {}, "repvit_m1": ONE_HEAD}
+
+
+@pytest.mark.parametrize("name", OTHER_CLASSIFIERS)
+def test_what_the_last_layer_reads_are_the_features(name: str, tmp_path: Path) -> None:
+    description = described(name, **OTHER_CLASSIFIERS[name])
+    check_without_weights(description)
+    torch.manual_seed(1)
+    model = build(description, weights="random").eval()
+    check_plain_head(model, description)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        head(model).bias.add_(1.0)
+        features, logits = forward(model, images)
+        torch.testing.assert_close(logits, features @ head(model).weight.T + head(model).bias)
+        wanted = model(images)
+        torch.testing.assert_close(logits, wanted)
+        save_model(tmp_path / "model.safetensors", model, description, provenance={})
+        torch.testing.assert_close(load_model(tmp_path / "model.safetensors")[0].eval()(images), wanted)
+        of_timm = timm.create_model(name, num_classes=2, **OTHER_CLASSIFIERS[name]).eval()
+        of_timm.load_state_dict(safetensors.torch.load_file(tmp_path / "model.safetensors"))
+        torch.testing.assert_close(of_timm(images), wanted)
+        # A checkpoint of timm's is read, its rows by their names.
+        torch.save(of_timm.state_dict(), tmp_path / "weights.pth")
+        use = {"class_names": ["b", "a"]}
+        found = load_checkpoint(str(tmp_path / "weights.pth"), use, description, keep_head=True).eval()(images)
+    torch.testing.assert_close(found, wanted.flip(1))
+
+
+def test_two_heads_whose_logits_are_averaged() -> None:
+    assert message_of(check_without_weights, described("repvit_m1")) == (
+        "backbones: the logits of 'repvit_m1' are not those of its head on its features. It averages those of two "
+        "heads. Hint: `options: {distillation: false}` builds it with the first alone."
+    )
+
+
+@pytest.mark.parametrize("model", ["test_resnet", "dla46x_c"])
+def test_a_cosine_head_is_plain(model: str) -> None:
+    backbone = {"model": model, "options": {}, "image_size": 32, "head": "cosine"}
     description = architecture(backbone, ("a", "b"), 3)
     check_plain_head(build(description, weights="random"), description)
     check_without_weights(description)
+
+
+def test_no_cosine_head_in_a_classifier_of_several_layers() -> None:
+    backbone = {"model": "repvit_m1", "options": ONE_HEAD, "image_size": 32, "head": "cosine"}
+    assert "cannot have a cosine head" in message_of(build_random, architecture(backbone, ("a", "b"), 3))
+
+
+def build_random(description: Architecture) -> nn.Module:
+    return build(description, weights="random")
 
 
 def test_half_of_a_second_head_s_maximum() -> None:

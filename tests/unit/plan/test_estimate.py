@@ -40,6 +40,12 @@ def test_one_run_by_hand(tmp_path: Path) -> None:
     assert work.gpu_hours(500) == pytest.approx((STEPS + work.evaluated / 3) / 1_800_000)
 
 
+def test_what_a_backbone_is_shown_is_stored_beside_the_squares(tmp_path: Path) -> None:
+    shown = {"mine": {"model": "resnet50", "preprocessing": "timm"}}
+    both = estimate_work(a_plan(tmp_path, backbones=shown, image_size=160))
+    assert both.images == (TRAIN + TEST) * 3 * (256**2 + 160**2)
+
+
 def test_pseudo_splits_train_as_often_as_there_are_folds(tmp_path: Path) -> None:
     work = estimate_work(a_plan(tmp_path, calibrators=["none", "pcv"], pseudo_splits={"folds": 4}))
     assert work.trained == 5 * STEPS

@@ -39,13 +39,20 @@ def _is_stretched(study: Study, backbone: str) -> bool:
 def check_input_size(study: Study, backbone: str, location: str) -> None:
     """Refuse another `image_size` than the config.json of weights says that are taken as they are.
 
-    A backbone that states its preprocessing means it.
+    A backbone that states its preprocessing means it. One on the hub is compared once its configuration is in the
+    cache: after `finecal prefetch`, or the first job that has fetched it.
     """
     use = study.backbones[backbone]
-    place = use.weights or locations.folder_of(use.model or "")
-    if place is None or use.preprocessing is not None or study.pretraining.training is not None:
+    if use.preprocessing is not None or study.pretraining.training is not None:
         return
-    size = (locations.transform_config(place) or {}).get("input_size")
+    place, model = use.weights or locations.folder_of(use.model or ""), use.model or backbone
+    if place is not None:
+        config = locations.transform_config(place)
+    elif model.startswith(locations.HUB):
+        config = locations.cached_config(model)
+    else:
+        return
+    size = (config or {}).get("input_size")
     if not isinstance(size, list) or len(size) != 3 or size[1:] == [study.image_size] * 2:
         return
     raise UserError(

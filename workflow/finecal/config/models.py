@@ -91,7 +91,7 @@ class Backbone(Model):
     expect: Expectations = Field({}, exclude=True, description=EXPECT, json_schema_extra={"neutral": {}})
     at_chance: bool = Field(
         False,
-        description="Whether the pretrained model may guess; otherwise one from elsewhere that does is an error.",
+        description="Whether a pretrained model that is taken as it is may guess; otherwise one that does is an error.",
         json_schema_extra={"neutral": False},
     )
     options: dict[str, bool | int | float | str] = Field(

@@ -42,7 +42,7 @@ def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
     Raises
     ------
     UserError
-        If torch cannot express the model in ONNX.
+        If torch cannot express the model in ONNX, or what it writes is not valid.
     """
     import onnx
 
@@ -68,7 +68,12 @@ def write_onnx(path: Path, model: nn.Module, description: Architecture) -> None:
     keys = {"classes": description.classes, "preprocessing": steps}
     onnx.helper.set_model_props(written, {key: json.dumps(value, ensure_ascii=False) for key, value in keys.items()})
     onnx.save(written, path)
-    onnx.checker.check_model(str(path))  # by its path, so that it finds the second file
+    try:
+        onnx.checker.check_model(str(path))  # by its path, so that it finds the second file
+    except onnx.checker.ValidationError as error:
+        raise UserError(
+            f"what torch writes of {description.model!r} is no valid ONNX ({reason(error)})", hint="Use --no-onnx"
+        ) from error
 
 
 def count_bytes(model: nn.Module) -> int:

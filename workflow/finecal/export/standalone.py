@@ -36,12 +36,18 @@ class Calibrated(nn.Module):
 
     def compute_features_and_logits(self, model: nn.Module, images: Tensor, rows: str) -> tuple[Tensor, Tensor]:
         """Return features (N, D) and logits (N, C); a cosine head's logits come from its `rows` (C, D)."""
-        features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
         if rows in self.what.get("cosine_heads", {}):
+            features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
             features = model.get_classifier()(features)  # type: ignore[operator] # CLIP's projection; else the identity
             unit = linear(normalize(features, dim=-1), normalize(self.get_buffer(rows), dim=-1))
             return features, self.what["cosine_heads"][rows] * unit
-        return features, model.get_classifier()(features)  # type: ignore[operator]
+        # The features are what the last layer reads, a linear one or a 1 × 1 convolution in timm's classifier.
+        layers = model.get_classifier().modules()  # type: ignore[operator]
+        last = [layer for layer in layers if isinstance(layer, (nn.Linear, nn.Conv2d))][-1]
+        read: list[Tensor] = []
+        with last.register_forward_pre_hook(lambda _, given: read.append(given[0].flatten(1))):
+            logits: Tensor = model(images)
+        return read[-1], logits
 
     def forward(self, images: Tensor) -> Tensor:
         features, z = self.compute_features_and_logits(self.model, images, "head")

@@ -19,6 +19,7 @@ from finecal.library.classes import mask_of, names_of
 from finecal.logits.doubts import doubts
 from finecal.logits.labels import labels_of
 from finecal.logits.memory import as_array
+from finecal.models.last_layer import find_last_layer
 from finecal.registry import calibrator_record
 
 TOLERANCE = 1e-4  # of the largest logit, between the folded model and its logits with γ
@@ -176,7 +177,6 @@ def fold_into(model: nn.Module, scale: npt.NDArray[Any], shift: npt.NDArray[Any]
 
 def _last_layer(model: nn.Module, classes: int) -> nn.Linear | None:
     if callable(getattr(model, "get_classifier", None)):
-        found = model.get_classifier()  # type: ignore[operator]
-        return found if isinstance(found, nn.Linear) else None
+        return find_last_layer(model)
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == classes]
     return layers[-1] if layers else None

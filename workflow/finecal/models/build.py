@@ -21,6 +21,7 @@ from finecal.models.heads import (
     is_pooled_twice,
     pool_token_and_mean,
 )
+from finecal.models.last_layer import compute_features, find_last_layer, take_convolution_as_linear
 from finecal.models.locations import HUB, transform_config
 from finecal.models.preprocessing import resolve
 from finecal.models.statements import OF_THE_DATA, folder_statement, read_timm_source
@@ -151,7 +152,13 @@ def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any]
         read_colours_as_grey(model)
     if is_pooled_twice(description.options):
         pool_token_and_mean(model, len(description.classes))
+    take_convolution_as_linear(model)
     linear = head(model)
+    if description.head == "cosine" and linear is not model.get_classifier():  # type: ignore[operator]
+        raise UserError(
+            f"{description.model!r} cannot have a cosine head", where="backbones",
+            why="Its head is a module of several layers",
+        )  # fmt: skip
     if description.projection:
         linear = insert_projection(model, linear, description.projection)
     if description.head == "cosine":
@@ -174,19 +181,18 @@ def _config(name: str) -> Any:
 
 
 def head(model: nn.Module) -> nn.Linear:
-    """Return the last layer, timm's linear one or a `CosineHead` in its place; its rows belong to the classes.
+    """Return the last layer, a linear one or a `CosineHead` in its place; its rows belong to the classes.
 
     Raises
     ------
     UserError
         If it is of another kind.
     """
-    classifier = model.get_classifier()  # type: ignore[operator]
-    if not isinstance(classifier, nn.Linear):
-        raise UserError(
-            f"the head is a {type(classifier).__name__}", where="backbones", why="Only linear heads are supported"
-        )
-    return classifier
+    last = find_last_layer(model)
+    if last is None:
+        kind = type(model.get_classifier()).__name__  # type: ignore[operator]
+        raise UserError(f"the head is a {kind}", where="backbones", why="Only linear heads are supported")
+    return last
 
 
 def head_classes(model: nn.Module) -> int:
@@ -207,7 +213,7 @@ def forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     -------
     The features (N, D), which the head reads, and the logits (N, C) float32.
     """
-    features = model.forward_head(model.forward_features(images), pre_logits=True)  # type: ignore[operator]
+    features = compute_features(model, head(model), images)
     return features, logits_of(model, features)
 
 

@@ -38,9 +38,9 @@ class CosineHead(nn.Linear):
             self.register_buffer("scale", start)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Compute logits (N, C) of features (N, D), in float32: 16 bits would round logits of size s too coarsely."""
+        """Compute logits (N, C) of features (N, D) or maps (N, D, 1, 1) in float32: 16 bits are too coarse."""
         with torch.autocast(features.device.type, enabled=False):
-            unit = functional.normalize(features.float(), dim=-1)
+            unit = functional.normalize(features.flatten(1).float(), dim=-1)
             return self.scale * functional.linear(unit, functional.normalize(self.weight, dim=-1))
 
 

@@ -94,6 +94,19 @@ def transform_config(weights: str) -> dict[str, Any] | None:
     return found
 
 
+def cached_config(model: str) -> dict[str, Any] | None:
+    """Return timm's configuration of `hf-hub:ORGANISATION/NAME` if it was fetched before; nothing is fetched here."""
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, _, revision = model.removeprefix(HUB).partition("@")
+    path = try_to_load_from_cache(repository, CONFIG, revision=revision or None)
+    if not isinstance(path, str):
+        return None
+    config = _read_json(Path(path))
+    found: dict[str, Any] = config.get("pretrained_cfg") or config
+    return found
+
+
 def clip_files(model: str, where: str) -> tuple[Path, ...]:
     """Return the files of a user's own CLIP, `local-dir:FOLDER`: weights, configuration and tokeniser.
 

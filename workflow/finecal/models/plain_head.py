@@ -14,6 +14,15 @@ from finecal.models.build import Architecture, build, forward, head
 # Of the largest value. The same operations on the same image differ by rounding at most, others by far more.
 TOLERANCE = 1e-3
 IMAGES = 2
+# What timm calls a second head → what a model does with it, and what helps.
+SECOND_HEADS = {
+    "aux_head": (
+        "It adds those of a second head", "`options: {use_aux_head: false}` builds it without that head",
+    ),
+    "head_dist": (
+        "It averages those of two heads", "`options: {distillation: false}` builds it with the first alone",
+    ),
+}  # fmt: skip
 
 
 def check_plain_head(model: nn.Module, description: Architecture) -> None:
@@ -84,7 +93,7 @@ def _watch(model: nn.Module, images: Tensor) -> tuple[Tensor, list[_Call]]:
     """Return the model's logits of images, in evaluation mode, and what its head did meanwhile."""
     calls: list[_Call] = []
     was_training = model.training
-    hook = head(model).register_forward_hook(lambda _, read, given: calls.append(_Call(read[0], given)))
+    hook = head(model).register_forward_hook(lambda _, read, given: calls.append(_Call(read[0].flatten(1), given)))
     try:
         with torch.no_grad():
             return model.eval()(images), calls
@@ -94,11 +103,14 @@ def _watch(model: nn.Module, images: Tensor) -> tuple[Tensor, list[_Call]]:
 
 
 def _not_plain(model: nn.Module, description: Architecture) -> UserError:
-    second = getattr(model, "aux_head", None) is not None
+    parts = [name.rpartition(".")[2] for name, _ in model.named_modules()]
+    why, hint = next(
+        (said for part, said in SECOND_HEADS.items() if part in parts),
+        ("finecal needs models whose last step is one linear layer", ""),
+    )
     return UserError(
         f"the logits of {description.model!r} are not those of its head on its features", where="backbones",
-        why="It adds those of a second head" if second else "finecal needs models whose last step is one linear layer",
-        hint="`options: {use_aux_head: false}` builds it without that head" if second else "",
+        why=why, hint=hint,
     )  # fmt: skip
 
 

@@ -10,17 +10,12 @@ from pathlib import Path
 
 from finecal.errors import UserError, unknown
 
-# Models whose last layer is no linear layer on features, by what it is: `finecal.models.build.head` needs one.
+# Models without one linear layer as the last one, by what they have instead: `finecal.models.build.head` needs it.
 OTHER_HEADS = {
     "is an encoder without classifier": r"\w+_enc",
-    "has several classifiers": (
+    "averages the logits of several classifiers": (
         r"crossvit_\w+|deit_\w+_distilled_\w+|pit_\w+_distilled_\w+|efficientformer(?:v2)?_\w+|efficientvim_\w+|"
         r"levit_(?:conv_)?(?:128s?|192|256|384(?:_s8)?)|swiftformer_\w+"
-    ),
-    "has a convolution as its classifier": r"dla\d\w+|dpn\d\w+|resnetv2_\w+",
-    "has a classifier of several layers": (
-        r"caformer_\w+|convformer_\w+|cpubone_\w+|iformer_\w+|levit_(?:conv_)?(?:256d|512d?|512_s8)|repvit_\w+|"
-        r"samvit_\w+|sequencer2d_\w+"
     ),
 }
 # Optimisers of timm that this loop cannot run, and why.

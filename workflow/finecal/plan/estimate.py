@@ -13,6 +13,7 @@ from typing import Any
 
 from finecal import registry
 from finecal.paths import ALL_CLASSES, RunKey
+from finecal.plan.job_sets import domains, framed
 from finecal.plan.network import list_downloads, needs_network
 from finecal.plan.plan import Plan
 
@@ -86,18 +87,28 @@ def estimate_work(plan: Plan) -> Work:
         size = download.bytes or download.about
         work.downloads += size or 0
         work.unknown += size is None
-    for dataset, domain in plan.domains():
-        data_set = plan.data_set(dataset)
-        sizes = data_set.sizes(domain)
-        if sizes is None:
-            work.left_out.add(dataset)
-        else:
-            work.images += (sizes.train + sizes.test) * 3 * data_set.stored_side() ** 2
+    _add_images(work, plan)
     for dataset, source, backbone in dict.fromkeys((r.dataset, r.source, r.backbone) for r in plan.trainings):
         _add_pretraining(work, plan, dataset, source, backbone)
     for run in plan.trainings:
         _add_run(work, plan, run)
     return work
+
+
+def _add_images(work: Work, plan: Plan) -> None:
+    """Add the squares that are stored, and what each backbone with a preprocessing of its own is shown."""
+    squares = {(one["dataset"], one["domain"]) for one in domains(plan)}
+    shown = {(str(one["dataset"]), str(one["domain"]), str(one["backbone"])) for one in framed(plan)}
+    for dataset, domain in plan.domains():
+        data_set = plan.data_set(dataset)
+        sizes = data_set.sizes(domain)
+        if sizes is None:
+            work.left_out.add(dataset)
+            continue
+        backbones = [backbone for *place, backbone in shown if place == [dataset, domain]]
+        sides = [plan.options("frame", dataset, backbone)["backbone"]["image_size"] for backbone in backbones]
+        sides += [data_set.stored_side()] if (dataset, domain) in squares else []
+        work.images += (sizes.train + sizes.test) * 3 * sum(side**2 for side in sides)
 
 
 def _add_pretraining(work: Work, plan: Plan, dataset: str, source: str, backbone: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,7 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
             }
             state = StateFile(state_folder / "state.pt", belongs_to, settings.state_interval)
             history = _train(model, description, images, pretraining.training, coordinates, state, settings)
-        elif _may_not_guess(plan.options("pretrain", dataset, backbone)["backbone"]):
+        elif not plan.options("pretrain", dataset, backbone)["backbone"].get("at_chance"):
             every = np.ones(len(images), dtype=bool)
             what = f"the images of {images_path.stem if description.framing is None else images_path.parent.name}"
             check_not_at_chance(model, description, images, every, what, f"backbones.{backbone}")
@@ -86,12 +85,6 @@ def pretrain(plan: Plan, dataset: str, source: str, backbone: str, settings: Set
         write_table(folder / paths.HISTORY, table, schemas.PRETRAINED_HISTORY, provenance=of_history)
         write_head(folder / paths.HEAD, model, images.classes, columns, provenance=record)
         save_model(folder / paths.MODEL, model, description, provenance=record)
-
-
-def _may_not_guess(use: Mapping[str, Any]) -> bool:
-    """Whether a model that is taken as it is comes from elsewhere, and not by a name of timm's alone."""
-    elsewhere = ":" in use["model"] or use.get("weights") or "zero_shot" in use
-    return bool(elsewhere) and not use.get("at_chance")
 
 
 def _initial_model(plan: Plan, dataset: str, backbone: str, images: PackedFile) -> tuple[nn.Module, Architecture]:
