@@ -2,7 +2,7 @@
 
 `sbatch` takes every job and starts its real launcher when one of the slots is free; what the launcher runs is
 pretended, too: after some seconds the outputs of each member are there, empty. `squeue` tells of the jobs, `sinfo` and
-`scontrol` as much as finecal asks of them. Every job's begin and every member's begin and end are noted with the time.
+`scontrol` as much as finecal asks of them. Every submission and every member's begin and end are noted with the time.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def sbatch(words: list[str]) -> None:
     with alone():
         number = len(list(JOBS.glob("*.json"))) + 1
         put(number, {"name": name[1] if name else "", "state": "PENDING", "folder": folder[1] if folder else ""})
+    note("submitted", [folder[1]] if folder else [])
     command = [sys.executable, __file__, "run", str(number)]
     nothing = subprocess.DEVNULL
     subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
@@ -90,7 +91,8 @@ def sh(words: list[str]) -> None:
     """Pretend to do what a member's script says: wait, and leave its outputs."""
     script = Path(words[0])
     known = json.loads(script.with_suffix(".job").read_text())
-    note("begin", known["outputs"], known["inputs"])
+    follows = script.with_suffix(".needs").exists()
+    note("begin", known["outputs"], known["inputs"], "" if follows else str(script.parent))
     time.sleep(float(os.environ["PRETENDED_SECONDS"]) if TRAINING.search(script.read_text()) else LIGHT_SECONDS)
     for output in known["outputs"]:
         Path(output).parent.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,9 @@ Each call of squeue, sacct, scontrol, sbatch, sinfo, scancel and sacctmgr is cou
 
 * per minute, per run: all calls from Snakemake's start to its end;
 * still: calls per minute while nothing changes, for trainings that all run at once and last `--still` seconds;
-* wait: seconds from the end of the last job that a job needs to its begin, the mean of all jobs that need another one;
-  and of those that are no followers, so that Snakemake has submitted them after it had seen that end.
+* wait: seconds from the end of the last job that a job needs to its begin where it follows in the same SLURM job, else
+  to its submission (how long SLURM lets it wait is SLURM's); the mean of all jobs that need another one, and of those
+  alone that were submitted after it.
 """
 
 from __future__ import annotations
@@ -39,11 +40,21 @@ ANSWERED = ("squeue", "scontrol", "sbatch", "sinfo")  # the others are not there
 AT_REST = 5.0  # seconds after a change until nothing counts as changing
 
 
+class Begun(NamedTuple):
+    """A job that has begun; one that is no follower has the folder of its SLURM job."""
+
+    when: float
+    outputs: list[str]
+    inputs: list[str]
+    folder: str
+
+
 class Seen(NamedTuple):
     """What was counted of one study."""
 
     calls: list[tuple[float, str]]
-    begun: list[tuple[float, list[str], list[str]]]  # when, outputs, inputs
+    submitted: dict[str, float]  # by folder
+    begun: list[Begun]
     ended: list[tuple[float, list[str]]]  # when, outputs
     seconds: float
     jobs: int
@@ -107,34 +118,33 @@ def study(runs: int, seconds: float, slots: int) -> Seen:
         events: list[list[Any]] = [json.loads(line) for line in (slurm / "events").read_text().splitlines()]
         return Seen(
             [(float(when), name) for when, name in calls],
-            [(when, outputs, inputs) for when, what, outputs, *rest in events if what == "begin" for inputs in rest],
+            {folder: when for when, what, folders, *_ in events if what == "submitted" for folder in folders},
+            [Begun(when, outputs, *rest) for when, what, outputs, *rest in events if what == "begin"],
             [(when, outputs) for when, what, outputs, *_ in events if what == "end"],
             elapsed, len(list((slurm / "jobs").glob("*.json"))),
         )  # fmt: skip
 
 
 def waits(seen: Seen) -> tuple[list[float], list[float]]:
-    """Return the seconds that jobs have waited for their begin since what they need was there: of all, of submitted."""
+    """Return the seconds that jobs have waited since what they need was there: of all, and of those submitted later."""
     ends = {output: when for when, outputs in seen.ended for output in outputs}
-    submissions = [when for when, name in seen.calls if name == "sbatch"]
     every, submitted = [], []
-    for when, _, inputs in seen.begun:
-        needed = [ends[name] for name in inputs if name in ends]
-        if needed:
-            every.append(when - max(needed))
-            if any(max(needed) < one < when for one in submissions) and every[-1] > 1:
-                submitted.append(every[-1])
+    for begun in seen.begun:
+        needed = [ends[name] for name in begun.inputs if name in ends]
+        if not needed:
+            continue
+        start = seen.submitted[begun.folder] if begun.folder else begun.when
+        every.append(max(0.0, start - max(needed)))
+        if begun.folder:
+            submitted.append(every[-1])
     return every or [0.0], submitted or [0.0]
 
 
 def still(seen: Seen) -> float:
     """Return the calls per minute between the last training's begin and the first one's end."""
-    trained = [(when, outputs) for when, outputs in seen.ended if any("/short/" in one for one in outputs)]
-    end = min(when for when, _ in trained)
-    first = next(outputs for when, outputs in trained if when == end)
-    begun = [when for when, outputs, _ in seen.begun if when < end and any("/short/" in one for one in outputs)]
+    end = min(when for when, outputs in seen.ended if any("/short/" in one for one in outputs))
+    begun = [one.when for one in seen.begun if one.when < end and any("/short/" in name for name in one.outputs)]
     start = max(begun) + AT_REST
-    assert first
     return 60 * sum(start < when < end for when, _ in seen.calls) / (end - start)
 
 

@@ -36,9 +36,10 @@ ROWS = {
     "extraction.py": ["test_resnet, 32"],
     "linear_probe.py": ["1 epochs", "2 epochs"],
     "warm_jobs.py": ["evaluate", "forks and the warm process"],
+    "traffic.py": ["1 scontrol", "sbatch"],
     "training.py": ["bare", "**finecal**", "usual + evaluation", "timm"],
 }
-SLOW = ("memory.py", "study.py", "warm_jobs.py")
+SLOW = ("memory.py", "study.py", "traffic.py", "warm_jobs.py")
 
 
 def table_of(script: str, *arguments: str | Path) -> list[list[str]]:

@@ -119,6 +119,7 @@ class Workflow:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.settings = parse_settings(dict(config))
         self.plan = Plan(self.settings.studies)
+        check_folder(Path("results"))
         self.study_option = "--study " + shlex.join(self.settings.studies)
         # One torch thread per job: small models gain nothing from more, and the jobs run side by side.
         self.threads = 1
@@ -206,15 +207,21 @@ def _has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
-def check_writable(folder: Path) -> None:
-    """Check that there is, or could be, a folder in which files can be written.
-
-    Whoever only looks at finished results needs none.
-    """
+def check_folder(folder: Path) -> Path:
+    """Return the folder, or what is there of those above it; Snakemake lists it as it plans."""
     present = next(p for p in (folder, *folder.resolve().parents) if p.exists())
     if not present.is_dir():
         raise UserError(
             f"{str(present)!r} is not a folder", where=str(folder), why="The results are to be written there"
         )
+    return present
+
+
+def check_writable(folder: Path) -> None:
+    """Check that there is, or could be, a folder in which files can be written.
+
+    Whoever only looks at finished results needs none.
+    """
+    present = check_folder(folder)
     if not os.access(present, os.W_OK):
         raise not_writable_error(folder)
