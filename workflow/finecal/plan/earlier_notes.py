@@ -49,6 +49,8 @@ def translate(params: list[str], stage: str, wildcards: Mapping[str, Any], ident
         files, options = dict(noted["code"]), sort_options(noted["options"])
     except DAMAGED:  # or of no selected study
         return None
+    if not isinstance(options, dict) or not all(isinstance(part, str) for one in files.items() for part in one):
+        return None
     code = _code(stage, files)
     if "studies" in options:
         options = {**options, "studies": [Path(name).name for name in expand_groups(options["studies"])]}
