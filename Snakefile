@@ -18,6 +18,7 @@ min_version("9.19")  # the first that reads profile.yaml
 configfile: "config.yaml" if Path("config.yaml").is_file() else f"{PROJECT}/config.yaml"
 
 
+include: "workflow/rules/code.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"

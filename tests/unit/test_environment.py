@@ -10,16 +10,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from logits_cases import arrays
 
 from finecal.errors import UserError
 from finecal.io.sharing import owner, share_with_group
-from finecal.orchestration import modules
-from finecal.orchestration.modules import check_code
-from finecal.plan.code_digests import PACKAGE
 from finecal.runtime.filesystem import filesystem_type
 from finecal.runtime.scratch import scratch_folder
 from finecal.training.state_folder import lock_state
@@ -35,6 +31,22 @@ def finecal(*words: str, code: str = "", **environment: str) -> subprocess.Compl
     program = ["-c", f"{code}\nfrom finecal.cli import main\nmain()"] if code else ["-m", "finecal.cli"]
     command = [sys.executable, *program, *words]
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+
+
+def snakemake(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(ROOT / "Snakefile"),
+        "--config",
+        "studies=toy",
+        "warm=false",
+    ]
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
 
 
 def test_every_row_has_its_test() -> None:
@@ -59,23 +71,18 @@ def test_omp_num_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pythonpath(tmp_path: Path) -> None:
-    """A checkout with the same code is none of another's; one with other code is refused."""
-    check_code(SimpleNamespace(basedir=str(ROOT)))
-    check_code(SimpleNamespace(basedir=str(tmp_path)))  # a Snakefile that takes finecal as a module
+    """Another checkout goes before that of the Snakefile, and lacks something that its rules use."""
     other = tmp_path / "workflow" / "finecal"
-    shutil.copytree(PACKAGE, other, ignore=shutil.ignore_patterns("__pycache__"))
-    check_code(SimpleNamespace(basedir=str(tmp_path)))
-    (other / "seeds.py").write_text("SEED = 1\n")
-    with pytest.raises(UserError) as error:
-        check_code(SimpleNamespace(basedir=str(tmp_path)))
-    assert str(error.value).startswith(f"{tmp_path / 'Snakefile'}: Python takes finecal's code from {PACKAGE}")
-    assert "PYTHONPATH" in str(error.value)
-
-
-def test_pythonpath_is_looked_at_before_anything_else() -> None:
-    text = (ROOT / "workflow" / "rules" / "common.smk").read_text("utf-8")
-    assert text.index("check_code(workflow)") < text.index("Workflow(config)")
-    assert modules.check_code is check_code
+    shutil.copytree(ROOT / "workflow" / "finecal", other, ignore=shutil.ignore_patterns("__pycache__"))
+    (other / "orchestration" / "warm_jobs.py").write_text("")
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    done = snakemake(tmp_path, PYTHONPATH=str(other.parent))
+    said = (
+        f"finecal: {ROOT}/Snakefile: Python takes finecal's code from {other}, where orchestration/warm_jobs.py is not"
+    )
+    assert said in done.stderr
+    assert "Error" not in done.stderr
+    assert done.returncode == 2
 
 
 def test_pythonwarnings() -> None:
@@ -158,12 +165,8 @@ def test_snakemake_profile(tmp_path: Path) -> None:
     """A profile of the user's goes before ours, which stays beside it; without a home, in a folder of its own."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.yaml").write_text("dry-run: true\nquiet: all\n")
-    command = ["snakemake", "-s", str(ROOT / "Snakefile"), "--config", "studies=toy", "warm=false"]
     own = {"SNAKEMAKE_PROFILE": str(tmp_path / "mine"), "HOME": NOWHERE, "XDG_CACHE_HOME": str(tmp_path)}
-    environment = {**os.environ, **own}
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = snakemake(tmp_path, **own)
     assert done.returncode == 0, done.stderr
     assert "profiles/default" in done.stderr
     assert not (tmp_path / "results").exists()

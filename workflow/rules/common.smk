@@ -20,12 +20,7 @@ from finecal.orchestration.acceptance import (
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
-from finecal.orchestration.modules import (
-    at_start,
-    check_code,
-    check_module,
-    stage_of,
-)
+from finecal.orchestration.modules import at_start, check_module, stage_of
 from finecal.orchestration.options import check_batch, check_options
 from finecal.orchestration.own_weights import check_before_jobs
 from finecal.orchestration.place import check_place
@@ -60,7 +55,6 @@ if workflow.is_main_process:
     atexit.register(gc.freeze)
 
 share_with_group()
-or_stop(lambda: check_code(workflow))
 or_stop(lambda: check_module(workflow))
 if workflow.is_main_process:
     or_stop(lambda: check_options(workflow))

@@ -5,14 +5,11 @@ Its rules may then have other names, and its `onstart` is not heard: Snakemake h
 
 from __future__ import annotations
 
-import filecmp
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from finecal.errors import UserError
-from finecal.plan.code_digests import PACKAGE
 from finecal.plan.stages import STAGES
 
 _BY_VERB = {stage.verb: name for name, stage in STAGES.items()}
@@ -42,29 +39,6 @@ def _after(work: Callable[[], None], function: Callable[[Any], None]) -> Callabl
         function(log)
 
     return both
-
-
-def check_code(workflow: Any) -> None:
-    """Refuse to run the rules of one checkout with the code of another.
-
-    Raises
-    ------
-    UserError
-        If Python finds other code of finecal than that beside the Snakefile, as with a PYTHONPATH of another checkout.
-    """
-    beside = Path(str(workflow.basedir)) / "workflow" / "finecal"
-    if not beside.is_dir() or beside.samefile(PACKAGE):
-        return
-    files = sorted({file.relative_to(place) for place in (beside, PACKAGE) for file in place.rglob("*.py")})
-    for file in files:
-        one, other = beside / file, PACKAGE / file
-        if not (one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)):
-            raise UserError(
-                f"Python takes finecal's code from {PACKAGE}, where {file} differs from that beside this file",
-                where=str(beside.parents[1] / "Snakefile"),
-                why="Rules and code must be of one version; PYTHONPATH or another environment leads there",
-                hint="`unset PYTHONPATH`, or activate the environment of this checkout",
-            )  # fmt: skip
 
 
 def check_module(workflow: Any) -> None:
