@@ -97,7 +97,7 @@ def write_page(folder: Path, **names: Any) -> Path:
     made = made_tables(**names)
     pictures = {sample: picture(sample) for sample in range(240)}
     html = render(
-        made, {"gain": SVG}, made=("leaderboard", "main"), studies="digits: {}\n", provenance=MADE_FROM,
+        made, {"gain": SVG}, made=("leaderboard", "main", "macro"), studies="digits: {}\n", provenance=MADE_FROM,
         explored=Explored(views, 2, lambda one: ((one.where[0],), pictures)),
     )  # fmt: skip
     file = folder / "report.html"

@@ -164,7 +164,7 @@ RAGGED = [[0.0] * (3 if row == 5 else 4) for row in range(12)]
         (
             changed("logits", (6, 1), np.nan),
             "0,2",
-            "logits.parquet: row 6 has a logit that is NaN or infinite (1 rows do). Hint: Such logits come from a "
+            "logits.parquet: row 6 has a logit that is NaN or infinite (1 row does). Hint: Such logits come from a "
             "diverged model or a lost half-precision value.",
         ),
         (changed("label", 3, 4), "0,2", "logits.parquet: row 3 has the label 4. Labels are 0 to 3."),
@@ -183,7 +183,7 @@ RAGGED = [[0.0] * (3 if row == 5 else 4) for row in range(12)]
         (
             example() | {"label": [None, *example()["label"][1:]]},
             "0,2",
-            "logits.parquet: the column 'label' has 1 empty values.",
+            "logits.parquet: the column 'label' has 1 empty value.",
         ),
         ({"label": [], "logits": []}, "0,2", "logits.parquet: there is no sample."),
         (

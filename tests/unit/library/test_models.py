@@ -13,6 +13,7 @@ from logits_cases import S, arrays
 from torch import Tensor, nn
 
 from finecal import UserError, calibrate, diagnose
+from finecal.library.command import diagnose_files
 
 IMAGES = torch.randn(60, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 A = arrays()
@@ -103,3 +104,25 @@ def test_a_folder_for_timm(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"something else under this name|not a model of timm"):
             r.export(wrong, tmp_path / place)
     assert not (tmp_path / "new").exists()
+
+
+def test_the_command_line_exports_a_model_of_timm(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = timm.create_model("test_resnet", num_classes=6).eval()
+    timm.models.save_for_hf(model, str(tmp_path / "mine"), safe_serialization=True)
+    np.savez(tmp_path / "tuned.npz", **A)
+    given, out = ",".join(map(str, S)), tmp_path / "out"
+    said = diagnose_files(tmp_path / "tuned.npz", given, out, beside={"model": str(tmp_path / "mine")})
+    assert said.splitlines()[-1] == f"The calibrated model: {out / 'model'}"
+    loaded = timm.create_model(f"local-dir:{out / 'model'}", pretrained=True).eval()
+    r = diagnose(tmp_path / "tuned.npz", None, S)
+    with torch.no_grad():
+        np.testing.assert_allclose(loaded(IMAGES), r.apply(model(IMAGES)), atol=1e-4)
+    assert r.advice in (out / "model/README.md").read_text("utf-8")
+    other = timm.create_model("test_resnet", num_classes=3)
+    timm.models.save_for_hf(other, str(tmp_path / "three"), safe_serialization=True)
+    wrong = {"nope": "timm cannot load 'nope'", str(tmp_path / "three"): "the model has 3 classes, the logits have 6"}
+    for name, message in wrong.items():
+        with pytest.raises(UserError, match=message):
+            diagnose_files(tmp_path / "tuned.npz", given, tmp_path / "other", beside={"model": name})
+    assert not (tmp_path / "other").exists()

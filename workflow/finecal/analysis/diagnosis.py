@@ -84,7 +84,7 @@ def overall(answers: list[Answer]) -> list[str]:
     for position, thing in enumerate(THINGS):
         verdicts = pd.Series([answer.findings[position].verdict for answer in answers]).value_counts(sort=False)
         counts = ", ".join(f"{name} in {n}" for name, n in verdicts.items())
-        sentences.append(f"{TITLES[thing]}: {counts} of {len(answers)} settings.")
+        sentences.append(f"{TITLES[thing]}: {counts} of {display.count(len(answers), 'setting')}.")
     return sentences
 
 

@@ -23,7 +23,7 @@ SIGNS = {
     findings.IMPROVED: ("improved", "▲", "improved"),
     findings.NO_VERDICT: ("unknown", "·", "no verdict"),
 }
-IN_PYTHON = "In Python, for logits (N, C):"
+IN_PYTHON = "In Python, for logits (N, C) of the model before calibration:"
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,11 @@ def add_diagnose(command: Command) -> None:
         "--scores", default="auto", choices=SCORES, help="what the scores are (default: auto, which recognises them)"
     )
     command.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
+    command.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="folder or name that timm loads; it is written to DIR/model with the calibration",
+    )
 
 
 # What `finecal.logits.kinds` knows; not imported here, so that --help needs no NumPy.

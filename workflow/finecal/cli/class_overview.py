@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import TypeAdapter
 
+from finecal import display
 from finecal.config import PresentSplit, Split
 from finecal.config.split_resolution import AnySplit, known_classes
 from finecal.data.dataset import DataSet
@@ -45,7 +46,7 @@ def describe_classes(plan: Plan) -> list[str]:
                 counted[domain] = counts
                 lines += _describe_counts(domain, counts)
             elif (sizes := data_set.sizes(domain)) is not None:
-                lines.append(f"  {domain}: {sizes.train:,} training and {sizes.test:,} test images")
+                lines.append(f"  {domain}: {sizes.train:,} training and {display.count(sizes.test, 'test image')}")
         lines += [f"  {line}" for line in found]
         for name, known in _splits(plan, dataset, data_set, classes):
             if isinstance(known, list):
@@ -82,7 +83,7 @@ def _describe_counts(domain: str, counts: Counts) -> Iterator[str]:
     sums = {part: sum(row[part] for row in counts.values()) for part in parts}
     there = {name: row for name, row in counts.items() if any(row.values())}
     yield (
-        f"  {domain}: {sum(sums.values()):,} images of {_classes(len(there))}, "
+        f"  {domain}: {display.count(sum(sums.values()), 'image')} of {_classes(len(there))}, "
         f"{', '.join(f'{number:,} {part}' for part, number in sums.items())}"
     )
     listed = [f"{name}: {' + '.join(map(str, row.values()))}" for name, row in there.items()]

@@ -100,6 +100,6 @@ def do_diagnose(given: argparse.Namespace) -> None:
 
     said = diagnose_files(
         Path(given.logits), given.fine_tuning, given.out, pretrained=given.pretrained, scores=given.scores,
-        classes=given.classes, beside={"labels": given.labels, "features": given.features},
+        classes=given.classes, beside={"labels": given.labels, "features": given.features, "model": given.model},
     )  # fmt: skip
     print(said)

@@ -13,6 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 GAP = 1.3  # distance of two labels, in lines of text
+INSIDE = 2  # pixels between words and the frame of their panel
 AWAY = 9  # points between the panel and the words
 FONT_SIZE = 7.5
 SIDES = ((-1, -1), (1, 1), (-1, 1), (1, -1), (0, -1), (0, 1), (-1, 0), (1, 0))
@@ -73,6 +74,21 @@ def write_near(ax: Any, labels: Sequence[Label], others: npt.NDArray[np.float64]
         centre = np.array(min(places)[1])
         text.xyann = tuple(centre - mark)
         taken.append((centre, half))
+
+
+def keep_inside(figure: Figure) -> None:
+    """Move words so far inside their panels that none crosses the frame. This fixes the figure's layout."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        low, high = np.array(ax.bbox.extents).reshape(2, 2)
+        for text in ax.texts:
+            box = np.array(text.get_window_extent().extents).reshape(2, 2)
+            shift = np.maximum(low + INSIDE - box[0], 0) + np.minimum(high - INSIDE - box[1], 0)
+            if shift.any():
+                place = ax.transData.transform(text.get_position()) + shift
+                x, y = ax.transData.inverted().transform(place)
+                text.set_position((float(x), float(y)))
 
 
 def spread_out(

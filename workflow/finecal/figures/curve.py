@@ -1,7 +1,7 @@
 """Seen–unseen curves: accuracy on absent against fine-tuning classes, both per test sample and not per class, while
 γ, added to the absent logits, goes from −∞ to +∞. AUSUC is the area under such a curve. Thin lines are single runs,
-bold lines their mean along rays from the origin; marks are mean accuracies over runs. γ* is chosen on the test
-labels, an upper bound.
+bold lines their mean along rays from the origin; marks are mean accuracies over runs of every method that is one γ.
+γ* is chosen on the test labels, an upper bound.
 
 F2 of Mai et al. 2024 (arXiv 2409.16223).
 """
@@ -22,31 +22,33 @@ from finecal.analysis.statistics import intervals, of_setting
 from finecal.figures import _labels, _style
 from finecal.paths import CELL_KEYS, SETTING_KEYS
 
-NEEDS = ("curve", "metrics")
+NEEDS = ("curve", "metrics", "calibration")
 ABSENT = True
 
 CURVES = {"pretrained": _style.PRETRAINED, "fine_tuned": _style.FINE_TUNED}
 RAYS = np.linspace(0, np.pi / 2, 181)
 STEEP = 0.85  # points left of this fraction of the largest acc_s_y would need long lines to their labels
-SHORT = 10  # letters of a label that need little room beside the panel
+LETTER = 0.058  # inches of a letter of a label beside the panel
+FEW = 4  # marks of methods that have room for labels close to them
 AXES = ["acc_s_y", "acc_u_y"]
 # Colour of marks → darker colour for letters, which need more contrast with white.
 LETTERS = {_style.ORANGE: "#8A5F00", _style.PURPLE: "#9C4A78", _style.GREEN: "#00704F", _style.SKY: "#1F6F9C"}
 
 
-def draw(curve: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+def draw(curve: pd.DataFrame, metrics: pd.DataFrame, calibration: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Draw the figure; return it with its numbers.
 
     Numbers: element (run, mean: vertices of curves; point: a method), coordinates, classifier, calibrator, split,
     seed, acc_s_y and acc_u_y in %.
     """
-    data = pd.concat([_curves(curve), _points(metrics)], ignore_index=True)
+    data = pd.concat([_curves(curve), _points(metrics, _single_gammas(calibration))], ignore_index=True)
     data["seed"] = data["seed"].astype("Int64")
     area = _areas(metrics)
     settings = display.settings(curve, "\n")
     lines = max(title.count("\n") for title in settings.values()) + 1
-    labels = [look.label for name, look in _style.CALIBRATED.items() if (data["calibrator"] == name).any()]
-    figure, axes = _grid(len(settings), lines=lines, right=0.98 if max(map(len, labels), default=0) > SHORT else 0.78)
+    labels = [_label(name) for name in data["calibrator"].dropna().unique() if name != "none"]
+    right = max(0.78, 0.2 + LETTER * max(map(len, labels), default=0))
+    figure, axes = _grid(len(settings), lines=lines, right=right)
     panels = []
     for ax, (key, title) in zip(axes, settings.items(), strict=True):
         panel = of_setting(data, key)
@@ -132,9 +134,24 @@ def _areas(metrics: pd.DataFrame) -> dict[tuple[str, ...], Interval]:
     return {tuple(row[:5]): Interval(*row[5:]) for row in table.itertuples(index=False, name=None)}
 
 
-def _points(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean accuracies (%) of the marked methods over runs."""
-    tuned = (metrics["classifier"] == "fine_tuned") & metrics["calibrator"].isin([*_style.CALIBRATED])
+def _single_gammas(calibration: pd.DataFrame) -> list[str]:
+    """Return the calibrators that are a γ and nothing else."""
+    parameters = calibration.groupby("calibrator", sort=False)["parameter"].unique()
+    return [str(name) for name, found in parameters.items() if list(found) == ["gamma"]]
+
+
+def _look(calibrator: str) -> _style.Look:
+    """Return how a method is drawn: those that the paper names have looks of their own."""
+    return _style.CALIBRATED.get(calibrator) or _style.Look("", _style.GREY, "-", "D")
+
+
+def _label(calibrator: str) -> str:
+    return display.marked(display.calibrator(calibrator), calibrator == "oracle")
+
+
+def _points(metrics: pd.DataFrame, gammas: list[str]) -> pd.DataFrame:
+    """Return the mean accuracies (%) of the marked methods over runs: the classifiers, and those that are one γ."""
+    tuned = (metrics["classifier"] == "fine_tuned") & metrics["calibrator"].isin(gammas)
     plain = metrics["classifier"].isin(list(CURVES)) & (metrics["calibrator"] == "none")
     marked = metrics[(tuned | plain) & metrics["metric"].isin(AXES)]
     by = [*SETTING_KEYS, "classifier", "calibrator"]
@@ -168,11 +185,15 @@ def _draw_points(ax: Any, data: pd.DataFrame) -> list[_labels.Label]:
     near: list[_labels.Label] = []
     point: Any
     for point in points.itertuples():
-        look = CURVES[point.classifier] if point.calibrator == "none" else _style.CALIBRATED[point.calibrator]
-        label = _labels.Label(point.acc_s_y, point.acc_u_y, look.label, LETTERS.get(look.color, look.color))
+        plain = point.calibrator == "none"
+        look = CURVES[point.classifier] if plain else _look(point.calibrator)
+        words = look.label if plain else _label(point.calibrator)
+        label = _labels.Label(point.acc_s_y, point.acc_u_y, words, LETTERS.get(look.color, look.color))
         rim = {"markersize": 8 if look.marker == "*" else 4.8, "markeredgecolor": "white", "markeredgewidth": 0.6}
         ax.plot(label.x, label.y, look.marker, color=look.color, zorder=5, **rim)
         steep = point.classifier == "fine_tuned" and label.x > STEEP * points["acc_s_y"].max()
-        (beside if steep else near).append(label)
+        many = point.classifier == "fine_tuned" and (points["calibrator"] != "none").sum() > FEW
+        (beside if steep or many else near).append(label)
+    beside.sort(key=lambda label: label.y)
     _labels.write_near(ax, near, avoided)
     return beside

@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 
 from finecal import display
 from finecal.analysis.statistics import of_setting
-from finecal.figures import _style
+from finecal.figures import _labels, _style
 from finecal.paths import RUN_KEYS
 
 NEEDS = ("decision_regions", "metrics")
@@ -59,6 +59,7 @@ def draw(decision_regions: pd.DataFrame, metrics: pd.DataFrame) -> tuple[Figure,
         row[0].set_title(run + row[0].get_title("left"), pad=3)
     handles = [axes[0, 0].scatter([], [], **_mark(look, 12), label=look.label) for look in _style.GROUPS.values()]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    _labels.keep_inside(figure)
     return figure, data
 
 

@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 
 from finecal import display
 from finecal.analysis.statistics import of_setting
-from finecal.figures import _style
+from finecal.figures import _labels, _style
 from finecal.paths import RUN_KEYS
 
 NEEDS = ("feature_map",)
@@ -43,6 +43,7 @@ def draw(feature_map: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         row[0].set_title(run + row[0].get_title("left"), pad=4)
     handles = [axes[0, 0].scatter([], [], **_mark(look, 16), label=look.label) for look in _style.GROUPS.values()]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    _labels.keep_inside(figure)
     return figure, data
 
 

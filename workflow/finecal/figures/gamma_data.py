@@ -43,7 +43,9 @@ def draw(gamma_draws: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     handles = []
     for name in names:
         color, marker = _look(name, names)
-        handles += axes[0, 0].plot([], [], f"{marker}-", color=color, label=display.calibrator(name))
+        handles += axes[0, 0].plot(
+            [], [], f"{marker}-", color=color, label=display.marked(display.calibrator(name), name == "oracle")
+        )
     handles.append(axes[0, 0].plot([], [], color="0.45", linestyle=(0, (3.5, 1.5)), linewidth=0.9, label="γ*")[0])
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure, data

@@ -116,7 +116,13 @@ def _draw_panel(ax: Any, data: pd.DataFrame, title: str) -> None:
         ax.set_xticks([])
         ax.set_yticks([])
     for look, letter, low, high in ((_style.S, "S", 0, of_s), (_style.U, "U", of_s, total)):
-        _mark_group(ax, look, letter if total <= NAMED else f"{letter}\n({high - low} classes)", low - 0.5, high - 0.5)
+        _mark_group(
+            ax,
+            look,
+            letter if total <= NAMED else f"{letter}\n({display.count(high - low, 'class')})",
+            low - 0.5,
+            high - 0.5,
+        )
     over_runs = data[data["element"] == "mean"]
     words = [
         f"{PAIRS[pairs]} {display.interval(mean, low, high, 1, 2)}"

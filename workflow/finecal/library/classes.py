@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal import display
 from finecal.config.split_resolution import class_numbers
 from finecal.errors import UserError
 from finecal.io.outside import is_count, read_text
@@ -47,7 +48,9 @@ def mask_of(
         if found.dtype == bool:
             if len(found) != num_classes:
                 raise UserError(
-                    f"the mask has {len(found)} entries", where=where, why=f"There are {num_classes} classes"
+                    f"the mask is of {display.count(len(found), 'class')}",
+                    where=where,
+                    why=f"The logits have {num_classes}",
                 )
             return _checked(found.copy(), where)
         if found.dtype.kind == "f" and len(found) and (found == np.floor(found)).all():
@@ -114,7 +117,7 @@ def _numbers(parts: list[Any], classes: Sequence[str] | None, where: str) -> lis
 def _checked(mask: npt.NDArray[np.bool_], where: str) -> npt.NDArray[np.bool_]:
     if mask.all() or not mask.any():
         size = "all" if mask.all() else "none"
-        raise UserError(
-            f"{size} of the {len(mask)} classes are fine-tuning classes", where=where, why="S and U both need one"
-        )
+        what = "the only class is a" if len(mask) == 1 else f"{size} of the {len(mask)} classes are"
+        words = f"{what} fine-tuning class{'es' * (len(mask) > 1)}"
+        raise UserError(words, where=where, why="S and U both need one")
     return mask

@@ -61,6 +61,7 @@ def export_timm(model: nn.Module, folder: Path, what: Export) -> Path:
         raise UserError("the head cannot hold the calibration", why="Only linear heads are supported")
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         timm.models.save_for_hf(
             folded, str(part), safe_serialization=True, model_config={"label_names": list(what.classes)}

@@ -18,5 +18,5 @@ def write_folder(found: Diagnosis, out: Path) -> None:
     for name, schema in OUTPUTS.items():
         own = schemas.own_columns(schema)
         write_table(out / f"{name}.parquet", found.measured.tables[name], own, provenance=found.record)
-    draw_and_save("curve", found.frames("curve", "metrics"), out / CURVE, provenance=found.record)
+    draw_and_save("curve", found.frames("curve", "metrics", "calibration"), out / CURVE, provenance=found.record)
     write_text(out / PAGE, found.page())

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from finecal import display
 from finecal.errors import UserError
 from finecal.io.outside import is_count
 from finecal.logits import alignment, names
@@ -97,7 +98,9 @@ def _beside(given: Any, role: str, raw: Raw) -> tuple[Any, list[str]]:
         return as_array(given, role), []
     found, samples = read_column(source, role)
     if length(found) != len(raw.logits) and samples is None:
-        raise UserError(f"{role} has {length(found):,} rows, the logits have {len(raw.logits):,}", where=source.where)
+        raise UserError(
+            f"{role} has {display.count(length(found), 'row')}, the logits have {len(raw.logits):,}", where=source.where
+        )
     own, other = (None if one is None else as_text(one) for one in (raw.sample, samples))
     order, said = alignment.order(own, other, (len(raw.logits), length(found)), source.where)
     if order is None:

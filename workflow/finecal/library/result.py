@@ -138,7 +138,7 @@ class Diagnosis:
         """Return the seen–unseen curve as a matplotlib figure; it belongs to no window and no backend."""
         from finecal.figures import draw
 
-        drawn: Figure = draw("curve", self.frames("curve", "metrics"))[0]
+        drawn: Figure = draw("curve", self.frames("curve", "metrics", "calibration"))[0]
         return drawn
 
     def report(self, path: str | Path) -> Path:
@@ -169,7 +169,10 @@ class Diagnosis:
         name = self.answer.advice.calibrator
         if self.doubts or name == "none":
             raise UserError("there is no calibration to export", why=f"{self.verdict} {self.advice}")
-        text = f"# Calibrated classifier\n\n{as_markdown(self.told)}\n"
+        text = (
+            "# Calibrated classifier\n\nWhat is advised below is in the head of this model: nothing is to be added to "
+            f"its logits.\n\n{as_markdown(self.told)}\n"
+        )
         what = Export(
             self.measured.uses[name], self.measured.states.get(name, {}), self.fine_tuning, self.classes, text
         )  # fmt: skip

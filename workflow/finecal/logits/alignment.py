@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal import display
 from finecal.errors import UserError
 
 TRUSTED = (
@@ -68,7 +69,7 @@ def order(
     if own is None or other is None:
         if lengths[0] != lengths[1]:
             raise UserError(
-                f"there are {lengths[1]:,} rows, the logits have {lengths[0]:,}", where=where,
+                f"{display.count(lengths[1], 'row')} here, the logits have {lengths[0]:,}", where=where,
                 hint="A column sample, id or file in both says which rows belong together",
             )  # fmt: skip
         return None, [TRUSTED.format(what=where or "what was given")]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from finecal import display
 from finecal.errors import UserError
 from finecal.io.outside import reading
 from finecal.logits.labels import Words
@@ -54,7 +55,7 @@ def matrix(batches: Iterable[pa.Array], rows: int, name: str, where: str) -> npt
     for batch in batches:
         part = _storage_of(sound(batch, where))
         if part.null_count:
-            raise UserError(f"the column {name!r} has {part.null_count} empty values", where=where)
+            raise UserError(f"the column {name!r} has {display.count(part.null_count, 'empty value')}", where=where)
         if not len(part):
             continue
         lengths |= set(pc.unique(pc.list_value_length(part)).to_pylist())
@@ -79,7 +80,7 @@ def numbers(flat: pa.Array, name: str, where: str) -> npt.NDArray[Any]:
     if not _is_number(flat.type):
         raise UserError(f"the column {name!r} has values of type {flat.type} instead of numbers", where=where)
     if flat.null_count:
-        raise UserError(f"the column {name!r} has {flat.null_count} empty values", where=where)
+        raise UserError(f"the column {name!r} has {display.count(flat.null_count, 'empty value')}", where=where)
     if pa.types.is_decimal(flat.type):
         flat = flat.cast(pa.float64())
     values: npt.NDArray[Any] = flat.to_numpy(zero_copy_only=False)
@@ -118,7 +119,7 @@ def values(column: pa.ChunkedArray, name: str, where: str, *, enum: bool = False
     """
     sound(column, where)
     if column.null_count:
-        raise UserError(f"the column {name!r} has {column.null_count} empty values", where=where)
+        raise UserError(f"the column {name!r} has {display.count(column.null_count, 'empty value')}", where=where)
     kind = column.type
     if pa.types.is_dictionary(kind):
         if not pa.types.is_integer(kind.value_type):

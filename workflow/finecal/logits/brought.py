@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal import display
 from finecal.errors import UserError
 from finecal.logits import alignment, names
 from finecal.logits.files import VALUES
@@ -82,7 +83,11 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
     width = logits.shape[1]
     classes = classes or raw.classes
     if classes is not None and len(classes) != width:
-        raise UserError(f"there are {len(classes)} class names", where=where, why=f"The logits have {width} columns")
+        raise UserError(
+            f"there {_are(len(classes))} {display.count(len(classes), 'class name')}",
+            where=where,
+            why=f"The logits have {display.count(width, 'column')}",
+        )
     if raw.label is None and labelled:
         if not raw.columns:
             raise UserError("the labels are missing", where=where, hint="Give labels=, or --labels FILE")
@@ -92,7 +97,9 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
     features = None if raw.features is None else _matrix(raw.features, "features", where)
     for name, column in (("label", raw.label), ("features", features), ("subset", raw.subset), ("sample", raw.sample)):
         if column is not None and length(column) != len(logits):
-            raise UserError(f"{name} has {length(column):,} rows, the logits have {len(logits):,}", where=where)
+            raise UserError(
+                f"{name} has {display.count(length(column), 'row')}, the logits have {len(logits):,}", where=where
+            )
     scores = as_logits(logits, kind, where)
     _check_finite(scores.logits, where)
     if features is not None and not _finite(features):
@@ -168,10 +175,15 @@ def _finite(values: npt.NDArray[Any]) -> bool:
     return all(np.isfinite(values[start : start + at_once]).all() for start in range(0, len(values), at_once))
 
 
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def _check_finite(logits: npt.NDArray[Any], where: str) -> None:
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(bad):
+        do = f"{display.count(len(bad), 'row')} {'does' if len(bad) == 1 else 'do'}"
         raise UserError(
-            f"row {bad[0]} has a logit that is NaN or infinite ({len(bad)} rows do)", where=where,
+            f"row {bad[0]} has a logit that is NaN or infinite ({do})", where=where,
             hint="Such logits come from a diverged model or a lost half-precision value",
         )  # fmt: skip

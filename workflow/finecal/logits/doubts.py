@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal import display
 from finecal.errors import join_names
 
 FEWEST = 20  # rows of S from which accuracy at chance is no accident
@@ -79,8 +80,8 @@ def _at_chance(logits: npt.NDArray[Any], labels: npt.NDArray[Any], of_s: npt.NDA
     number, by_chance = (f"{100 * value:.1f} %" for value in (float(right.mean()), chance))
     why = _explanation(logits, labels, of_s, said)
     return [
-        f"On the {len(labels):,} {name} rows of S the model is right for {number} among the classes of S, chance is "
-        f"{by_chance}: labels, class order or the fine-tuning classes are not those of these logits.{why}"
+        f"On the {display.count(len(labels), f'{name} row')} of S the model is right for {number} among the classes of "
+        f"S, chance is {by_chance}: labels, class order or the fine-tuning classes are not those of these logits.{why}"
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal import display
 from finecal.errors import UserError, join_names, unknown
 from finecal.io.outside import is_count
 
@@ -123,8 +124,9 @@ def _of_words(given: Words, num_classes: int, classes: Sequence[str] | None, whe
         return Labels(_in_range(numbers[given.codes], num_classes, where))
     if len(given.words) != num_classes:
         raise UserError(
-            f"the labels are {len(given.words)} different words ({join_names(list(given.words), 3)}), the logits have "
-            f"{num_classes} columns", where=where, why="Which word is which column is not known",
+            f"the labels are {display.count(len(given.words), 'different word')} "
+            f"({join_names(list(given.words), 3)}), the logits have {display.count(num_classes, 'column')}",
+            where=where, why="Which word is which column is not known",
             hint="Name the classes in the order of the columns (--classes, classes=)",
         )  # fmt: skip
     if given.ordered:

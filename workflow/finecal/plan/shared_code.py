@@ -97,6 +97,7 @@ PAGE = (
     "metrics/per_class.py",
     "metrics/unit_rows.py",
     "report/charts.py",
+    "report/curve_labels.py",
     "report/thumbnails.py",
     "report/explore.js",
     "report/explorer.html.jinja",

@@ -20,6 +20,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from finecal.report import curve_labels
+
 INK, SOFT, LINE = "#1a1a1a", "#595959", "#d9d9d9"
 S, U = "#0072b2", "#b04a00"
 ALL_WORDS, S_WORDS, U_WORDS = "all classes", "S (fine-tuning)", "U (absent)"  # short enough for one line on a phone
@@ -74,18 +76,15 @@ def _curve() -> Any:
     marks = alt.Chart(alt.NamedData("marks"))
     kinds = ["fine_tuned", "calibrated", "bound", "pretrained", "oracle_fine_tuning", "off"]
     shapes = ["circle", "square", "diamond", "triangle-down", "triangle-up", "cross"]
-    colours = [INK, "#00704f", "#8a5f00", SOFT, "#8a5f00", "#9c4a78"]
+    colour = alt.Scale(domain=kinds, range=[INK, "#00704f", "#8a5f00", SOFT, "#8a5f00", "#9c4a78"])
     marked = marks.mark_point(size=70, filled=True, opacity=1, stroke="white", strokeWidth=0.7).encode(
         x, y,
         shape=alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=shapes), legend=None),
-        color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=colours), legend=None),
+        color=alt.Color("kind:N", scale=colour, legend=None),
         tooltip=[alt.Tooltip("label:N", title="method"), *tip[1:]],
     )  # fmt: skip
-    named = marks.transform_filter("datum.named")
-    words = named.mark_text(align="right", dx=-9, dy=5, limit=150).encode(
-        x, y, text="label:N", color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=colours), legend=None)
-    )
-    chart = alt.layer(line, down, across, marked, words, ring, targets)
+    words = curve_labels.layers(marks, x, y, alt.Color("kind:N", scale=colour, legend=None))
+    chart = alt.layer(line, down, across, marked, *words, ring, targets)
     return chart.properties(width="container", height=360)
 
 

@@ -52,7 +52,7 @@ def page(
     view = run_view(where, ".", names, as_samples(samples, fine_tuning), metrics, calibration, room=MOST_STOPS)
     start: dict[tuple[str, ...], str] = {answer.setting: answer.advice.calibrator for answer in answers}
     return report_html(
-        **answer_parts(answers, metrics),
+        **{**answer_parts(answers, metrics), "exports": {a.setting: _export_command(a, provenance) for a in answers}},
         answered_from=([f"{name}.parquet" for name in ("metrics", "calibration", "curve", "samples")], ""),
         explorer=as_json(explorer(Explored([view]), start)),
         explored=(1, 1),
@@ -60,3 +60,13 @@ def page(
         notes=list(answer[1]),
         provenance=provenance,
     )
+
+
+def _export_command(answer: diagnosis.Answer, provenance: Mapping[str, Any]) -> str:
+    """Return what exports a model with the advised calibration: the command that made the page, or a call."""
+    if answer.advice.calibrator == "none":
+        return ""
+    command = str(provenance.get("command", ""))
+    if not command.startswith("finecal diagnose "):
+        return 'r.export(model, "folder")'
+    return command if " --model" in command else f"{command} --model MODEL"

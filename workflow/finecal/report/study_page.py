@@ -119,7 +119,9 @@ def _change(finding: findings.Finding) -> str:
 def _break_before_interval(cell: str) -> Markup:
     """Return a cell with its interval, if it has one, on a second line."""
     mean, bracket, rest = cell.partition(" [")
-    return Markup("{}<span class=interval>[{}</span>").format(mean, rest) if bracket else escape(cell)
+    if bracket:
+        return Markup("{}<span class=interval>[{}</span>").format(mean, rest)
+    return escape(cell.replace(" †", "\u00a0†").replace(" ‡", "\u00a0‡"))  # a mark stays at its word
 
 
 def _cost(cost: pd.DataFrame) -> str:

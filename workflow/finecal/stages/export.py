@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from pyarrow.parquet import read_schema
 
-from finecal import paths, registry, schemas
+from finecal import display, paths, registry, schemas
 from finecal.analysis.diagnosis import diagnose
 from finecal.analysis.telling import Told, tell
 from finecal.calibration.contract import Fitted, Unlabelled, restrict
@@ -187,7 +187,7 @@ def read_fitted_state(calibration: Path, name: str, use: Mapping[str, Any]) -> F
 def _describe_row(row: Mapping[str, Any]) -> str:
     return (
         f"{row['compared']:<15} largest difference of a logit {row['max_abs_difference']:.1e}, "
-        f"same prediction for {row['same_prediction']:.1%} of {row['n']} test images"
+        f"same prediction for {row['same_prediction']:.1%} of {display.count(row['n'], 'test image')}"
     )
 
 

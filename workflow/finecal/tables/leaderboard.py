@@ -1,10 +1,10 @@
 """Leaderboard: fine-tuning recipes × calibrators by accuracy on all classes, means over runs [95 % interval]. Rank: 1 +
 the number of methods with a higher mean [1 + those that are better beyond uncertainty, to all but those that are
 worse]; such an interval holds one method's rank in 95 % of cases, not all ranks at once. Accuracies, harmonic mean and
-ECE in %, NLL in nats, AUSUC from 0 to 1, all of the calibrated scores and per test sample (the
-table `macro`: per class). Not ranked: ‡ methods with a
-number that was set by hand, to which the accuracy belongs; the pretrained model; † upper bounds, which read test
-labels or train on all classes.
+ECE in %, NLL in nats, AUSUC (the area under the seen–unseen curve) from 0 to 1, all of the calibrated scores and per
+test sample (the table macro: per class). S are the fine-tuning classes, U the absent ones, NCM the nearest class mean,
+γ* the best γ for the test labels. Not ranked: ‡ methods with a number that was set by hand, to which the accuracy
+belongs; the pretrained model; † upper bounds, which read test labels or train on all classes.
 
 One board for each data set, task and backbone, and one over all of them if there are several: see
 `finecal.tables._leaderboard`.

@@ -1,7 +1,8 @@
 """Every method averaged per class: mean over runs [95 % interval] of macro recall on all classes, on S and on U, their
-harmonic mean, and macro F1, in %, and of AUSUC with both axes per class, from 0 to 1. Every class that has test samples
-counts the same, however many it has; the other tables average per test sample, as the paper does. Δ is the paired
-difference to plain fine-tuning. † An upper bound, not a method: it reads test labels or trains on all classes.
+harmonic mean, and macro F1, in %, and of AUSUC, the area under the seen–unseen curve, with both axes per class, from 0
+to 1. Every class that has test samples counts the same, however many it has; the other tables average per test sample,
+as the paper does. Δ is the paired difference to plain fine-tuning. † An upper bound, not a method: it reads test labels
+or trains on all classes.
 
 Per class is the average of the literature on generalised zero-shot learning; WILDS reports macro recall and macro F1 of
 iWildCam.

@@ -1,6 +1,6 @@
 """Accuracy of every method in %, per test sample: mean over runs [95 % interval]. Δ is the paired
 difference to plain fine-tuning in points; S are the fine-tuning classes, U the absent ones; “train S” is the training
-data of S. † An upper bound, not a method: it reads test labels or trains on all classes.
+data of S, NCM the nearest class mean. † An upper bound, not a method: it reads test labels or trains on all classes.
 
 T1 of Mai et al. 2024 (arXiv 2409.16223).
 """
