@@ -45,7 +45,8 @@ def diagnose_files(
         For anything that is wrong with the input; nothing is written then.
     """
     further = {name: Path(file) for name, file in (beside or {}).items() if file and name != "model"}
-    model = load_timm((beside or {})["model"]) if (beside or {}).get("model") else None
+    named = (beside or {}).get("model")
+    model = load_timm(named) if named else None
     inputs = files_of(source, pretrained, *further.values(), classes, fine_tuning)
     check_folder(out, inputs)
     names = names_of(classes, "--classes")

@@ -105,7 +105,7 @@ def _sentence(start: str, differences: list[Difference]) -> str:
         for d in known
         if d.metric != "acc_y_y"
     ]
-    return f"{start}: {what} {size} ({display.count(n, 'test sample')}; {', '.join(parts)})."
+    return f"{start}: {what} {size} (n = {display.count(n, 'test sample')}; {', '.join(parts)})."
 
 
 def _rows(differences: tuple[Difference, ...]) -> list[dict[str, Any]]:
