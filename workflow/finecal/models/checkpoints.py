@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from finecal.errors import UserError
 from finecal.models import foreign_names, transformers_config
@@ -18,6 +19,8 @@ from finecal.models.state_dicts import State, read_state
 from finecal.models.timm_conversion import adapt_by_timm, rename_by_timm
 from finecal.models.transformers_config import is_transformers
 from finecal.models.wrappers import find_model
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Checkpoint:
@@ -37,11 +40,24 @@ def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Che
     file, *_ = weights_files(str(path), str(path))
     state = read_state(file)
     for name, tensor in state.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise UserError(f"the tensor {name!r} has values that are NaN or infinite", where=str(file))
+        _check_numbers(name, tensor, file)
     known = tuple(names) if names else names_of_rows(path, str(path))
     beside = config_of(path, str(path))
     return Checkpoint(state, file, known, beside if is_transformers(beside) else None)
+
+
+def _check_numbers(name: str, tensor: Tensor, file: Path) -> None:
+    """Refuse what is no plain tensor of numbers, or has values that no model can have."""
+    is_plain = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
+    if not is_plain or (tensor.dtype not in FLOATS and name.endswith((".weight", ".bias"))):
+        kind = str(tensor.dtype if is_plain or tensor.is_quantized else "meta" if tensor.is_meta else tensor.layout)
+        raise UserError(
+            f"the tensor {name!r} is of the kind {kind.removeprefix('torch.')}", where=str(file),
+            why="Weights need plain numbers with a point, of 16, 32 or 64 bits",
+            hint="Save the model that was not quantised, pruned or emptied",
+        )  # fmt: skip
+    if tensor.dtype in FLOATS and not bool(tensor.isfinite().all()):
+        raise UserError(f"the tensor {name!r} has values that are NaN or infinite", where=str(file))
 
 
 def load_checkpoint(path: str, use: Mapping[str, Any], description: Architecture, *, keep_head: bool) -> nn.Module:

@@ -155,7 +155,7 @@ def read_any_config(folder: str | Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> Any:
     with reading(path, "JSON"):
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8-sig"))
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:

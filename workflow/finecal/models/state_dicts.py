@@ -26,7 +26,7 @@ State = dict[str, Tensor]
 # and, after the training, its `StochasticWeightAveraging` have the averaged weights as `state_dict`.
 NESTED = (
     "state_dict_ema", "model_ema", "ema_state_dict", "ema", "state_dict", "model_state_dict", "model_state", "model",
-    "module", "net", "network", "weights", "params",
+    "module", "net", "network", "weights", "params", "state",
 )  # fmt: skip
 # Parts that wrappers put into names, at any place: torch.compile, FSDP, activation checkpointing, Fabric, Opacus.
 INSIDE = frozenset(

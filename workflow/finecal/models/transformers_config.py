@@ -64,12 +64,14 @@ def describe_difference(config: Mapping[str, Any], model: Any) -> str:
 def _describe_windows(config: Mapping[str, Any], model: Any) -> str:
     """Compare the windows of SwinV2's attention, which have no tensor whose shape would tell."""
     blocks = [module for module in model.modules() if hasattr(module, "target_shift_size")]
-    given = config.get("window_size", 0)
-    if given and any(block.attn.window_size[0] != min(given, block.input_resolution[0]) for block in blocks):
+    given = config.get("window_size")
+    if isinstance(given, int) and any(
+        block.attn.window_size[0] != min(given, block.input_resolution[0]) for block in blocks
+    ):
         return f"Its windows have {given} × {given} patches, this model's {' × '.join(map(str, blocks[0].window_size))}"
     found = [next(iter(stage.blocks)).attn.pretrained_window_size[0] for stage in getattr(model, "layers", [])]
-    before = [*config.get("pretrained_window_sizes", found)][: len(found)]  # by default there are zeros for four stages
-    if before != found:
+    before = config.get("pretrained_window_sizes")
+    if isinstance(before, list) and before[: len(found)] != found:  # by default there are zeros for four stages
         return f"Its windows of the pretraining are {_listed(before)}, this model's {_listed(found)}"
     return ""
 
