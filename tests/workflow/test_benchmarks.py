@@ -27,7 +27,7 @@ ROWS = {
     "families.py": ["mambaout"],
     "gamma.py": ["pcv_combined", "digits", "worst run"],
     "leaderboard.py": ["one read of the file", "fit and score all 22", "score `wise_ft` alone"],
-    "logits_file.py": ["in parts (finecal)", "whole (pyarrow)"],
+    "logits_file.py": ["500", "1,000"],
     "memory.py": ["finetune", "calibrate", "evaluate"],
     "study.py": ["Snakemake, 2 cores", "one process"],
     "opening.py": ["open", "load half", "in batches"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,7 @@ onstart:
     print("this workflow's own start")
 """
 SPLIT = "results/digits/splits/half0.parquet"
+OVERVIEW = "results/tables/runs.parquet"  # its job is told no path, and reads those of others
 
 
 def make(project: Project, result: str, more: str = "") -> Project:
@@ -54,13 +57,61 @@ def test_an_own_rule_takes_a_result(empty: Project) -> None:
 
 
 @pytest.mark.slow
+def test_everything_lies_below_a_prefix(empty: Project) -> None:
+    """Results, logs and measurements; its own Snakemake and `finecal` find them there."""
+    below = f"mine/below/{OVERVIEW}"
+    make(empty, below, 'prefix: "mine/below"')
+    before = {path.name for path in empty.folder.iterdir()}
+    run(empty)
+    counted = empty.path("count.txt").read_text().split("\n")
+    assert counted[:2] == ["of the file", str(empty.path(below).stat().st_size)]
+    new = {path.name for path in empty.folder.iterdir()} - before
+    assert new <= {"mine", "count.txt", ".snakemake", ".cache"}
+    assert {path.name for path in empty.path("mine/below").iterdir()} == {"results", "logs", "benchmarks"}
+    empty.path("mine.yaml").rename(empty.path("config.yaml"))
+    asked = ("env", "FINECAL_BELOW=mine/below", "finecal")
+    split = f"mine/below/{SPLIT}"
+    assert f"{split} is what would be made now." in empty.run(*asked, "why", split)
+    text = empty.path("Snakefile").read_text().replace("mine.yaml", "config.yaml")
+    empty.path("Snakefile").write_text(text)
+    shutil.rmtree(empty.path(".snakemake"))  # what results were made with also stands in them
+    assert "rule finecal_" not in run(empty, "--dry-run", below)
+    study = empty.path(STUDY)
+    study.write_text(study.read_text().replace("fraction: 0.5", "fraction: 0.6"))
+    assert "rule finecal_split:" in run(empty, "--dry-run", below)
+
+
+def test_two_studies_below_two_prefixes(empty: Project) -> None:
+    make(empty, f"one/{SPLIT}", 'prefix: "one"')
+    text = empty.path("Snakefile").read_text()
+    start = text.index("module finecal")
+    other = text[start : text.index("rule count")]
+    for old, new in (("finecal:", "other:"), ("from finecal", "from other"), ("finecal_*", "other_*"), ("one", "two")):
+        other = other.replace(old, new)
+    text = text.replace("rule count", f"{other}rule count")
+    empty.path("Snakefile").write_text(text)
+    said = run(empty, "--dry-run", "--printshellcmds", f"one/{SPLIT}", f"two/{SPLIT}")
+    for name, prefix in (("finecal", "one/"), ("other", "two/")):
+        assert f"rule {name}_split:" in said
+        assert f"exec env FINECAL_BELOW={prefix} finecal split {prefix}{SPLIT} " in said
+
+
+@pytest.mark.slow
 def test_what_hangs_on_the_start_is_done(empty: Project) -> None:
-    """Jobs are forks of the warm process: without it the program that is found first on the PATH would be another."""
+    """Jobs are forks of the warm process: without it the program that is found first on the PATH would be another.
+
+    And a terminal shows a line per job.
+    """
     make(empty, SPLIT)
     text = empty.path("Snakefile").read_text()
     text = text.replace("(echo {params.words};", "(command -v finecal;")
     empty.path("Snakefile").write_text(text)
-    run(empty)
+    on_terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    said = empty.run(sys.executable, "-c", on_terminal, "snakemake", "--cores", "2", "--nocolor")
+    assert f"2 of 3  finecal_split  {SPLIT}  " in said
+    assert "rule finecal_split:" not in said
+    (log,) = empty.path(".snakemake/log").iterdir()
+    assert "rule finecal_split:" in log.read_text()
     found = Path(empty.path("count.txt").read_text().split("\n")[0])
     assert found.parent.name.startswith("finecal-warm-")
 
@@ -72,7 +123,7 @@ def test_results_of_finecal_alone_are_taken(project: Project) -> None:
     assert "rule finecal_" not in said
 
 
-@pytest.mark.parametrize("more", ['prefix: "below"', 'replace_prefix: {"results/": "mine/"}'])
+@pytest.mark.parametrize("more", ['prefix: "two words"', 'replace_prefix: {"results/": "mine/"}'])
 def test_moved_paths_are_refused(more: str, empty: Project) -> None:
     said = run(make(empty, SPLIT, more), "--dry-run", status=2)
     one_paragraph(said, "module finecal: `", "is not possible")

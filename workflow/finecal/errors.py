@@ -56,6 +56,15 @@ def how_to_install(extra: str) -> str:
     return f"pip install 'finecal[{extra}]', or in a checkout uv sync --extra {extra}"
 
 
+def not_finite(row: int, rows: int, where: str = "") -> UserError:
+    """Return the error for logits of which `rows` rows, the first of them `row`, have a value that is no number."""
+    said = "1 row does" if rows == 1 else f"{rows:,} rows do"
+    return UserError(
+        f"row {row} has a logit that is NaN or infinite ({said})", where=where,
+        hint="Such logits come from a diverged model or a lost half-precision value",
+    )  # fmt: skip
+
+
 def closest(name: str, known: Iterable[str]) -> list[str]:
     """Sort the known names by their similarity to a name, the most similar first.
 

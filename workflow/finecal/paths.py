@@ -2,10 +2,14 @@
 
 The patterns use Snakemake's wildcard syntax, which is also `str.format`'s. All are relative to the
 working directory.
+
+Where another workflow has taken finecal's rules over with `prefix:`, Snakemake puts that before the paths of rules, and
+jobs do the same: the variable FINECAL_BELOW tells them.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -18,14 +22,21 @@ _COPY = Path(__file__).parents[1] / "finecal_project"
 PROJECT = _COPY if _COPY.is_dir() else Path(__file__).parents[2]
 WORKFLOW = PROJECT / "workflow"
 
+# What stands before all paths of jobs, with a slash at its end; nothing in the process that runs Snakemake.
+BELOW_VARIABLE = "FINECAL_BELOW"
+BELOW = os.path.join(os.environ.get(BELOW_VARIABLE, ""), "")  # noqa: PTH118 - a beginning of names, not a path
+RESULTS = f"{BELOW}results"
+STATE = f"{BELOW}state"
+
 # Downloads belong to the data set's module, so data sets that differ in options only share them.
-DOWNLOADS = "resources/{module}"
+DOWNLOADS = f"{BELOW}resources/{{module}}"
 DOWNLOAD = DOWNLOADS + "/{file}"
 
-# What is known of the user's own files (io/contents.py); no data set is called like a hidden folder.
+# What is known of the user's own files (io/contents.py), whatever is made of them; no data set is called like a hidden
+# folder.
 CONTENTS = "state/.contents"
 
-DATASET = "results/{dataset}"
+DATASET = f"{RESULTS}/{{dataset}}"
 IMAGES = DATASET + "/images/{domain}.parquet"
 IMAGES_OF_TARGET = DATASET + "/images/{target}.parquet"
 # As a backbone with a preprocessing of its own is shown them.
@@ -62,10 +73,10 @@ DECISION_REGIONS = "decision_regions.parquet"
 GAMMA_DRAWS = "gamma_draws.parquet"
 CHECK = "check.parquet"
 
-TABLE = "results/tables/{table}"
-FIGURE = "results/figures/{figure}"
-RESOLVED = "results/studies.yaml"
-REPORT = "results/report.html"
+TABLE = f"{RESULTS}/tables/{{table}}"
+FIGURE = f"{RESULTS}/figures/{{figure}}"
+RESOLVED = f"{RESULTS}/studies.yaml"
+REPORT = f"{RESULTS}/report.html"
 
 # Name of an aggregated table → the file of a run that it is made from.
 AGGREGATED = {
@@ -194,7 +205,7 @@ def state_folder(result: str | Path) -> Path:
     them. That of pseudo-splits lies beside that of their run, not in it: the two jobs run at the same time, and each
     removes its own at its end.
     """
-    place = Path("state") / Path(result).relative_to("results")
+    place = Path(STATE) / Path(result).relative_to(RESULTS)
     if parse(PSEUDO, str(result)):
         return place.parent.with_name(f"{place.parent.name}.{place.name}")
     return place

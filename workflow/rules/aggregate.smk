@@ -23,7 +23,7 @@ rule aggregate:
         stage=WORKFLOW.stage("aggregate"),
         study=STUDY,
     shell:
-        "exec finecal aggregate {wildcards.table} {params.study} > {log} 2>&1"
+        command("exec finecal aggregate {wildcards.table} {params.study} > {log} 2>&1")
 
 
 rule cost_table:
@@ -44,7 +44,7 @@ rule cost_table:
         stage=WORKFLOW.stage("cost_table"),
         study=STUDY,
     shell:
-        "exec finecal cost-table {params.study} > {log} 2>&1"
+        command("exec finecal cost-table {params.study} > {log} 2>&1")
 
 
 rule run_table:
@@ -65,7 +65,7 @@ rule run_table:
         stage=lambda w: WORKFLOW.stage("run_table"),
         study=STUDY,
     shell:
-        "exec finecal run-table {params.study} > {log} 2>&1"
+        command("exec finecal run-table {params.study} > {log} 2>&1")
 
 
 rule table:
@@ -96,7 +96,7 @@ rule table:
         caption=lambda w: NotCompared(lambda: registry.description("table", w.table)),
         study=STUDY,
     shell:
-        "exec finecal table {wildcards.table} {params.study} > {log} 2>&1"
+        command("exec finecal table {wildcards.table} {params.study} > {log} 2>&1")
 
 
 rule figure:
@@ -126,4 +126,4 @@ rule figure:
         caption=lambda w: NotCompared(lambda: registry.description("figure", w.figure)),
         study=STUDY,
     shell:
-        "exec finecal figure {wildcards.figure} {params.study} > {log} 2>&1"
+        command("exec finecal figure {wildcards.figure} {params.study} > {log} 2>&1")

@@ -20,7 +20,7 @@ rule update_similarity:
     params:
         stage=WORKFLOW.stage("update_similarity"),
     shell:
-        "exec finecal update-similarity {output.similarity} > {log} 2>&1"
+        command("exec finecal update-similarity {output.similarity} > {log} 2>&1")
 
 
 rule feature_map:
@@ -41,7 +41,7 @@ rule feature_map:
     params:
         stage=WORKFLOW.stage("feature_map"),
     shell:
-        "exec finecal feature-map {output} > {log} 2>&1"
+        command("exec finecal feature-map {output} > {log} 2>&1")
 
 
 rule decision_regions:
@@ -68,7 +68,9 @@ rule decision_regions:
         stage=WORKFLOW.stage("decision_regions"),
         torch=TORCH,
     shell:
-        "exec finecal decision-regions {output} {params.torch} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal decision-regions {output} {params.torch} --threads {threads} > {log} 2>&1"
+        )
 
 
 rule gamma_draws:
@@ -91,4 +93,4 @@ rule gamma_draws:
         stage=WORKFLOW.stage_of_runs("gamma_draws"),
         study=STUDY,
     shell:
-        "exec finecal gamma-draws {output} {params.study} > {log} 2>&1"
+        command("exec finecal gamma-draws {output} {params.study} > {log} 2>&1")

@@ -32,7 +32,7 @@ rule calibrate:
         stage=WORKFLOW.stage_of_runs("calibrate"),
         study=STUDY,
     shell:
-        "exec finecal calibrate {output} {params.study} > {log} 2>&1"
+        command("exec finecal calibrate {output} {params.study} > {log} 2>&1")
 
 
 rule evaluate:
@@ -56,4 +56,4 @@ rule evaluate:
         stage=WORKFLOW.stage_of_runs("evaluate"),
         study=STUDY,
     shell:
-        "exec finecal evaluate {output.metrics} {params.study} > {log} 2>&1"
+        command("exec finecal evaluate {output.metrics} {params.study} > {log} 2>&1")

@@ -20,7 +20,7 @@ from finecal.orchestration.acceptance import (
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
-from finecal.orchestration.modules import at_start, check_module, stage_of
+from finecal.orchestration.modules import at_start, below_prefix, prefix_of, stage_of
 from finecal.orchestration.options import check_batch, check_options
 from finecal.orchestration.own_weights import check_before_jobs
 from finecal.orchestration.place import check_place
@@ -55,14 +55,15 @@ if workflow.is_main_process:
     atexit.register(gc.freeze)
 
 share_with_group()
-or_stop(lambda: check_module(workflow))
+# What `module: prefix:` puts before all paths.
+BELOW = or_stop(lambda: prefix_of(workflow))
 if workflow.is_main_process:
     or_stop(lambda: check_options(workflow))
 if workflow.is_main_process and PAPER not in sys.argv:
     or_stop(lambda: check_place(workflow))
-WORKFLOW = or_stop(lambda: Workflow(config))
+WORKFLOW = or_stop(lambda: Workflow(config, BELOW))
 PLAN = WORKFLOW.plan
-INPUTS = Inputs(PLAN)
+INPUTS = Inputs(PLAN, BELOW)
 limit_gpu(workflow)
 keep_states()
 explain_killed_jobs()
@@ -76,10 +77,16 @@ if workflow.is_main_process:
     from finecal.orchestration.slurm.settings import EXECUTOR, runs_per_gpu
     from finecal.orchestration.warm_jobs import start_warm_process
     from finecal.orchestration.notes import notes_of, restore_notes
+    from finecal.orchestration.progress import show_progress
 
     NOTES = or_stop(lambda: notes_of(workflow))
-    restore_notes(jobs(PLAN), NOTES, WORKFLOW.identities)
-    discard_accepted_states(jobs(PLAN), NOTES)
+    restore_notes(jobs(PLAN), NOTES, WORKFLOW.identities, BELOW)
+    discard_accepted_states(jobs(PLAN), NOTES, BELOW)
+
+
+def command(text):
+    """What a job runs: it writes below the prefix, too."""
+    return below_prefix(text, BELOW)
 
 
 def on_cluster():
@@ -131,7 +138,7 @@ def start():
         if stage_of(job.rule) == "prepare"
     ]
     or_stop(lambda: check_batch(workflow))
-    or_stop(lambda: check_writable(Path("results")))
+    or_stop(lambda: check_writable(Path(BELOW, "results")))
     or_stop(lambda: inspect_files(PLAN, prepared))
     due = {stage_of(job.rule) for job in workflow.dag.needrun_jobs()}
     check_before_jobs(PLAN, WORKFLOW.settings.studies, due)
@@ -151,7 +158,8 @@ def start():
         )
     else:
         WORKFLOW.divide_memory(workflow.dag.needrun_jobs(), workflow.cores or 1)
-        start_warm_process(workflow, WORKFLOW.settings)
+        start_warm_process(workflow, WORKFLOW.settings, BELOW)
+    show_progress(workflow)
 
 
 at_start(workflow, start)

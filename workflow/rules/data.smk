@@ -13,7 +13,9 @@ rule download:
         study=STUDY,
         mirror=MIRROR,
     shell:
-        "exec finecal download {output} {params.study} {params.mirror} > {log} 2>&1"
+        command(
+            "exec finecal download {output} {params.study} {params.mirror} > {log} 2>&1"
+        )
 
 
 rule prepare:
@@ -33,7 +35,9 @@ rule prepare:
         stage=lambda w: WORKFLOW.stage("prepare", w),
         study=STUDY,
     shell:
-        "exec finecal prepare {output} {params.study} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal prepare {output} {params.study} --threads {threads} > {log} 2>&1"
+        )
 
 
 rule frame:
@@ -53,7 +57,9 @@ rule frame:
         stage=lambda w: WORKFLOW.stage("frame", w),
         study=STUDY,
     shell:
-        "exec finecal frame {output} {params.study} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal frame {output} {params.study} --threads {threads} > {log} 2>&1"
+        )
 
 
 rule split:
@@ -73,4 +79,4 @@ rule split:
         stage=lambda w: WORKFLOW.stage("split", w),
         study=STUDY,
     shell:
-        "exec finecal split {output} {params.study} > {log} 2>&1"
+        command("exec finecal split {output} {params.study} > {log} 2>&1")

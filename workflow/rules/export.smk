@@ -25,5 +25,7 @@ rule export:
         run=lambda w: NotCompared(lambda: WORKFLOW.run_folder(w)),
         study=STUDY,
     shell:
-        "exec finecal export {params.run} --calibrator {wildcards.calibrator} {params.study} "
-        "--threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal export {params.run} --calibrator {wildcards.calibrator} {params.study} "
+            "--threads {threads} > {log} 2>&1"
+        )

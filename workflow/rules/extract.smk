@@ -21,7 +21,9 @@ rule class_means:
         stage=lambda w: WORKFLOW.stage("class_means", w),
         torch=TORCH,
     shell:
-        "exec finecal class-means {output} {params.torch} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal class-means {output} {params.torch} --threads {threads} > {log} 2>&1"
+        )
 
 
 rule extract_pretrained:
@@ -44,7 +46,9 @@ rule extract_pretrained:
         stage=WORKFLOW.stage_of_runs("extract_pretrained"),
         torch=TORCH,
     shell:
-        "exec finecal extract-pretrained {output} {params.torch} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal extract-pretrained {output} {params.torch} --threads {threads} > {log} 2>&1"
+        )
 
 
 rule extract:
@@ -69,7 +73,9 @@ rule extract:
         stage=WORKFLOW.stage_of_runs("extract"),
         torch=TORCH,
     shell:
-        "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal extract {output} {params.torch} --threads {threads} > {log} 2>&1"
+        )
 
 
 rule interpolate:
@@ -94,4 +100,6 @@ rule interpolate:
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal interpolate {output} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal interpolate {output} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        )

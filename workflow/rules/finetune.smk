@@ -26,7 +26,9 @@ rule finetune:
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal finetune {output.model} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal finetune {output.model} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        )
 
 
 rule pseudo_splits:
@@ -51,4 +53,6 @@ rule pseudo_splits:
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal pseudo-splits {output.logits} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal pseudo-splits {output.logits} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        )

@@ -21,4 +21,6 @@ rule pretrain:
         study=STUDY,
         torch=TORCH,
     shell:
-        "exec finecal pretrain {output.model} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        command(
+            "exec finecal pretrain {output.model} {params.study} {params.torch} --threads {threads} > {log} 2>&1"
+        )

@@ -27,4 +27,4 @@ rule report:
         stage=lambda w: WORKFLOW.stage("report", w),
         study=STUDY,
     shell:
-        "exec finecal report {params.study} > {log} 2>&1"
+        command("exec finecal report {params.study} > {log} 2>&1")

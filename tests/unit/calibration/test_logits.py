@@ -67,12 +67,16 @@ def changed(row: int, column: int, value: float) -> pa.Array:
 DIVERGED = "Hint: Such logits come from a diverged model or a lost half-precision value."
 # id: (column, its value, what the message says)
 FAULTS: dict[str, tuple[str, Any, str]] = {
-    "NaN": ("logits", changed(2, 0, np.nan), f"row 2 has a logit that is NaN or infinite (1 rows do). {DIVERGED}"),
-    "infinite": ("logits", changed(1, 2, np.inf), f"row 1 has a logit that is NaN or infinite (1 rows do). {DIVERGED}"),
+    "NaN": ("logits", changed(2, 0, np.nan), f"row 2 has a logit that is NaN or infinite (1 row does). {DIVERGED}"),
+    "infinite": (
+        "logits",
+        changed(1, 2, np.inf),
+        f"row 1 has a logit that is NaN or infinite (1 row does). {DIVERGED}",
+    ),
     "minus infinite": (
         "logits",
         changed(0, 1, -np.inf),
-        f"row 0 has a logit that is NaN or infinite (1 rows do). {DIVERGED}",
+        f"row 0 has a logit that is NaN or infinite (1 row does). {DIVERGED}",
     ),
     "many NaN": (
         "logits",
@@ -99,7 +103,7 @@ FAULTS: dict[str, tuple[str, Any, str]] = {
     "one logit empty": (
         "logits",
         [[1.0, 2.0, 3.0], [1.0, None, 2.0], [0.0] * 3, [0.0] * 3],
-        f"row 1 has a logit that is NaN or infinite (1 rows do). {DIVERGED}",
+        f"row 1 has a logit that is NaN or infinite (1 row does). {DIVERGED}",
     ),
     "one row empty": (
         "logits",

@@ -14,7 +14,11 @@ import torch
 from logits_cases import S, arrays
 
 import finecal
+from finecal.io import large
+from finecal.library import measuring
 from finecal.library.command import diagnose_files
+from finecal.logits import files
+from finecal.metrics import unit_rows
 
 A = arrays()
 BEFORE = A["logits"] - np.where(np.arange(6) < 3, 4, 0).astype(np.float32)
@@ -97,3 +101,27 @@ def test_what_is_missing_is_said() -> None:
         finecal.diagnose(A["logits"], A["label"][1:], S)
     with pytest.raises(finecal.UserError, match="rows of different lengths"):
         finecal.diagnose([[1.0, 2.0], [1.0]], [0, 1], [0])
+
+
+@pytest.mark.parametrize("subset", ["in turn", "in a run"])
+def test_large_arrays_get_the_same_answer(subset: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With limits that make everything large: columns, subsets, scores in parts. Only a note on fits is more."""
+    table = arrays(600, seed=3)
+    rows = np.argsort(table["subset"], kind="stable") if subset == "in a run" else np.arange(600)
+    features = table["logits"] @ np.random.default_rng(0).normal(size=(6, 9))
+    columns = {**table, "features": features.astype(np.float32), "pretrained": table["logits"] - 1}
+    pd.DataFrame({name: list(values[rows]) for name, values in columns.items()}).to_parquet(tmp_path / "x.parquet")
+    before = pd.DataFrame({"logits": list(columns["pretrained"][rows])})
+    small = finecal.diagnose(tmp_path / "x.parquet", None, S, pretrained=before)
+    for module, name, value in (
+        (large, "LARGE", 200), (large, "PART", 400), (files, "VALUES", 100), (unit_rows, "LARGEST", 50),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    found = finecal.diagnose(tmp_path / "x.parquet", None, S, pretrained=before)
+    pd.testing.assert_frame_equal(found.metrics, small.metrics, rtol=1e-12)
+    pd.testing.assert_series_equal(found.gammas, small.gammas)
+    monkeypatch.setattr(measuring, "FITTED", 6 * 200)
+    drawn = finecal.diagnose(tmp_path / "x.parquet", None, S, pretrained=before)
+    assert drawn.gammas["alg"] == pytest.approx(small.gammas["alg"], rel=0.05)
+    assert drawn.gammas["oracle"] == small.gammas["oracle"]
+    assert "at most 200 of the 300 training rows, evenly spread" in " ".join(drawn.notes)

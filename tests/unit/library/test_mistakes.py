@@ -14,6 +14,7 @@ from logits_cases import S, arrays, softmax
 
 from finecal.errors import UserError
 from finecal.io.parquet import read_table
+from finecal.library.classes import mask_of
 from finecal.library.command import diagnose_files
 from finecal.library.diagnosis import diagnose
 from finecal.library.given import ScoresAs
@@ -192,3 +193,35 @@ def test_classes_have_names_where_there_are_any() -> None:
     assert by_mask.gamma == found().gamma
     with pytest.raises(UserError, match="unknown class 'yew'"):
         diagnose(A["logits"], A["label"], ["yew"], classes=names)
+
+
+def test_a_mask_in_numbers_is_no_list_of_classes() -> None:
+    with pytest.raises(UserError, match="6 times 0 or 1 are no class numbers"):
+        mask_of([1, 1, 1, 0, 0, 0], 6)
+
+
+def test_percentages_that_were_rounded() -> None:
+    table = arrays(2400)
+    whole = np.round(100 * softmax(table["logits"] / 3)).astype(int)  # few are 0
+    r = diagnose(whole, table["label"], S, subset=table["subset"])
+    assert r.scores == "percentages"
+    assert 3 * r.gammas["alg"] == pytest.approx(4, abs=0.6)
+
+
+def test_s_told_the_wrong_way_round_is_noticed() -> None:
+    table = arrays()
+    right = diagnose(table["logits"], table["label"], S, subset=table["subset"])
+    wrong = diagnose(table["logits"], table["label"], [3, 4, 5], subset=table["subset"])
+    assert wrong.gamma is not None
+    assert wrong.gamma < 0
+    assert [note for note in wrong.notes if "the wrong way round" in note]
+    assert not [note for note in right.notes if "the wrong way round" in note]
+
+
+def test_numbers_of_samples_that_a_join_has_made_floats_are_numbers() -> None:
+    table = arrays()
+    tuned = {"logits": list(table["logits"]), "label": table["label"], "subset": table["subset"], "id": np.arange(240)}
+    before = pd.DataFrame({"logits": list(table["logits"]), "id": np.arange(240.0)}).sample(frac=1, random_state=0)
+    assert any(
+        "matched by their names" in note for note in diagnose(pd.DataFrame(tuned), None, S, pretrained=before).notes
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 import timm
 import torch
 from logits_cases import S, arrays
+from PIL import Image
 from torch import Tensor, nn
 
-from finecal import UserError, calibrate, diagnose
+from finecal import UserError, calibrate, diagnose, read_table
 from finecal.library.command import diagnose_files
 
 IMAGES = torch.randn(60, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -86,6 +88,7 @@ def test_what_cannot_be_calibrated_is_said() -> None:
 
 
 def test_a_folder_for_timm(tmp_path: Path) -> None:
+    """What `finecal export` writes, from the same code: model, ONNX, check and card."""
     torch.manual_seed(0)
     model = timm.create_model("test_resnet", num_classes=6).eval()
     r = diagnose(A["logits"], A["label"], S, subset=A["subset"], classes=list("abcdef"))
@@ -93,11 +96,15 @@ def test_a_folder_for_timm(tmp_path: Path) -> None:
     r.export(model, folder)  # its own folder it replaces
     loaded = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     with torch.no_grad():
-        np.testing.assert_allclose(loaded(IMAGES), r.apply(model(IMAGES)), atol=1e-4)
+        wanted = r.apply(model(IMAGES))
+        np.testing.assert_allclose(loaded(IMAGES), wanted, atol=1e-4)
     config = json.loads((folder / "config.json").read_text())
     assert config["label_names"] == list("abcdef")
     assert json.loads((folder / "calibration.json").read_text())["gamma"] == pytest.approx(r.gamma)
-    assert r.advice in (folder / "README.md").read_text("utf-8")
+    assert set(read_table(folder / "check.parquet")["compared"].to_pylist()) >= {"folder", "onnx", "timm_transform"}
+    card = (folder / "README.md").read_text("utf-8")
+    for part in (r.advice, "`model.onnx` is the same classifier", "## Accuracy", "n = 120", "on images of noise"):
+        assert part in card
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/mine.txt").write_text("")
     for wrong, place in ((model, "notes"), (nn.Linear(3, 6), "new")):
@@ -126,3 +133,30 @@ def test_the_command_line_exports_a_model_of_timm(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message):
             diagnose_files(tmp_path / "tuned.npz", given, tmp_path / "other", beside={"model": name})
     assert not (tmp_path / "other").exists()
+
+
+def test_a_model_that_was_made_with_arguments_of_its_own(tmp_path: Path) -> None:
+    """One channel, another size, another pooling: timm notes them, and images decide what is compared."""
+    torch.manual_seed(0)
+    r = diagnose(A["logits"], A["label"], S, subset=A["subset"])
+    made = {"in_chans": 1, "img_size": 64, "global_pool": "avg", "class_token": False}
+    model = timm.create_model("test_vit", num_classes=6, **made).eval()
+    picture = Image.fromarray(np.arange(80 * 90, dtype=np.uint8).reshape(80, 90))
+    folder = r.export(model, tmp_path / "vit", images=[picture], onnx=False)
+    loaded = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    images = torch.randn(2, 1, 64, 64)
+    with torch.no_grad():
+        np.testing.assert_allclose(loaded(images), r.apply(model(images)), atol=1e-4)
+    assert not (folder / "model.onnx").exists()
+    with pytest.raises(UserError, match="the model has 5 classes"):
+        r.export(timm.create_model("test_resnet", num_classes=5), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_export_says_which_extra_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    r = diagnose(A["logits"], A["label"], S, subset=A["subset"])
+    for name in [name for name in sys.modules if name.startswith("finecal.library.exporting")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "timm.models._input", None)
+    with pytest.raises(UserError, match=r"this needs timm, which is not installed.*finecal\[pipeline\]"):
+        r.export(None, tmp_path / "mine")

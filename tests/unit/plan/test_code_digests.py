@@ -61,6 +61,7 @@ INFRASTRUCTURE = {
     "models/chance.py": "refuses a model that guesses, or lets it be",
     **dict.fromkeys(["stages/_expected.py", "metrics/expected.py"], "refuses results that were not expected"),
     "runtime/malloc.py": "where tensors lie in memory",
+    "io/large.py": "where arrays lie; of what studies fit, no rows are left out",
     "runtime/memory.py": "where pixels lie; batches are the same wherever that is (test_reader)",
     "runtime/usage.py": "what a job took, which is noted beside its results",
     "config/grids.py": "names of recipes and splits",

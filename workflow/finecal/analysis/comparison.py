@@ -23,7 +23,7 @@ from finecal.analysis.statistics import runs_of
 from finecal.calibration.inputs import read_split
 from finecal.errors import UserError
 from finecal.io.parquet import read_metadata, read_table
-from finecal.paths import RUN_KEYS, RunKey
+from finecal.paths import RESULTS, RUN_KEYS, RunKey
 
 METRICS = ("acc_y_y", "acc_s_y", "acc_u_y")
 PLAIN = "none"
@@ -210,7 +210,7 @@ def default_page(first: RunKey, second: RunKey) -> Path:
     """Where the page goes if nobody says: beside the report, named after what the runs do not share."""
     differing = [name for name in RUN_KEYS if getattr(first, name) != getattr(second, name)]
     words = ["-".join(_short(run, name) for name in differing) for run in (first, second)]
-    return Path("results") / f"compare_{'_'.join(words)}.html"
+    return Path(RESULTS) / f"compare_{'_'.join(words)}.html"
 
 
 def _short(run: RunKey, coordinate: str) -> str:

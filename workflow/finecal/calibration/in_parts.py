@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from finecal.calibration.contract import Calibrator, Head, Mask, State, Unlabelled
@@ -14,23 +15,33 @@ PART_BYTES = 1 << 21  # of float64 logits: they and what `apply` makes on the wa
 
 
 def apply_in_parts(
-    method: Calibrator, inputs: Unlabelled, state: State, fine_tuning: Mask
+    method: Calibrator, inputs: Unlabelled, state: State, fine_tuning: Mask, largest: int | None = None
 ) -> Iterator[npt.NDArray[Any]]:
     """Yield calibrated logits (n, C) of consecutive samples; of all of them at once if the method is not `by_row`.
 
     NumPy may add up a single row in another order than many, so no part is of a single row, unless there is only one.
+
+    Parameters
+    ----------
+    inputs
+        With logits of any precision; the method gets float64.
+    largest
+        Numbers in a part of whatever method, so that what is made of it fits in memory.
     """
     n, columns = inputs.logits.shape
-    size = max(2, PART_BYTES // (8 * columns)) if getattr(method, "by_row", False) else n
+    by_row = max(2, PART_BYTES // (8 * columns))
+    size = by_row if getattr(method, "by_row", False) else n if largest is None else max(2, largest // columns)
     ends = [*range(size, n - 1, size), n]
     for start, end in zip([0, *ends], ends, strict=False):
         yield method.apply(_rows(inputs, slice(start, end)), state, fine_tuning)
 
 
 def _rows(samples: Unlabelled, rows: slice) -> Unlabelled:
-    """Return some of the samples, with all that is known of them; nothing is copied."""
+    """Return some of the samples, with all that is known of them; their logits in float64, read-only."""
     more = {name: _part(known, rows) for name, known in samples.more.items()}
-    return replace(samples, logits=samples.logits[rows], more=more)
+    logits = samples.logits[rows].astype(np.float64)
+    logits.flags.writeable = False
+    return replace(samples, logits=logits, more=more)
 
 
 def _part(known: Any, rows: slice) -> Any:

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from finecal import schemas
 from finecal.calibration.contract import Head, Labelled, PseudoFold, Unlabelled
-from finecal.errors import UserError
+from finecal.errors import UserError, not_finite
+from finecal.io.large import drawn, take
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table
 
@@ -61,9 +62,9 @@ class Predictions:
         members: npt.NDArray[np.bool_] = self.subset == subset
         return members
 
-    def select(self, rows: npt.NDArray[np.bool_]) -> Labelled:
-        """Return the logits and labels of some rows (bool mask)."""
-        return Labelled(self.logits[rows], self.labels[rows])
+    def select(self, rows: npt.NDArray[Any]) -> Labelled:
+        """Return the logits and labels of some rows, by a mask (N,) or their numbers."""
+        return Labelled(take(self.logits, rows), self.labels[rows])
 
 
 @dataclass(frozen=True)
@@ -85,35 +86,40 @@ class Seen:
     interpolated: Mapping[float, npt.NDArray[Any]] | None = None
     head: Head | None = None
 
-    def select(self, rows: npt.NDArray[np.bool_]) -> Labelled:
-        """Return some samples (bool mask) with everything that is known of them."""
+    def select(self, rows: npt.NDArray[Any]) -> Labelled:
+        """Return some samples, by a mask (N,) or their numbers, with everything that is known of them."""
         more: dict[str, Any] = {}
         if self.tuned.features is not None:
-            more["features"] = self.tuned.features[rows]
+            more["features"] = take(self.tuned.features, rows)
         if self.pretrained is not None:
-            more["pretrained"] = self.pretrained.logits[rows]
+            more["pretrained"] = take(self.pretrained.logits, rows)
         if self.interpolated is not None:
             more["interpolated"] = {alpha: logits[rows] for alpha, logits in self.interpolated.items()}
         if self.head is not None:
             more["weights"] = self.head
         return replace(self.tuned.select(rows), more=more)
 
-    def available(self, fine_tuning: npt.NDArray[np.bool_], folds: Sequence[PseudoFold] | None) -> dict[str, Any]:
+    def available(
+        self, fine_tuning: npt.NDArray[np.bool_], folds: Sequence[PseudoFold] | None, most: int | None = None
+    ) -> dict[str, Any]:
         """Return what there is to read: key of `finecal.calibration.READABLE` → the data.
 
         Unlabelled target data are the logits of the training samples of all classes; the model was trained on
-        those of S. Test samples are never among them.
+        those of S. Test samples are never among them. Of more than `most` samples so many are taken, evenly spread.
         """
         tuned = self.tuned
-        of_s = tuned.train & fine_tuning[tuned.labels]
-        train = self.select(tuned.train)
+        of_s, train, validation = (
+            rows if most is None else drawn(rows, most)
+            for rows in (tuned.train & fine_tuning[tuned.labels], tuned.train, tuned.validation)
+        )
         data: dict[str, Any] = {"test": self.select(tuned.test)}
         if of_s.any():
             data["train_fine_tuning"] = self.select(of_s)
-        if len(train):
-            data["target_unlabelled"] = Unlabelled(train.logits, more=train.more)
-        if tuned.validation.any():
-            data["validation"] = self.select(tuned.validation)
+        if train.any():
+            of_all = self.select(train)
+            data["target_unlabelled"] = Unlabelled(of_all.logits, more=of_all.more)
+        if validation.any():
+            data["validation"] = self.select(validation)
         if self.head is not None:
             data["weights"] = self.head
         if folds is not None:
@@ -197,10 +203,7 @@ def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes
         )
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(bad):
-        raise UserError(
-            f"row {bad[0]} has a logit that is NaN or infinite ({len(bad)} rows do)", where=where,
-            hint="Such logits come from a diverged model or a lost half-precision value",
-        )  # fmt: skip
+        raise not_finite(int(bad[0]), len(bad), where)
     outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if len(outside):
         row = int(outside[0])

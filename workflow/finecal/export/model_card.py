@@ -4,43 +4,66 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from finecal import display
 from finecal.analysis.telling import Told, as_markdown
-from finecal.calibration.contract import State
 from finecal.models.build import Architecture
-from finecal.paths import RunKey
 
 NAMES = 40  # class names shown
 
 
 @dataclass(frozen=True)
-class Card:
-    """The contents of a card.
+class Origin:
+    """Where a classifier comes from, and how good it is.
 
-    `metrics` and `checks` are rows of the run's metrics.parquet and of check.parquet, `told` is the answer for this run
-    alone.
+    Attributes
+    ----------
+    where
+        Its coordinates, columns of check.parquet.
+    heading, tuned, tests
+        What the card is called, how the model was fine-tuned, and whose test samples the accuracies are of, in words.
+    source
+        The sentence on its origin.
+    metrics
+        Rows of a metrics.parquet.
+    images
+        On which images the folder was checked, in words.
+    record
+        The provenance of check.parquet.
+    terms
+        Licence and citation of the data, as far as they are known.
+    told
+        What is said of it: what was damaged, and what to do.
+    of
+        What that is said of.
     """
 
-    run: RunKey
-    calibrator: str
-    reads: frozenset[str]
-    state: State
+    where: Mapping[str, str | int]
+    heading: str
+    tuned: str
+    tests: str
+    source: str
+    metrics: Sequence[Mapping[str, Any]]
+    record: Mapping[str, Any]
+    told: Told
+    images: str = "test images"
+    terms: Mapping[str, str] = field(default_factory=dict)
+    of: str = "Of this run alone, whatever calibrator the folder holds."
+
+
+@dataclass(frozen=True)
+class Card:
+    """The contents of a card; `form` is that of calibration.json, `checks` are rows of check.parquet."""
+
+    origin: Origin
+    form: Mapping[str, Any]
     description: Architecture
-    fine_tuning: np.ndarray
     folded: bool
     checks: Sequence[Mapping[str, Any]]
-    provenance: Mapping[str, Any]
-    metrics: Sequence[Mapping[str, Any]]
-    terms: Mapping[str, str]
     onnx: bool
-    told: Told
-    stored: Mapping[str, Any] | None = None
 
 
 def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
@@ -57,36 +80,37 @@ def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
 
 def card_text(card: Card) -> str:
     """Return the card as Markdown."""
-    bound = display.reads_test(", ".join(card.reads))
-    run, method = card.run, display.marked(display.method("fine_tuned", card.calibrator), bound)
-    of_s = [name for name, member in zip(card.description.classes, card.fine_tuning, strict=True) if member]
-    of_u = [name for name, member in zip(card.description.classes, card.fine_tuning, strict=True) if not member]
+    origin, form = card.origin, card.form
+    bound = display.reads_test(", ".join(form["reads"]))
+    method = display.marked(display.method("fine_tuned", form["calibrator"]), bound)
+    pairs = list(zip(card.description.classes, form["fine_tuning"], strict=True))
+    of_s, of_u = [name for name, member in pairs if member], [name for name, member in pairs if not member]
     warning = "" if not bound else (
         "**Its calibrator was fitted on the labels of the test samples: the accuracies below are upper bounds.**\n\n"
     )  # fmt: skip
-    gamma = card.state.get("gamma")
+    gamma = form["gamma"]
     found = f" γ = {float(gamma):.4f} is added to the logits of the absent classes." if gamma is not None else ""
     return f"""---
 library_name: timm
 tags: [image-classification, timm, finecal]
 ---
 
-# {run.dataset}, {display.task(run.task)}: {method}
+# {origin.heading}: {method}
 
-{card.description.model}, fine-tuned ({display.recipe(run.recipe)}) on {_names(of_s)}.
+{card.description.model}, fine-tuned{origin.tuned} on {_names(of_s)}.
 It also knows {_names(of_u)}, absent from fine-tuning.{found}
-The calibrator {display.calibrator(card.calibrator)} read {display.reads(", ".join(sorted(card.reads)), long=True)}.
+The calibrator {display.calibrator(form["calibrator"])} read {display.reads(", ".join(form["reads"]), long=True)}.
 
 {warning}## What fine-tuning damaged, and what helps
 
-Of this run alone, whatever calibrator the folder holds. S are the classes of fine-tuning, U the absent ones; γ is added
-to the logits of U, γ* is the best γ for the test labels, an upper bound.
+{origin.of} S are the classes of fine-tuning, U the absent ones; γ is added to the logits of U, γ* is the best γ for the
+test labels, an upper bound.
 
-{as_markdown(card.told)}
+{as_markdown(origin.told)}
 
 ## Accuracy
 
-On the test samples of {run.target}, in % [95 % interval for this one model, Wilson], n samples:
+On the test samples of {origin.tests}, in % [95 % interval for this one model, Wilson], n samples:
 
 {_accuracies(card)}
 
@@ -98,13 +122,13 @@ On the test samples of {run.target}, in % [95 % interval for this one model, Wil
 
 ## Checked
 
-Against finecal's own logits, on test images ([check.parquet](check.parquet)):
+Against finecal's own logits, on {origin.images} ([check.parquet](check.parquet)):
 
 {_checks(card)}
 
 ## Origin
 
-Run `{run.folder}` of finecal {card.provenance["version"]} ({card.provenance["commit"][:12] or "no commit"}).
+{origin.source} finecal {origin.record["version"]} ({origin.record["commit"][:12] or "no commit"}).
 {_terms(card)}"""
 
 
@@ -119,12 +143,13 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _accuracies(card: Card) -> str:
-    rows = [("pretrained", "none"), ("fine_tuned", "none"), ("fine_tuned", card.calibrator)]
+    rows = [("pretrained", "none"), ("fine_tuned", "none"), ("fine_tuned", card.form["calibrator"])]
     lines = [("classifier", *display.METRICS.values()), ("---",) * (1 + len(display.METRICS))]
-    values = {(row["classifier"], row["calibrator"], row["metric"]): (row["value"], row["n"]) for row in card.metrics}
+    keys = ("classifier", "calibrator", "metric")
+    values = {tuple(row[key] for key in keys): (row["value"], row["n"]) for row in card.origin.metrics}
     for classifier, calibrator in dict.fromkeys(rows):
         cells = [_accuracy(*values.get((classifier, calibrator, metric), (None, 0))) for metric in display.METRICS]
-        bound = calibrator == card.calibrator and display.reads_test(", ".join(card.reads))
+        bound = calibrator == card.form["calibrator"] and display.reads_test(", ".join(card.form["reads"]))
         lines.append((display.marked(display.method(classifier, calibrator), bound), *cells))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -158,7 +183,7 @@ def _use(card: Card) -> str:
 
 def _input(card: Card) -> str:
     """Say all steps from an image file to the numbers."""
-    made, side = card.description, card.description.image_size
+    made, side, stored = card.description, card.description.image_size, card.form["stored"]
     numbers = f"divided by 255, less {list(made.mean)}, over {list(made.std)}"
     alone = "`prepare.py` here does all of it with Pillow and NumPy: `load(FILE)`."
     if made.framing is not None:
@@ -170,16 +195,16 @@ def _input(card: Card) -> str:
         )
     whole = "(bilinear with antialiasing, the aspect is not kept, no crop)"
     rounds = "the resizing may round a byte the other way than finecal's"
-    if card.stored is None:
+    if stored is None:
         return (
             f"Input: the whole image, scaled to {side} × {side} {whole}, {numbers}. timm's transform for this model "
             f"does the same; {rounds}."
         )
-    first = card.stored["size"]
+    first = stored["size"]
     ways = {"stretch": "both sides", "crop": "the shorter side, and the middle of the longer one is kept"}
     return (
         "Input: the image file as people see it (its EXIF orientation applied, transparent parts white), as RGB; "
-        f"1. resized to {first} × {first} (bilinear, {ways[card.stored['fit']]}; a JPEG is decoded at 1/2, 1/4 or 1/8 "
+        f"1. resized to {first} × {first} (bilinear, {ways[stored['fit']]}; a JPEG is decoded at 1/2, 1/4 or 1/8 "
         f"of its size if that is at least {2 * first} pixels); 2. that square scaled to {side} × {side} {whole}; 3. "
         f"{numbers}.\n{alone} In step 2 {rounds}. **timm's transform for this model does steps 2 and 3 only.**"
     )
@@ -195,7 +220,7 @@ def _checks(card: Card) -> str:
 
 
 def _terms(card: Card) -> str:
-    said = [f"{name.capitalize()} of the data set: {text}" for name, text in card.terms.items() if text]
+    said = [f"{name.capitalize()} of the data set: {text}" for name, text in card.origin.terms.items() if text]
     return "".join(f"{line}\n" for line in said) or (
         "The licence of the data and of the pretrained weights is not known to finecal.\n"
     )

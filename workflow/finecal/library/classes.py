@@ -58,6 +58,10 @@ def mask_of(
         if found.dtype.kind == "f" and len(found):
             raise UserError(f"{found[0]} is not a class number", where=where, why="Whole numbers or names are allowed")
         parts = found.tolist()
+        if len(parts) == num_classes > 2 and {*parts} <= {0, 1}:
+            raise UserError(
+                f"{num_classes} times 0 or 1 are no class numbers", where=where, hint="A mask has truth values (bool)"
+            )
     numbers = _numbers([part for part in parts if part != ""], classes, where)
     mask = np.zeros(num_classes, dtype=bool)
     names = tuple(classes) if classes else tuple(map(str, range(num_classes)))

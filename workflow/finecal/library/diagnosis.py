@@ -23,6 +23,10 @@ from finecal.logits.brought import Brought, same_samples
 from finecal.logits.doubts import doubts
 
 NO_SUBSET = "No column `subset`: all rows are taken as test rows."
+SWAPPED = (
+    "γ is below 0: the classes of S are too low, not those of U. Fine-tuning does the opposite, so look whether S is "
+    "told the wrong way round."
+)
 NO_U_IN_TEST = "No test row is of an absent class: what calibration is worth is not known."
 
 
@@ -114,6 +118,8 @@ def diagnose_brought(
         *(with_columns(measured.tables[table], coordinates).to_pandas() for table in ("metrics", "calibration"))
     )
     answer = with_code(answer, measured, mask, call(files, np.flatnonzero(mask).tolist()))
+    if answer.advice.gamma_mean < 0:
+        notes.append(SWAPPED)
     record = provenance({"verb": "diagnose", "options": {"fine_tuning": np.flatnonzero(mask).tolist()}}, inputs=inputs)
     classes = tuned.classes or tuple(map(str, range(len(mask))))
     return Diagnosis(

@@ -16,7 +16,7 @@ from finecal.io.outside import is_count
 from finecal.logits import alignment, names
 from finecal.logits.brought import Brought, as_text, check, length
 from finecal.logits.files import Source, Table
-from finecal.logits.memory import as_array, as_source
+from finecal.logits.memory import as_array, as_source, is_batches
 from finecal.logits.names import FEATURES, LABEL
 from finecal.logits.raw import Raw, read_column, read_raw
 
@@ -64,6 +64,8 @@ def bring(
     """
     if isinstance(logits, ScoresAs):
         logits, scores = logits.values, logits.kind
+    if is_batches(logits) and isinstance(labels, (list, tuple)) and all(getattr(one, "ndim", 0) for one in labels):
+        labels = np.concatenate([as_array(batch, "labels") for batch in labels])
     source = as_source(logits)
     if source is None:
         raw = Raw(as_array(logits, "logits"))

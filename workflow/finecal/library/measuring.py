@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from finecal import registry, schemas
-from finecal.calibration.contract import Fitted, Labelled
+from finecal.calibration.contract import Fitted, Labelled, Unlabelled
 from finecal.calibration.inputs import Predictions, Seen
 from finecal.calibration.parameters import read_states, refusals
 from finecal.io.declared import from_rows
@@ -34,6 +34,11 @@ MISSING = {
 }
 
 
+# Numbers that calibrators are fitted to: they make several float64 copies of them.
+FITTED = 1 << 26
+DRAWN = {"target_unlabelled": "training rows", "validation": "validation rows"}
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """Tables by name (metrics, curve, calibration, samples), fitted parameters, what was refused and left out."""
@@ -52,17 +57,30 @@ class Measured:
 def measure(tuned: Predictions, before: Predictions | None, mask: npt.NDArray[np.bool_]) -> Measured:
     """Fit and score whatever the predictions allow, as a study's stages `calibrate` and `evaluate` do."""
     seen = Seen(tuned, before)
-    data = seen.available(mask, None)
+    most = max(FITTED // len(mask), 2)
+    data = seen.available(mask, None, most)
+    notes = [note for note in (_of_draw(name, data[name], tuned, most) for name in DRAWN if name in data) if note]
     uses, left_out = _usable(data, mask)
     rows = fit_all(uses, data, mask)
     fitted = from_rows(rows, schemas.own_columns(schemas.CALIBRATION))
     states = read_states(fitted)
     classifiers = {FINE_TUNED: tuned} if before is None else {PRETRAINED: before, FINE_TUNED: tuned}
     found, curves = score_classifiers(classifiers, mask)
-    found += score_calibrated(uses, states, data["test"], mask)
+    found += score_calibrated(uses, states, data["test"], mask, FITTED)
     metrics = from_rows(found, schemas.own_columns(schemas.METRICS))
     tables = {"metrics": metrics, "curve": curves, "calibration": fitted, "samples": sample_table(tuned, before, mask)}
-    return Measured(tables, states, uses, refusals(rows), left_out)
+    return Measured(tables, states, uses, [*notes, *refusals(rows)], left_out)
+
+
+def _of_draw(name: str, taken: Unlabelled, tuned: Predictions, most: int) -> str:
+    """Say that calibrators are fitted to a part of the rows, where they are."""
+    rows = int((tuned.train if name == "target_unlabelled" else tuned.validation).sum())
+    if len(taken) == rows:
+        return ""
+    return (
+        f"Calibrators are fitted to at most {most:,} of the {rows:,} {DRAWN[name]}, evenly spread, so that memory "
+        "suffices; all rows are in the accuracies."
+    )
 
 
 def _usable(data: Mapping[str, Any], mask: np.ndarray) -> tuple[dict[str, Any], list[str]]:

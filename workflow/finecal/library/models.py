@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from finecal.calibration.contract import Data, Labelled, Unlabelled
 from finecal.calibration.deployment import affine
 from finecal.calibration.parameters import calibrator
-from finecal.errors import UserError
+from finecal.errors import UserError, not_finite
 from finecal.library.classes import mask_of, names_of
 from finecal.logits.doubts import doubts
 from finecal.logits.labels import labels_of
@@ -132,8 +132,9 @@ def _logits(models: Sequence[nn.Module], loader: Iterable[Any]) -> tuple[list[np
     logits = [np.concatenate(found) for found in parts]
     if len({one.shape for one in logits}) > 1 or any(one.ndim != 2 for one in logits):
         raise UserError(f"the models give logits of shapes {', '.join(str(one.shape) for one in logits)}")
-    if not all(np.isfinite(one).all() for one in logits):
-        raise UserError("a logit is NaN or infinite")
+    for one in logits:
+        if len(bad := np.flatnonzero(~np.isfinite(one).all(axis=1))):
+            raise not_finite(int(bad[0]), len(bad))
     return logits, np.concatenate(labels), first
 
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from finecal.analysis.diagnosis import Answer
-from finecal.analysis.telling import Told, as_markdown, tell
+from finecal.analysis.telling import Told, tell
 from finecal.calibration.contract import Unlabelled
 from finecal.calibration.parameters import calibrator
-from finecal.errors import UserError
+from finecal.errors import UserError, how_to_install
 from finecal.io.atomic import write_text
 from finecal.io.parquet import with_columns
 from finecal.library.keeping import check_page
@@ -28,6 +28,9 @@ from finecal.logits.memory import as_array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+OF_EXPORT = (
+    "Of the logits that were brought. What is advised is in this folder already: nothing is to be added to its logits."
+)
 SETTING = {"task": "", "backbone": "", "recipe": ""}  # of logits nothing but their file's name is known
 
 
@@ -153,30 +156,48 @@ class Diagnosis:
         write_text(path, self.page())
         return Path(path)
 
-    def export(self, model: Any, folder: str | Path) -> Path:
-        """Write a timm model with the advised calibration in its head as `finecal export` does; return the folder.
+    def export(self, model: Any, folder: str | Path, *, images: Any = None, onnx: bool = True) -> Path:
+        """Write what `finecal export` writes, for a model of timm and the advised method; return the folder.
 
-        `timm.create_model("local-dir:FOLDER", pretrained=True)` loads the calibrated classifier. The model is not
-        changed, and its own preprocessing is kept.
+        `timm.create_model("local-dir:FOLDER", pretrained=True)` loads the calibrated classifier; beside it are
+        `model.onnx`, the model card, `calibration.json` and `check.parquet` (docs/export.md). The model is not changed,
+        and its own preprocessing is kept. Before the folder gets its name, what was written is run and must give the
+        model's logits with the calibration.
+
+        Parameters
+        ----------
+        model
+            The fine-tuned model whose logits were diagnosed.
+        images
+            Image files or Pillow's images on which the folder is checked; noise without them.
+        onnx
+            Whether `model.onnx` is written, where the extra `export` is installed.
 
         Raises
         ------
         UserError
-            If nothing is advised, the model is not timm's, or the calibration is more than a γ.
+            If nothing is advised, the model is not timm's, the method cannot be exported, a package is missing, or
+            there is something else in the folder.
         """
-        from finecal.library.exporting import Export, export_timm
-
         name = self.answer.advice.calibrator
         if self.doubts or name == "none":
             raise UserError("there is no calibration to export", why=f"{self.verdict} {self.advice}")
-        text = (
-            "# Calibrated classifier\n\nWhat is advised below is in the head of this model: nothing is to be added to "
-            f"its logits.\n\n{as_markdown(self.told)}\n"
-        )
-        what = Export(
-            self.measured.uses[name], self.measured.states.get(name, {}), self.fine_tuning, self.classes, text
+        try:
+            from finecal.export.model_card import Origin
+            from finecal.library.exporting import Export, export_timm
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            raise UserError(f"this needs {missing}, which is not installed", hint=how_to_install("pipeline")) from error
+        origin = Origin(
+            where=self.where, heading=self.name, tuned="", tests="the logits that were brought",
+            source="Diagnosed from logits with", metrics=self.measured.tables["metrics"].to_pylist(),
+            record=self.record, images="images of noise" if images is None else "images that were given",
+            told=self.told, of=OF_EXPORT,
         )  # fmt: skip
-        return export_timm(model, Path(folder), what)
+        state = self.measured.states.get(name, {})
+        what = Export(self.measured.uses[name], state, self.fine_tuning, self.classes, origin)
+        export_timm(model, Path(folder), what, images, onnx=onnx)
+        return Path(folder)
 
     def page(self) -> str:
         """Return the page as HTML."""

@@ -18,12 +18,18 @@ import numpy.typing as npt
 from finecal.errors import UserError
 from finecal.logits import hdf5
 
+
+def _empty(*_given: Any) -> npt.NDArray[Any]:
+    """The array that a pickle starts from, whatever size it asks for; its state is read afterwards."""
+    return np.empty(0, np.int8)
+
+
 # All that a pickled array of text needs. Nothing else is looked up, so nothing else can run.
 _OF_TEXT = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
-    ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-    ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+    ("numpy._core.multiarray", "_reconstruct"): _empty,
+    ("numpy.core.multiarray", "_reconstruct"): _empty,
 }
 _TYPES = {  # of safetensors
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
@@ -53,7 +59,8 @@ def open_arrays(path: Path, ending: str) -> Mapping[str, Any]:
 def _npz(path: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
-        return {name.removesuffix(".npy"): _member(path, name, archive) for name in names}
+        found = {name.removesuffix(".npy"): _member(path, name, archive) for name in names}
+    return {"logits": found["arr_0"]} if list(found) == ["arr_0"] else found  # saved without a name
 
 
 def _member(path: Path, name: str, archive: zipfile.ZipFile) -> Lazy:
@@ -109,7 +116,8 @@ class _TextOnly(pickle.Unpickler):
 
 
 def _npy(path: Path) -> dict[str, Any]:
-    return {"logits": np.load(path, mmap_mode="r", allow_pickle=False)}
+    found = np.load(path, mmap_mode="r", allow_pickle=False)
+    return {name: found[name] for name in found.dtype.names} if found.dtype.names else {"logits": found}
 
 
 def _pt(path: Path) -> dict[str, Any]:
@@ -138,9 +146,13 @@ def _is_column(value: Any) -> bool:
     return hasattr(value, "detach") or (isinstance(value, list) and len(value) > 0)
 
 
+def _is_batches(values: list[Any]) -> bool:
+    return all(hasattr(one, "detach") and one.dim() for one in values)
+
+
 def _of_tensor(value: Any) -> npt.NDArray[Any]:
     if isinstance(value, list):
-        return np.asarray(value)
+        return np.concatenate(list(map(_of_tensor, value))) if _is_batches(value) else np.asarray(value)
     tensor = value.detach().cpu()
     return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from finecal import display
 from finecal.errors import UserError
+from finecal.io import large
 from finecal.io.outside import reading
 from finecal.logits.labels import Words
 
@@ -64,7 +65,7 @@ def matrix(batches: Iterable[pa.Array], rows: int, name: str, where: str) -> npt
             raise UserError(f"the column {name!r} has lists of different lengths: {several}", where=where)
         flat = numbers(part.flatten(), name, where)
         if found is None:
-            found = np.empty((rows, max(lengths)), dtype=flat.dtype)
+            found = large.empty((rows, max(lengths)), flat.dtype)
         if start + len(part) > rows or flat.size != len(part) * found.shape[1]:
             raise UserError(f"the column {name!r} has more values than the file has rows", where=where)
         found[start : start + len(part)] = flat.reshape(len(part), found.shape[1])
@@ -143,7 +144,7 @@ def values(column: pa.ChunkedArray, name: str, where: str, *, enum: bool = False
 
 
 def _words(column: pa.ChunkedArray) -> Words:
-    coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    coded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()  # 2³¹ letters and more
     coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
     return Words(coded.indices.to_numpy().astype(np.int64), tuple(coded.dictionary.to_pylist()), False)
 

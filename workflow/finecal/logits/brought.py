@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal import display
-from finecal.errors import UserError
+from finecal.errors import UserError, not_finite
+from finecal.io import large
 from finecal.logits import alignment, names
-from finecal.logits.files import VALUES
 from finecal.logits.kinds import AUTO, as_logits
 from finecal.logits.labels import Words, labels_of
 from finecal.logits.raw import Raw
@@ -57,7 +57,9 @@ class Brought:
     def rows(self, order: npt.NDArray[np.intp]) -> Brought:
         """Return some rows in an order."""
         parts = ("logits", "labels", "subset", "features", "samples")
-        chosen: dict[str, Any] = {part: None if (own := getattr(self, part)) is None else own[order] for part in parts}
+        chosen: dict[str, Any] = {
+            part: None if (own := getattr(self, part)) is None else large.take(own, order) for part in parts
+        }
         return replace(self, **chosen)
 
 
@@ -152,6 +154,8 @@ def as_text(column: Any) -> npt.NDArray[Any]:
     if isinstance(column, Words):
         return np.asarray(column.words, dtype=np.str_)[column.codes]
     column = np.asarray(column)
+    if column.dtype.kind == "f" and (column == np.floor(column)).all():  # numbers that a join has made floats
+        column = column.astype(np.int64)
     text: npt.NDArray[Any] = column.reshape(len(column)).astype(np.str_)
     return text
 
@@ -159,20 +163,24 @@ def as_text(column: Any) -> npt.NDArray[Any]:
 def _matrix(values: Any, name: str, where: str) -> npt.NDArray[Any]:
     """Return (N, width) float32 or float64 of whatever numbers there are; lengths of 1 in between are left out."""
     array = np.asarray(values)
-    if array.ndim > 2 and all(size == 1 for size in array.shape[1:-1]):
-        array = array.reshape(len(array), array.shape[-1])
+    if array.ndim > 2 and sum(size != 1 for size in array.shape[1:]) <= 1:
+        array = array.reshape(len(array), -1)
     if array.ndim != 2 or array.dtype.kind not in "fiu" or (len(array) and array.shape[1] < 2 and name == "logits"):
         raise UserError(
             f"{name} has shape {array.shape} and type {array.dtype}", where=where,
             why="It must be a list of numbers per sample, all of the same length"
             + (", with one for each class (two or more)" if name == "logits" else ""),
         )  # fmt: skip
-    return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+    if array.dtype in (np.float64, np.float32):
+        return array
+    found = large.empty(array.shape, np.float32)
+    for part in large.parts(found):
+        found[part] = array[part]
+    return found
 
 
 def _finite(values: npt.NDArray[Any]) -> bool:
-    at_once = max(VALUES // max(values.shape[1], 1), 1)
-    return all(np.isfinite(values[start : start + at_once]).all() for start in range(0, len(values), at_once))
+    return all(np.isfinite(values[part]).all() for part in large.parts(values))
 
 
 def _are(number: int) -> str:
@@ -180,10 +188,8 @@ def _are(number: int) -> str:
 
 
 def _check_finite(logits: npt.NDArray[Any], where: str) -> None:
-    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if _finite(logits):
+        return
+    bad = np.flatnonzero(np.concatenate([~np.isfinite(logits[part]).all(axis=1) for part in large.parts(logits)]))
     if len(bad):
-        do = f"{display.count(len(bad), 'row')} {'does' if len(bad) == 1 else 'do'}"
-        raise UserError(
-            f"row {bad[0]} has a logit that is NaN or infinite ({do})", where=where,
-            hint="Such logits come from a diverged model or a lost half-precision value",
-        )  # fmt: skip
+        raise not_finite(int(bad[0]), len(bad), where)

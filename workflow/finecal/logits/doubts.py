@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from finecal import display
 from finecal.errors import join_names
+from finecal.io.large import drawn
 
+LOOKED_AT = 1 << 25  # logits: more rows say nothing more
 FEWEST = 20  # rows of S from which accuracy at chance is no accident
 Mask = npt.NDArray[np.bool_]
 
@@ -50,7 +52,8 @@ def doubts(
     train = of_s & (subset == "train")
     name, rows = ("training", train) if train.sum() >= FEWEST else ("test", of_s & test)
     if rows.sum() >= FEWEST and fine_tuning.sum() > 1 and not masked:
-        found += _at_chance(logits[rows][:, fine_tuning], labels[rows], np.flatnonzero(fine_tuning), name)
+        looked_at = drawn(rows, max(LOOKED_AT // len(fine_tuning), FEWEST))
+        found += _at_chance(logits[looked_at][:, fine_tuning], labels[looked_at], np.flatnonzero(fine_tuning), name)
     return found
 
 

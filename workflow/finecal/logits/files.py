@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +62,8 @@ class Arrays:
         return list(self.arrays)
 
     def is_matrix(self, name: str) -> bool:
-        return len(self.arrays[name].shape) > 1 and self.arrays[name].shape[-1] > 1
+        shape = self.arrays[name].shape
+        return len(shape) > 1 and math.prod(shape[1:]) > 1
 
     def is_number(self, name: str) -> bool:
         return len(self.arrays[name].shape) == 1 and self.arrays[name].dtype.kind in "fiu"
@@ -202,19 +205,32 @@ def _feather(path: Path) -> pa.Table:
 def _csv(path: Path) -> pa.Table:
     """A table of text; what divides its columns is what stands most often in its first line."""
     stream = pa.input_stream(str(path))
-    first = stream.read(1 << 16).split(b"\n")[0]
+    first, _, rest = stream.read(1 << 16).partition(b"\n")
     delimiter = max((b",", b";", b"\t"), key=first.count).decode()
-    table = pa.csv.read_csv(str(path), parse_options=pa.csv.ParseOptions(delimiter=delimiter))
+    comma = delimiter != "," and re.search(rb"\d,\d", rest) and not re.search(rb"\d\.\d", rest)
+    table = pa.csv.read_csv(
+        str(path), parse_options=pa.csv.ParseOptions(delimiter=delimiter),
+        convert_options=pa.csv.ConvertOptions(decimal_point="," if comma else "."),
+    )  # fmt: skip
+    if all(re.fullmatch(r"\s*[-+]?\d+\.\d+(e[-+]?\d+)?\s*", name) for name in table.column_names):
+        raise UserError("the first line has numbers", where=str(path), why="It must have the names of the columns")
     for place, name in enumerate(table.column_names):
         column = table[name]
-        if pa.types.is_string(column.type) and len(column) and str(column[0]).startswith("["):
+        if pa.types.is_string(column.type) and len(column) and _LIST.match(str(column[0])):
             table = table.set_column(place, name, _lists(column.to_pylist(), name, path))
     return table
 
 
+# As pandas writes lists, NumPy's arrays and torch's tensors.
+_LIST = re.compile(r"(?:tensor\(|array\()?\[+")
+
+
 def _lists(texts: list[str], name: str, path: Path) -> pa.Array:
-    """Return lists of numbers that were written as text, as pandas writes lists and NumPy's arrays."""
+    """Return lists of numbers that were written as text."""
     if any("..." in text for text in texts):
         why = "NumPy leaves out the middle of long arrays when it writes them as text"
         raise UserError(f"the column {name!r} has lists with '...'", where=str(path), why=why)
-    return pa.array([[float(one) for one in text.strip("[]").replace(",", " ").split()] for text in texts])
+    inner = [_LIST.sub("", text, count=1).partition("]") for text in texts]
+    if any("[" in rest for _, _, rest in inner):
+        raise UserError(f"the column {name!r} has lists in lists", where=str(path), why="One list per row is needed")
+    return pa.array([[float(one) for one in text.replace(",", " ").split()] for text, _, _ in inner])

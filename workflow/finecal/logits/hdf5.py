@@ -22,6 +22,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal.errors import UserError
+
 SECONDS = 30  # of CPU time, and one more for each SPEED
 SPEED = 10_000_000  # bytes
 Found = tuple[tuple[int, ...], np.dtype[Any], Callable[[], npt.NDArray[Any]]]
@@ -44,6 +46,8 @@ def datasets(path: Path) -> dict[str, Found]:
     ------
     UnreadableError
         If the file is damaged.
+    UserError
+        If two groups have a dataset of the same name.
     """
     with tempfile.TemporaryFile() as answer:
         _run(answer, 0, str(path))
@@ -52,7 +56,13 @@ def datasets(path: Path) -> dict[str, Found]:
     for name, shape, kind in listed:
         dtype = np.dtype(kind)
         size = int(np.prod(shape, dtype=np.float64)) * dtype.itemsize
-        found[name.rpartition("/")[2]] = (tuple(shape), dtype, partial(_read, path, name, size))
+        own = name.rpartition("/")[2]
+        if own in found:
+            raise UserError(
+                f"{name!r} is not the only dataset that is called {own}", where=str(path),
+                why="Which of them is meant is not known", hint="Bring one table, with a column subset",
+            )  # fmt: skip
+        found[own] = (tuple(shape), dtype, partial(_read, path, name, size))
     return found
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from finecal import display
 from finecal.errors import UserError, join_names
+from finecal.io import large
+from finecal.logits.conversions import CONVERT, Floats
 
 AUTO = "auto"
 KINDS = ("logits", "probabilities", "log-probabilities", "sigmoid", "percentages")
-ROWS = 65_536  # rows looked at together
 SUM = 0.02  # how far the sum of a row of probabilities may be from 1, for rounding
 MASK = -9_000.0  # what is so low was put there: -1e4, -65504 (half precision), -1e9, -inf
-Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
     found = look.kind() if kind == AUTO else kind
     said = [] if kind == AUTO else [f"Scores are taken as {found}, as asked."]
     masked = _masked(values, found)
-    logits, more = _CONVERT[found](values, masked)
+    logits, more = CONVERT[found](values, masked)
     logits, of_mask = _without_masks(logits, masked, where)
     if kind == AUTO:
         said += [*more, *look.remarks(found)]
@@ -74,7 +73,7 @@ def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
 
 def converted(values: Floats, kind: str) -> Floats:
     """Return scores of a known kind (N, C) as logits."""
-    return _CONVERT[kind](values, np.zeros(0, dtype=np.intp))[0]
+    return CONVERT[kind](values, np.zeros(0, dtype=np.intp))[0]
 
 
 @dataclass(frozen=True)
@@ -85,22 +84,24 @@ class _Look:
     least: float
     most: float
     off: int  # rows whose sum is not 1
-    worst_percent: float  # of rows, from 100, relative
+    off_percent: int  # rows whose sum is not 100
     worst_log_sum: float  # log Σ exp of rows, from 0
     hot: bool
 
     @classmethod
     def of(cls, values: Floats) -> _Look:
-        least, most, off, percents, logs, hot = np.inf, -np.inf, 0, 0.0, 0.0, True
-        for start in range(0, len(values), ROWS):
-            part = values[start : start + ROWS].astype(np.float64)
+        least, most, off, percents, logs, hot = np.inf, -np.inf, 0, 0, 0.0, True
+        for rows in large.parts(values):
+            part = values[rows].astype(np.float64)
             finite = np.where(np.isfinite(part), part, np.nan)
             if np.isnan(finite).all():
                 continue
             least, most = min(least, float(np.nanmin(finite))), max(most, float(np.nanmax(finite)))
             total = np.nansum(finite, axis=1)
             off += int((np.abs(total - 1) > SUM).sum())
-            percents = max(percents, float(np.abs(total / 100 - 1).max()))
+            # Rounded to whole numbers, each may be off by a half.
+            whole = bool((finite == np.floor(finite)).all())
+            percents += int((np.abs(total / 100 - 1) > max(SUM, whole * min(part.shape[1] / 200, 0.2))).sum())
             with np.errstate(over="ignore", divide="ignore"):
                 logs = max(logs, float(np.abs(np.log(np.nansum(np.exp(np.minimum(finite, 700.0)), axis=1))).max()))
             hot = hot and bool(np.isin(part, (0.0, 1.0)).all() and (total == 1).all())
@@ -112,7 +113,7 @@ class _Look:
                 return "probabilities"
             # Sigmoids reach both ends; cosines, which also lie in [0, 1], keep to a narrow range.
             return "sigmoid" if self.least < 0.1 and self.most > 0.9 else "logits"
-        if self.least >= 0 and self.most <= 100 * (1 + 1e-3) and self.worst_percent <= SUM:
+        if self.least >= 0 and 1 < self.most <= 100 * (1 + 1e-3) and self.off_percent <= self.rows // 100:
             return "percentages"
         if self.most <= 1e-3 and self.worst_log_sum <= SUM:
             return "log-probabilities"
@@ -147,8 +148,8 @@ def _masked(values: Floats, kind: str) -> npt.NDArray[np.intp]:
         return np.zeros(0, dtype=np.intp)
     low = MASK if kind not in ("probabilities", "sigmoid", "percentages") else -1.0
     same, lowest = np.ones(values.shape[1], bool), np.full(values.shape[1], np.inf)
-    for start in range(0, len(values), ROWS):
-        part = values[start : start + ROWS]
+    for rows in large.parts(values):
+        part = values[rows]
         same &= (part == values[0]).all(axis=0)
         lowest = np.minimum(lowest, part.min(axis=0, initial=np.inf))
     sample = values[: min(len(values), 4096)]
@@ -158,73 +159,6 @@ def _masked(values: Floats, kind: str) -> npt.NDArray[np.intp]:
     if kind == "log-probabilities":  # a probability of 0 has the logarithm −inf
         below &= ~np.isneginf(lowest)
     return np.flatnonzero(same | below)
-
-
-def _keep(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
-    return values, []
-
-
-def _log_probabilities(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
-    said = (
-        "The rows are log-probabilities (Σ exp is 1): they are logits less a number for each row, so γ means the same."
-    )
-    gone = np.isneginf(values)
-    if not gone.any():
-        return values, [said]
-    kept = values.astype(np.float64)
-    kept[gone] = kept[~gone].min() - 1 if (~gone).any() else 0.0
-    return kept, [f"{said} {_share(gone, masked)} are −∞, a probability of 0: just below the lowest other is taken."]
-
-
-def _of_probabilities(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
-    logs, more = _logs(values, masked, 1.0)
-    return logs, [
-        "The rows are probabilities (in [0, 1], sum 1): their logarithm is taken, which is the logits less a number "
-        f"for each row, so γ means the same.{more} With `--scores logits` (finecal.ScoresAs) they stay as they are."
-    ]
-
-
-def _of_percentages(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
-    logs, more = _logs(values, masked, 100.0)
-    return logs, [f"The rows are probabilities in per cent (sum 100): the logarithm of their hundredth is taken.{more}"]
-
-
-def _of_sigmoids(values: Floats, masked: npt.NDArray[np.intp]) -> tuple[Floats, list[str]]:
-    wide = values.astype(np.float64)
-    small = wide[wide > 0].min() / 2 if (wide > 0).any() else 0.5
-    large = (1 - wide[wide < 1]).min() / 2 if (wide < 1).any() else 0.5
-    ends = (wide <= 0) | (wide >= 1)
-    logits: Floats = np.log(np.clip(wide, small, None)) - np.log(np.clip(1 - wide, large, None))
-    more = f" {_share(ends, masked)} are 0 or 1, whose order is lost." if ends.any() else ""
-    return logits, [
-        "The scores are in [0, 1] and do not sum to 1, as sigmoids: log(p / (1 − p)) is taken, the logit before the "
-        f"sigmoid.{more} With `--scores logits` (finecal.ScoresAs) they stay as they are."
-    ]
-
-
-def _logs(values: Floats, masked: npt.NDArray[np.intp], whole: float) -> tuple[Floats, str]:
-    """Return log(values / whole); a 0 becomes half of the least other value."""
-    wide = values.astype(np.float64) / whole
-    gone = wide <= 0
-    more = ""
-    if gone.any():
-        wide[gone] = wide[~gone].min() / 2
-        gone[:, masked] = False
-        if gone.any():
-            more = (
-                f" {_share(gone, masked)} are 0: their order is lost, and γ near the largest differences is not exact."
-            )
-    return np.log(wide), more
-
-
-def _share(which: npt.NDArray[np.bool_], masked: npt.NDArray[np.intp]) -> str:
-    return f"{which.sum():,} of {max(which.size - which.shape[0] * len(masked), 1):,} values"
-
-
-_CONVERT = {
-    "logits": _keep, "probabilities": _of_probabilities, "percentages": _of_percentages, "sigmoid": _of_sigmoids,
-    "log-probabilities": _log_probabilities,
-}  # fmt: skip
 
 
 def _without_masks(logits: Floats, masked: npt.NDArray[np.intp], where: str) -> tuple[Floats, list[str]]:

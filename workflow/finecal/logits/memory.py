@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from finecal.errors import UserError
@@ -17,6 +19,8 @@ def as_source(given: Any) -> Source | None:
     """Return a file or table as columns by name; None for what is no table."""
     if isinstance(given, (str, Path)):
         return open_file(Path(given))
+    if hasattr(given, "collect") and hasattr(given, "collect_schema"):  # polars' plan of a table
+        given = given.collect()
     if isinstance(given, pa.Table):
         return Table("", given)
     if isinstance(given, dict):
@@ -37,8 +41,14 @@ def as_array(given: Any, name: str = "values") -> Any:
     UserError
         If it is not rectangular.
     """
+    if isinstance(given, np.ma.MaskedArray):
+        return _without_mask(given, name)
     if given is None or (isinstance(given, np.ndarray) and given.dtype.kind != "O"):
         return given
+    if hasattr(given, "toarray") and hasattr(given, "nnz"):  # sparse, of SciPy
+        return given.toarray()
+    if isinstance(given, Iterator):
+        given = list(given)
     if hasattr(given, "detach"):  # torch
         tensor = given.detach().cpu()
         return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
@@ -52,11 +62,27 @@ def as_array(given: Any, name: str = "values") -> Any:
         given = pa.chunked_array([given])
     if isinstance(given, pa.ChunkedArray):
         return arrow.values(given, name, "")
+    if is_batches(given):
+        return np.concatenate([as_array(batch, name) for batch in given])
     try:
         array = np.asarray([as_array(row) for row in given] if _of_rows(given) else given)
     except ValueError as error:
         raise UserError(f"{name} has rows of different lengths") from error
     return array.astype(str) if array.dtype.kind == "O" and all(isinstance(v, str) for v in array.flat) else array
+
+
+def _without_mask(given: Any, name: str) -> npt.NDArray[Any]:
+    """Return a masked array as an array; what is masked of logits is a class without a score, −∞."""
+    if not np.ma.is_masked(given):
+        return np.asarray(given)
+    if given.dtype.kind != "f":
+        raise UserError(f"{name} has {np.count_nonzero(np.ma.getmaskarray(given))} masked values")
+    return np.asarray(given.filled(-np.inf))
+
+
+def is_batches(given: Any) -> bool:
+    """A list of matrices: what a loop over a loader has collected."""
+    return isinstance(given, (list, tuple)) and len(given) > 0 and all(getattr(one, "ndim", 0) == 2 for one in given)
 
 
 def _of_rows(given: Any) -> bool:

@@ -33,6 +33,12 @@ PREFIXES = {
     LOGITS: (*NAMES[LOGITS], "class", "cls", "c", "p"),
     FEATURES: (*NAMES[FEATURES], "f", "h", "e", "x"),
 }
+# Columns beside those of the classes that have the same prefix: `score_max` is no class, unless the labels say so.
+STATISTICS = frozenset({
+    "max", "min", "mean", "avg", "std", "var", "sum", "argmax", "arg_max", "top1", "top_1", "top5", "top_5", "margin",
+    "entropy", "energy", "loss", "pred", "predicted", "prediction", "true", "target", "label", "correct", "conf",
+    "confidence", "temperature",
+})  # fmt: skip
 SHOWN = 20  # columns of a file in an error
 
 

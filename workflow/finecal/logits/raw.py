@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal.errors import UserError, join_names
+from finecal.io import large
 from finecal.io.outside import is_count
 from finecal.logits import names
 from finecal.logits.files import Source
@@ -110,9 +111,13 @@ def _logits(
         return _beside(source, list(classes)), tuple(classes), []
     several, suffixes = names.per_class(LOGITS, numeric)
     if several:
+        known = {*(classes or ()), *(label.words if isinstance(label, Words) else ())}
+        other = [k for k, one in enumerate(suffixes) if names.plain(one) in names.STATISTICS and one not in known]
+        no_class = [f"The column {several[k]!r} is not taken as a class, by its name." for k in other]
+        several, suffixes = ([one for k, one in enumerate(of) if k not in other] for of in (several, suffixes))
         names.check_numbers(LOGITS, suffixes, source.where)
         own = None if all(is_count(one) for one in suffixes) else tuple(suffixes)
-        return _beside(source, several), own, [f"One column per class: {join_names(several, 4)}."]
+        return _beside(source, several), own, [f"One column per class: {join_names(several, 4)}.", *no_class]
     numeric = [name for name in numeric if name and not name.startswith("Unnamed: ")]  # pandas' index
     if isinstance(label, Words) and set(label.words) <= set(numeric):
         if others := [name for name in numeric if name not in label.words]:
@@ -147,7 +152,7 @@ def _beside(source: Source, columns: Sequence[str]) -> npt.NDArray[Any]:
     """Return columns of numbers as one matrix."""
     first = np.asarray(source.values(columns[0]))
     kind = np.float64 if first.dtype == np.float64 else np.float32
-    found = np.empty((len(first), len(columns)), dtype=kind)
+    found = large.empty((len(first), len(columns)), kind)
     for place, name in enumerate(columns):
         found[:, place] = source.values(name)
     return found

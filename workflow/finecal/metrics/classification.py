@@ -22,7 +22,7 @@ from finecal.metrics.curve import (
     mean,
     seen_unseen_curve,
 )
-from finecal.metrics.unit_rows import unit_rows
+from finecal.metrics.unit_rows import mean_of_units, unit_rows
 from finecal.metrics.validation import Floats, Ints, check_features, check_labels, check_matrix, reject_rows
 
 BLOCK_BYTES = 1 << 18  # of the logits that are looked at together: they and what is made of them fit in an L2 cache
@@ -106,7 +106,7 @@ def class_means(features: npt.ArrayLike, labels: npt.ArrayLike, num_classes: int
     order, counts = np.argsort(y, kind="stable"), np.bincount(y, minlength=num_classes)
     ends = np.cumsum(counts)
     for c in np.flatnonzero(counts):
-        means[c] = unit_rows(x[order[ends[c] - counts[c] : ends[c]]]).mean(axis=0)
+        means[c] = mean_of_units(x, order[ends[c] - counts[c] : ends[c]])
     return means
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal.errors import UserError
-from finecal.metrics import classification, influences
+from finecal.metrics import classification, influences, unit_rows
 from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, Softmax, class_means, group_maxima, ncm_scores
 from finecal.metrics.curve import mean
 from finecal.metrics.per_class import MACRO, macro_metrics
@@ -100,9 +100,10 @@ class AnyGamma:
 
     @classmethod
     def of(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]) -> AnyGamma:
-        """Compute it from finite float64 logits (N, C)."""
+        """Compute it from finite logits (N, C)."""
         of_s, of_u = (log_sum_exp(logits, group)[:, 0] for group in (fine_tuning, ~fine_tuning))
-        return cls(group_maxima(logits, fine_tuning), of_s, of_u, logits[np.arange(len(labels)), labels], labels)
+        own = logits[np.arange(len(labels)), labels].astype(np.float64)
+        return cls(group_maxima(logits, fine_tuning), of_s, of_u, own, labels)
 
     def score(self, gamma: float) -> dict[str, Measured]:
         """Return the metrics that `score` finds for the logits with γ added to those of U.
@@ -161,7 +162,9 @@ def score_ncm(
     as wrong, as in the published code.
     """
     means = class_means(*train, num_classes=len(fine_tuning))
-    maxima = group_maxima(ncm_scores(test[0], means), fine_tuning)
+    at_once = max(1, unit_rows.LARGEST // len(fine_tuning))
+    starts = range(0, max(len(test[0]), 1), at_once)
+    maxima = _joined([group_maxima(ncm_scores(test[0][k : k + at_once], means), fine_tuning) for k in starts])
     scores, parts = maxima.accuracies(test[1]), influences.of_accuracies(maxima, test[1])
     measured = (~fine_tuning & ~np.isnan(means).any(axis=1))[test[1]].any()
     return {

@@ -12,6 +12,7 @@ from finecal.errors import UserError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
+ROWS = 4096  # of features that are looked at together
 
 
 def reject_rows(bad: Mask, what: str, fault: str, offset: int = 0) -> None:
@@ -40,7 +41,8 @@ def check_matrix(values: npt.ArrayLike, name: str, columns: str) -> npt.NDArray[
 def check_features(features: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return (N, D) features; raise UserError unless they are finite real numbers."""
     x = check_matrix(features, "features", "dimensions")
-    reject_rows(~np.isfinite(x).all(axis=1), "features", "are not finite")
+    for start in range(0, len(x), ROWS):  # no mask as large as the features
+        reject_rows(~np.isfinite(x[start : start + ROWS]).all(axis=1), "features", "are not finite", start)
     return x
 
 

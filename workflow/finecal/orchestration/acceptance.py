@@ -54,22 +54,23 @@ def follow_results(workflow: Any) -> None:
     workflow.dag.finish = finished
 
 
-def discard_accepted_states(jobs: Iterable[Job], notes: PersistenceBase) -> None:
+def discard_accepted_states(jobs: Iterable[Job], notes: PersistenceBase, below: str = "") -> None:
     """Remove the states that a Snakemake has left which was killed after it had accepted the results.
 
-    A state that is newer than the result is of a training that has begun since then.
+    A state that is newer than the result is of a training that has begun since then. `below` is what a `module`
+    statement puts before all paths.
     """
-    if not Path("state").is_dir():
+    if not Path(below, "state").is_dir():
         return
     notes._clear_cache()  # some have just been written
     for job in jobs:
         if not job.record.resumable:
             continue
-        folder = paths.state_folder(job.result.parent)
+        folder, result = Path(below, paths.state_folder(job.result.parent)), Path(below, job.result)
         saved = newest_state(folder)
-        if saved is None or not job.result.exists():
+        if saved is None or not result.exists():
             continue
-        written, note = job.result.stat().st_mtime, notes._read_record(str(job.result))
+        written, note = result.stat().st_mtime, notes._read_record(str(result))
         if note is not None and not note.incomplete and note.endtime == written and saved <= written:
             discard_state(folder)
 
@@ -97,9 +98,13 @@ def _accept(job: Any, notes: PersistenceBase) -> None:
     name = stage_of(job.rule)
     if name is None:
         return
-    result = Path(STAGES[name].result.format(**job.wildcards))
+    plain = STAGES[name].result.format(**job.wildcards)
+    # Below a prefix, if there is one; elsewhere if the user's own workflow has said so.
+    result = next((Path(str(file)) for file in job.output if str(file).endswith(plain)), None)
+    if result is None:
+        return
     if STAGES[name].resumable:
-        discard_state(paths.state_folder(result.parent))
+        discard_state(Path(str(result).removesuffix(plain), paths.state_folder(Path(plain).parent)))
     if not STAGES[name].code:
         return
     try:

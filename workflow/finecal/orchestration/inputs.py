@@ -38,11 +38,13 @@ def or_stop(make: Callable[[], T]) -> T:
 class Inputs:
     """The inputs of the rules, by the plan of the selected studies.
 
-    A mistake ends Snakemake with its one paragraph.
+    A mistake ends Snakemake with its one paragraph. `below` is what a `module` statement puts before all paths; those
+    that are returned are without it.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, below: str = "") -> None:
         self.plan = plan
+        self.below = below
 
     def downloads(self, wildcards: Any) -> list[str]:
         """Return the files that a domain is made from."""
@@ -62,7 +64,7 @@ class Inputs:
         if "zero_shot" in options["backbone"]:
             # Check before any job runs; whoever only looks at finished results needs no open_clip.
             folder = paths.PRETRAINED.format(dataset=w.dataset, source=w.source, backbone=w.backbone)
-            if not Path(folder, paths.MODEL).exists():
+            if not Path(self.below, folder, paths.MODEL).exists():
                 or_stop(lambda: check_open_clip(f"backbones.{w.backbone}.zero_shot"))
         return or_stop(lambda: self.plan.images_of_source(w.dataset, w.source, w.backbone))
 
@@ -104,7 +106,7 @@ class Inputs:
             if needed == {True}:
                 found[name] = pattern
             elif True in needed:
-                found[name] = self._of_some_runs(name, pattern, names)
+                found[name] = self._of_some_runs(name, pattern.removeprefix(self.below), names)
         return found
 
     def _of_some_runs(

@@ -5,20 +5,26 @@ Its rules may then have other names, and its `onstart` is not heard: Snakemake h
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from typing import Any
 
 from finecal.errors import UserError
+from finecal.paths import BELOW_VARIABLE
 from finecal.plan.stages import STAGES
 
+# In the working directory, or below `prefix`.
+FOLDERS = ("results/", "resources/", "logs/")
 _BY_VERB = {stage.verb: name for name, stage in STAGES.items()}
 
 
 def stage_of(rule: Any) -> str | None:
     """The stage of a rule, whatever it is called: that of the verb in its command. None if it is not of finecal."""
-    words = shlex.split(rule.shellcmd or "")[:3]
-    return _BY_VERB.get(words[2]) if words[:2] == ["exec", "finecal"] and len(words) == 3 else None
+    words = shlex.split(rule.shellcmd or "")[:5]
+    if words[1:2] == ["env"] and words[2:3] and words[2].startswith(f"{BELOW_VARIABLE}="):
+        words[1:3] = []
+    return _BY_VERB.get(words[2]) if words[:2] == ["exec", "finecal"] and len(words) > 2 else None
 
 
 def at_start(workflow: Any, work: Callable[[], None]) -> None:
@@ -41,18 +47,35 @@ def _after(work: Callable[[], None], function: Callable[[Any], None]) -> Callabl
     return both
 
 
-def check_module(workflow: Any) -> None:
-    """Refuse what a `module` statement may say, but finecal cannot do.
+def prefix_of(workflow: Any) -> str:
+    """Return what a `module` statement puts before all paths of finecal, with its slash; "" without `prefix`.
 
     Raises
     ------
     UserError
-        For `prefix` and `replace_prefix`: Snakemake would look for results elsewhere than finecal writes them.
+        If it moves single folders (`replace_prefix`), so that Snakemake would look for results where jobs do not write
+        them; or if it has characters that a shell reads otherwise.
     """
-    paths = workflow.modifier.path_modifier
-    if paths.prefix or paths.modifies_prefixes:
+    modifier = workflow.modifier.path_modifier
+    moved: list[str] = [modifier.replace_prefix(folder) for folder in FOLDERS]
+    (prefix, *others) = [new.removesuffix(folder) for new, folder in zip(moved, FOLDERS, strict=True)]
+    if any(other != prefix for other in others):
         raise UserError(
-            f"`prefix: {paths.prefix!r}` is not possible" if paths.prefix else "`replace_prefix` is not possible",
-            where="module finecal", why="finecal's results lie in `results/` of the working directory",
-            hint="To keep studies apart, run each in a folder of its own: `snakemake --directory DIR`",
+            "`replace_prefix` is not possible", where="module finecal",
+            why="The folders of finecal lie beside each other", hint="`prefix: \"DIR\"` puts all of them below DIR",
         )  # fmt: skip
+    if not re.fullmatch(r"[\w./+-]*", prefix):
+        raise UserError(
+            f"`prefix: {prefix!r}` is not possible", where="module finecal",
+            why="It stands in commands: letters, digits and . _ + - / are allowed",
+        )  # fmt: skip
+    return prefix
+
+
+def below_prefix(command: str, prefix: str) -> str:
+    """Return a command of a rule with what its job puts before all paths; without a prefix the command as it is.
+
+    >>> below_prefix("exec finecal split {output}", "mine/")
+    'exec env FINECAL_BELOW=mine/ finecal split {output}'
+    """
+    return command.replace("exec ", f"exec env {BELOW_VARIABLE}={prefix} ", 1) if prefix else command

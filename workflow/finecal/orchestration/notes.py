@@ -62,11 +62,16 @@ def notes_of(workflow: Any) -> PersistenceBase:
         ) from error  # fmt: skip
 
 
-def restore_notes(jobs: Iterable[Job], notes: PersistenceBase, identities: Identities) -> list[Path]:
+def restore_notes(jobs: Iterable[Job], notes: PersistenceBase, identities: Identities, below: str = "") -> list[Path]:
     """Write the notes of finished jobs that have none, or none of their present outputs, as far as outputs say.
 
     Notes of finecal 0.1.0 are translated. If notes cannot be written or read, a message is printed and the rest is left
     as it is.
+
+    Parameters
+    ----------
+    below
+        What a `module` statement puts before all paths.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def restore_notes(jobs: Iterable[Job], notes: PersistenceBase, identities: Ident
     restored = []
     for job in jobs:
         try:
-            if _restore_job(job, notes, identities):
+            if _restore_job(job, notes, identities, below):
                 restored.append(job.result)
         except OSError as error:
             print(
@@ -87,30 +92,33 @@ def restore_notes(jobs: Iterable[Job], notes: PersistenceBase, identities: Ident
     return restored
 
 
-def _restore_job(job: Job, notes: PersistenceBase, identities: Identities) -> bool:
+def _restore_job(job: Job, notes: PersistenceBase, identities: Identities, below: str) -> bool:
     """Write the notes of one job if needed and possible; return whether they were written."""
+    result = Path(below, job.result)
     try:
-        written = job.result.stat().st_mtime
+        written = result.stat().st_mtime
     except OSError:
         return False
-    note = notes._read_record(str(job.result))
+    note = notes._read_record(str(result))
     if note is not None and note.endtime == written:
         return is_earlier(note.params) and _translate_notes(job, notes, identities)
-    outputs = job.outputs
+    outputs = [Path(below, output) for output in job.outputs]
     if not all(output.exists() for output in outputs):
         return False
     try:
-        made = read_record(job.result)
+        made = read_record(result)
     except UserError:  # no table, or a damaged one: the job that reads it says so
         return False
     identity = Identity.recorded(made)
     if identity is None or "inputs" not in made:
         return False
     checksums = {name: f"sha256:{digest}" for name, digest in made["inputs"].items()}
-    if any(name.startswith(NOT_INPUTS) for name in checksums):
-        checksums |= _of_measured(identities, made["inputs"])
+    # The table of costs reads measurements, which are no inputs.
+    measured = any(name.removeprefix(below).startswith(NOT_INPUTS) for name in checksums)
+    if measured:
+        checksums |= _of_measured(identities, made["inputs"], below)
     for output in outputs:
-        notes._write_record(str(output), _make_note(job, identity, checksums, output))
+        notes._write_record(str(output), _make_note(job, identity, checksums, output, complete=not measured))
         # Snakemake marks the outputs of a job that it starts, and removes those of before. Each is written whole or
         # not at all: where all are there, the job has done its work, whatever has become of its Snakemake.
         notes._unmark_incomplete(str(output))
@@ -137,7 +145,7 @@ def _translate_notes(job: Job, notes: PersistenceBase, identities: Identities) -
     return translated
 
 
-def _of_measured(identities: Identities, measurements: dict[str, str]) -> dict[str, str]:
+def _of_measured(identities: Identities, measurements: dict[str, str], below: str) -> dict[str, str]:
     """Return checksums of the inputs of the table of costs, which it does not record: they may be large.
 
     It is made from the measurements of the jobs that wrote them. While these are as recorded, the inputs are those of
@@ -145,15 +153,15 @@ def _of_measured(identities: Identities, measurements: dict[str, str]) -> dict[s
     """
     if any(not Path(name).is_file() or sha256(name) != digest for name, digest in measurements.items()):
         return {}
-    results = [job.result for job in measured_jobs(identities.plan)]
+    results = [Path(below, job.result) for job in measured_jobs(identities.plan)]
     return {str(path): f"sha256:{sha256(path)}" for path in results if path.is_file() and path.stat().st_size <= SMALL}
 
 
-def _make_note(job: Job, identity: Identity, checksums: dict[str, str], output: Path) -> MetadataRecord:
+def _make_note(
+    job: Job, identity: Identity, checksums: dict[str, str], output: Path, *, complete: bool
+) -> MetadataRecord:
     """Return the note that Snakemake would have written, as far as it compares it."""
     written = output.stat().st_mtime
-    # The table of costs reads measurements, which are no inputs.
-    complete = not any(name.startswith(NOT_INPUTS) for name in checksums)
     return MetadataRecord(
         record_format_version=RECORD_FORMAT_VERSION,
         rule=job.stage,

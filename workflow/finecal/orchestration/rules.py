@@ -114,9 +114,12 @@ class Workflow:
     ----------
     config
         Snakemake's configuration: config.yaml with `--config` on top.
+    below
+        What a `module` statement puts before all paths.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], below: str = "") -> None:
+        self.below = below
         self.settings = parse_settings(dict(config))
         self.plan = Plan(self.settings.studies)
         check_folder(Path("results"))
@@ -185,7 +188,7 @@ class Workflow:
 
     def run_folder(self, wildcards: Any) -> str:
         """Return the folder of a job's run."""
-        return str(run_key(wildcards).folder)
+        return f"{self.below}{run_key(wildcards).folder}"
 
     def files(self, kind: str, name: str) -> list[str]:
         """Return all files of a table or a figure."""

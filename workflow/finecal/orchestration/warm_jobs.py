@@ -9,10 +9,11 @@ from typing import Any
 
 from finecal.config.settings import Settings
 from finecal.orchestration.modules import stage_of
+from finecal.paths import BELOW_VARIABLE
 from finecal.warm.start import environment_of_jobs, started
 
 
-def start_warm_process(workflow: Any, settings: Settings) -> None:
+def start_warm_process(workflow: Any, settings: Settings, below: str = "") -> None:
     """Let the jobs that are due be forks of a warm process until this process ends.
 
     Nothing happens if the configuration says so, if jobs run elsewhere, or in environments of their own (`--sdm`).
@@ -21,11 +22,14 @@ def start_warm_process(workflow: Any, settings: Settings) -> None:
     ----------
     workflow
         Snakemake's, when it is about to run jobs.
+    below
+        What jobs put before all paths: it is read when finecal is imported.
     """
     elsewhere = workflow.executor_plugin.name != "local" or workflow.deployment_settings.deployment_method
     if elsewhere or not settings.warm:
         return
     stages = {stage for job in workflow.dag.needrun_jobs() if (stage := stage_of(job.rule)) is not None}
+    environment = environment_of_jobs() | ({BELOW_VARIABLE: below} if below else {})
     stack = ExitStack()
     atexit.register(stack.close)
-    os.environ["PATH"] = stack.enter_context(started(sorted(stages), environment_of_jobs()))["PATH"]
+    os.environ["PATH"] = stack.enter_context(started(sorted(stages), environment))["PATH"]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from finecal.paths import BELOW
+
 if TYPE_CHECKING:
     from finecal.plan.plan import Plan
 
@@ -91,9 +93,9 @@ class Stage:
     @property
     def log(self) -> str:
         """The pattern of its logs."""
-        return f"logs/{self.name}/{self.place}.log" if self.place else f"logs/{self.name}.log"
+        return f"{BELOW}logs/{self.name}/{self.place}.log" if self.place else f"{BELOW}logs/{self.name}.log"
 
     @property
     def benchmark(self) -> str | None:
         """The pattern of the notes of what its jobs take, in the format of Snakemake's benchmark files."""
-        return f"benchmarks/data/{self.name}/{self.place}.tsv" if self.measured else None
+        return f"{BELOW}benchmarks/data/{self.name}/{self.place}.tsv" if self.measured else None

@@ -115,6 +115,7 @@ STAGES_OF_RESULTS = (
             "export/folder.py",
             "export/onnx_file.py",
             "export/comparison.py",
+            "export/contents.py",
             "stages/prepare.py",
             "data/decoding.py",
             "data/image_files.py",

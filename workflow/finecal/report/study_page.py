@@ -154,7 +154,7 @@ def _figure_part(name: str, svg: str) -> dict[str, Any]:
     points = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', svg)
     width = screen_width(float(points[1]) / 72) if points else 800
     file = paths.FIGURE.format(figure=name)
-    files = [f"{file.removeprefix('results/')}.{suffix}" for suffix in ("parquet", "svg", "png")]
+    files = [f"{file.removeprefix(f'{paths.RESULTS}/')}.{suffix}" for suffix in ("parquet", "svg", "png")]
     return {
         "name": name, "caption": figures.caption(name), "source": svg_source(svg.encode()), "width": width,
         "files": files, "target": f"{file}.svg",
@@ -182,5 +182,5 @@ def _table_parts(name: str, aggregated: Mapping[str, pd.DataFrame]) -> dict[str,
     return {
         "name": name, "caption": f"{tables.caption(name)} {same}".strip(), "columns": columns, "groups": shown,
         "words": WORDS, "filters": filters, "left_out": left_out, "target": f"{file}.csv",
-        "files": [f"{file.removeprefix('results/')}.{suffix}" for suffix in ("parquet", "csv", "md", "tex")],
+        "files": [f"{file.removeprefix(f'{paths.RESULTS}/')}.{suffix}" for suffix in ("parquet", "csv", "md", "tex")],
     }  # fmt: skip

@@ -14,6 +14,7 @@ from finecal.calibration.in_parts import apply_in_parts
 from finecal.calibration.inputs import Predictions, read_predictions
 from finecal.calibration.parameters import calibrator, read_states
 from finecal.io.declared import from_rows
+from finecal.io.large import take
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
 from finecal.metrics import per_class
@@ -64,7 +65,7 @@ def score_classifiers(
         values, curve = score(test.logits, test.labels, fine_tuning)
         found += rows(classifier, "none", "", values)
         if predictions.features is not None:
-            features = predictions.features[predictions.test]
+            features = take(predictions.features, predictions.test)
             apart = class_distance_normalised_variance(features, test.labels, fine_tuning)
             values = {name: Measured(*pair) for name, pair in apart.items()}
             found += rows(classifier, "none", "", values)
@@ -76,32 +77,29 @@ def score_classifiers(
 
 
 def score_calibrated(
-    uses: dict[str, Any], states: Mapping[str, State], test: Labelled, fine_tuning: np.ndarray
+    uses: dict[str, Any],
+    states: Mapping[str, State],
+    test: Labelled,
+    fine_tuning: np.ndarray,
+    largest: int | None = None,
 ) -> list[dict[str, Any]]:
     """Score every calibrator but `none`: metric rows; each gets the test samples without their labels.
 
-    Those that only add a γ share one pass over the logits.
+    Those that only add a γ share one pass over the logits; `largest` is that of `apply_in_parts`.
     """
     found: list[dict[str, Any]] = []
     any_gamma: AnyGamma | None = None
-    logits = _shared(test)
     for name, (method, reads, takes) in _but_none(uses):
         state = states.get(name, {})
         if moves_gamma_only(method):
-            any_gamma = any_gamma or AnyGamma.of(logits, test.labels, fine_tuning)
+            any_gamma = any_gamma or AnyGamma.of(test.logits, test.labels, fine_tuning)
             values = any_gamma.score(float(state["gamma"]))
         else:
-            inputs = restrict(Unlabelled(logits, more=test.more), takes)
-            values = score_parts(apply_in_parts(method, inputs, state, fine_tuning), test.labels, fine_tuning)
+            inputs = restrict(Unlabelled(test.logits, more=test.more), takes)
+            parts = apply_in_parts(method, inputs, state, fine_tuning, largest)
+            values = score_parts(parts, test.labels, fine_tuning)
         found += rows(FINE_TUNED, name, ", ".join(sorted(reads)), values)
     return found
-
-
-def _shared(test: Labelled) -> np.ndarray:
-    """Return the logits as every calibrator gets them: float64, read-only."""
-    logits = test.logits.astype(np.float64)
-    logits.flags.writeable = False
-    return logits
 
 
 def _but_none(uses: dict[str, Any]) -> Iterator[tuple[str, tuple[Calibrator, frozenset[str], frozenset[str]]]]:
@@ -127,10 +125,10 @@ def sample_table(tuned: Predictions, before: Predictions | None, fine_tuning: np
     γ ≤ `margin`, the largest logit of S minus the largest of U, and `best_u` for any larger γ.
     """
     test = tuned.test
-    maxima = group_maxima(tuned.logits[test], fine_tuning)
+    maxima = group_maxima(take(tuned.logits, test), fine_tuning)
     earlier = pa.nulls(int(test.sum()), pa.int32())
     if before is not None:
-        earlier = pa.array(before.logits[test].argmax(axis=1).astype(np.int32))
+        earlier = pa.array(take(before.logits, test).argmax(axis=1).astype(np.int32))
     return pa.table(
         {
             "sample": pa.array(tuned.samples[test]),
@@ -147,8 +145,8 @@ def _ncm(predictions: Predictions, fine_tuning: np.ndarray) -> dict[str, Measure
     assert predictions.features is not None
     train, test = predictions.train, predictions.test
     return score_ncm(
-        (predictions.features[train], predictions.labels[train]),
-        (predictions.features[test], predictions.labels[test]),
+        (take(predictions.features, train), predictions.labels[train]),
+        (take(predictions.features, test), predictions.labels[test]),
         fine_tuning,
     )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,12 +22,10 @@ from finecal.calibration.parameters import calibrator, read_states
 from finecal.data.image_files import ImageFiles
 from finecal.data.reader import PackedFile
 from finecal.errors import UserError, unknown
-from finecal.export import folder as export_folder
-from finecal.export import onnx_file
-from finecal.export.comparison import compare, to_picture
-from finecal.export.model_card import Card, write_card
-from finecal.io.declared import from_rows
-from finecal.io.parquet import read_metadata, read_table, with_columns, write_table
+from finecal.export.comparison import to_picture
+from finecal.export.contents import Classifier, whole_folder, write_contents
+from finecal.export.model_card import Origin
+from finecal.io.parquet import read_metadata, read_table, with_columns
 from finecal.io.provenance import provenance
 from finecal.models.extraction import extract
 from finecal.models.files import load_model
@@ -73,34 +69,17 @@ def export(
             f"{name!r} is fitted on the labels of the test samples", where=str(run.folder),
             why="Its accuracy says nothing about other samples", hint="Export it all the same with --force",
         )  # fmt: skip
-    if out is not None and out.exists() and not _may_replace(out):
-        raise UserError("there is something else under this name", where=str(out), hint="Give --out a new folder")
     place = out or run.path(paths.EXPORT, calibrator=name)
     choose_device("cpu", threads)
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
+    with whole_folder(place, known=out is None) as part:
         said = _fill(part, plan, run, name, onnx=onnx)
-        if place.exists():
-            shutil.rmtree(place)
-        part.rename(place)
-    except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror or error})", where=str(place)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return f"{said}\nWritten: {place}"
-
-
-def _may_replace(folder: Path) -> bool:
-    """An empty folder, or an earlier export."""
-    return folder.is_dir() and ((folder / "calibration.json").is_file() or not any(folder.iterdir()))
 
 
 def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> str:
     use = plan.calibrators(run)[name]
     method, reads, takes = calibrator(use)
-    calibration = run.folder / paths.CALIBRATION
-    state = read_fitted_state(calibration, name, use)
+    state = read_fitted_state(run.folder / paths.CALIBRATION, name, use)
     fine_tuning, classes = read_split(run.path(paths.SPLIT))
     head = read_head(run.folder / paths.HEAD, len(classes))
     model, description = load_model(run.folder / paths.MODEL)
@@ -128,29 +107,28 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
         "calibrator": name, "reads": sorted(reads), **form, "fine_tuning": fine_tuning, "gamma": state.get("gamma"),
         "stored": _stored(plan, run) if description.framing is None else None,
     }  # fmt: skip
-    folded = export_folder.write_model(folder, model, description, form, other)
     originals = find_originals(plan, run, chosen) if description.framing or form["stored"] else []
-    rows, notes = compare(folder, description, pixels, wanted, onnx=onnx, originals=originals)
+    made = Classifier(model, description, form, other, pixels, wanted, originals)
+    return write_contents(folder, made, _origin(plan, run, name), onnx=onnx)
+
+
+def _origin(plan: Plan, run: RunKey, name: str) -> Origin:
     inputs = [
         run.path(paths.SPLIT),
         plan.images_of_run(run),
         run.pretrained_folder / paths.MODEL,
-        calibration,
-        *(run.folder / file for file in (paths.MODEL, paths.HEAD, paths.METRICS)),
+        *(run.folder / file for file in (paths.CALIBRATION, paths.MODEL, paths.HEAD, paths.METRICS)),
     ]
-    record = provenance(Identities(plan).of_run("export", run, calibrator=name).record(), inputs=inputs)
-    check = from_rows([{"calibrator": name, **row} for row in rows], schemas.own_columns(schemas.CHECK))
-    write_table(folder / paths.CHECK, with_columns(check, run.columns()), schemas.CHECK, provenance=record)
     source = plan.options("prepare", run.dataset)["source"]
     terms = {"licence": "LICENCE", "citation": "CITATION"}
-    card = Card(
-        run, name, reads, state, description, fine_tuning, folded, rows, record,
-        read_table(run.folder / paths.METRICS, schemas.own_columns(schemas.METRICS)).to_pylist(),
-        {word: str(registry.constant("dataset", source, key, "")) for word, key in terms.items()},
-        (folder / onnx_file.NAME).is_file(), tell_of(run), form["stored"],
+    return Origin(
+        where=run.columns(), heading=f"{run.dataset}, {display.task(run.task)}",
+        tuned=f" ({display.recipe(run.recipe)})", tests=run.target, source=f"Run `{run.folder}` of",
+        metrics=read_table(run.folder / paths.METRICS, schemas.own_columns(schemas.METRICS)).to_pylist(),
+        record=provenance(Identities(plan).of_run("export", run, calibrator=name).record(), inputs=inputs),
+        told=tell_of(run),
+        terms={word: str(registry.constant("dataset", source, key, "")) for word, key in terms.items()},
     )  # fmt: skip
-    write_card(folder / "README.md", card)
-    return "\n".join([*(_describe_row(row) for row in rows), *notes])
 
 
 def tell_of(run: RunKey) -> Told:
@@ -182,13 +160,6 @@ def read_fitted_state(calibration: Path, name: str, use: Mapping[str, Any]) -> F
             hint=f"snakemake {calibration} fits what the study has now",
         )  # fmt: skip
     return states.get(name, {})
-
-
-def _describe_row(row: Mapping[str, Any]) -> str:
-    return (
-        f"{row['compared']:<15} largest difference of a logit {row['max_abs_difference']:.1e}, "
-        f"same prediction for {row['same_prediction']:.1%} of {display.count(row['n'], 'test image')}"
-    )
 
 
 def _test_samples(images: PackedFile) -> np.ndarray:

@@ -107,7 +107,7 @@ def _views(runs: list[RunKey], metrics: pd.DataFrame, calibration: pd.DataFrame,
         fine_tuning, names = read_split(run.path(paths.SPLIT))
         samples = read_samples(run.folder / paths.SAMPLES, fine_tuning)
         fitted = of_calibration.get(key, calibration.iloc[:0])
-        folder = run.folder.relative_to("results").as_posix()
+        folder = run.folder.relative_to(paths.RESULTS).as_posix()
         views.append(run_view(where, folder, names, samples, of_metrics[key], fitted, room=room))
     return views
 
