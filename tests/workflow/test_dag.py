@@ -101,7 +101,7 @@ def test_lint(empty: Project) -> None:
         ("table2", TO_EVALUATED | jobs(aggregate=["metrics"], table=["ausuc"])),
         ("macro", TO_EVALUATED | jobs(aggregate=["metrics"], table=["macro"])),
         ("figure1", TO_EVALUATED | jobs(aggregate=["metrics"], figure=["gain"])),
-        ("figure2", TO_EVALUATED | jobs(aggregate=["metrics", "curve"], figure=["curve"])),
+        ("figure2", TO_EVALUATED | jobs(aggregate=["metrics", "curve", "calibration"], figure=["curve"])),
         ("figure3", TO_EVALUATED | jobs(aggregate=["metrics"], figure=["relations"])),
         (
             "figure6",

@@ -13,7 +13,7 @@ from logits_cases import CLASSES, S, arrays
 
 import finecal
 from finecal import paths, schemas
-from finecal.export.model_card import Card, card_text
+from finecal.export.model_card import Card, Origin, card_text
 from finecal.io.parquet import write_table
 from finecal.library.summary import summary
 from finecal.models.build import Architecture
@@ -61,13 +61,15 @@ def card(r: finecal.Diagnosis, folder: Path) -> str:
     ):  # fmt: skip
         write_table(place / file, r.measured.tables[name], schemas.own_columns(schema), provenance={})
     built = Architecture("resnet10t", {}, CLASSES, 3, 32, (0.5,) * 3, (0.5,) * 3)
-    state = r.measured.states["alg"]
-    return card_text(
-        Card(
-            RUN, "alg", frozenset({"train_fine_tuning"}), state, built, r.fine_tuning, True, [],
-            {"version": "1", "commit": ""}, r.measured.tables["metrics"].to_pylist(), {}, False, tell_of(RUN),
-        )
+    form = {
+        "kind": "affine", "calibrator": "alg", "reads": ["train_fine_tuning"], "fine_tuning": r.fine_tuning,
+        "gamma": r.measured.states["alg"]["gamma"], "stored": None,
+    }  # fmt: skip
+    origin = Origin(
+        where=RUN.columns(), heading="mine, a → b", tuned="", tests="b", source=f"Run `{RUN.folder}` of",
+        metrics=r.measured.tables["metrics"].to_pylist(), record={"version": "1", "commit": ""}, told=tell_of(RUN),
     )  # fmt: skip
+    return card_text(Card(origin, form, built, True, [], False))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -103,8 +103,9 @@ The calibrator {display.calibrator(form["calibrator"])} read {display.reads(", "
 
 {warning}## What fine-tuning damaged, and what helps
 
-{origin.of} S are the classes of fine-tuning, U the absent ones; γ is added to the logits of U, γ* is the best γ for the
-test labels, an upper bound.
+{origin.of}
+S are the classes of fine-tuning, U the absent ones; γ is added to the logits of U.
+γ* is the best γ for the test labels, an upper bound.
 
 {as_markdown(origin.told)}
 
