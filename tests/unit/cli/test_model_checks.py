@@ -33,7 +33,12 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("model", "recipe", "options", "message"),
     [
         ("volo_d1_224", "full", "{}", "backbones.mine: the logits of 'volo_d1_224' are not those of its head"),
-        ("levit_128s", "full", "{}", "study.yaml: backbones.mine: 'levit_128s' has several classifiers"),
+        (
+            "levit_128s",
+            "full",
+            "{}",
+            "study.yaml: backbones.mine: 'levit_128s' averages the logits of several classifiers",
+        ),
         ("resnet18", "full", "{depth: 3}", "backbones.mine: timm cannot create 'resnet18' with {'depth': 3}"),
         ("inception_v3", "full", "{}", "backbones.mine: 'inception_v3' cannot compute images of 32 × 32 pixels"),
         ("dm_nfnet_f0", "norm_tuning", "{}", "recipes.norm_tuning: the backbone has no normalisation layer with "),
