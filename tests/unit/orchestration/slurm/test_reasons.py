@@ -53,6 +53,16 @@ def test_the_log_of_slurm_tells_what_the_state_does_not(tmp_path: Path) -> None:
     assert "`--set-resources finetune:mem_mb=…`" in said
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["Step 7.0 exceeded memory limit (2 > 1), being killed", "Exceeded job memory limit", "Detected 1 oom-kill event"],
+)
+def test_too_much_memory_in_slurms_words(said: str, tmp_path: Path) -> None:
+    log = tmp_path / "7.log"
+    log.write_text(f"slurmstepd-n1: error: {said}\n")
+    assert "finetune:mem_mb=" in reasons.explain_failure("FAILED", log, "finetune", {})
+
+
 @pytest.mark.parametrize(("outcome", "option"), [("TIMEOUT", "runtime"), ("OUT_OF_MEMORY", "mem_mb"), ("FAILED", "")])
 def test_what_to_change(outcome: str, option: str) -> None:
     said = reasons.explain_failure(outcome, None, "finetune", {})

@@ -41,7 +41,7 @@ LONG = {
     r"Licenses": "licences are in use; it starts when others give theirs back",
 }  # fmt: skip
 # What SLURM writes into the log of a job that took too much memory, with cgroups and without.
-MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]?kill|out[ -_]of[ -_]memory", re.I)
+MEMORY = re.compile(r"exceeded (?:job |step )?memory limit|oom[-_ ]?kill|out[ -_]of[ -_]memory", re.I)
 TIME = re.compile(r"DUE TO TIME LIMIT", re.I)
 LINES = 4  # of SLURM's log that are shown
 
