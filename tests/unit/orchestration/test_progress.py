@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,14 +28,16 @@ class Stream(io.StringIO):
 
 
 @pytest.fixture
-def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
+def stream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
     found = Stream()
     handler = ColorizingTextHandler(nocolor=True, stream=found, formatter=DefaultFormatter())
     monkeypatch.setattr(of_snakemake, "handlers", [handler])
     monkeypatch.setattr(of_snakemake, "propagate", False)
-    monkeypatch.setattr(of_snakemake, "level", logging.INFO)
     monkeypatch.setenv("COLUMNS", "80")
-    return found
+    before = of_snakemake.level
+    of_snakemake.setLevel(logging.INFO)  # not by an attribute: a logger remembers what it has let through
+    yield found
+    of_snakemake.setLevel(before)
 
 
 def workflow(**more: Any) -> Any:
