@@ -180,7 +180,7 @@ def _settle(model: nn.Module, description: Architecture) -> None:
     for norm in norms:
         norm.momentum = 1.0
     side = description.image_size
-    model.train()(torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(2)))
+    model.train()(torch.randn(32, 3, side, side, generator=torch.Generator().manual_seed(2)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.train(was_training)

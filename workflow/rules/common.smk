@@ -21,7 +21,7 @@ from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.modules import at_start, below_prefix, prefix_of, stage_of
-from finecal.orchestration.options import check_batch, check_options
+from finecal.orchestration.options import check_options
 from finecal.orchestration.own_weights import check_before_jobs
 from finecal.orchestration.place import check_place
 from finecal.orchestration.rules import (
@@ -137,7 +137,6 @@ def start():
         for job in workflow.dag.needrun_jobs()
         if stage_of(job.rule) == "prepare"
     ]
-    or_stop(lambda: check_batch(workflow))
     or_stop(lambda: check_writable(Path(BELOW, "results")))
     or_stop(lambda: inspect_files(PLAN, prepared))
     due = {stage_of(job.rule) for job in workflow.dag.needrun_jobs()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -24,8 +23,8 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def date(seconds: float) -> None:
-    """Date the input so many seconds from now."""
-    os.utime(INPUT, (time.time() + seconds,) * 2)
+    """Date the input so many seconds from now, by the clock of the file system, which is some ms behind."""
+    os.utime(INPUT, (clock_of(Path()) + seconds,) * 2)
 
 
 def refusal(needed: dict[Path, int] | None = None) -> str:

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from finecal.errors import UserError
-from finecal.orchestration.modules import stage_of
 
 
 def check_options(workflow: Any) -> None:
@@ -41,26 +40,3 @@ def check_options(workflow: Any) -> None:
             why="It describes an image with conda's packages, without finecal itself",
             hint="Install finecal in an image with pip (docs/install.md), and run Snakemake in it",
         )
-
-
-def check_batch(workflow: Any) -> None:
-    """Refuse batches of a rule that computes. What batches there are, Snakemake says after the Snakefile is read.
-
-    Parameters
-    ----------
-    workflow
-        Snakemake's, when it is about to run jobs.
-
-    Raises
-    ------
-    UserError
-        If the rule's result would be made of a part of its inputs.
-    """
-    batch = workflow.dag_settings.batch
-    if batch is None or not any(rule.name == batch.rulename and stage_of(rule) for rule in workflow.rules):
-        return
-    raise UserError(
-        f"`--batch {batch.rulename}={batch.idx}/{batch.batches}` is not possible",
-        why=f"{batch.rulename} would be given a part of what it reads, and make its result of that part",
-        hint=f"Divide what is asked for: `--batch all={batch.idx}/{batch.batches}`",
-    )

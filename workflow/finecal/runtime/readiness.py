@@ -77,7 +77,8 @@ def check_inputs(inputs: Iterable[Path], now: float) -> None:
         )  # fmt: skip
     if ahead:
         wait = max(ahead.values())
-        print(f"waiting {wait:.0f} s: {max(ahead, key=ahead.__getitem__)} is dated in the future", file=sys.stderr)
+        if wait >= 1:
+            print(f"waiting {wait:.0f} s: {max(ahead, key=ahead.__getitem__)} is dated in the future", file=sys.stderr)
         time.sleep(wait)
 
 
