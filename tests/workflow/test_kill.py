@@ -219,6 +219,8 @@ def test_living_snakemake_keeps_its_lock(unfinished: Project) -> None:
     try:
         wait_until(lambda: "rule finetune" in log.read_text(), process, log)
         psutil.Process(process.pid).suspend()  # or it may be done before the second has begun
-        assert "cannot be locked" in unfinished.snakemake("--cores", "1", target, status=None)
+        said = unfinished.snakemake("--cores", "1", target, status=None)
+        assert f"another Snakemake makes the same files in {unfinished.folder}" in said
+        assert f"process {process.pid}, last sign of life" in said
     finally:
         kill(process)
