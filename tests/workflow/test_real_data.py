@@ -192,6 +192,10 @@ def imagenet(letter: str) -> dict[str, bytes]:
 HUB = "timm/test_resnet.r160_in1k/resolve/main/model.safetensors"
 
 
+# The served weights are random.
+RANDOM = {"test_resnet.r160_in1k": {"model": "test_resnet.r160_in1k", "at_chance": True}}
+
+
 @pytest.fixture(scope="module")
 def served_weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[bytes, dict[str, str]]]:
     """A file as the hub has it, a model with a head of ImageNet's 1,000 classes, and the settings for its server."""
@@ -225,7 +229,7 @@ def test_imagenet_from_the_download_to_the_report(
 ) -> None:
     """The source has no images: its model comes from the hub with its 1,000 classes, all of which compete."""
     files = {**imagenet(letter), "HT_HARDCODED.py": ORDERS}
-    study = {"splits": {"official": {"kind": "official", "count": 2}}}
+    study = {"splits": {"official": {"kind": "official", "count": 2}}, "backbones": RANDOM}
     with serve(twice(files), {f"first/{archive}": ["drop", "drop"]}) as mirror:
         project = a_project(tmp_path, source, name, mirror, study)
         project.snakemake("--cores", "2", "results/report.html")
@@ -255,6 +259,7 @@ def test_the_present_classes_of_imagenet_r_keep_their_rows_of_the_head(
     study = {
         "datasets": {"imagenet_r": {"source": "miniature/imagenet_r.py", "options": options}},
         "splits": {"official": {"kind": "official", "count": 2}},
+        "backbones": RANDOM,
     }
     with serve(twice({**imagenet("R"), "HT_HARDCODED.py": ORDERS})) as mirror:
         project = a_project(tmp_path, source, "imagenet_r", mirror, study)
