@@ -86,7 +86,9 @@ def test_a_training_under_snakemake(unfinished: Project) -> None:
     snakemake = unfinished.start(*unfinished.snakemake_command("--cores", "1", f"{RUN}/model.safetensors"))
     with stopped_after_an_epoch(snakemake, unfinished.path(LOG)):
         output = status(unfinished)
-        assert f"Snakemake is at work here (process {snakemake.pid})" in output
+        assert re.search(
+            rf"^Snakemake is at work here \(.* on .*, process {snakemake.pid}, last sign", output, re.MULTILINE
+        )
         assert re.search(rf"^  finetune  {RUN}/history\.parquet: epoch 1/2, loss .* s left$", output, re.MULTILINE)
         assert counts(output, "finetune") == "2/3 1"
     output = status(unfinished)
