@@ -88,6 +88,8 @@ class Life:
         By recipe, the sentence with which it refuses the model; empty if it trains.
     failed, resumed
         Recipes that fail, and those that end otherwise after an interruption.
+    finite
+        Whether all that was trained is.
     files, onnx
         What is wrong with saved and exported files, and with ONNX; empty if nothing is, None if it was not tried.
     """
@@ -96,6 +98,7 @@ class Life:
     recipes: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
     resumed: list[str] = field(default_factory=list)
+    finite: bool = True
     files: str = ""
     onnx: str | None = None
 
@@ -129,13 +132,19 @@ def live(family: Family, recipes: Iterable[str], *, onnx: bool = False) -> Life:
     onnx
         Whether it is written as ONNX, too.
     """
+    life = _live(family, recipes, onnx=onnx, settled=False)
+    return life if life.finite else _live(family, recipes, onnx=onnx, settled=True)
+
+
+def _live(family: Family, recipes: Iterable[str], *, onnx: bool, settled: bool) -> Life:
     life, description = Life(), family.describe()
     torch.manual_seed(0)
     try:
         with _quiet():
             start = place_model(build(description, weights="random"), CPU)
             check_plain_head(start, description)
-            _settle(start, description)
+            if settled:
+                _settle(start, description)
     except UserError as error:
         life.refused = error.what
         return life
@@ -151,14 +160,17 @@ def live(family: Family, recipes: Iterable[str], *, onnx: bool = False) -> Life:
                 model, same = _train(start, description, name, Path(folder))
             except (UserError, RuntimeError) as error:
                 life.failed.append(f"{name} ({str(error).splitlines()[0]})")
+                life.finite &= "not finite" not in str(error)
                 continue
             life.recipes[name] = ""
             life.resumed += [] if same else [name]
+            life.finite &= all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values())
             trained = model if name == "full" else trained
         trained = trained.eval()
         images = torch.randn(2, 3, family.image_size, family.image_size, generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
             wanted = trained(images)
+        life.finite &= bool(torch.isfinite(wanted).all())
         life.files = _write_and_read(trained, description, images, wanted, Path(folder))
         if onnx:
             life.onnx = _write_onnx(trained, description, images, wanted, Path(folder))

@@ -50,6 +50,7 @@ def states(plan: Plan) -> dict[State, list[Job]]:
 
 
 def _sort(plan: Plan, places: Mapping[str, Place]) -> dict[State, list[Job]]:
+    _names.cache_clear()  # of an earlier look
     begun = begun_outputs()
     busy = bool(at_work())
     found: dict[State, list[Job]] = {state: [] for state in State}
