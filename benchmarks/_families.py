@@ -160,7 +160,7 @@ def _live(family: Family, recipes: Iterable[str], *, onnx: bool, settled: bool) 
                 model, same = _train(start, description, name, Path(folder))
             except (UserError, RuntimeError) as error:
                 life.failed.append(f"{name} ({str(error).splitlines()[0]})")
-                life.finite &= "not finite" not in str(error)
+                life.finite &= "the loss of step" not in str(error)
                 continue
             life.recipes[name] = ""
             life.resumed += [] if same else [name]
