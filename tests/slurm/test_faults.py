@@ -74,13 +74,14 @@ def main_process_killed(project: Project, _: Cluster) -> None:
     """The next start removes the lock and follows the job that was left, also where `.snakemake` is a link."""
     project.path(".snakemake").rename(project.path("dot_snakemake"))
     project.path(".snakemake").symlink_to("dot_snakemake")
-    running = project.start(MODEL, "--retries", "0", environment={"PACE": "0.4"})
+    alone = ("--retries", "0", *in_partition("quiet"))  # where no more urgent job takes the node
+    running = project.start(MODEL, *alone, environment={"PACE": "0.4"})
     job = project.wait_for_state()
     with most_trainings_at_a_time(project) as most:
         running.kill()
         running.wait()
         assert any(project.path(".snakemake/locks").iterdir())
-        said = project.run(MODEL, "--retries", "0")
+        said = project.run(MODEL, *alone)
     assert f"has died. Its 1 job on the cluster ({job}) keeps going or waiting and will be followed" in said
     assert re.findall(r"^SLURM job (\d+) takes", said, re.MULTILINE) == [job]
     assert most == [1]

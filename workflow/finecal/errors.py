@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-LONGEST = 8000  # letters of a part of an error; a list of twenty files has room
+LONGEST = 2500  # letters of a part of an error; a list of twenty files has room
 
 
 class UserError(Exception):
@@ -40,7 +40,7 @@ def _readable(text: str) -> str:
     """What a file or a name says is shown without what moves a terminal's cursor, and without its middle if it is long.
 
     >>> _readable("a\\x1b[2Jb"), len(_readable("a" * 9999))
-    ('a\\\\x1b[2Jb', 8003)
+    ('a\\\\x1b[2Jb', 2503)
     """
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
