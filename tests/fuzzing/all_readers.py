@@ -62,6 +62,7 @@ READERS = (
     Reader("logits .arrow", "x.arrow", readers.table_of_logits("arrow"), readers.logits, BINARY, 20),
     Reader("logits .arrow stream", "x.ipc", readers.table_of_logits("stream"), readers.logits, BINARY, 10),
     Reader("logits .safetensors", "x.safetensors", valid.logits_safetensors, readers.logits, HEADER, 20),
+    Reader("logits .h5", "x.h5", readers.h5, readers.hdf5_logits, BINARY, 2),
     Reader("logits .pt", "x.pt", valid.logits_pt, readers.logits, BINARY, 10),
     Reader("list .csv", "list.csv", lambda: valid.LIST, readers.image_list, BOTH, 40),
     Reader("list .txt", "list.txt", lambda: valid.LINES, readers.image_list, BOTH, 40),

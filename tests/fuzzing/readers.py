@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -72,6 +76,50 @@ def logits(path: Path) -> None:
 
     found = bring(path, labelled=path.suffix != ".npy")
     np.asarray(found.logits).sum()
+
+
+def h5() -> bytes:
+    import h5py
+
+    file, values = io.BytesIO(), arrays(12)
+    with h5py.File(file, "w") as table:
+        for name in ("logits", "label"):
+            table.create_dataset(f"run/{name}", data=values[name], compression="gzip", fletcher32=True)
+        table["run/subset"] = [str(one).encode() for one in values["subset"]]
+    return file.getvalue()
+
+
+def hdf5_logits(path: Path) -> None:
+    """As the program reads it, but that the process which may crash is a fork: h5py takes long to import."""
+    with mock.patch("finecal.logits.hdf5._run", _read_in_a_fork):
+        logits(path)
+
+
+def _read_in_a_fork(answer: IO[bytes], _: int, *words: str) -> None:
+    import h5py  # noqa: F401 - before the fork
+    import psutil
+
+    from finecal.logits import hdf5
+
+    room = psutil.Process().memory_info().vms + hdf5.ROOM
+    with tempfile.TemporaryFile() as errors:
+        child = os.fork()
+        if not child:
+            os.dup2(answer.fileno(), 1)
+            os.dup2(errors.fileno(), 2)
+            with open(1, "w", closefd=False) as sys.stdout:  # noqa: PTH123 - a number
+                try:
+                    hdf5._main("2", str(room), *words)
+                except BaseException as error:
+                    os.write(2, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
+                    os._exit(1)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        errors.seek(0)
+        said = errors.read().decode("utf-8", "replace")
+    if status:
+        raise hdf5.UnreadableError(said or "ended by a signal")
+    answer.seek(0)
 
 
 def study(path: Path) -> None:

@@ -105,7 +105,8 @@ def test_files_of_arrays() -> None:
 
 
 def test_hdf5() -> None:
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     with h5py.File("x.h5", "w") as file:
         file["run/logits"], file["run/label"] = A["logits"], A["label"]
     check(bring(Path("x.h5")))
