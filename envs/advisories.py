@@ -1,7 +1,10 @@
 """Known vulnerabilities of the pinned versions: `python envs/advisories.py`, exit 1 if there are any.
 
-pip-audit asks OSV's service. Where that cannot be reached, this says so and compares the pins with advisories.csv, a
-list of a day: what was published later is not in it.
+pip-audit asks OSV's service. Where that cannot be reached, this says so and compares the pins with advisories.csv.
+
+advisories.csv is no copy of a database. It was written from memory, on the day in its column `noted`: some well-known
+faults of packages that finecal uses. It lacks most, and all that became known later; so it can show that a pin is bad,
+and never that all pins are good.
 """
 
 from __future__ import annotations
@@ -80,12 +83,17 @@ def main() -> int:
     if isinstance(answer, str):
         newest = max(one.noted for one in advisories)
         print(f"The service could not be asked ({answer}).")
-        print(f"Compared with {LIST} alone: {len(advisories)} advisories, the newest noted on {newest}.")
-        print("What was published later is not known.")
+        print(f"Compared with {LIST} alone: {len(advisories)} well-known faults, written down from memory by {newest}.")
+        print("Others, and what was published later, are not known: this is no audit.")
     else:
         print(f"OSV's service and {LIST} were asked about {len(pins)} pinned versions.")
         found += answer
-    print(*(found or ["No pinned version is known to be vulnerable."]), sep="\n")
+    none = (
+        "No pinned version is among them."
+        if isinstance(answer, str)
+        else "No pinned version is known to be vulnerable."
+    )
+    print(*(found or [none]), sep="\n")
     return int(bool(found))
 
 

@@ -107,7 +107,7 @@ def _read_in_a_fork(answer: IO[bytes], _: int, *words: str) -> None:
         if not child:
             os.dup2(answer.fileno(), 1)
             os.dup2(errors.fileno(), 2)
-            with open(1, "w", closefd=False) as sys.stdout:  # noqa: PTH123 - a number
+            with open(1, "w", closefd=False) as sys.stdout:
                 try:
                     hdf5._main("2", str(room), *words)
                 except BaseException as error:

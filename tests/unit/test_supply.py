@@ -81,7 +81,9 @@ def test_without_the_service_it_says_so(
     assert played(advisories, monkeypatch, "", "a traceback\nno route to the host\n") == 0
     said = capsys.readouterr().out
     assert "The service could not be asked (no route to the host)." in said
-    assert re.search(r"advisories, the newest noted on \d{4}-\d\d-\d\d\.", said)
+    assert re.search(r"well-known faults, written down from memory by \d{4}-\d\d-\d\d\.", said)
+    assert "this is no audit" in said
+    assert "No pinned version is known" not in said
 
 
 def test_what_the_service_finds_fails(

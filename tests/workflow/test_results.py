@@ -114,11 +114,13 @@ def test_weights_say_where_they_come_from(complete: Project) -> None:
             record = json.loads(opened.metadata()["finecal"])
         assert set(record) == {*PROVENANCE, "architecture", "precision", "compiled"}
         assert record["inputs"]
+        hashed = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert file.with_name(f"{file.name}.sha256").read_text() == f"{hashed}  {file.name}\n"
 
 
 def test_nothing_is_pickled(complete: Project) -> None:
     kinds = {Path(file).suffix for file in complete.files()}
-    assert kinds <= {".parquet", ".safetensors", ".csv", ".md", ".tex", ".svg", ".png", ".html", ".yaml"}
+    assert kinds <= {".parquet", ".safetensors", ".csv", ".md", ".tex", ".svg", ".png", ".html", ".yaml", ".sha256"}
     for file in complete.files():
         path = complete.path(file)
         assert not zipfile.is_zipfile(path), f"{file} may be torch's format"

@@ -21,7 +21,12 @@ from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.modules import at_start, below_prefix, prefix_of, stage_of
-from finecal.orchestration.options import check_options
+from finecal.orchestration.options import (
+    check_options,
+    check_room,
+    explain_touch,
+    guard_actions,
+)
 from finecal.orchestration.own_weights import check_before_jobs
 from finecal.orchestration.place import check_place
 from finecal.orchestration.rules import (
@@ -59,6 +64,7 @@ share_with_group()
 BELOW = or_stop(lambda: prefix_of(workflow))
 if workflow.is_main_process:
     or_stop(lambda: check_options(workflow))
+    guard_actions(workflow)
 if workflow.is_main_process and PAPER not in sys.argv:
     or_stop(lambda: check_place(workflow))
 WORKFLOW = or_stop(lambda: Workflow(config, BELOW))
@@ -137,12 +143,15 @@ def start():
         for job in workflow.dag.needrun_jobs()
         if stage_of(job.rule) == "prepare"
     ]
+    or_stop(lambda: check_room(workflow.cores, workflow.nodes))
     or_stop(lambda: check_writable(Path(BELOW, "results")))
     or_stop(lambda: inspect_files(PLAN, prepared))
     due = {stage_of(job.rule) for job in workflow.dag.needrun_jobs()}
     check_before_jobs(PLAN, WORKFLOW.settings.studies, due)
     or_stop(lambda: preflight.check_executor(workflow.executor_plugin.name))
-    if not workflow.touch:  # it makes nothing
+    if workflow.touch:  # it makes nothing
+        explain_touch(jobs(PLAN), WORKFLOW.identities, BELOW)
+    else:
         or_stop(lambda: check_dates(workflow.dag.needrun_jobs()))
         follow_results(workflow)
     if workflow.non_local_exec:

@@ -17,6 +17,7 @@ from finecal.paths import REPORT, RUN, RunKey
 from finecal.plan.stage import Stage
 from finecal.plan.stages import STAGES
 from finecal.runtime.imports import large_imports
+from finecal.training.model_hash import check_models, forget_models, note_models
 
 if TYPE_CHECKING:
     from finecal.plan.plan import Plan
@@ -68,8 +69,9 @@ def run_stage(stage: Stage, given: Given) -> None:
         own = {name: getattr(given, name) for name in Settings.__dataclass_fields__}
         arguments["settings"] = Settings(**{**own, "device": "cuda" if given.device == AUTO_GPU else given.device})
     with noted(measurement(stage, arguments)), _as_configured(getattr(given, "device", "")):
-        _check_ready(stage, arguments, *plan)
+        made = _check_ready(stage, arguments, *plan)
         said = _interruptible(lambda: work(*plan, **arguments)) if stage.resumable else work(*plan, **arguments)
+        note_models(made)
     if said:
         print(said)
 
@@ -87,20 +89,25 @@ def _as_configured(device: str) -> Iterator[None]:
         raise UserError(what, where=error.where, why=error.why, hint=error.hint) from error
 
 
-def _check_ready(stage: Stage, arguments: dict[str, Any], plan: Plan | None = None) -> None:
-    """Look at all that decides whether the job can succeed and does not depend on its work."""
+def _check_ready(stage: Stage, arguments: dict[str, Any], plan: Plan | None = None) -> list[Path]:
+    """Look at all that decides whether the job can succeed and does not depend on its work; its outputs, if known."""
     from finecal.plan.job_files import inputs_of, outputs_of, sizes_of
     from finecal.runtime.readiness import check_ready
 
     if stage.target not in ("", "RUN", "FILE", "FOLDER", "NAME"):  # a download looks at its own files
-        return
+        return []
     run: RunKey | None = arguments.get("run")
     wildcards: dict[str, Any] = {**run.columns(), "source": run.source, "target": run.target} if run else arguments
     if stage.target == "NAME":
         wildcards = {stage.place.strip("{}"): arguments["name"]}
+    inputs = inputs_of(stage, wildcards, plan)
+    check_models(inputs)
     if stage.name == "export":  # it may go elsewhere, and its name is no part of the target
-        return
-    check_ready(outputs_of(stage, wildcards), inputs_of(stage, wildcards, plan), sizes_of(stage, wildcards, plan))
+        return []
+    outputs = outputs_of(stage, wildcards)
+    check_ready(outputs, inputs, sizes_of(stage, wildcards, plan))
+    forget_models(outputs)
+    return outputs
 
 
 def target_arguments(stage: Stage, given: Given, plan: Plan | None = None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from finecal.plan.jobs import Job
 from finecal.plan.records import read_record
 from finecal.plan.stages import STAGES
 from finecal.runtime.readiness import check_inputs, clock_of
+from finecal.training.model_hash import accept_model, left_hash
 from finecal.training.state_folder import KEPT, discard_state, newest_state
 
 
@@ -66,6 +67,7 @@ def discard_accepted_states(jobs: Iterable[Job], notes: PersistenceBase, below: 
     for job in jobs:
         if not job.record.resumable:
             continue
+        _take_hashes(map(str, job.outputs), below)
         folder, result = Path(below, paths.state_folder(job.result.parent)), Path(below, job.result)
         saved = newest_state(folder)
         if saved is None or not result.exists():
@@ -104,7 +106,9 @@ def _accept(job: Any, notes: PersistenceBase) -> None:
     if result is None:
         return
     if STAGES[name].resumable:
-        discard_state(Path(str(result).removesuffix(plain), paths.state_folder(Path(plain).parent)))
+        before = str(result).removesuffix(plain)
+        _take_hashes((str(file).removeprefix(before) for file in job.output), before)
+        discard_state(Path(before, paths.state_folder(Path(plain).parent)))
     if not STAGES[name].code:
         return
     try:
@@ -114,6 +118,13 @@ def _accept(job: Any, notes: PersistenceBase) -> None:
             _correct_notes([str(file) for file in job.output], notes, identity, made["inputs"])
     except (UserError, OSError) as error:  # the result was removed or replaced at once
         print(f"finecal: what {result} was made with cannot be noted: {error}", file=sys.stderr)
+
+
+def _take_hashes(outputs: Iterable[str], before: str) -> None:
+    """Put beside each model the hash that its job has left; `before` is what stands before all paths."""
+    for output in outputs:
+        if Path(output).name == paths.MODEL:
+            accept_model(Path(before, output), Path(before, left_hash(Path(output))))
 
 
 def _correct_notes(outputs: list[str], notes: PersistenceBase, made: Identity, inputs: dict[str, str]) -> None:

@@ -31,6 +31,7 @@ READS = {
     "update_similarity": (paths.SPLIT, f"{PRETRAINED}/{paths.HEAD}", f"{RUN}/{paths.HEAD}"),
     "gamma_draws": (paths.SPLIT, _LOGITS),
     "feature_map": (paths.SPLIT, paths.PRETRAINED_LOGITS, _LOGITS),
+    "export": (_MODEL,),
     "decision_regions": (paths.SPLIT, _TARGET, _START, _MODEL, _CALIBRATION),
 }
 
