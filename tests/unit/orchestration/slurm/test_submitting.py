@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from slurm_jobs import Program, job, submitted
+from slurm_jobs import job, submitted
 
-from finecal.orchestration.slurm import limits, submitting
+from finecal.orchestration.slurm import submitting
 
 FULL = "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates policy"
 
@@ -73,17 +73,3 @@ def test_the_end_forgets_what_was_held(executor: Any, cancelled: list[str], agai
     executor.cancel()
     executor.release_held()
     assert again == cancelled == []
-
-
-@pytest.mark.parametrize(
-    ("assoc", "qos", "most"),
-    [("3|normal", "normal|", 3), ("|a,b", "a|4\nb|9", 9), ("8|a", "a|4", 4), ("|normal", "normal|", None)],
-)
-def test_the_limit_that_accounts_give(program: Program, assoc: str, qos: str, most: int | None) -> None:
-    program("sacctmgr", f"case \"$*\" in *assoc*) echo '{assoc}';; *) echo '{qos}';; esac")
-    assert limits.most_jobs() == most
-
-
-def test_accounts_that_cannot_be_read(program: Program) -> None:
-    program("sacctmgr", "exit 1")
-    assert limits.most_jobs() is None

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import chdir, redirect_stderr
+from io import StringIO
+from pathlib import Path
 from typing import Any
+
+from snakemake.cli import parse_args
+from snakemake.resources import Resource
 
 from finecal.errors import UserError
 from finecal.orchestration.modules import stage_of
@@ -14,8 +20,10 @@ from finecal.orchestration.slurm.requests import Resources
 
 SIGNAL = re.compile(r"--signal=\S*@(\d+)")
 EARLY = 1.5  # SLURM looks at times now and then: a warning may come so much earlier than it is asked for
-SECONDS = re.compile(r"(?:(\w+):)?runtime=['\"]?(\d+\.\d*)['\"]?")
+DECIMAL = re.compile(r"(?:(\w+):)?(runtime|mem|disk)=['\"]?(\d+\.\d+)['\"]?")
 WRITTEN = "Minutes are a whole number (90); with units it is 1.5h or 2.5d. 90.0 is 90 seconds, 2-12 is a difference"
+AMOUNT = "Megabytes are a whole number (4500); with units it is 4.5GB. 4.5 is 4.5 bytes"
+UNITS = {"runtime": ("minute", WRITTEN), "mem": ("MB", AMOUNT), "disk": ("MB", AMOUNT)}
 
 
 def check_asked(rule: str, resources: Resources) -> None:
@@ -49,21 +57,59 @@ def check_asked(rule: str, resources: Resources) -> None:
         )  # fmt: skip
 
 
-def check_words(words: Iterable[str]) -> None:
-    """Check that no time on the command line is a decimal: Snakemake takes it for seconds, of any job.
+def check_words(words: Iterable[str], where: str = "") -> None:
+    """Check that no time or memory is a decimal: Snakemake takes it for seconds or bytes, of any job.
+
+    Parameters
+    ----------
+    words
+        Of a command line, or values of a profile's options for resources.
+    where
+        The profile's file; empty for the command line.
 
     Raises
     ------
     UserError
         If one is.
     """
-    for found in filter(None, map(SECONDS.fullmatch, words)):
-        rule, text = found.groups()
-        minutes = max(1, int(float(text) / 60))
+    for found in filter(None, map(DECIMAL.fullmatch, words)):
+        rule, name, text = found.groups()
+        unit, why = UNITS[name]
+        understood = Resource.parse_human_friendly(name, text)
+        key = f"set-resources {rule}:{name}" if rule else f"default-resources {name}"
         raise UserError(
-            f"runtime={text} was understood as {minutes} minute{'s' * (minutes != 1)}",
-            where=f"--set-resources {rule}:runtime" if rule else "--default-resources runtime", why=WRITTEN,
+            f"{name}={text} was understood as {understood} {unit}{'s' * (unit == 'minute' and understood != 1)}",
+            where=f"{where}: {key}" if where else f"--{key}", why=why,
         )  # fmt: skip
+
+
+def check_profiles(words: Sequence[str], start: Path) -> None:
+    """Check the same of all profiles, as they are written: later only whole numbers are left of them.
+
+    Parameters
+    ----------
+    words
+        Snakemake's command line, without its name.
+    start
+        Where Snakemake was started: profiles are looked for there.
+
+    Raises
+    ------
+    UserError
+        If there is a decimal.
+    """
+    try:
+        with chdir(start), redirect_stderr(StringIO()):  # it would name the profiles once more
+            parser, _ = parse_args([*words])
+    except (SystemExit, OSError):  # this was not Snakemake's command line
+        return
+    for source, options in parser.get_source_to_settings_dict().items():
+        kind, _, file = source.partition("|")
+        if kind != "config_file":
+            continue
+        for name in ("default-resources", "set-resources"):
+            _, given = options.get(name, (None, []))
+            check_words([given] if isinstance(given, str) else [str(one) for one in given], file)
 
 
 def say_constant_memory(jobs: list[Any]) -> None:

@@ -1,9 +1,7 @@
-"""How much time the partitions grant a job."""
+"""How much time the partitions grant a job, and which nodes they have."""
 
 from __future__ import annotations
 
-import getpass
-import math
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -111,41 +109,6 @@ def nodes_at_work(partition: str | None) -> set[str]:
     names = (partition or "").split(",")
     found = [line.strip().partition("|") for line in lines]
     return {node for node, _, of in found if (of.removesuffix("*") in names if partition else of.endswith("*"))}
-
-
-def most_jobs() -> int | None:
-    """Return how many jobs the user may have in SLURM at a time; None for no limit, or where it cannot be read.
-
-    Of several accounts and QoS of the user the most generous one counts: which of them a job uses SLURM decides, and
-    refuses what is too much.
-    """
-    user = f"user={getpass.getuser()}"
-    of_qos = _show("qos", "format=Name,MaxSubmitJobsPU")
-    limit_of_qos = dict(line.split("|") for line in of_qos if line.count("|") == 1)
-    limits: list[float] = []
-    for line in _show("assoc", "where", user, "format=MaxSubmit,QOS"):
-        own, _, names = line.partition("|")
-        qos = [_number(limit_of_qos.get(name, "")) for name in names.split(",") if name]
-        limits.append(min(_number(own), max(qos, default=math.inf)))
-    least = max(limits, default=math.inf)
-    return None if least == math.inf else int(least)
-
-
-def accounts_of_user() -> list[str]:
-    """Return the names of the user's accounts; none where they cannot be read."""
-    return sorted({*_show("assoc", "where", f"user={getpass.getuser()}", "format=Account")} - {""})
-
-
-def _show(*what: str) -> list[str]:
-    """Return the lines that `sacctmgr` shows, none where it does not answer."""
-    try:
-        return run_command("sacctmgr", "--noheader", "--parsable2", "show", *what).splitlines()
-    except NO_ANSWER:
-        return []
-
-
-def _number(text: str) -> float:
-    return float(text) if text.isdecimal() else math.inf
 
 
 def parse_minutes(limit: str) -> int | None:

@@ -19,7 +19,8 @@ from typing import Any
 
 from finecal.errors import UserError, unknown
 from finecal.orchestration.slurm import limits
-from finecal.orchestration.slurm.asked import check_asked, check_words, say_constant_memory
+from finecal.orchestration.slurm.accounts import accounts_of_user
+from finecal.orchestration.slurm.asked import check_asked, check_profiles, check_words, say_constant_memory
 from finecal.orchestration.slurm.commands import NO_ANSWER, no_answer_error
 from finecal.orchestration.slurm.gpus import WAYS, gpu_options, use_way
 from finecal.orchestration.slurm.limits import RequestedTime
@@ -27,7 +28,7 @@ from finecal.orchestration.slurm.packing import check_in_turn, divide, pack_size
 from finecal.orchestration.slurm.recovery import invisible_folder_error, tidy_up
 from finecal.orchestration.slurm.refusals import heals, reason_of
 from finecal.orchestration.slurm.requests import Request, combine, requested_resources
-from finecal.orchestration.slurm.settings import EXECUTOR
+from finecal.orchestration.slurm.settings import EXECUTOR, STARTED_IN
 from finecal.orchestration.slurm.upstream import sbatch_command
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 
@@ -82,6 +83,7 @@ def prepare(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> None:
     """
     submitted = [job for job in jobs if not job.is_local]
     check_words(sys.argv)
+    check_profiles(sys.argv[1:], STARTED_IN)
     # With a file of partitions the plugin chooses one that grants the time.
     chosen_later = bool(settings.partition_config or os.environ.get("SNAKEMAKE_SLURM_PARTITIONS"))
     requested = set()
@@ -155,7 +157,7 @@ def check_requests(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> Non
             continue
         for pattern, keys in REFUSALS.items():
             if re.search(pattern, refusal, re.IGNORECASE):
-                yours = limits.accounts_of_user() if keys == "account" else []
+                yours = accounts_of_user() if keys == "account" else []
                 raise UserError(
                     f"SLURM takes no job like those of {request.name}: {refusal}", where=f"profiles/slurm: {keys}",
                     why=f"Asked for: {_format_request(request)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
@@ -11,6 +12,8 @@ from finecal.config.settings import parse_settings
 from finecal.orchestration.slurm import upstream
 
 EXECUTOR = "finecal-slurm"
+# Where Snakemake was started, which imports its plugins before it goes to its --directory.
+STARTED_IN = Path.cwd()
 
 
 @dataclass

@@ -18,7 +18,8 @@ from typing import Any
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from finecal.orchestration.modules import stage_of
-from finecal.orchestration.slurm import limits, upstream
+from finecal.orchestration.slurm import upstream
+from finecal.orchestration.slurm.accounts import most_jobs, payers
 from finecal.orchestration.slurm.gpus import step_script
 from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
 from finecal.orchestration.slurm.places import HOLDS
@@ -45,11 +46,15 @@ class SubmittingExecutor(WatchingExecutor):
         self._wait, self._retry_at = FIRST_WAIT, 0.0
         self._told: set[str] = set()  # reasons that were printed
         HOLDS.unlink(missing_ok=True)  # of one that was killed
-        self._most_jobs: int | None = limits.most_jobs() if self._command == "sacct" else None
+        self._most_jobs: int | None = self._find_most_jobs() if self._command == "sacct" else None
         if self._most_jobs is not None:
             self.logger.info(
                 f"Your account or QoS has at most {self._most_jobs} jobs in SLURM at a time; so has finecal."
             )
+
+    def _find_most_jobs(self) -> int | None:
+        jobs = self.dag.needrun_jobs() if self.dag is not None else ()
+        return most_jobs(payers(job for job in jobs if not (job.is_local or job.is_group())))
 
     def cancel(self) -> None:
         """Submit no more, then cancel what was submitted."""
