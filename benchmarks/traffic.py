@@ -94,17 +94,20 @@ def study(runs: int, seconds: float, slots: int) -> Seen:
             made.mkdir(parents=True)
         for name in COUNTED:
             _write(slurm / "bin" / name, f'echo "$(date +%s.%N) {name}" >> {slurm}/calls\n' + (
-                f'exec "{sys.executable}" "{PROGRAM}" {name} "$@"' if name in ANSWERED else "exit 1"
+                f'exec "{sys.executable}" -I -S "{PROGRAM}" {name} "$@"' if name in ANSWERED else "exit 1"
             ))  # fmt: skip
         _write(slurm / "node" / "sh", f'exec "{sys.executable}" "{PROGRAM}" sh "$@"')
         recipes = {"short": {"recipe": "full", "training": {"epochs": 1}}}
         for name, content in ((STUDY, {**TINY, "recipes": recipes, "seeds": list(range(runs))}),
                               ("config.yaml", SETTINGS)):  # fmt: skip
             (folder / name).write_text(yaml.safe_dump(content))
+        os.mkfifo(slurm / "slots")
+        slots_free = os.open(slurm / "slots", os.O_RDWR)  # what is written stays as long as this is open
+        os.write(slots_free, b"." * slots)
         environment = {
             **os.environ, "PATH": f"{slurm / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(REPOSITORY / "workflow"), "PRETENDED_SLURM": str(slurm),
-            "PRETENDED_SECONDS": str(seconds), "PRETENDED_SLOTS": str(slots),
+            "PRETENDED_SECONDS": str(seconds),
         }  # fmt: skip
         command = ["snakemake", "--profile", "profiles/slurm", "--jobs", "1000", "--directory", str(folder)]
         start = time.time()
@@ -114,6 +117,7 @@ def study(runs: int, seconds: float, slots: int) -> Seen:
         if done.returncode:
             sys.exit(done.stdout[-3000:] + done.stderr[-6000:])
         elapsed = time.time() - start
+        os.close(slots_free)
         calls = [line.split() for line in (slurm / "calls").read_text().splitlines()]
         events: list[list[Any]] = [json.loads(line) for line in (slurm / "events").read_text().splitlines()]
         return Seen(

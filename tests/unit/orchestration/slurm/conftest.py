@@ -50,7 +50,7 @@ def executor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     made._left, made.names_before = {}, set()
     made.nodes, made.space = Nodes(), Space()
     made._logs_of_failed, made._runs_per_gpu, made._partitions = [], 1, None
-    made._collected, made._collecting, made._is_collecting, made._first_light = [], nullcontext(), False, 0.0
+    made._collected, made._collecting, made._is_collecting = {}, nullcontext(), False
     made._holding, made._held, made._is_full, made._most_jobs = RLock(), (), False, None
     made._wait, made._retry_at, made._told, made.warned = 5.0, 0.0, set(), []
     made._is_warm, made.array_jobs, made.active_jobs = True, set(), []

@@ -21,7 +21,7 @@ def living(folders: list[Path]) -> dict[Path, tuple[str, str]]:
 
 def start_again(executor: Any, again: Study, queue: dict[Path, tuple[str, str]]) -> list[str]:
     """As after a death: all that was known is gone. Return the numbers of those that are followed from now on."""
-    executor.shared_jobs, executor._collected, executor._left = SharedJobs(keep=False), [], {}
+    executor.shared_jobs, executor._collected, executor._left = SharedJobs(keep=False), {}, {}
     executor._alive.clear()
     executor.told.clear()
     recovery._left[:] = find_left(again.dag.dependencies, executor.slurm_logdir, queue)
@@ -31,7 +31,7 @@ def start_again(executor: Any, again: Study, queue: dict[Path, tuple[str, str]])
 @pytest.fixture
 def folders(executor: Any, study: Study, submitted: list[Path]) -> list[Path]:  # noqa: F811
     """Those of two trainings' SLURM jobs, which were submitted by a main process that was killed then."""
-    executor._submit_packs(study.tuned)
+    executor.submit_packs(study.tuned)
     return submitted
 
 
@@ -47,7 +47,7 @@ def test_they_are_followed_where_they_wait_and_run(executor: Any, folders: list[
     for jobs in (again.logits, [again.scores]):
         executor.run_jobs(jobs)
     assert executor.told == dict.fromkeys([*again.tuned, *again.logits, again.scores], "succeeded")
-    assert executor._collected == []  # nothing was submitted
+    assert list(executor._collected) == []  # nothing was submitted
     assert not any(folder.exists() for folder in folders)
 
 
@@ -57,7 +57,7 @@ def test_what_has_ended_meanwhile_counts(executor: Any, folders: list[Path]) -> 
     assert start_again(executor, again, {}) == []
     executor.run_jobs(again.tuned)
     assert executor.told == {again.tuned[0]: "succeeded"}
-    assert executor._collected == again.tuned[1:]  # it is not in the queue
+    assert list(executor._collected) == again.tuned[1:]  # it is not in the queue
 
 
 def test_other_options_are_other_jobs(executor: Any, folders: list[Path]) -> None:
@@ -65,7 +65,7 @@ def test_other_options_are_other_jobs(executor: Any, folders: list[Path]) -> Non
     again.tuned[0].params = [2]
     assert start_again(executor, again, living(folders)) == ["2"]
     executor.run_jobs(again.tuned)
-    assert executor._collected == again.tuned[:1]
+    assert list(executor._collected) == again.tuned[:1]
     assert not (folders[0] / "0000.job").exists()  # so at no later start it counts as a result
 
 

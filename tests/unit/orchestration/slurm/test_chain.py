@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
+from copy import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from slurm_jobs import Dag, Job, files
 
+from finecal.orchestration.slurm import collecting, markers
 from finecal.orchestration.slurm import executor as slurm_executor
-from finecal.orchestration.slurm import markers
 
 
 class Study:
@@ -59,6 +59,7 @@ def submitted(executor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         folders.append(folder)
         return str(len(folders))
 
+    monkeypatch.setattr(slurm_executor, "AT_ONCE", 1)  # in their order
     monkeypatch.setattr(slurm_executor.Executor, "submit_launcher", submit)
     monkeypatch.setattr(slurm_executor.Executor, "run_job_pre", lambda *_: None)
     monkeypatch.setattr(slurm_executor.Executor, "call_in_thread", lambda *_: None)
@@ -87,7 +88,7 @@ def look(executor: Any) -> None:
 
 def test_what_follows_has_ended_when_snakemake_starts_it(executor: Any, study: Study, submitted: list[Path]) -> None:
     """The scores run in the SLURM job that ends last, here that of the first run."""
-    executor._submit_packs(study.tuned)
+    executor.submit_packs(study.tuned)
     half, full = submitted
     launch(full, 2)
     launch(half, 1)
@@ -97,7 +98,7 @@ def test_what_follows_has_ended_when_snakemake_starts_it(executor: Any, study: S
     for jobs in (study.logits, [study.scores]):
         executor.run_jobs(jobs)  # which tells at once
     assert executor.told == dict.fromkeys([*study.tuned, *study.logits, study.scores], "succeeded")
-    assert executor._collected == []
+    assert list(executor._collected) == []
     assert submitted == [half, full]
     assert not half.exists()
     assert not full.exists()
@@ -105,7 +106,7 @@ def test_what_follows_has_ended_when_snakemake_starts_it(executor: Any, study: S
 
 def test_what_follows_is_watched_where_it_runs(executor: Any, study: Study, submitted: list[Path]) -> None:
     """SLURM is asked about the job in which it runs; if that ends without its status, it has failed once."""
-    executor._submit_packs(study.tuned[:1])
+    executor.submit_packs(study.tuned[:1])
     (folder,) = submitted
     member, follower = sorted(folder.glob("*.sh"))
     markers.write_status(member, 0)
@@ -119,22 +120,22 @@ def test_what_follows_is_watched_where_it_runs(executor: Any, study: Study, subm
     assert executor.told[study.logits[0]] == "failed"
     study.logits[0].attempt = 2
     executor.run_jobs(study.logits[:1])
-    assert executor._collected == study.logits[:1]  # with a script of its own
+    assert list(executor._collected) == study.logits[:1]  # with a script of its own
 
 
 def test_what_was_not_run_is_submitted_by_itself(executor: Any, study: Study, submitted: list[Path]) -> None:
     """No try is used up; the launcher can run it no more."""
-    executor._submit_packs(study.tuned[:1])
+    executor.submit_packs(study.tuned[:1])
     (folder,) = submitted
     member, follower = sorted(folder.glob("*.sh"))
     markers.write_status(member, 0)
     look(executor)
     executor.run_jobs(study.logits[:1])
     look(executor)
-    assert executor._collected == []
+    assert list(executor._collected) == []
     markers.closed_file(folder).touch()
     look(executor)
-    assert executor._collected == study.logits[:1]
+    assert list(executor._collected) == study.logits[:1]
     assert executor.told == {study.tuned[0]: "succeeded"}
     assert not follower.exists()  # nothing is left for the launcher to find
     assert executor._alive == {}
@@ -142,7 +143,7 @@ def test_what_was_not_run_is_submitted_by_itself(executor: Any, study: Study, su
 
 def test_slurm_says_that_nobody_runs_it(executor: Any, study: Study, submitted: list[Path]) -> None:
     """An scancel while the first script of all runs, which SLURM's answer tells."""
-    executor._submit_packs(study.tuned[:1])
+    executor.submit_packs(study.tuned[:1])
     member, _ = sorted(submitted[0].glob("*.sh"))
     markers.write_status(member, 0)
     look(executor)
@@ -151,19 +152,19 @@ def test_slurm_says_that_nobody_runs_it(executor: Any, study: Study, submitted: 
     look(executor)
     assert executor.told == {study.tuned[0]: "succeeded"}
     look(executor)
-    assert executor._collected == study.logits[:1]
+    assert list(executor._collected) == study.logits[:1]
 
 
 def test_what_follows_a_failure_is_planned_again(executor: Any, study: Study, submitted: list[Path]) -> None:
     """The second try of the training has scripts of its own, and what follows it, too."""
     study.tuned[0].shellcmd = "exit 3"
-    executor._submit_packs(study.tuned[:1])
+    executor.submit_packs(study.tuned[:1])
     launch(submitted[0], 1)
     look(executor)
     assert executor.told == {study.tuned[0]: "failed"}
     assert not executor.shared_jobs.is_follower(study.logits[0])
     study.tuned[0].attempt, study.tuned[0].shellcmd = 2, f"echo again > {study.tuned[0].output[0]}"
-    executor._submit_packs(study.tuned[:1])
+    executor.submit_packs(study.tuned[:1])
     launch(submitted[1], 2)
     look(executor)
     executor.run_jobs(study.logits[:1])
@@ -172,27 +173,55 @@ def test_what_follows_a_failure_is_planned_again(executor: Any, study: Study, su
     assert Path("extract.half").read_text() == "again\n"
 
 
+def test_what_would_follow_a_job_that_slurm_refuses(
+    executor: Any, study: Study, submitted: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held; what was to follow it, also behind another one, is planned with its next submission."""
+    usual = slurm_executor.Executor.submit_launcher
+
+    def refuse_first(self: Any, request: Any, folder: Path, jobs: Any, *more: Any, **options: Any) -> str:
+        if not submitted and jobs[0] is study.tuned[0]:
+            submitted.append(folder)
+            raise subprocess.CalledProcessError(1, "sbatch", stderr="AssocMaxSubmitJobLimit")
+        return usual(self, request, folder, jobs, *more, **options)
+
+    monkeypatch.setattr(slurm_executor.Executor, "submit_launcher", refuse_first)
+    executor.submit_packs(study.tuned)
+    assert list(executor._held)[:1] == study.tuned[:1]
+    assert not submitted[0].exists()
+    assert not any(map(executor.shared_jobs.is_follower, (study.logits[0], study.scores)))
+    assert executor.shared_jobs.unnumbered == 0
+    held, executor._held, executor._is_full = executor._held, (), False
+    executor.submit_packs(held)
+    for number, folder in enumerate(submitted[1:], 2):
+        launch(folder, number)
+    look(executor)
+    for jobs in (study.logits, [study.scores]):
+        executor.run_jobs(jobs)
+    assert executor.told == dict.fromkeys([*study.tuned, *study.logits, study.scores], "succeeded")
+
+
 def test_outputs_that_snakemake_does_not_accept(executor: Any, study: Study, submitted: list[Path]) -> None:
     """It starts the training again, though that had ended with 0; what was made of it meanwhile is made again."""
-    executor._submit_packs(study.tuned[:1])
+    executor.submit_packs(study.tuned[:1])
     launch(submitted[0], 1)
     look(executor)
     study.tuned[0].attempt = 2
     executor.run_jobs(study.tuned[:1])
-    assert executor._collected == study.tuned[:1]
-    executor._submit_packs(study.tuned[:1])
+    assert list(executor._collected) == study.tuned[:1]
+    executor.submit_packs(study.tuned[:1])
     launch(submitted[1], 2)
     look(executor)
     executor.run_jobs(study.logits[:1])
     look(executor)
-    assert executor._collected == [study.tuned[0], study.logits[0]]
+    assert list(executor._collected) == [study.tuned[0], study.logits[0]]
     assert study.logits[0] not in executor.told
 
 
 def test_the_end_cancels_what_has_only_followers_left(
     executor: Any, study: Study, submitted: list[Path], cancelled: list[str]
 ) -> None:
-    executor._submit_packs(study.tuned[:1])
+    executor.submit_packs(study.tuned[:1])
     markers.write_status(next(iter(sorted(submitted[0].glob("*.sh")))), 0)
     look(executor)
     assert executor._alive == {}
@@ -200,15 +229,28 @@ def test_the_end_cancels_what_has_only_followers_left(
     assert cancelled == ["1"]
 
 
-def test_light_jobs_wait_for_company_while_others_are_at_work(executor: Any, study: Study) -> None:
-    light = study.logits[0]
-    executor._collected = [light]
-    executor._first_light = time.monotonic()
-    assert not executor._waits_for_company(light)
-    executor._alive = {1: SimpleNamespace()}
-    assert executor._waits_for_company(light)
-    assert not executor._waits_for_company(study.tuned[0])
-    executor._collected = [light] * 10
-    assert not executor._waits_for_company(light)
-    executor._collected, executor._first_light = [light], time.monotonic() - slurm_executor.COMPANY_SECONDS
-    assert not executor._waits_for_company(light)
+def test_light_jobs_wait_for_company_while_others_are_at_work(
+    executor: Any, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And trainings for others of their run, shorter; not at a second try."""
+    now = [100.0]
+    monkeypatch.setattr(collecting.time, "monotonic", lambda: now[0])
+    light, training = study.logits[0], study.tuned[0]
+
+    def seconds(*jobs: Any, others: bool) -> float:
+        begin = now[0]
+        executor.collect(jobs)
+        executor._alive = {1: SimpleNamespace()} if others else {}
+        while not executor._take_due():
+            now[0] += 0.5
+        assert not executor._collected
+        return now[0] - begin
+
+    assert seconds(light, others=False) == collecting.QUIET_SECONDS
+    assert seconds(light, others=True) == collecting.COMPANY_SECONDS
+    assert seconds(*(copy(light) for _ in range(10)), others=True) == collecting.QUIET_SECONDS
+    assert seconds(training, others=True) == collecting.QUIET_SECONDS
+    training.attempt = 2
+    assert seconds(training, others=True) == 0
+    executor._runs_per_gpu, training.resources["gpu"], training.attempt = 4, 1, 1
+    assert seconds(training, others=True) == collecting.COLLECT_SECONDS

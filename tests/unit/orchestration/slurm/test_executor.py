@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from slurm_jobs import job
+from slurm_jobs import Job, job
 from snakemake_executor_plugin_slurm import Executor as OfPlugin
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
+from finecal.orchestration.slurm import collecting, limits
 from finecal.orchestration.slurm import executor as slurm_executor
-from finecal.orchestration.slurm import limits
 
 
 def test_the_end_submits_nothing_more(executor: Any, cancelled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,8 +19,8 @@ def test_the_end_submits_nothing_more(executor: Any, cancelled: list[str], monke
     submissions: list[str] = []
     monkeypatch.setattr(OfPlugin, "run_job", lambda _, job: submissions.append(job))
     monkeypatch.setattr(slurm_executor, "divide", lambda jobs, *_: [jobs])
-    monkeypatch.setattr(slurm_executor.Executor, "_submit_pack", lambda _, jobs: submissions.extend(jobs))
-    executor._collected += ["waits for others"]
+    monkeypatch.setattr(slurm_executor.Executor, "_prepare", lambda _, jobs: submissions.extend(jobs))
+    executor._collected["waits for others"] = 0.0
     executor._job_submission_executor.submit(executor._submit_collected)
     executor._job_submission_executor.submit(executor.run_job, "waits for the thread")
     executor.cancel()
@@ -29,9 +29,9 @@ def test_the_end_submits_nothing_more(executor: Any, cancelled: list[str], monke
 
 
 def test_what_goes_wrong_before_sbatch_is_an_error_of_the_jobs(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slurm_executor, "COLLECT_SECONDS", 0)
-    job = SimpleNamespace(name="a", resources={"in_turn": 10}, log_error=lambda m, **_: executor.told.update(a=m))
-    executor._collected.append(job)
+    monkeypatch.setattr(collecting, "TICK_SECONDS", 0)
+    job = Job(name="a", resources={"in_turn": 10}, log_error=lambda m, **_: executor.told.update(a=m))
+    executor._collected[job] = 0.0
     executor._submit_collected()  # a job without wildcards: `divide` fails
     assert "SLURM job not submitted" in executor.told["a"]
     single = SimpleNamespace(

@@ -38,13 +38,17 @@ def payers(jobs: Iterable[Any]) -> set[Payer]:
     found = set()
     for job in jobs:
         resources = requested_resources(job)
-        accounts, partitions = (
-            str(resources.get(name) or "").replace(",", " ").split() or [None]
-            for name in ("slurm_account", "slurm_partition")
-        )
+        accounts = _names(resources.get("slurm_account"))
+        partitions = _names(resources.get("slurm_partition"))
         qos = str(resources["qos"]) if resources.get("qos") else None
         found |= {Payer(account, qos, partition) for account in accounts for partition in partitions}
     return found
+
+
+def _names(given: Any) -> list[str | None]:
+    """Return what stands in a resource, with commas between; None alone if nothing does."""
+    found: list[str | None] = [*str(given or "").replace(",", " ").split()]
+    return found or [None]
 
 
 def most_jobs(asking: Iterable[Payer]) -> int | None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -24,34 +24,38 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from finecal.config.settings import parse_settings
 from finecal.orchestration.slurm import limits
 from finecal.orchestration.slurm.adoption import note
+from finecal.orchestration.slurm.collecting import CollectingExecutor
 from finecal.orchestration.slurm.following import find_followers, fits
 from finecal.orchestration.slurm.markers import read_status, write_needs
 from finecal.orchestration.slurm.member_script import member_script, plain_script
 from finecal.orchestration.slurm.outcomes import FOLLOWER, SCRIPT
 from finecal.orchestration.slurm.packing import divide, pack_size
 from finecal.orchestration.slurm.recovery import take_left
-from finecal.orchestration.slurm.requests import Resources, combine, requested_resources
+from finecal.orchestration.slurm.requests import Request, Resources, combine, requested_resources
 from finecal.orchestration.slurm.settings import runs_per_gpu
 from finecal.orchestration.slurm.shared_jobs import Follower, link_to
-from finecal.orchestration.slurm.submitting import SubmittingExecutor
 
-# Snakemake hands out jobs in small portions, those to be tried again one by one.
-COLLECT_SECONDS = 5
-# Light jobs wait so long for company while others wait or run: of these more light ones may come.
-COMPANY_SECONDS = 60
+# Calls of `sbatch` at a time: a busy controller takes a second or more for each.
+AT_ONCE = 4
 
 
-class Executor(SubmittingExecutor):
+@dataclass
+class Pack:
+    """One SLURM job that is to be submitted: its folder with scripts, by Snakemake's jobs, and what it asks for."""
+
+    folder: Path
+    request: Request
+    scripts: dict[Any, Path]
+    followers: dict[Any, Follower]
+
+
+class Executor(CollectingExecutor):
     """As the plugin's, but for jobs that share a SLURM job (packing.py) and for time limits."""
 
     def __post_init__(self, test_mode: bool = False) -> None:
         super().__post_init__(test_mode)
         self._runs_per_gpu = runs_per_gpu(self.workflow)
         self._is_warm = parse_settings(dict(self.workflow.config)).warm
-        self._collecting = Lock()
-        self._collected: list[Any] = []  # jobs that will share, not yet submitted
-        self._is_collecting = False
-        self._first_light = 0.0  # when the first light one of them came
         self._left: dict[Any, str] = {}  # jobs of an earlier main process → the number of their SLURM job
 
     def run_jobs(self, jobs: Sequence[Any]) -> None:
@@ -62,6 +66,10 @@ class Executor(SubmittingExecutor):
         for job in sharing:
             self.run_job_pre(job)
         self.collect([job for job in sharing if not self._take_over(job)])
+
+    def shares_with_few(self, job: Any) -> bool:
+        """Return whether a job shares at most with another training of its run."""
+        return self._pack_size(job) == 1
 
     def _pack_size(self, job: Any) -> int:
         size = pack_size(job, self._runs_per_gpu)
@@ -95,16 +103,6 @@ class Executor(SubmittingExecutor):
         if not self.report_if_ended(info):
             self.report_submitted(info)
         return True
-
-    def collect(self, jobs: Sequence[Any]) -> None:
-        """Submit jobs soon, together with others."""
-        with self._collecting:
-            if any(_is_light(job) for job in jobs) and not any(_is_light(job) for job in self._collected):
-                self._first_light = time.monotonic()
-            self._collected += jobs
-            if self._collected and not self._is_collecting:
-                self._is_collecting = True
-                self.call_in_thread(self._submit_collected)
 
     def run_job(self, job: Any) -> None:
         """Submit a job by itself."""
@@ -143,33 +141,18 @@ class Executor(SubmittingExecutor):
             self.logger.info(f"{name}: {asked} minutes are more than the partition grants; asking for {limit}.")
             resources["runtime"] = limit
 
-    def _submit_collected(self) -> None:
-        while not self._stopping.wait(COLLECT_SECONDS):
-            with self._collecting:
-                jobs = [job for job in self._collected if not self._waits_for_company(job)]
-                self._collected = [job for job in self._collected if job not in jobs]
-                self._is_collecting = bool(self._collected)
-            self._submit_packs(jobs)
-            if not self._is_collecting:
-                return
-
-    def _waits_for_company(self, job: Any) -> bool:
-        """Return whether a light job waits for more of them: they come while others are at work."""
-        lights = [one for one in self._collected if _is_light(one)]
-        others = self.is_watching or len(lights) < len(self._collected)
-        late = time.monotonic() - self._first_light >= COMPANY_SECONDS
-        return _is_light(job) and others and not late and len(lights) < job.resources["in_turn"]
-
-    def _submit_packs(self, jobs: Sequence[Any]) -> None:
+    def submit_packs(self, jobs: Sequence[Any]) -> None:
+        """Submit jobs, those together that may share a SLURM job, and tell Snakemake of each."""
         try:
             time_limit = (lambda _: None) if self.chooses_partitions else limits.longest
             packs = divide(jobs, self._runs_per_gpu, time_limit)
         except Exception as error:
             self._report_not_submitted(jobs, error)
             return
-        for pack in packs:
-            if not self._stopping.is_set():
-                self._submit_pack(pack)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for members in packs:
+                if not self._stopping.is_set() and (pack := self._prepare(members)) is not None:
+                    pool.submit(self._send, pack)
 
     def _report_not_submitted(self, jobs: Sequence[Any], error: Exception) -> None:
         """Tell Snakemake of an error of any kind: this runs in a thread, and Snakemake would wait for ever."""
@@ -184,10 +167,10 @@ class Executor(SubmittingExecutor):
             if not self._pack_size(job):
                 self.call_in_thread(self.run_job, job)
 
-    def _submit_pack(self, jobs: list[Any]) -> None:
-        """Submit one SLURM job for all of these jobs and what follows them, and tell Snakemake of each."""
+    def _prepare(self, jobs: list[Any]) -> Pack | None:
+        """Write the scripts of one SLURM job for all of these jobs and what follows them; None if it must wait."""
         if self.hold_if_full(jobs):
-            return
+            return None
         folder = self.slurm_logdir / f"rule_{jobs[0].name}" / f"shared_{uuid.uuid4().hex[:12]}"
         try:
             folder.mkdir(parents=True)
@@ -195,19 +178,34 @@ class Executor(SubmittingExecutor):
             for job, script in scripts.items():
                 note(job, script)
                 script.write_text(member_script(job, self.format_job_without_step))
-            followers = self._write_followers(scripts)
-            request = combine(jobs, divided=self._runs_per_gpu > 1, followers=followers)
-            self._limit_time(request.name, request.resources)
-            number = self.submit_launcher(request, folder, jobs, followers, is_warm=self._is_warm)
+            with self.shared_jobs.lock:  # what these follow may fail meanwhile
+                followers = self._write_followers(scripts)
+                request = combine(jobs, divided=self._runs_per_gpu > 1, followers=followers)
+                self._limit_time(request.name, request.resources)
+                self.shared_jobs.add("", scripts, followers)
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
             self._report_not_submitted(jobs, error)
+            return None
+        return Pack(folder, request, scripts, followers)
+
+    def _send(self, pack: Pack) -> None:
+        """Submit a SLURM job, and tell Snakemake of each of its jobs."""
+        if self._stopping.is_set():
             return
-        self.shared_jobs.add(number, scripts, followers)
-        self.logger.info(f"SLURM job {number} takes {_listed(jobs)} (logs: {folder}).")
-        if followers:
-            self.logger.info(f"After them it goes on with {_listed(list(followers))}.")
-        for job, script in scripts.items():
+        jobs = list(pack.scripts)
+        try:
+            number = self.submit_launcher(pack.request, pack.folder, jobs, pack.followers, is_warm=self._is_warm)
+        except Exception as error:
+            self.shared_jobs.drop(pack.folder, pack.scripts, pack.followers)
+            shutil.rmtree(pack.folder, ignore_errors=True)
+            self._report_not_submitted(jobs, error)
+            return
+        self.shared_jobs.set_number(pack.folder, number)
+        self.logger.info(f"SLURM job {number} takes {_listed(jobs)} (logs: {pack.folder}).")
+        if pack.followers:
+            self.logger.info(f"After them it goes on with {_listed(list(pack.followers))}.")
+        for job, script in pack.scripts.items():
             notes = {SCRIPT: script, "slurm_logfile": script.with_suffix(".log")}
             self.report_submitted(SubmittedJobInfo(job, external_jobid=number, aux=notes))
 
@@ -233,10 +231,6 @@ class Executor(SubmittingExecutor):
             script.write_text(plain_script(job) or "exit 1\n")
             link_to(script, follower.folders - {folder})
         return followers
-
-
-def _is_light(job: Any) -> bool:
-    return bool(job.resources.get("in_turn"))
 
 
 def _listed(jobs: Sequence[Any]) -> str:

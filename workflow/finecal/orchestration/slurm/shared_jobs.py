@@ -27,7 +27,7 @@ class SharedJob:
     Attributes
     ----------
     number
-        That of the SLURM job.
+        That of the SLURM job; empty before it is submitted.
     unsettled
         The scripts of which neither success is known nor that they are not to run here.
     guests
@@ -74,7 +74,7 @@ class SharedJobs:
 
     def __init__(self, *, keep: bool) -> None:
         self._keep = keep  # the folders of those that succeeded
-        self._lock = RLock()
+        self.lock = RLock()  # to be held from a look at the scripts to `add` of what follows them
         self._by_folder: dict[Path, SharedJob] = {}
         self._scripts: dict[Any, Path] = {}  # Snakemake's job → the script that runs it or will run it
         self._followers: dict[Any, Follower] = {}  # those that Snakemake has not started yet
@@ -82,8 +82,8 @@ class SharedJobs:
     def add(
         self, number: str, scripts: dict[Any, Path], followers: dict[Any, Follower], *, has_ended: bool = False
     ) -> None:
-        """Note a SLURM job that was submitted."""
-        with self._lock:
+        """Note a SLURM job that was submitted, or without a number one that will be."""
+        with self.lock:
             own = {*scripts.values(), *(follower.script for follower in followers.values())}
             folder = next(iter(own)).parent
             # None of a new SLURM job; those of an earlier main process come in any order.
@@ -95,6 +95,27 @@ class SharedJobs:
                 for other in follower.folders - {folder}:
                     if other in self._by_folder:
                         self._by_folder[other].guests += 1
+
+    def set_number(self, folder: Path, number: str) -> None:
+        """Note that a SLURM job was submitted."""
+        with self.lock:
+            self._by_folder[folder].number = number
+
+    def drop(self, folder: Path, scripts: dict[Any, Path], followers: dict[Any, Follower]) -> None:
+        """Note that a SLURM job was not submitted: what was to follow it waits in vain."""
+        with self.lock:
+            for job, script in scripts.items():
+                self.forget(job, script)
+            for job, follower in followers.items():
+                if self._followers.get(job) is follower and self.take_back(job, follower):
+                    del self._followers[job]
+            self._by_folder.pop(folder, None)
+
+    @property
+    def unnumbered(self) -> int:
+        """How many SLURM jobs are about to be submitted."""
+        with self.lock:
+            return sum(not (shared.number or shared.has_ended) for shared in self._by_folder.values())
 
     def script_of(self, job: Any) -> Path | None:
         """Return the script of a job that is a member of a SLURM job, and has not failed."""
@@ -109,7 +130,7 @@ class SharedJobs:
 
         Not if it is no follower, was tried before, or needs what has ended in another way since.
         """
-        with self._lock:
+        with self.lock:
             follower = self._followers.pop(job, None)
             if follower is None:
                 return None
@@ -122,7 +143,7 @@ class SharedJobs:
 
     def take_back(self, job: Any, follower: Follower) -> bool:
         """Take a follower from all launchers; return whether none had begun it."""
-        with self._lock:
+        with self.lock:
             if not claim(follower.script, MAIN):
                 return False
             self._scripts.pop(job, None)
@@ -133,7 +154,7 @@ class SharedJobs:
     def forget(self, job: Any, script: Path) -> None:
         """Note that a member has failed: what was to follow it waits in vain, and it has a new script next time."""
         _remove_note(script)
-        with self._lock:
+        with self.lock:
             if self._scripts.get(job) == script:
                 del self._scripts[job]
             waiting = [(one, follower) for one, follower in self._followers.items() if script in follower.needs]
@@ -148,7 +169,7 @@ class SharedJobs:
 
     def settle(self, script: Path, follower: Follower | None = None) -> None:
         """Note that a member has succeeded; the folder goes when it was the last."""
-        with self._lock:
+        with self.lock:
             if follower is not None:
                 self._settle(follower)
             else:
@@ -176,14 +197,14 @@ class SharedJobs:
 
     def disown(self) -> None:
         """Note that all that lives is cancelled: no later main process is to take it over."""
-        with self._lock:
+        with self.lock:
             for folder in self._by_folder:
                 for file in folder.glob(f"*{NOTE}"):
                     file.unlink(missing_ok=True)
 
     def note_end(self, number: str) -> None:
         """Note that a SLURM job has ended, as SLURM says."""
-        with self._lock:
+        with self.lock:
             for shared in self._by_folder.values():
                 shared.has_ended = shared.has_ended or shared.number == number
 
@@ -197,17 +218,17 @@ class SharedJobs:
         name = taken_by(follower.script)
         if name is not None and name != MAIN:
             return [name]
-        with self._lock:
+        with self.lock:
             known = [self._by_folder[folder] for folder in sorted(follower.folders) if folder in self._by_folder]
-            return [shared.number for shared in known]
+            return [shared.number for shared in known if shared.number]
 
     def living(self) -> Iterator[str]:
         """Yield the numbers of SLURM jobs with members or followers that may still run."""
-        with self._lock:
+        with self.lock:
             folders = list(self._by_folder)
         for folder in folders:
-            if not self.is_over(folder):
-                yield self._by_folder[folder].number
+            if not self.is_over(folder) and (number := self._by_folder[folder].number):
+                yield number
 
     def will_never_run(self, follower: Follower) -> bool:
         """Return whether no launcher will begin a follower."""

@@ -107,7 +107,7 @@ class SubmittingExecutor(WatchingExecutor):
     def hold_if_full(self, jobs: Sequence[Any]) -> bool:
         """Hold jobs where SLURM would refuse them, or where they could not write; return whether that is so."""
         with self._holding:
-            is_full = self._is_full or (self._most_jobs is not None and len(self.living()) >= self._most_jobs)
+            is_full = self._is_full or (self._most_jobs is not None and self._count_living() >= self._most_jobs)
             if is_full:
                 self._held = [*self._held, *jobs]
                 if not self._is_full:
@@ -130,6 +130,10 @@ class SubmittingExecutor(WatchingExecutor):
         """Return the numbers of the SLURM jobs that wait or run."""
         of_jobs = {info.external_jobid for info in [*self._alive.values()] if info.external_jobid}
         return of_jobs | set(self.shared_jobs.living())
+
+    def _count_living(self) -> int:
+        """Return how many SLURM jobs wait or run, with those that are about to be submitted."""
+        return len(self.living()) + self.shared_jobs.unnumbered
 
     def release_held(self) -> None:
         """Submit again what was held, if the time has come; to be called about once a second."""
