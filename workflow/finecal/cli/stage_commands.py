@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from finecal import paths
 from finecal.cli.arguments import AUTO_GPU
+from finecal.cli.waiting import is_made_by_another
 from finecal.errors import UserError
 from finecal.paths import REPORT, RUN, RunKey
 from finecal.plan.stage import Stage
@@ -59,6 +60,8 @@ def run_stage(stage: Stage, given: Given) -> None:
 
     plan = [selected_plan(given)] if stage.study else []
     arguments = target_arguments(stage, given, *plan)
+    if stage.resumable and is_made_by_another(stage, _wildcards(stage, arguments), *plan):
+        return
     if stage.name in FURTHER:
         arguments |= FURTHER[stage.name](given)
     with large_imports():
@@ -96,10 +99,7 @@ def _check_ready(stage: Stage, arguments: dict[str, Any], plan: Plan | None = No
 
     if stage.target not in ("", "RUN", "FILE", "FOLDER", "NAME"):  # a download looks at its own files
         return []
-    run: RunKey | None = arguments.get("run")
-    wildcards: dict[str, Any] = {**run.columns(), "source": run.source, "target": run.target} if run else arguments
-    if stage.target == "NAME":
-        wildcards = {stage.place.strip("{}"): arguments["name"]}
+    wildcards = _wildcards(stage, arguments)
     inputs = inputs_of(stage, wildcards, plan)
     check_models(inputs)
     if stage.name == "export":  # it may go elsewhere, and its name is no part of the target
@@ -108,6 +108,14 @@ def _check_ready(stage: Stage, arguments: dict[str, Any], plan: Plan | None = No
     check_ready(outputs, inputs, sizes_of(stage, wildcards, plan))
     forget_models(outputs)
     return outputs
+
+
+def _wildcards(stage: Stage, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the wildcards of the job that a verb stands for."""
+    if stage.target == "NAME":
+        return {stage.place.strip("{}"): arguments["name"]}
+    run: RunKey | None = arguments.get("run")
+    return {**run.columns(), "source": run.source, "target": run.target} if run else arguments
 
 
 def target_arguments(stage: Stage, given: Given, plan: Plan | None = None) -> dict[str, Any]:
