@@ -162,11 +162,15 @@ def test_cuda_visible_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_snakemake_profile(tmp_path: Path) -> None:
-    """A profile of the user's goes before ours, which stays beside it; without a home, in a folder of its own."""
+    """A profile of the user's goes before ours, which stays beside it; without a home, in a folder of its own.
+
+    Warnings are errors, here too: Snakemake has one at its end.
+    """
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.yaml").write_text("dry-run: true\nquiet: all\n")
     own = {"SNAKEMAKE_PROFILE": str(tmp_path / "mine"), "HOME": NOWHERE, "XDG_CACHE_HOME": str(tmp_path)}
-    done = snakemake(tmp_path, **own)
+    done = snakemake(tmp_path, **own, PYTHONWARNINGS="error")
+    assert "Traceback" not in done.stderr
     assert done.returncode == 0, done.stderr
     assert "profiles/default" in done.stderr
     assert not (tmp_path / "results").exists()
@@ -186,6 +190,16 @@ def test_umask(tmp_path: Path) -> None:
         share_with_group(tmp_path / "not there")
     finally:
         os.umask(before)
+
+
+def test_ulimit() -> None:
+    """Python names a library that the system's loader could not map, in words that do not speak of memory."""
+    said = "ImportError('/lib/scipy.so: failed to map segment from shared object')"
+    code = f"import finecal.cli.user_commands as u\ndef fail(given): raise {said}\nu.do_list = fail"
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        finecal("list", "studies", code=code)
+    assert caught.value.returncode == 2
+    assert caught.value.stderr.startswith("finecal: there is not enough memory to load a library (/lib/scipy.so")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

@@ -75,8 +75,10 @@ keep_states()
 explain_killed_jobs()
 
 if workflow.is_main_process:
+    from finecal.cli.terminal import prepare
     from finecal.orchestration.workers import explain_lock_errors
 
+    prepare()
     explain_lock_errors()
     or_stop(release_stale_lock)
     from finecal.orchestration.slurm import preflight
@@ -144,7 +146,8 @@ def start():
         if stage_of(job.rule) == "prepare"
     ]
     or_stop(lambda: check_room(workflow.cores, workflow.nodes))
-    or_stop(lambda: check_writable(Path(BELOW, "results")))
+    for name in ("results", "logs", "benchmarks", "state"):
+        or_stop(lambda: check_writable(Path(BELOW, name)))
     or_stop(lambda: inspect_files(PLAN, prepared))
     due = {stage_of(job.rule) for job in workflow.dag.needrun_jobs()}
     check_before_jobs(PLAN, WORKFLOW.settings.studies, due)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from snakemake.resources import Resources
 
-from finecal.orchestration.rules import GPU_PERCENT, limit_gpu, use_cores_of_nodes
+from finecal.errors import UserError
+from finecal.orchestration.rules import GPU_PERCENT, check_writable, limit_gpu, use_cores_of_nodes
 
 
 class Job:
@@ -49,3 +51,12 @@ def test_trainings_take_turns_whatever_resources_are_given(given: dict[str, int]
     workflow: Any = SimpleNamespace(global_resources=Resources.from_mapping(given))
     limit_gpu(workflow)
     assert workflow.global_resources[GPU_PERCENT].value == percent
+
+
+def test_a_file_in_place_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_writable(Path("logs"))
+    assert not [*tmp_path.iterdir()]
+    Path("logs").write_text("")
+    with pytest.raises(UserError, match=r"'logs' is not a folder\. Jobs are to write there"):
+        check_writable(Path("logs"))

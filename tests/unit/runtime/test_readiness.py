@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from finecal.errors import UserError
 from finecal.runtime import readiness
-from finecal.runtime.readiness import check_ready, clock_of
+from finecal.runtime.readiness import check_ready, check_writable, clock_of
 
 OUTPUT, STATE, INPUT = Path("results/run/model.safetensors"), Path("state/run/state.pt"), Path("images.parquet")
 MORE_THAN_ANY_DISK = 2**43
@@ -78,6 +80,28 @@ def test_too_little_space_is_said_before(reserves: bool, monkeypatch: pytest.Mon
     found = refusal({OUTPUT: MORE_THAN_ANY_DISK // 2, STATE: MORE_THAN_ANY_DISK // 2})
     assert "no space left to write this file: the job needs 8,796,093.0 MB here at least" in found
     assert [*Path().iterdir()] == [INPUT]
+
+
+def test_a_disk_without_inodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has space, which would be the wrong thing to look for."""
+
+    def refuse(_number: int, _size: int) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(readiness, "_reserve", refuse)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_files=30, f_favail=0))
+    assert "it has no inodes left, though it may have space" in refusal({OUTPUT: 1})
+
+
+def test_an_immutable_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`chattr +i` refuses root, too."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=r"cannot be written \(Operation not permitted\). Hint: `lsattr` says"):
+        check_writable(Path("results"))
 
 
 def test_a_quota_is_said_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import time
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 import torch
@@ -157,6 +157,24 @@ def test_a_killed_process_does_not_block_the_next() -> None:
     first.process.join()
     with lock_state(FOLDER) as folder:
         assert (folder / "mine").read_text() == "first"
+
+
+def test_a_folder_that_another_host_has_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system shows it here for a while: making it fails since it is there, opening since it is not."""
+    make, waited = Path.mkdir, []
+    gone = 40
+
+    def mkdir(path: Path, *given: Any, **named: Any) -> None:
+        nonlocal gone
+        gone -= path == FOLDER.parent
+        if gone <= 0 or path != FOLDER.parent:
+            make(path, *given, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    monkeypatch.setattr(state_folder.time, "sleep", waited.append)
+    with lock_state(FOLDER) as folder:
+        assert folder.is_dir()
+    assert 10 < sum(waited) < state_folder.CACHED
 
 
 def test_a_removed_lock_that_lives_on_under_another_name_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ OF_PIPELINE = frozenset({
     "pygments", "requests", "snakemake", "snakemake_executor_plugin_slurm", "threadpoolctl",
     "timm", "torch", "torchvision", "tqdm",
 })  # fmt: skip
+# What the system's loader says of a library for which it has no addresses left.
+NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 
 
 def main(words: list[str] | None = None) -> None:
@@ -51,6 +53,13 @@ def _explain(error: Exception) -> str | None:
         missing = (error.name or "").partition(".")[0]
         known = missing in OF_PIPELINE
         return f"this needs {missing}, which is not installed: {how_to_install('pipeline')}." if known else None
+    if isinstance(error, ImportError) and any(words in str(error) for words in NO_MEMORY):
+        return str(
+            UserError(
+                f"there is not enough memory to load a library ({error})",
+                hint="`ulimit -v` says what this shell allows, `ulimit -v unlimited` takes a limit back",
+            )
+        )
     if isinstance(error, MemoryError):
         return str(UserError("there is not enough memory", hint="Give the job more, or make batches smaller"))
     # What the system refuses: a name that is too long, a file that may not be read.

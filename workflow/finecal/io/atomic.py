@@ -65,14 +65,28 @@ def remove_left_parts(path: Path) -> None:
 
 def as_user_error(error: OSError, path: Path) -> Exception:
     """Return a UserError for what the user can mend about a file that is to be written, any other error as it is."""
+    if error.errno == errno.ENOSPC and has_no_inodes(path):
+        return UserError(
+            "no more files can be made on this disk: it has no inodes left, though it may have space", where=str(path),
+            hint="Remove files that are not needed, then run again: finished files and training states are kept",
+        )  # fmt: skip
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(
             "no space left to write this file", where=str(path),
             hint="Free some space or raise the quota, then run again: finished files and training states are kept",
         )  # fmt: skip
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return UserError(f"cannot be written ({os.strerror(error.errno)})", where=str(path))
+        hint = "`lsattr` says whether it or its folder is immutable; `chattr -i` takes that back"
+        said = f"cannot be written ({os.strerror(error.errno)})"
+        return UserError(said, where=str(path), hint=hint if error.errno == errno.EPERM else "")
     return error
+
+
+def has_no_inodes(path: Path) -> bool:
+    """Return whether the file system of a path has a number of files that it can hold, and holds them."""
+    folder = next(one for one in (path.parent, *path.absolute().parents) if one.exists())
+    found = os.statvfs(folder)
+    return found.f_files > 0 and found.f_favail == 0
 
 
 def remove_empty_parents(path: Path) -> None:

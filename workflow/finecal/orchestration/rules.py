@@ -25,6 +25,7 @@ from finecal.orchestration.workers import not_writable_error
 from finecal.plan import axes
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
+from finecal.runtime import readiness
 
 # The files of a table and of a figure, first the one to look at.
 PRESENTED = {
@@ -214,9 +215,7 @@ def check_folder(folder: Path) -> Path:
     """Return the folder, or what is there of those above it; Snakemake lists it as it plans."""
     present = next(p for p in (folder, *folder.resolve().parents) if p.exists())
     if not present.is_dir():
-        raise UserError(
-            f"{str(present)!r} is not a folder", where=str(folder), why="The results are to be written there"
-        )
+        raise UserError(f"{str(present)!r} is not a folder", where=str(folder), why="Jobs are to write there")
     return present
 
 
@@ -228,3 +227,4 @@ def check_writable(folder: Path) -> None:
     present = check_folder(folder)
     if not os.access(present, os.W_OK):
         raise not_writable_error(folder)
+    readiness.check_writable(folder)

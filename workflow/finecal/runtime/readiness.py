@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from finecal.errors import UserError
-from finecal.io.atomic import as_user_error
+from finecal.io.atomic import as_user_error, has_no_inodes
 
 # Seconds that an input may be ahead of its file system's clock: they are waited for. Clocks that are kept by NTP differ
 # by far less.
@@ -82,6 +82,17 @@ def check_inputs(inputs: Iterable[Path], now: float) -> None:
         time.sleep(wait)
 
 
+def check_writable(folder: Path) -> None:
+    """Check that a file can be made in a folder, or in what is there of those above it, by making one.
+
+    Raises
+    ------
+    UserError
+        If not: no right, no space, no inodes, an immutable folder.
+    """
+    _try_folder(_present_folder(folder / "a"), folder, 0)
+
+
 def clock_of(folder: Path) -> float:
     """Return the time of the file system on which a folder lies; that of this machine where it cannot be written."""
     try:
@@ -116,7 +127,7 @@ def _try_folder(folder: Path, file: Path, size: int) -> float:
                 _check_free(folder, size)
             return os.fstat(trial.fileno()).st_mtime
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not has_no_inodes(file):
             raise _no_space(folder, file, size) from error
         raise as_user_error(error, file) from error
     finally:

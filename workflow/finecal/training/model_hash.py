@@ -60,9 +60,13 @@ def note_models(files: Iterable[Path]) -> None:
 
 
 def accept_model(model: Path, left: Path) -> None:
-    """Put beside a model the hash that its job has left, unless the model was written since then."""
+    """Put beside a model the hash that its job has left.
+
+    It is of this model: whatever job writes the model next removes it first. Times say nothing, since Snakemake dates
+    anew the outputs that it accepts.
+    """
     try:
-        if left.stat().st_mtime >= model.stat().st_mtime:
+        if model.exists():  # Snakemake has accepted it
             write_text(_beside(model), left.read_text("utf-8"))
         left.unlink()
     except (UserError, OSError):  # nothing was left, or nothing can be written: then it is not compared

@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from finecal.io.atomic import remove_empty_parents
 from finecal.io.lease import held_by, hold_lease
 from finecal.io.sharing import owner
 
+AT_ONCE = 20  # tries to open a lock in a folder that others remove
+CACHED = 90  # seconds after which no network file system shows any more what another host has removed (NFS: 60)
 # In the environment of jobs: who has started them removes the states.
 KEPT = "FINECAL_KEEPS_STATES"
 
@@ -118,8 +121,13 @@ def _lock_on_this_host(file: IO[str], what: str) -> None:
 
 
 def _open(lock: Path) -> IO[str]:
-    for _ in range(100):
-        with contextlib.suppress(FileNotFoundError):  # another job has just removed the empty folder
+    """Open a lock, whatever becomes of its folder: another job may remove it, empty, between two steps.
+
+    If that job is on another host, a network file system shows the folder here until its cache forgets it.
+    """
+    for attempt in range(AT_ONCE + CACHED):
+        time.sleep(attempt >= AT_ONCE)
+        with contextlib.suppress(FileNotFoundError):
             try:
                 lock.parent.mkdir(parents=True, exist_ok=True)
                 return lock.open("a+")
