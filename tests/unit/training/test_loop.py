@@ -402,7 +402,10 @@ def test_a_run_that_ended_before_its_results_were_written(run: Callable[..., Run
     assert (rest.calls, rest.finished) == (0, 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+HEARD = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("number", HEARD)
 def test_a_signal_ends_the_run_after_the_step(
     run: Callable[..., Run], whole: dict[str, Run], number: signal.Signals
 ) -> None:
@@ -410,17 +413,29 @@ def test_a_signal_ends_the_run_after_the_step(
         os.kill(os.getpid(), number)
         return loss
 
-    handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGUSR1)]
+    handlers = [signal.getsignal(s) for s in HEARD]
     recipe = Recipe(4, receive)
     with pytest.raises(Interrupted) as caught:
         run(recipe, interval=1e9)
     assert str(caught.value) == f"interrupted by {number.name}; the state is saved, and a rerun resumes from it"
     assert caught.value.number == number
     assert (recipe.calls, recipe.finished) == (5, 0)
-    assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGUSR1)] == handlers
+    assert [signal.getsignal(s) for s in HEARD] == handlers
     rest = Recipe()
     assert_same(run(rest, interval=1e9), whole["sgd"])
     assert rest.calls == STEPS - 5
+
+
+def test_a_terminal_that_is_closed_ends_nothing_below_nohup(run: Callable[..., Run], whole: dict[str, Run]) -> None:
+    def receive(loss: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return loss
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert_same(run(Recipe(4, receive), interval=1e9), whole["sgd"])
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_signal_at_the_end_of_an_epoch_loses_nothing(run: Callable[..., Run], whole: dict[str, Run]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 
 from finecal.io.atomic import whole_file
-from finecal.runtime.signals import WARNINGS
+from finecal.runtime.signals import OF_TERMINALS, WARNINGS
 from finecal.runtime.usage import cpu_seconds, peak_memory_mib, wall_seconds
 
 # The least time between two saves, in multiples of what a save takes.
@@ -47,7 +47,8 @@ class Signals:
 
     def __enter__(self) -> Signals:
         # The handler only sets a flag: signals may arrive together, and a handler that logs is not re-entrant.
-        self._before = {s: signal.signal(s, self._record) for s in WARNINGS}
+        heard = (s for s in OF_TERMINALS if signal.getsignal(s) is not signal.SIG_IGN)
+        self._before = {s: signal.signal(s, self._record) for s in (*WARNINGS, *heard)}
         return self
 
     def __exit__(self, *_: object) -> None:
