@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from pyarrow.parquet import read_schema
 
 from finecal import display, paths, registry, schemas
@@ -107,9 +108,10 @@ def _fill(folder: Path, plan: Plan, run: RunKey, name: str, *, onnx: bool) -> st
         "calibrator": name, "reads": sorted(reads), **form, "fine_tuning": fine_tuning, "gamma": state.get("gamma"),
         "stored": _stored(plan, run) if description.framing is None else None,
     }  # fmt: skip
-    originals = find_originals(plan, run, chosen) if description.framing or form["stored"] else []
-    made = Classifier(model, description, form, other, pixels, wanted, originals)
-    return write_contents(folder, made, _origin(plan, run, name), onnx=onnx)
+    are_arrays = description.framing is None and form["stored"] is None
+    with originals(plan, run, chosen, pixels if are_arrays else None) as files:
+        made = Classifier(model, description, form, other, pixels, wanted, files)
+        return write_contents(folder, made, _origin(plan, run, name), onnx=onnx)
 
 
 def _origin(plan: Plan, run: RunKey, name: str) -> Origin:
@@ -186,17 +188,32 @@ def _stored(plan: Plan, run: RunKey) -> dict[str, Any] | None:
     return {"size": options.size, "fit": options.fit}
 
 
-def find_originals(plan: Plan, run: RunKey, samples: np.ndarray) -> list[Path | Image.Image]:
-    """Find the images that some samples were made from: files, or a data set's arrays.
+@contextmanager
+def originals(plan: Plan, run: RunKey, samples: np.ndarray, pixels: np.ndarray | None) -> Iterator[list[Path]]:
+    """Give the image files that some samples were made from, those of an archive unpacked, while the block runs.
 
-    There are none if they are in archives, or the user's files are no longer there.
+    A data set of arrays, such as CIFAR, has none: its arrays are written as PNG, which keeps every byte. There are none
+    if the files or the archive are no longer there, or there is no room to unpack it.
+
+    Parameters
+    ----------
+    pixels
+        Stored images of the samples, where these are the data set's arrays as they are.
     """
-    if plan.data_set(run.dataset).downloads(run.target):
-        return []
-    try:
-        with open_samples(plan, run.dataset, run.target, str(run.path(paths.IMAGES))) as (found, _):
+    with ExitStack() as stack:
+        if pixels is None:
+            try:
+                opened = open_samples(plan, run.dataset, run.target, str(run.path(paths.IMAGES)))
+                found = stack.enter_context(opened).samples
+            except UserError:
+                yield []
+                return
             if isinstance(found, ImageFiles):
-                return [found.files[number] for number in samples]
-            return [to_picture(found.pixels[number]) for number in samples]
-    except UserError:
-        return []
+                yield [found.files[number] for number in samples]
+                return
+            pixels = found.pixels[samples]
+        place = Path(stack.enter_context(TemporaryDirectory()))
+        files = [place / f"{number}.png" for number in samples]
+        for file, one in zip(files, pixels, strict=True):
+            to_picture(one).save(file)
+        yield files
