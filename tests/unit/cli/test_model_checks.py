@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from finecal.cli.model_checks import _check_known_size
 from finecal.cli.program import main
+from finecal.config.load import load_study
+from finecal.errors import UserError
 
 STUDY = """
 extends: digits
@@ -63,3 +67,34 @@ def test_a_model_that_does_not_suit(
 )
 def test_a_model_that_suits(model: str, recipe: str, options: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, model, recipe, options) == "Nothing was run. The studies are valid."
+
+
+TAGGED = "hf-hub:timm/test_resnet.r160_in1k"
+AS_THEY_ARE = {"weights": "hub", "training": None}
+
+
+@pytest.mark.parametrize(("image_size", "backbone", "refused"), [
+    (64, {"model": TAGGED}, True),
+    (64, {"model": f"{TAGGED}@main"}, True),
+    (160, {"model": TAGGED}, False),
+    (64, {"model": TAGGED, "preprocessing": "timm"}, False),
+    (64, {"model": "hf-hub:timm/not_of_this_timm.mine"}, False),
+    (64, {"model": "hf-hub:someone/test_resnet.r160_in1k"}, False),
+    (64, {"model": "test_resnet.r160_in1k"}, False),  # shown stored squares, as the paper's
+])  # fmt: skip
+def test_the_size_that_timm_knows_of_weights_on_the_hub(
+    image_size: int, backbone: dict[str, str], refused: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "nothing"))
+    changes = {"backbones": {"mine": backbone}, "image_size": image_size, "pretraining": AS_THEY_ARE}
+    Path("study.yaml").write_text(yaml.safe_dump({"extends": "digits", **changes}))
+    found = load_study("study.yaml")
+    if not refused:
+        _check_known_size(found, "mine")
+        return
+    with pytest.raises(UserError) as caught:
+        _check_known_size(found, "mine")
+    assert str(caught.value) == (
+        "backbones.mine: the study's `image_size` is 64, timm says of 'test_resnet.r160_in1k' 160 × 160. "
+        "Hint: Say `image_size: 160`, or, if it is to be so, `preprocessing: timm` for this backbone."
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from finecal.config.extends import Origin
 from finecal.config.preprocessing import STRETCH, Preprocessing
 from finecal.config.study import Study
@@ -40,11 +43,12 @@ def check_input_size(study: Study, backbone: str, location: str) -> None:
     """Refuse another `image_size` than the config.json of weights says that are taken as they are.
 
     A backbone that states its preprocessing means it. One on the hub is compared once its configuration is in the
-    cache: after `finecal prefetch`, or the first job that has fetched it.
+    cache: after `finecal prefetch`, or the first job that has fetched it. What timm itself knows of its weights,
+    `finecal check` compares before (`finecal.cli.model_checks`).
     """
-    use = study.backbones[backbone]
-    if use.preprocessing is not None or study.pretraining.training is not None:
+    if not takes_weights_as_they_are(study, backbone):
         return
+    use = study.backbones[backbone]
     place, model = use.weights or locations.folder_of(use.model or ""), use.model or backbone
     if place is not None:
         config = locations.transform_config(place)
@@ -52,11 +56,22 @@ def check_input_size(study: Study, backbone: str, location: str) -> None:
         config = locations.cached_config(model)
     else:
         return
-    size = (config or {}).get("input_size")
-    if not isinstance(size, list) or len(size) != 3 or size[1:] == [study.image_size] * 2:
+    compare_size(config or {}, study.image_size, "the weights' config.json says", location)
+
+
+def takes_weights_as_they_are(study: Study, backbone: str) -> bool:
+    """Return whether a backbone is shown what its weights' configuration says, without a word of the study."""
+    return study.backbones[backbone].preprocessing is None and study.pretraining.training is None
+
+
+def compare_size(config: Mapping[str, Any], image_size: int, who: str, location: str) -> None:
+    """Refuse an `image_size` that is neither the size of the training nor, where there is one, that of the test."""
+    sizes = [size for name in ("input_size", "test_input_size") if (size := config.get(name))]
+    sizes = [[*size][1:] for size in sizes if isinstance(size, Sequence) and len(size) == 3]
+    if not sizes or [image_size] * 2 in sizes:
         return
+    (height, width), *_ = sizes
     raise UserError(
-        f"the study's `image_size` is {study.image_size}, the weights' config.json says {size[1]} × {size[2]}",
-        where=location,
-        hint=f"Say `image_size: {size[1]}`, or, if it is to be so, `preprocessing: timm` for this backbone",
-    )
+        f"the study's `image_size` is {image_size}, {who} {height} × {width}", where=location,
+        hint=f"Say `image_size: {height}`, or, if it is to be so, `preprocessing: timm` for this backbone",
+    )  # fmt: skip
