@@ -187,7 +187,7 @@ def test_time_that_grows_stays_within_the_partition(project: Project) -> None:
     options += ["--set-threads", "finetune=4"]
     said = project.run(model, *SHORT_PARTITION, *options, "--finecal-slurm-keep-successful-logs")
     assert said.count("Trying to restart job") == 1
-    assert "finetune: 40 minutes are more than the partition grants; asking for 30." in said
+    assert "finetune: the partition grants less than 40 minutes; asking for 30." in said
     first, second = re.findall(r"^SLURM job (\d+) takes 1 of finetune", said, re.MULTILINE)
     limits = [slurm("squeue", "-h", "--states=all", "-j", job, "-o", "%l %C") for job in (first, second)]
     assert limits == ["20:00 4", "30:00 4"]

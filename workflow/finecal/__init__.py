@@ -41,6 +41,8 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for type checkers and edito
     from finecal.io.parquet import read_table as read_table
     from finecal.library.diagnosis import diagnose as diagnose
     from finecal.library.estimators import LogitCalibrator as LogitCalibrator
+    from finecal.library.fitted import FittedCalibrator as FittedCalibrator
+    from finecal.library.fitted import load_calibrator as load_calibrator
     from finecal.library.given import ScoresAs as ScoresAs
     from finecal.library.models import calibrate as calibrate
     from finecal.library.result import Diagnosis as Diagnosis
@@ -71,6 +73,7 @@ _PUBLIC = {
     "io.parquet": ("read_metadata", "read_table"),
     "library.diagnosis": ("diagnose",),
     "library.estimators": ("LogitCalibrator",),
+    "library.fitted": ("FittedCalibrator", "load_calibrator"),
     "library.given": ("ScoresAs",),
     "library.models": ("calibrate",),
     "library.result": ("Diagnosis",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from finecal.errors import counted as count
 from finecal.paths import SETTING_KEYS
 
 if TYPE_CHECKING:
@@ -147,16 +148,6 @@ def setting(key: tuple[str, ...]) -> str:
     if not any(key[1:]):
         return dataset
     return f"{dataset}, {task(task_name)} ({backbone}, {recipe(recipe_name)})"
-
-
-def count(n: int, thing: str) -> str:
-    """Return a number of things in words.
-
-    >>> count(1, "run"), count(1234, "class")
-    ('1 run', '1,234 classes')
-    """
-    plural = "es" if thing.endswith("s") else "s"
-    return f"{n:,} {thing}{plural * (n != 1)}"
 
 
 def number(value: float, scale: float = 100, digits: int = 1, *, sign: bool = False) -> str:

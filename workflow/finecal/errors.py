@@ -47,6 +47,19 @@ def _readable(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
+def counted(n: int, thing: str) -> str:
+    """Return a number of things in words; every message that counts something does it here.
+
+    >>> counted(1, "run"), counted(1234, "class"), counted(2, "category"), counted(0, "empty value")
+    ('1 run', '1,234 classes', '2 categories', '0 empty values')
+    """
+    if n == 1:
+        return f"1 {thing}"
+    if thing.endswith("y") and thing[-2] not in "aeiou":
+        return f"{n:,} {thing[:-1]}ies"
+    return f"{n:,} {thing}{'es' if thing.endswith('s') else 's'}"
+
+
 def how_to_install(extra: str) -> str:
     """What to type for an extra, where finecal was installed as a package and in a checkout.
 
@@ -58,7 +71,7 @@ def how_to_install(extra: str) -> str:
 
 def not_finite(row: int, rows: int, where: str = "") -> UserError:
     """Return the error for logits of which `rows` rows, the first of them `row`, have a value that is no number."""
-    said = "1 row does" if rows == 1 else f"{rows:,} rows do"
+    said = f"{counted(rows, 'row')} {'does' if rows == 1 else 'do'}"
     return UserError(
         f"row {row} has a logit that is NaN or infinite ({said})", where=where,
         hint="Such logits come from a diverged model or a lost half-precision value",

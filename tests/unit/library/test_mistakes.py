@@ -196,7 +196,7 @@ def test_classes_have_names_where_there_are_any() -> None:
 
 
 def test_a_mask_in_numbers_is_no_list_of_classes() -> None:
-    with pytest.raises(UserError, match="6 times 0 or 1 are no class numbers"):
+    with pytest.raises(UserError, match="6 numbers 0 or 1 are no class numbers"):
         mask_of([1, 1, 1, 0, 0, 0], 6)
 
 

@@ -30,7 +30,7 @@ def test_a_result_depends_on_every_part(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"1 of 2 parts are missing: b\.safetensors"):
+    with pytest.raises(UserError, match=r"it lacks 1 of 2 parts: b\.safetensors"):
         find_weights(divided(tmp_path, there=1).parent, "weights")
     with pytest.raises(UserError, match=r"'\.\./b\.safetensors' is no file of weights in the same folder"):
         parts(divided(tmp_path, there=0, names=("../b.safetensors", "a.safetensors")))

@@ -10,7 +10,7 @@ from finecal import display
 from finecal.config import PresentSplit, Split
 from finecal.config.split_resolution import AnySplit, known_classes
 from finecal.data.dataset import DataSet
-from finecal.errors import UserError, join_names
+from finecal.errors import UserError, counted, join_names
 from finecal.paths import ALL_CLASSES
 from finecal.plan.own_files import inspect_files
 from finecal.plan.plan import Plan
@@ -58,7 +58,7 @@ def describe_classes(plan: Plan) -> list[str]:
 
 
 def _classes(number: int) -> str:
-    return f"{number:,} class{'es' * (number != 1)}"
+    return f"{counted(number, 'class')}"
 
 
 def _count(data_set: DataSet, domain: str, validation_fraction: float) -> Counts | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from finecal import paths
 from finecal.cli.time_left import time_left
+from finecal.errors import counted
 from finecal.io.lease import held_by
 from finecal.orchestration.marks import begun_outputs
 from finecal.orchestration.slurm.places import Place, find_places, find_reasons, read_hold
@@ -66,7 +67,7 @@ def describe(plan: Plan) -> str:
     total, done = sum(map(len, found.values())), len(found[State.DONE])
     others = at_work()
     lines = [
-        f"{', '.join(plan.names)}: {done:,} of {total:,} jobs done",
+        f"{', '.join(plan.names)}: {done:,} of {counted(total, 'job')} done",
         *_at_work(others, places),
         "",
         *_table(found),

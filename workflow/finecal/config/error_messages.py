@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from finecal.config.extends import Keys, Origin
-from finecal.errors import UserError, unknown
+from finecal.errors import UserError, counted, unknown
 
 
 class as_user_error:  # noqa: N801 - a context manager, used like a function
@@ -50,7 +50,7 @@ class as_user_error:  # noqa: N801 - a context manager, used like a function
             by_path.setdefault(self._location(entry), []).append(entry)
         # The alternatives of a union fail one by one at the same path: they are one mistake.
         (location, (first, *alternatives)), *others = by_path.items()
-        more = f"{len(others)} more mistake{'s' * (len(others) > 1)} in this file" if others else ""
+        more = f"{counted(len(others), 'more mistake')} in this file" if others else ""
         kind, given = first["type"], first["input"]
         if kind == "extra_forbidden":
             keys = _keys_at(self.model, first["loc"][:-1])
@@ -99,7 +99,7 @@ def _allowed(entry: ErrorDetails) -> str:
     if kind in ("dict_type", "model_type", "model_attributes_type"):
         return "Input should be a mapping of keys to values"
     if kind == "too_short":
-        return f"the list needs at least {context['min_length']} item{'s' * (context['min_length'] > 1)}"
+        return f"the list needs at least {counted(context['min_length'], 'item')}"
     if kind == "missing" or (kind == "too_long" and context["field_type"] == "Tuple"):
         return "the list needs exactly 2 items"
     return entry["msg"].removeprefix("Value error, ")

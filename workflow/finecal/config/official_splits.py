@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finecal.data.dataset import DataSet
-from finecal.errors import UserError, unknown
+from finecal.errors import UserError, counted, unknown
 
 if TYPE_CHECKING:
     from finecal.config import OfficialSplit, Study
@@ -62,10 +62,11 @@ def official_classes(data_set: DataSet, split: OfficialSplit, folder: Path, tota
     order, published = data_set.official_split(split.source, folder)
     count = published if split.count is None else split.count
     if max(order) >= total:
-        raise UserError(f"the order has class {max(order)}, the data set has {total} classes", where=str(folder))
+        said = f"the order has class {max(order)}, the data set has {counted(total, 'class')}"
+        raise UserError(said, where=str(folder))
     if not 0 < count < total or count > len(order):
         raise UserError(
-            f"S would be {count} of {len(order)} classes in the published order", where="splits",
+            f"S would be {count} of {counted(len(order), 'class')} in the published order", where="splits",
             why=f"The data set has {total}; S and U need one at least",
         )  # fmt: skip
     return sorted(order[:count])

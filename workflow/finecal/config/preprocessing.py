@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic.config import JsonDict
 
 from finecal.config.types import Listed, Model, Positive
+from finecal.errors import counted
 
 STRETCH: Literal["stretch"] = "stretch"
 TIMM: Literal["timm"] = "timm"
@@ -49,7 +50,7 @@ class Preprocessing(Model):
         for name in ("mean", "std"):
             values = getattr(self, name)
             if values is not None and len(values) not in (1, 3):
-                raise ValueError(f"`{name}` has {len(values)} numbers; it needs one per channel, 1 or 3")
+                raise ValueError(f"`{name}` has {counted(len(values), 'number')}; it needs one per channel, 1 or 3")
         geometry = [name for name in ("interpolation", "crop_pct", "crop_mode") if getattr(self, name) is not None]
         if self.like == STRETCH and geometry:
             raise ValueError(

@@ -15,7 +15,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 
 CHUNK = 1 << 20
 # Compression makes photos hardly smaller, texts 10 times, tables of numbers 20 times, and a bomb a thousand times.
@@ -108,7 +108,7 @@ def _unpack(archive: Path, folder: Path, only: Callable[[str], bool]) -> None:
                 if written > most:
                     limit = "the disk has room for" if most == room else f"{MOST_RATIO} times its own size"
                     raise UserError(
-                        f"it unpacks to more than {most:,} bytes, {limit}", where=str(archive),
+                        f"it unpacks to more than {counted(most, 'byte')}, {limit}", where=str(archive),
                         why="Nothing was unpacked",
                     )  # fmt: skip
                 write.write(chunk)

@@ -18,7 +18,7 @@ from pathlib import Path
 from finecal.download.http import Failed
 from finecal.download.resume import WAIT, Progress, forget, transfer
 from finecal.download.spec import Download
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.io.atomic import write_text
 
 
@@ -88,7 +88,7 @@ def fetch_all(files: Mapping[Path, Download], *, mirror: str | None = None, wait
         raise failed[0]
     if failed:
         reasons = " ".join(f"({number}) {error}" for number, error in enumerate(failed, start=1))
-        raise UserError(f"{len(failed)} of {len(files)} files could not be fetched: {reasons}")
+        raise UserError(f"{len(failed)} of {counted(len(files), 'file')} could not be fetched: {reasons}")
 
 
 def check(download: Download, folder: Path) -> None:
@@ -155,7 +155,7 @@ def _finish(download: Download, part: Path, target: Path) -> str:
 def _wrong_size(download: Download, path: Path) -> str:
     """Say what is wrong with a file's size; nothing if it is right or not known."""
     size = path.stat().st_size
-    return "" if download.bytes in (None, size) else f"it has {size:,} bytes, expected are {download.bytes:,}"
+    return "" if download.bytes in (None, size) else f"it has {counted(size, 'byte')}, expected are {download.bytes:,}"
 
 
 def _wrong_hash(download: Download, path: Path, target: Path) -> str:

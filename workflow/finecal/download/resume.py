@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from finecal.download.http import Failed, Version, ask
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 
 TRIES = 6  # in a row that bring no further byte
 WAIT = 1.0  # seconds before the second try, doubled for each further one
@@ -109,7 +109,7 @@ def _try_once(url: str, part: Path, expected: int | None, progress: Progress, pa
     answer = ask(url, start, kept, page)
     total = answer.version.total
     if expected is not None and total is not None and total != expected:
-        raise Failed(f"it has {total:,} bytes instead of {expected:,}")
+        raise Failed(f"it has {counted(total, 'byte')} instead of {expected:,}")
     if kept and answer.version != kept:
         answer = answer if answer.start == 0 else ask(url, 0, None, page)
     _check_space(part, (total or expected or 0) - answer.start)
@@ -123,11 +123,11 @@ def _try_once(url: str, part: Path, expected: int | None, progress: Progress, pa
             progress(file.tell(), total)
         arrived = file.tell()
     if total is not None and arrived < total:
-        raise Failed(f"the connection ended after {arrived:,} of {total:,} bytes", again=True)
+        raise Failed(f"the connection ended after {arrived:,} of {counted(total, 'byte')}", again=True)
     if total is not None and arrived > total:
         forget(part)
         part.touch()
-        raise Failed(f"it sent {arrived:,} bytes instead of {total:,}", again=True)
+        raise Failed(f"it sent {counted(arrived, 'byte')} instead of {total:,}", again=True)
 
 
 def _read_version(url: str, part: Path) -> Version | None:
@@ -143,6 +143,7 @@ def _check_space(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise UserError(
-            f"this file needs {needed:,} bytes more, the disk has {free:,} left", where=str(part.with_suffix("")),
+            f"this file needs {counted(needed, 'byte')} more, the disk has {free:,} left",
+            where=str(part.with_suffix("")),
             hint="Free some space, or make `resources` a link to a larger disk; the next try resumes this one",
         )  # fmt: skip

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from finecal import display
 from finecal.figures._matplotlib import Figure, mpl, sns
 
 SINGLE, DOUBLE = 3.4, 7.0  # inches: one column, the whole width
@@ -88,7 +89,7 @@ def legend_remark(ax: Any, text: str) -> list[Any]:
 
 def runs_words(n: int) -> str:
     """Return the number of runs as it is written in figures."""
-    return f"n = {n} run{'s' * (n != 1)}"
+    return f"n = {display.count(n, 'run')}"
 
 
 def runs_range(counts: Iterable[int]) -> str:
@@ -99,7 +100,7 @@ def runs_range(counts: Iterable[int]) -> str:
     """
     found = set(counts)
     fewest, most = min(found), max(found)
-    return runs_words(most) if fewest == most else f"n = {fewest} to {most} runs"
+    return runs_words(most) if fewest == most else f"n = {fewest} to {display.count(most, 'run')}"
 
 
 def mark_rows(ax: Any, labels: list[str]) -> None:

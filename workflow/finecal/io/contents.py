@@ -28,7 +28,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from finecal import paths
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.io.atomic import whole_file
 
 FORMAT = "finecal contents 1"
@@ -136,7 +136,7 @@ def _read_one(name: str, before: os.stat_result) -> tuple[str, str, bool] | None
 def _announce(size: int, count: int, of: str) -> None:
     if size >= ANNOUNCE_FROM:
         print(
-            f"Reading {count:,} file{'s' * (count > 1)} of {of} ({size / 2**30:.1f} GiB) that may have changed; their "
+            f"Reading {counted(count, 'file')} of {of} ({size / 2**30:.1f} GiB) that may have changed; their "
             "hashes are noted, so that this happens once",
             file=sys.stderr, flush=True,
         )  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 
 
 def is_matrix(kind: pa.DataType) -> bool:
@@ -31,7 +31,7 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
     if not is_matrix(kind) and not (_is_list(kind) and pa.types.is_integer(kind.value_type)):
         raise UserError(f"values of type {kind} instead of lists of numbers")
     if column.null_count:
-        raise UserError(f"{column.null_count} empty value{'s' * (column.null_count > 1)}")
+        raise UserError(f"{counted(column.null_count, 'empty value')}")
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # no chunk at all
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)

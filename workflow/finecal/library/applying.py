@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from finecal.analysis.diagnosis import Answer
 from finecal.calibration.parameters import calibrator
-from finecal.calibration.python_lines import python_lines
+from finecal.calibration.python_lines import applied, python_lines
 from finecal.library.measuring import Measured
 
 
@@ -33,8 +33,7 @@ def with_code(answer: Answer, measured: Measured, mask: npt.NDArray[Any], made: 
     method, _, takes = calibrator(measured.uses[name])
     lines = python_lines(method, takes, measured.states.get(name, {}), mask)
     if not lines:
-        given = "".join(f", {what}={what}" for what in sorted(takes))
-        lines = f"import finecal\nr = {made}\nlogits = r.apply(logits{given})"
+        lines = f"import finecal\nr = {made}\n{applied('r', takes)}"
     return replace(answer, advice=replace(answer.advice, code=lines))
 
 

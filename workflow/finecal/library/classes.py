@@ -60,7 +60,9 @@ def mask_of(
         parts = found.tolist()
         if len(parts) == num_classes > 2 and {*parts} <= {0, 1}:
             raise UserError(
-                f"{num_classes} times 0 or 1 are no class numbers", where=where, hint="A mask has truth values (bool)"
+                f"{display.count(num_classes, 'number')} 0 or 1 are no class numbers",
+                where=where,
+                hint="A mask has truth values (bool)",
             )
     numbers = _numbers([part for part in parts if part != ""], classes, where)
     mask = np.zeros(num_classes, dtype=bool)
@@ -121,7 +123,8 @@ def _numbers(parts: list[Any], classes: Sequence[str] | None, where: str) -> lis
 def _checked(mask: npt.NDArray[np.bool_], where: str) -> npt.NDArray[np.bool_]:
     if mask.all() or not mask.any():
         size = "all" if mask.all() else "none"
-        what = "the only class is a" if len(mask) == 1 else f"{size} of the {len(mask)} classes are"
-        words = f"{what} fine-tuning class{'es' * (len(mask) > 1)}"
+        known = display.count(len(mask), "class")
+        of_all = f"{size} of the {known} are fine-tuning classes"
+        words = of_all if len(mask) > 1 else "the only class is a fine-tuning class"
         raise UserError(words, where=where, why="S and U both need one")
     return mask

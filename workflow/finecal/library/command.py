@@ -15,10 +15,12 @@ from finecal.library.given import bring, files_of
 from finecal.library.keeping import check_folder
 from finecal.library.result import Diagnosis
 from finecal.library.summary import summary
+from finecal.runtime.outside_warnings import unseen
 
 MODEL = "model"  # the folder of the exported model
 
 
+@unseen()
 def diagnose_files(
     source: Path, fine_tuning: str, out: Path, *, pretrained: str | None = None, scores: str = "auto",
     classes: str | None = None, beside: dict[str, str | None] | None = None,

@@ -124,7 +124,8 @@ def diagnose_brought(
     classes = tuned.classes or tuple(map(str, range(len(mask))))
     return Diagnosis(
         withheld(answer, doubted) if doubted else answer, tuple(doubted), (*notes, *measured.notes),
-        tuple(measured.left_out), mask, classes, tuned.kind, measured, record, name,
+        tuple(measured.left_out), mask, classes, tuned.kind, before.kind if before else "logits", measured, record,
+        name,
     )  # fmt: skip
 
 

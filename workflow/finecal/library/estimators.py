@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from finecal.calibration.contract import Data, Labelled, Unlabelled
 from finecal.calibration.parameters import calibrator
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.library.classes import mask_of
 from finecal.registry import calibrator_record
 
@@ -112,7 +112,7 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             classes = there
         if len(classes) != width or not np.isin(there, classes).all():
             raise UserError(
-                f"y has the classes {there[:5].tolist()} and X has {width} columns", where="y",
+                f"y has the classes {there[:5].tolist()} and X has {counted(width, 'column')}", where="y",
                 why="Each column of logits is a class", hint="Name them in their order: classes=",
             )  # fmt: skip
         return classes

@@ -19,7 +19,7 @@ from finecal.calibration.contract import Head, State, Unlabelled, restrict
 from finecal.calibration.deployment import export_form
 from finecal.calibration.parameters import calibrator
 from finecal.data.decoding import BadImageError, open_plain
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.export.contents import Classifier, whole_folder, write_contents
 from finecal.export.model_card import Origin
 from finecal.models.build import Architecture, head
@@ -96,7 +96,7 @@ def describe(model: nn.Module, classes: Sequence[str]) -> Architecture:
         raise UserError("this is not a model of timm", hint="finecal.calibrate returns any torch module with γ in it")
     rows = head(model).out_features
     if rows != len(classes):
-        raise UserError(f"the model has {rows} classes", why=f"The logits have {len(classes)}")
+        raise UserError(f"the model has {counted(rows, 'class')}", why=f"The logits have {len(classes)}")
     channels, height, width = get_model_input_config(model)["input_size"]
     if height != width:
         raise UserError(f"the model takes images of {height} × {width}", why="Only squares are supported")

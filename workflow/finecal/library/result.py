@@ -14,16 +14,14 @@ import pandas as pd
 
 from finecal.analysis.diagnosis import Answer
 from finecal.analysis.telling import Told, tell
-from finecal.calibration.contract import Unlabelled
-from finecal.calibration.parameters import calibrator
 from finecal.errors import UserError, how_to_install
 from finecal.io.atomic import write_text
 from finecal.io.parquet import with_columns
+from finecal.library.fitted import FittedCalibrator, matrix
 from finecal.library.keeping import check_page
 from finecal.library.measuring import Measured
 from finecal.library.notebook import html
-from finecal.logits.kinds import converted
-from finecal.logits.memory import as_array
+from finecal.runtime.outside_warnings import unseen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +50,7 @@ class Diagnosis:
         (C,) bool: the classes of S.
     classes
         Names of the classes; numbers as text where they have none.
-    scores
+    scores, scores_pretrained
         What the scores were: logits, probabilities, …; `apply` takes the same.
     """
 
@@ -63,6 +61,7 @@ class Diagnosis:
     fine_tuning: npt.NDArray[np.bool_]
     classes: tuple[str, ...]
     scores: str
+    scores_pretrained: str
     measured: Measured
     record: Mapping[str, Any]
     name: str
@@ -112,30 +111,24 @@ class Diagnosis:
         logits
             (N, C), scores of the same kind as those that were diagnosed.
         features, pretrained
-            (N, D) and (N, C), if the advised method takes them.
+            (N, D) and (N, C), if the advised method takes them; scores of the kind that was diagnosed.
 
         Raises
         ------
         UserError
-            If there are doubts, or the shape is another.
+            If there are doubts, the shape is another, or a value is not of the kind that was diagnosed.
         """
         if self.doubts:
             raise UserError("there is no advice to apply", why=" ".join(self.doubts))
-        values: npt.NDArray[Any] = np.asarray(as_array(logits, "logits"), dtype=np.float64)
-        if values.ndim != 2 or values.shape[1] != len(self.classes):
-            raise UserError(f"the logits have shape {values.shape}", why=f"(N, {len(self.classes)}) is needed")
-        values = converted(values, self.scores).astype(np.float64, copy=False)
+        values = matrix(logits, "logits", width=len(self.classes), kind=self.scores)
+        if pretrained is not None:
+            pretrained = matrix(pretrained, "pretrained", width=len(self.classes), kind=self.scores_pretrained)
         name = self.answer.advice.calibrator
         if name == "none":
             return values
-        method, _, takes = calibrator(self.measured.uses[name])
-        given = {"features": features, "pretrained": pretrained}
-        lacking = [what for what in takes if given.get(what) is None]
-        if lacking:
-            raise UserError(f"{name!r} takes {lacking[0]} of each sample", hint=f"Give {lacking[0]}=")
-        more = {what: np.asarray(as_array(given[what], what)) for what in takes}
-        found = method.apply(Unlabelled(values, more=more), self.measured.states.get(name, {}), self.fine_tuning)
-        return np.asarray(found, dtype=np.float64)
+        state = self.measured.states.get(name, {})
+        fitted = FittedCalibrator(name, self.measured.uses[name], state, self.fine_tuning, self.classes)
+        return fitted.apply(values, features=features, pretrained=pretrained)
 
     def figure(self) -> Figure:
         """Return the seen–unseen curve as a matplotlib figure; it belongs to no window and no backend."""
@@ -156,6 +149,7 @@ class Diagnosis:
         write_text(path, self.page())
         return Path(path)
 
+    @unseen()
     def export(self, model: Any, folder: str | Path, *, images: Any = None, onnx: bool = True) -> Path:
         """Write what `finecal export` writes, for a model of timm and the advised method; return the folder.
 

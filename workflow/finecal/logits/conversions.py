@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finecal.errors import counted
 from finecal.io import large
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -95,7 +96,7 @@ def _count(which: npt.NDArray[np.bool_]) -> int:
 
 
 def _share(count: int, values: Floats, masked: npt.NDArray[np.intp]) -> str:
-    return f"{count:,} of {max(values.size - len(values) * len(masked), 1):,} values"
+    return f"{count:,} of {counted(max(values.size - len(values) * len(masked), 1), 'value')}"
 
 
 CONVERT = {

@@ -14,6 +14,7 @@ from finecal.logits.conversions import CONVERT, Floats
 
 AUTO = "auto"
 KINDS = ("logits", "probabilities", "log-probabilities", "sigmoid", "percentages")
+MOST = {"probabilities": 1, "sigmoid": 1, "percentages": 100}  # from 0 on
 SUM = 0.02  # how far the sum of a row of probabilities may be from 1, for rounding
 MASK = -9_000.0  # what is so low was put there: -1e4, -65504 (half precision), -1e9, -inf
 
@@ -71,8 +72,20 @@ def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
     return Scores(logits, found, (*said, *of_mask), tuple(masked.tolist()))
 
 
-def converted(values: Floats, kind: str) -> Floats:
-    """Return scores of a known kind (N, C) as logits."""
+def converted(values: Floats, kind: str, where: str = "") -> Floats:
+    """Return scores of a known kind (N, C) as logits.
+
+    Raises
+    ------
+    UserError
+        If a value cannot be of the kind.
+    """
+    most = MOST.get(kind)
+    if most is not None and len(wrong := values[(values < 0) | (values > most * (1 + 1e-3))]):
+        raise UserError(
+            f"{wrong[0]:.4g} is none of the {kind}", where=where, why=f"They are from 0 to {most}",
+            hint="Bring scores of the same kind as those that were diagnosed",
+        )  # fmt: skip
     return CONVERT[kind](values, np.zeros(0, dtype=np.intp))[0]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.logits import arrow
 from finecal.logits.files import Arrays, Source, Table, open_file
 
@@ -76,7 +76,7 @@ def _without_mask(given: Any, name: str) -> npt.NDArray[Any]:
     if not np.ma.is_masked(given):
         return np.asarray(given)
     if given.dtype.kind != "f":
-        raise UserError(f"{name} has {np.count_nonzero(np.ma.getmaskarray(given))} masked values")
+        raise UserError(f"{name} has {counted(int(np.count_nonzero(np.ma.getmaskarray(given))), 'masked value')}")
     return np.asarray(given.filled(-np.inf))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from finecal.errors import UserError, join_names
+from finecal.errors import UserError, counted, join_names
 from finecal.models.build import Architecture
 from finecal.models.heads import POOLED_TWICE
 from finecal.models.imagenet_classes import as_called
@@ -34,8 +34,8 @@ def fit_head(checkpoint: Checkpoint, description: Architecture, wanted: State, p
     weight = state.get(f"{prefix}weight")
     if weight is not None and names is not None and len(names) != len(weight):
         raise UserError(
-            f"{len(names)} class names for a head with {len(weight)} rows", where=str(checkpoint.file),
-            why="Every row needs a name",
+            f"{counted(len(names), 'class name')} for a head with {counted(len(weight), 'row')}",
+            where=str(checkpoint.file), why="Every row needs a name",
         )  # fmt: skip
     problem = _head_problem(state, names, classes, prefix)
     width = _width_problem(weight, wanted[f"{prefix}weight"])
@@ -78,7 +78,7 @@ def _head_problem(state: State, names: tuple[str, ...] | None, classes: tuple[st
         return f"it has no head ({prefix}weight)"
     if names is None:
         differ = len(weight) != len(classes)
-        return f"its head has {len(weight)} classes, the data set has {len(classes)}" if differ else ""
+        return f"its head has {counted(len(weight), 'class')}, the data set has {len(classes)}" if differ else ""
     problem = describe_missing_classes(names, classes)
     return f"its head {problem}" if problem else ""
 
@@ -87,7 +87,7 @@ def _width_problem(weight: Tensor | None, own: Tensor) -> str:
     """Return why a head does not fit the model's features; empty if it does."""
     if weight is None or weight.ndim != 2 or weight.shape[1] == own.shape[1]:
         return ""
-    return f"its head reads {weight.shape[1]} features, this model's {own.shape[1]}"
+    return f"its head reads {counted(weight.shape[1], 'feature')}, this model's {own.shape[1]}"
 
 
 def describe_missing_classes(names: Sequence[str], classes: Sequence[str]) -> str:

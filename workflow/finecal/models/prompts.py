@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.models.imagenet_classes import in_words
 
 _CODE = re.compile(r"n\d{8}")
@@ -27,8 +27,8 @@ def prompt_names(classes: Sequence[str], names: Sequence[str] | None, dataset: s
     if names is not None:
         if len(names) != len(classes):
             raise UserError(
-                f"{len(names)} names for the {len(classes)} classes of {dataset!r}", where=f"{where}.class_names",
-                why="Every class needs one, in the order of the data set",
+                f"{counted(len(names), 'name')} for the {counted(len(classes), 'class')} of {dataset!r}",
+                where=f"{where}.class_names", why="Every class needs one, in the order of the data set",
             )  # fmt: skip
         return list(names)
     # A question mark is a doubt of whoever wrote the list of names, not a part of one.

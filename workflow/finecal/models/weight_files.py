@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 
 FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".th", ".pyth")
 # transformers and accelerate divide large weights into parts, and list beside them which has which tensor.
@@ -32,7 +32,7 @@ def check_name(file: Path, where: str) -> None:
     if (part := _PART.fullmatch(file.name)) and int(part[2]) > 1:
         index = file.with_name(f"{part[1]}{part[3]}{INDEX}")
         raise UserError(
-            f"this is one of {int(part[2])} parts", where=str(file),
+            f"this is one of {counted(int(part[2]), 'part')}", where=str(file),
             hint=f"Give the list of the parts, {str(index)!r}, or its folder",
         )  # fmt: skip
 
@@ -59,7 +59,8 @@ def parts(file: Path) -> tuple[Path, ...]:
             raise UserError(f"{name!r} is no file of weights in the same folder", where=str(file))
     missing = [name for name in names if not file.with_name(name).is_file()]
     if missing or not names:
-        raise UserError(f"{len(missing)} of {len(names)} parts are missing: {', '.join(missing)}", where=str(file))
+        said = f"it lacks {len(missing)} of {counted(len(names), 'part')}: {', '.join(missing)}"
+        raise UserError(said, where=str(file))
     return tuple(file.with_name(name) for name in names)
 
 

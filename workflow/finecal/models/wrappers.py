@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from finecal.errors import UserError, join_names
+from finecal.errors import UserError, counted, join_names
 from finecal.models.state_dicts import SHOWN, State
 from finecal.models.whole_loading import COUNTER
 
@@ -99,8 +99,8 @@ def _choose(places: list[str], state: State, names: list[str], file: Path) -> st
     for other in others:
         if not all(torch.equal(state[f"{first}{name}"], state[f"{other}{name}"]) for name in names):
             raise UserError(
-                f"it holds {len(chosen)} models ({', '.join(f'{place}…' for place in chosen)})", where=str(file),
-                hint="Save the state dict of the one that you mean alone",
+                f"it holds {counted(len(chosen), 'model')} ({', '.join(f'{place}…' for place in chosen)})",
+                where=str(file), hint="Save the state dict of the one that you mean alone",
             )  # fmt: skip
     return first
 

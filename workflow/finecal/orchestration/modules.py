@@ -21,10 +21,21 @@ _BY_VERB = {stage.verb: name for name, stage in STAGES.items()}
 
 def stage_of(rule: Any) -> str | None:
     """The stage of a rule, whatever it is called: that of the verb in its command. None if it is not of finecal."""
-    words = shlex.split(rule.shellcmd or "")[:5]
-    if words[1:2] == ["env"] and words[2:3] and words[2].startswith(f"{BELOW_VARIABLE}="):
-        words[1:3] = []
+    words, _ = _command_of(rule)
     return _BY_VERB.get(words[2]) if words[:2] == ["exec", "finecal"] and len(words) > 2 else None
+
+
+def below_of(rule: Any) -> str:
+    """What the command of a rule puts before all paths; "" without `prefix`."""
+    return _command_of(rule)[1]
+
+
+def _command_of(rule: Any) -> tuple[list[str], str]:
+    """The first words of a command without what `below_prefix` has put in, and that."""
+    words, named = shlex.split(rule.shellcmd or "")[:5], f"{BELOW_VARIABLE}="
+    if words[1:2] == ["env"] and words[2:3] and words[2].startswith(named):
+        return [words[0], *words[3:]], words[2].removeprefix(named)
+    return words, ""
 
 
 def at_start(workflow: Any, work: Callable[[], None]) -> None:

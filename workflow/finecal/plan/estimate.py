@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from finecal import registry
+from finecal.errors import counted
 from finecal.paths import ALL_CLASSES, RunKey
 from finecal.plan.job_sets import domains, framed
 from finecal.plan.network import list_downloads, needs_network
@@ -63,7 +64,7 @@ def describe(plan: Plan, images_per_second: float) -> list[str]:
         return []
     work = estimate_work(plan)
     given = "as you say" if images_per_second != IMAGES_PER_SECOND else "assumed: give yours with --images-per-second"
-    more = f" and {work.unknown} files of unknown size" if work.unknown else ""
+    more = f" and {counted(work.unknown, 'file')} of unknown size" if work.unknown else ""
     lines = [
         f"About {work.gpu_hours(images_per_second):,.0f} GPU-hours at {images_per_second:,.0f} images per second "
         f"({given}): {work.trained / 1e6:,.1f} million images to train on, {work.evaluated / 1e6:,.1f} million to "

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from finecal.data.reader import PackedFile
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.models.build import Architecture, architecture
 from finecal.models.checkpoints import load_as, read_checkpoint
 from finecal.plan.options import own_weights
@@ -108,5 +108,5 @@ def _prepared(plan: Plan, place: tuple[str, str]) -> PackedFile | None:
 
 def _describe(path: str, where: str, names: tuple[str, ...] | None, description: Architecture, *, keep: bool) -> str:
     of_head = "the head is trained" if not keep else "its head fits"
-    named = f"{len(names)} named classes" if names else "classes without names"
+    named = f"{counted(len(names), 'named class')}" if names else "classes without names"
     return f"{where}: {path} is a {description.model} ({of_head}; {named})"

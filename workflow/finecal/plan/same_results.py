@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from finecal import registry
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.plan import code_digests, earlier_notes
 from finecal.plan.identities import FURTHER_FILES
 from finecal.plan.stages import STAGES
@@ -80,7 +80,7 @@ def main() -> None:
     known: dict[str, str] = json.loads(code_digests.SAME_RESULTS.read_text("utf-8"))
     found = declare(of_revision(sys.argv[1]), present(), known)
     code_digests.SAME_RESULTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", "utf-8")
-    print(f"{len(found) - len(known)} digests are new in {code_digests.SAME_RESULTS.name}")
+    print(f"{counted(len(found) - len(known), 'new digest')} in {code_digests.SAME_RESULTS.name}")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Explored:
         Run → what tells its source of samples from others, and data URIs of pictures by sample number.
     lines
         Setting and calibrator → lines of Python that apply the calibrator of the setting's first run; empty where it
-        is more than scale and shift.
+        is not there.
     """
 
     views: Sequence[RunView] = ()

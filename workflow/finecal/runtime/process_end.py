@@ -23,9 +23,14 @@ def finish() -> None:
     """
     threading._shutdown()  # type: ignore[attr-defined] # as the interpreter does first; it may be called twice
     atexit._run_exitfuncs()
-    for file in [one for one in gc.get_objects() if isinstance(one, io.TextIOWrapper | io.BufferedIOBase)]:
+    for file in _files():
         with suppress(OSError, ValueError):  # closed, only read, a full disk: Python is silent, too
             file.flush()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     ctypes.CDLL(None).fflush(None)  # what libraries in C have printed
+
+
+def _files() -> list[io.TextIOWrapper | io.BufferedIOBase]:
+    """The files that are there. `isinstance` would ask each object for its class: some of torch's warn when asked."""
+    return [one for one in gc.get_objects() if issubclass(type(one), io.TextIOWrapper | io.BufferedIOBase)]

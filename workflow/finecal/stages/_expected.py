@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finecal import paths
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.metrics.classifiers import FINE_TUNED, PRETRAINED
 from finecal.metrics.expected import compare
 from finecal.models.header import describe_input, read_header
@@ -41,7 +41,8 @@ def _check(where: str, metric: str, percent: float, found: tuple[float, int], fo
     if not n:
         raise UserError(f"{metric} cannot be compared: it has no test sample", where=where)
     seen = compare(value, n, percent / 100)
-    words = f"{metric} is {100 * value:.1f} % [{100 * seen.low:.1f}, {100 * seen.high:.1f}] of {n:,} test samples"
+    share = f"{100 * value:.1f} % [{100 * seen.low:.1f}, {100 * seen.high:.1f}]"
+    words = f"{metric} is {share} of {counted(n, 'test sample')}"
     if not seen.beyond:
         print(f"{where}: {words}, {percent} % was expected", file=sys.stderr)
         return

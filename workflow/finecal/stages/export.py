@@ -35,6 +35,7 @@ from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
 from finecal.runtime.device import choose_device
 from finecal.runtime.memory import Room
+from finecal.runtime.outside_warnings import unseen
 from finecal.stages.interpolate import set_between
 from finecal.stages.prepare import open_samples
 
@@ -42,6 +43,7 @@ CHECKED = 256  # test images on which the ways to use the folder are compared
 CPU = torch.device("cpu")
 
 
+@unseen()
 def export(
     plan: Plan,
     run: RunKey,

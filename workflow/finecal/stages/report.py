@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from finecal import paths, schemas
-from finecal.calibration.inputs import read_split
+from finecal.calibration.inputs import read_head, read_split
 from finecal.calibration.parameters import calibrator, read_states
-from finecal.calibration.python_lines import python_lines
+from finecal.calibration.python_lines import loading_lines, python_lines
 from finecal.io.atomic import write_text
 from finecal.io.parquet import read_table
 from finecal.io.provenance import provenance
@@ -65,14 +65,17 @@ def report(plan: Plan) -> None:
 
 
 def _lines(plan: Plan, setting: tuple[str, ...], name: str) -> str:
-    """Lines of Python that apply a calibrator of a setting's first run; empty if it is more than scale and shift."""
+    """Lines of Python that apply a calibrator of a setting's first run; empty where it is not there."""
     run = next(run for run in plan.runs if tuple(run.columns().values())[: len(setting)] == setting)
     file = run.folder / paths.CALIBRATION
     if not file.exists():
         return ""
     states = read_states(read_table(file, schemas.own_columns(schemas.CALIBRATION)))
     method, _, takes = calibrator(plan.calibrators(run)[name])
-    return python_lines(method, takes, states.get(name, {}), read_split(run.path(paths.SPLIT))[0])
+    fine_tuning, weights = read_split(run.path(paths.SPLIT))[0], run.folder / paths.HEAD
+    head = read_head(weights, len(fine_tuning)) if "weights" in takes and weights.exists() else None
+    lines = python_lines(method, takes, states.get(name, {}), fine_tuning, head)
+    return lines or loading_lines(run.folder.as_posix(), name, takes)
 
 
 def _shown(plan: Plan) -> dict[str, str]:

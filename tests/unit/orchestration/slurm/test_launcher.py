@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from finecal.orchestration.slurm import markers
-from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES
+from finecal.orchestration.modules import below_prefix
+from finecal.orchestration.slurm import launcher, markers
+from finecal.orchestration.slurm.launcher import AT_A_TIME, BELOW, STAGES
+from finecal.orchestration.slurm.submitting import warm_options
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -230,3 +235,25 @@ def test_jobs_of_stages_are_forks_of_one_process(tmp_path: Path) -> None:
     version, program = script.with_suffix(".log").read_text().splitlines()
     assert version.startswith("finecal ")
     assert "finecal-warm-" in program
+
+
+def test_the_common_process_of_a_module_with_a_prefix_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads the prefix when it is imported; each member says its own, and one of another module has another."""
+    seen: list[Mapping[str, str]] = []
+
+    @contextmanager
+    def started(stages: list[str], environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        seen.append(environment)
+        yield {**environment, "PATH": "there:" + environment["PATH"]}
+
+    monkeypatch.setattr(launcher, "started", started)
+    (script,) = scripts(tmp_path, 'echo "$FINECAL_BELOW" "${PATH%%:*}"')
+    rule = SimpleNamespace(shellcmd=below_prefix("exec finecal split {output}", "mine/"))
+    options = warm_options([SimpleNamespace(rule=SimpleNamespace(shellcmd="true")), SimpleNamespace(rule=rule)])
+    assert options == [BELOW, "mine/", STAGES, "split"]
+    monkeypatch.setattr(sys, "argv", ["launcher", str(tmp_path), *options])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the tests go on in this process
+    assert launcher.main() == 0
+    assert [environment["FINECAL_BELOW"] for environment in seen] == ["mine/"]
+    assert script.with_suffix(".log").read_text() == " there\n"
+    assert warm_options([]) == []

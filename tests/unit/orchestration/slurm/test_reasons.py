@@ -49,7 +49,7 @@ def test_the_log_of_slurm_tells_what_the_state_does_not(tmp_path: Path) -> None:
     said = reasons.explain_failure("FAILED", log, "finetune", {"mem_mb": 300, "runtime": 5, "tmpdir": "/tmp"}, "290M")
     assert "    line 8\n    slurmstepd: error: exceeded memory limit (2 > 1)\n" in said
     assert "line 5\n" not in said
-    assert "Asked for: 300 MB, 5 minutes; used: 290M." in said
+    assert "Asked for: 300 MB, 5 min; used: 290M." in said
     assert "`--set-resources finetune:mem_mb=…`" in said
 
 

@@ -240,5 +240,5 @@ def test_a_failure_is_told_with_the_end_of_the_log_of_slurm(executor: Any) -> No
     executor.answers = [{"1": "FAILED"}]
     poll(executor, failed)
     assert "exceeded memory limit (5 > 3), being killed" in executor.told["a"]
-    assert "Asked for: 100 MB, 5 minutes." in executor.told["a"]
+    assert "Asked for: 100 MB, 5 min." in executor.told["a"]
     assert "a:mem_mb=" in executor.told["a"]

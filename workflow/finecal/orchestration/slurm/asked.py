@@ -12,7 +12,7 @@ from typing import Any
 from snakemake.cli import parse_args
 from snakemake.resources import Resource
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.orchestration.modules import stage_of
 from finecal.orchestration.slurm.commands import print_message
 from finecal.orchestration.slurm.limits import RESUMABLE
@@ -52,7 +52,7 @@ def check_asked(rule: str, resources: Resources) -> None:
             else ""
         )
         raise UserError(
-            f"the time of {rule} was understood as {minutes} minute{'s' * (minutes != 1)}",
+            f"the time of {rule} was understood as {counted(minutes, 'minute')}",
             where=f"--set-resources {rule}:runtime", why=f"{why}{WRITTEN}",
         )  # fmt: skip
 
@@ -78,7 +78,7 @@ def check_words(words: Iterable[str], where: str = "") -> None:
         understood = Resource.parse_human_friendly(name, text)
         key = f"set-resources {rule}:{name}" if rule else f"default-resources {name}"
         raise UserError(
-            f"{name}={text} was understood as {understood} {unit}{'s' * (unit == 'minute' and understood != 1)}",
+            f"{name}={text} was understood as {counted(understood, unit) if unit == 'minute' else f'{understood} {unit}'}",
             where=f"{where}: {key}" if where else f"--{key}", why=why,
         )  # fmt: skip
 

@@ -22,6 +22,7 @@ from typing import Any
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from finecal.config.settings import parse_settings
+from finecal.errors import counted
 from finecal.orchestration.slurm import limits
 from finecal.orchestration.slurm.adoption import note
 from finecal.orchestration.slurm.collecting import CollectingExecutor
@@ -138,7 +139,8 @@ class Executor(CollectingExecutor):
         asked = resources.get("runtime")
         limit = limits.exceeded_limit(resources.get("slurm_partition"), asked)
         if limit is not None:
-            self.logger.info(f"{name}: {asked} minutes are more than the partition grants; asking for {limit}.")
+            least = counted(asked, "minute")
+            self.logger.info(f"{name}: the partition grants less than {least}; asking for {limit}.")
             resources["runtime"] = limit
 
     def submit_packs(self, jobs: Sequence[Any]) -> None:

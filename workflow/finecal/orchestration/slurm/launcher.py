@@ -36,11 +36,12 @@ from finecal.orchestration.slurm.markers import (
     status_file,
     write_status,
 )
+from finecal.paths import BELOW_VARIABLE
 from finecal.runtime.signals import WARNINGS
 from finecal.warm.start import environment_of_jobs, started
 
 LISTEN_SECONDS = 2.0
-AT_A_TIME, STAGES, THREADS = "--at-a-time", "--stages", "--threads"
+AT_A_TIME, STAGES, THREADS, BELOW = "--at-a-time", "--stages", "--threads", "--below"
 
 
 class Launcher:
@@ -199,11 +200,15 @@ def main() -> int:
     parser.add_argument(AT_A_TIME, type=int, help="members that may run at the same time; default: all")
     parser.add_argument(STAGES, nargs="+", help="those of which members are jobs; default: no common process")
     parser.add_argument(THREADS, type=int, default=1, help="of most members, for their common process")
+    parser.add_argument(BELOW, default="", help="what members put before all paths (`prefix:` of a module)")
     arguments = parser.parse_args()
     with suppress(OSError):
         node_file(arguments.folder).write_text(os.environ.get("SLURMD_NODENAME", ""))
     environment = environment_of_jobs(arguments.threads)
-    with started(arguments.stages, environment) if arguments.stages else nullcontext(environment) as own:
+    of_forks = environment | ({BELOW_VARIABLE: arguments.below} if arguments.below else {})
+    with started(arguments.stages, of_forks) if arguments.stages else nullcontext(environment) as warm:
+        # Of the common process they have its place alone: each says by itself what it puts before its paths.
+        own = environment | ({"PATH": warm["PATH"]} if "PATH" in warm else {})
         complete = Launcher(arguments.folder.resolve(), arguments.at_a_time, own).run()
     return 0 if complete else 128 + signal.SIGTERM
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.orchestration.slurm.commands import NO_ANSWER, print_message, run_command
 from finecal.plan.stages import STAGES
 
@@ -44,8 +44,8 @@ def check_time(requested: Iterable[RequestedTime]) -> None:
     for rule, minutes, limit in beyond:
         if rule in RESUMABLE:
             print_message(
-                f"{rule} asks for {minutes} minutes, its partition grants {limit}: a training that does not end in "
-                "them goes on from its state at the next try (`--retries` says how many there are)"
+                f"{rule} asks for {counted(minutes, 'minute')}, its partition grants {limit}: a training that does not "
+                "end in them goes on from its state at the next try (`--retries` says how many there are)"
             )
     too_long = [one for one in beyond if one[0] not in RESUMABLE]
     if too_long:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.orchestration.slurm.markers import NOTE, SCRIPT, WHY, read_needs, read_status, taken_by
 from finecal.orchestration.slurm.reasons import advice, is_usual
 from finecal.orchestration.slurm.recovery import LOGS, QueuedJob, find_queued
@@ -53,7 +53,7 @@ class Place:
             if job.start[:1].isdigit():
                 text += f"; expected to start at {job.start}"
         if job.restarts not in ("", "0"):
-            text += f"; SLURM has started it again {job.restarts} time{'s' * (job.restarts != '1')}"
+            text += f"; SLURM has started it again {counted(int(job.restarts), 'time')}"
         return text
 
 

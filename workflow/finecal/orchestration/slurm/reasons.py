@@ -82,7 +82,7 @@ def explain_failure(outcome: str, log: Path | None, rule: str, asked: Mapping[st
     parts = []
     if lines:
         parts.append("SLURM's log ends with:\n" + "\n".join(f"    {line}" for line in lines) + "\n")
-    known = {"mem_mb": "{} MB", "runtime": "{} minutes", "gpu": "{} GPU"}
+    known = {"mem_mb": "{} MB", "runtime": "{} min", "gpu": "{} GPU"}
     amounts = [
         text.format(asked[name]) for name, text in known.items() if isinstance(asked.get(name), int) and asked[name]
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any, NamedTuple
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.orchestration.lock import others_at_work
 from finecal.orchestration.slurm.adoption import LeftJob, find_left
 from finecal.orchestration.slurm.commands import NO_ANSWER, no_answer_error, print_message, run_command
@@ -100,7 +100,7 @@ def cancel_left_jobs(left: Sequence[str]) -> None:
 
 
 def _count(numbers: Sequence[str]) -> str:
-    return f"{len(numbers)} job{'s' * (len(numbers) > 1)}"
+    return f"{counted(len(numbers), 'job')}"
 
 
 def explain_missing_logs(logs: Iterable[Path]) -> None:

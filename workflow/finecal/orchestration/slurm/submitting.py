@@ -17,11 +17,12 @@ from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from finecal.orchestration.modules import stage_of
+from finecal.errors import counted
+from finecal.orchestration.modules import below_of, stage_of
 from finecal.orchestration.slurm import upstream
 from finecal.orchestration.slurm.accounts import most_jobs, payers
 from finecal.orchestration.slurm.gpus import step_script
-from finecal.orchestration.slurm.launcher import AT_A_TIME, STAGES, THREADS
+from finecal.orchestration.slurm.launcher import AT_A_TIME, BELOW, STAGES, THREADS
 from finecal.orchestration.slurm.places import HOLDS
 from finecal.orchestration.slurm.recovery import find_jobs
 from finecal.orchestration.slurm.refusals import NONE_LEFT, UNCLEAR, heals, reason_of
@@ -49,7 +50,7 @@ class SubmittingExecutor(WatchingExecutor):
         self._most_jobs: int | None = self._find_most_jobs() if self._command == "sacct" else None
         if self._most_jobs is not None:
             self.logger.info(
-                f"Your account or QoS has at most {self._most_jobs} jobs in SLURM at a time; so has finecal."
+                f"Your account or QoS has at most {counted(self._most_jobs, 'job')} in SLURM at a time; so has finecal."
             )
 
     def _find_most_jobs(self) -> int | None:
@@ -113,7 +114,7 @@ class SubmittingExecutor(WatchingExecutor):
                 if not self._is_full:
                     self._is_full, self._retry_at = True, time.monotonic() + LONGEST_WAIT
                     with suppress(OSError):
-                        HOLDS.write_text(f"There may be {self._most_jobs} jobs in SLURM at a time", "utf-8")
+                        HOLDS.write_text(f"There may be {counted(self._most_jobs, 'job')} in SLURM at a time", "utf-8")
         return is_full or self._hold_if_disk_is_full(jobs)
 
     def _hold_if_disk_is_full(self, jobs: Sequence[Any]) -> bool:
@@ -167,10 +168,8 @@ class SubmittingExecutor(WatchingExecutor):
         avoided = self.failed_nodes | self.nodes.left_by(jobs)
         call = upstream.sbatch_command(request, params, self.workflow.executor_settings, avoided)
         options = [AT_A_TIME, str(max(map(len, waves(jobs)))), THREADS, str(jobs[0].threads)]
-        known = {stage_of(job.rule) for job in (*jobs, *followers)} if is_warm else set()
-        stages = sorted(stage for stage in known if stage is not None)
-        if stages:
-            options += [STAGES, *stages]
+        if is_warm:
+            options += warm_options([*jobs, *followers])
         launcher = shlex.join(
             [self.get_python_executable(), "-m", "finecal.orchestration.slurm.launcher", str(folder), *options]
         )
@@ -185,3 +184,15 @@ class SubmittingExecutor(WatchingExecutor):
                 return taken[0]
             raise
         return upstream.read_job_number(done.stdout)
+
+
+def warm_options(jobs: Iterable[Any]) -> list[str]:
+    """The launcher's options for the process of which jobs are forks; none where no job is finecal's.
+
+    Those of another module, with another prefix than that of the first, start by themselves.
+    """
+    known = [(stage, job.rule) for job in jobs if (stage := stage_of(job.rule))]
+    if not known:
+        return []
+    below = below_of(known[0][1])
+    return [*([BELOW, below] if below else []), STAGES, *sorted({stage for stage, _ in known})]
