@@ -76,9 +76,10 @@ def check_words(words: Iterable[str], where: str = "") -> None:
         rule, name, text = found.groups()
         unit, why = UNITS[name]
         understood = Resource.parse_human_friendly(name, text)
+        amount = counted(understood, unit) if unit == "minute" else f"{understood} {unit}"
         key = f"set-resources {rule}:{name}" if rule else f"default-resources {name}"
         raise UserError(
-            f"{name}={text} was understood as {counted(understood, unit) if unit == 'minute' else f'{understood} {unit}'}",
+            f"{name}={text} was understood as {amount}",
             where=f"{where}: {key}" if where else f"--{key}", why=why,
         )  # fmt: skip
 
