@@ -139,7 +139,7 @@ class Executor(CollectingExecutor):
         asked = resources.get("runtime")
         limit = limits.exceeded_limit(resources.get("slurm_partition"), asked)
         if limit is not None:
-            least = counted(asked, "minute")
+            least = counted(asked or 0, "minute")
             self.logger.info(f"{name}: the partition grants less than {least}; asking for {limit}.")
             resources["runtime"] = limit
 

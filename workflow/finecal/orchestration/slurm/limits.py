@@ -43,8 +43,9 @@ def check_time(requested: Iterable[RequestedTime]) -> None:
     )
     for rule, minutes, limit in beyond:
         if rule in RESUMABLE:
+            asked = counted(minutes or 0, "minute")
             print_message(
-                f"{rule} asks for {counted(minutes, 'minute')}, its partition grants {limit}: a training that does not "
+                f"{rule} asks for {asked}, its partition grants {limit}: a training that does not "
                 "end in them goes on from its state at the next try (`--retries` says how many there are)"
             )
     too_long = [one for one in beyond if one[0] not in RESUMABLE]

@@ -114,7 +114,9 @@ class SubmittingExecutor(WatchingExecutor):
                 if not self._is_full:
                     self._is_full, self._retry_at = True, time.monotonic() + LONGEST_WAIT
                     with suppress(OSError):
-                        HOLDS.write_text(f"There may be {counted(self._most_jobs, 'job')} in SLURM at a time", "utf-8")
+                        HOLDS.write_text(
+                            f"There may be {counted(self._most_jobs or 0, 'job')} in SLURM at a time", "utf-8"
+                        )
         return is_full or self._hold_if_disk_is_full(jobs)
 
     def _hold_if_disk_is_full(self, jobs: Sequence[Any]) -> bool:
