@@ -1,8 +1,8 @@
 """A process that has imported Snakemake and the large libraries once and forks for each command: `server.py SOCKET`.
 
 The imports take several seconds; a dry run, a refused input and a small job take less than one. It says `ready`, does
-what client.py asks for, and ends with its standard input. A command is `snakemake …` or `finecal …`; it has a folder,
-an environment and three open files of its own, and what asks is told its exit status.
+what client.py asks for, and ends with its standard input. A command is `snakemake …`, `finecal …`, `python FILE …` or
+`python -P -m MODULE …`. It has a folder, an environment and open files of its own; what asks is told its exit status.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import pandas  # noqa: F401
@@ -32,14 +34,15 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 ExecutorPluginRegistry()
 sys.path = everywhere
 
+ADDRESS = "FINECAL_FORKS"  # as in client.py
 LARGEST = 2**20  # bytes of a request
 
 
 def _run(connection: socket.socket) -> int:
     """The exit status, in a process that then ends."""
-    message, files, *_ = socket.recv_fds(connection, LARGEST, 3)
+    message, files, *_ = socket.recv_fds(connection, LARGEST, 4)
     request = json.loads(message)
-    for target, file in enumerate(files):
+    for target, file in enumerate(files[:3]):
         os.dup2(file, target)
         os.close(file)
     # As Python opens them at its start: those of before know what the server's own output was.
@@ -48,14 +51,10 @@ def _run(connection: socket.socket) -> int:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.path.insert(0, os.environ["PYTHONPATH"])
-    sys.argv = request["command"]
+    if "PYTHONPATH" in os.environ:
+        sys.path.insert(0, os.environ["PYTHONPATH"])
     try:
-        if sys.argv[0] == "snakemake":
-            ExecutorPluginRegistry().collect_plugins()
-            snakemake.cli.main()
-        else:
-            importlib.import_module("finecal.cli").main()
+        _become(request["command"], files[3:])
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
@@ -65,6 +64,27 @@ def _run(connection: socket.socket) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
+
+
+def _become(command: list[str], listeners: list[int]) -> None:
+    program, *words = sys.argv = command
+    if program == "finecal":
+        importlib.import_module("finecal.cli").main()
+        return
+    sys.executable = str(Path(os.environ[ADDRESS]).with_name("python"))
+    if program == "snakemake":
+        ExecutorPluginRegistry().collect_plugins()
+        snakemake.cli.main()
+    elif words[:2] == ["-P", "-m"]:
+        module, *words = words[2:]
+        if listeners:
+            words[0] = str(listeners[0])  # the number that it has here
+        sys.argv = [module, *words]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = words
+        sys.path.insert(0, str(Path(words[0]).parent))
+        runpy.run_path(words[0], run_name="__main__")
 
 
 def main() -> None:
@@ -81,7 +101,9 @@ def main() -> None:
                 os.setsid()  # Linux divides the processor among sessions first: each command counts, as SLURM's jobs do
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                connection.send(str(_run(connection)).encode())
+                status = _run(connection)
+                with suppress(OSError):  # who has asked was killed
+                    connection.send(str(status).encode())
                 os._exit(0)
 
 

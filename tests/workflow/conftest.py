@@ -1,8 +1,9 @@
 """Real Snakemake runs in temporary folders.
 
-The tests work on a copy of the source tree, taken once: an edit during the tests, or by a test, then changes nothing
-for the others. One tiny study is computed once, and copied for each test that needs results; most tests look only
-at which jobs Snakemake would run.
+Commands are forks of a process that has done the imports (tests/forks), but for those that are started to be killed and
+where a test says that they are not. The tests work on a copy of the source tree, taken once: an edit during the tests,
+or by a test, then changes nothing for the others. One tiny study is computed once, by processes of its own, and copied
+for each test that needs results; most tests look only at which jobs Snakemake would run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,16 +109,13 @@ class Project:
 
     folder: Path
     source: Path
-    forks: bool = False  # whether the jobs of Snakemake are forks, too: where only what they make is looked at
+    forks: bool = True  # whether Snakemake, finecal and its jobs are forks of a process that has done the imports
 
     def environment(self) -> dict[str, str]:
-        found = {**_environment(), "PYTHONPATH": str(self.source / "workflow")}
-        if self.forks:
-            return forks.for_jobs(found)
-        return found
+        return {**_environment(), "PYTHONPATH": str(self.source / "workflow")}
 
     def start(self, *command: str | Path, log: Path | None = None) -> subprocess.Popen[bytes]:
-        """Start a command in the folder, in a process group of its own, its output appended to `log`."""
+        """Start a command in the folder, in a process group of its own, its output appended to `log`; never a fork."""
         with (log or Path(os.devnull)).open("ab") as output:
             return subprocess.Popen(
                 [str(part) for part in command],
@@ -132,11 +129,13 @@ class Project:
     def run(self, *command: str | Path, status: int | None = 0) -> str:
         """Run a command in the folder; its output, after checking its exit status (None: must not be zero)."""
         parts = [str(part) for part in command]
+        if self.forks and parts[0] in forks.PROGRAMS:
+            return self.forked(*parts, status=status)
         # In a session of its own, since Linux divides the processor among sessions first.
         done = subprocess.run(
             parts,
             cwd=self.folder,
-            env=self.environment(),
+            env=forks.for_jobs(self.environment()) if self.forks else self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -162,11 +161,8 @@ class Project:
 
     def forked(self, *command: str, status: int | None = 0) -> str:
         """As `run`, for `snakemake` and `finecal`, from a process that has done the imports: see tests/forks."""
-        with tempfile.TemporaryFile("w+") as output, Path(os.devnull).open() as nothing:
-            files = (nothing.fileno(), output.fileno(), output.fileno())
-            found = forks.run(forks.address(), command, str(self.folder), self.environment(), files)
-            output.seek(0)
-            return _checked(found, output.read(), list(command), status)
+        found, output = forks.run(command, self.folder, self.environment())
+        return _checked(found, output, list(command), status)
 
     def dry_run(self, *arguments: str, status: int | None = 0) -> str:
         return self.forked(*self.snakemake_command("--dry-run", *arguments), status=status)
@@ -277,7 +273,7 @@ def complete(shared: Path, source: Path) -> Project:
 
     def make(place: Path) -> None:
         _write_study(place)
-        Project(place, source).snakemake("--cores", "2")
+        Project(place, source, forks=False).snakemake("--cores", "2")
 
     return Project(_once(shared / "complete", make), source)
 

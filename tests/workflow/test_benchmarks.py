@@ -1,16 +1,16 @@
-"""The benchmarks run. How long anything takes is never a reason to fail."""
+"""The benchmarks run. How long anything takes is never a reason to fail; so what they measure here are forks."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
+import forks
 import pytest
 from conftest import STUDY, Project
 
@@ -44,10 +44,10 @@ SLOW = ("memory.py", "study.py", "traffic.py", "warm_jobs.py")
 
 def table_of(script: str, *arguments: str | Path) -> list[list[str]]:
     """The cells of the table that a benchmark prints, its head included."""
-    command = [sys.executable, BENCHMARKS / script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
-    assert not done.returncode, done.stderr
-    return [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    command = ["python", *map(str, (BENCHMARKS / script, *arguments))]
+    status, said = forks.run(command, BENCHMARKS.parent, os.environ)
+    assert not status, said
+    return [line.strip("| ").split(" | ") for line in said.splitlines() if line.startswith("| ")]
 
 
 @pytest.mark.parametrize(

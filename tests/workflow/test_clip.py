@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import open_clip
 import pyarrow.parquet as pq
@@ -33,7 +31,7 @@ def given(project: Project) -> tuple[Project, nn.Module]:
         study["splits"] = {"half0": study["splits"]["half0"]}
         study["oracle_fine_tuning"] = False
         study["calibrators"] = ["none", "alg", "oracle"]
-    return replace(project, forks=True), clip
+    return project, clip
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ def test_conda_is_not_needed_without_it(empty: Project, tmp_path: Path, monkeypa
     conda.write_text(f"#!/bin/sh\necho $* >> {asked}\nexit 1\n")
     conda.chmod(0o755)
     monkeypatch.setenv("PATH", f"{conda.parent}{os.pathsep}{os.environ['PATH']}")
+    empty = replace(empty, forks=False)
     empty.run(*empty.snakemake_command("--dry-run", "--quiet"))
     assert not asked.exists()
     empty.run(*empty.snakemake_command("--dry-run", "--quiet", "--sdm", "conda"), status=None)

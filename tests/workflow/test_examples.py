@@ -31,7 +31,7 @@ def clone(tmp_path: Path) -> Project:
     """A copy of the sources and the examples, as a clone has them."""
     folder = copy_sources(tmp_path / "finecal")
     shutil.copytree(EXAMPLES, folder / "docs" / "examples")
-    return Project(folder, folder, forks=True)
+    return Project(folder, folder)
 
 
 def test_every_example_is_run() -> None:

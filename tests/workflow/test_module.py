@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_what_hangs_on_the_start_is_done(empty: Project) -> None:
 
     And a terminal shows a line per job.
     """
-    make(empty, SPLIT)
+    empty = make(replace(empty, forks=False), SPLIT)
     text = empty.path("Snakefile").read_text()
     text = text.replace("(echo {params.words};", "(command -v finecal;")
     empty.path("Snakefile").write_text(text)

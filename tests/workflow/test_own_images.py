@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +38,7 @@ def own_study(project: Project) -> None:
 @pytest.fixture
 def own(empty: Project) -> Project:
     own_study(empty)
-    return replace(empty, forks=True)
+    return empty
 
 
 def test_which_jobs_a_changed_image_makes_necessary(own: Project) -> None:

@@ -78,7 +78,7 @@ def a_project(folder: Path, source: Path, name: str, mirror: Mirror, study: Mapp
     }
     (folder / "study.yaml").write_text(yaml.safe_dump({**base, **study}))
     (folder / "config.yaml").write_text(yaml.safe_dump({**SETTINGS, "studies": ["study.yaml"]}))
-    return Project(folder, source, forks=True)
+    return Project(folder, source)
 
 
 def nothing_to_do(project: Project, *arguments: str) -> bool:

@@ -23,11 +23,11 @@ def finished_once(shared: Path, source: Path) -> Project:
 
     def make(place: Path) -> None:
         _write_study(place)
-        project = Project(place, source, forks=True)
+        project = Project(place, source)
         own_study(project)
         project.snakemake("--cores", "2")
 
-    return Project(_once(shared / "finished", make), source, forks=True)
+    return Project(_once(shared / "finished", make), source)
 
 
 @pytest.fixture
@@ -82,9 +82,8 @@ def taken_over(project: Project) -> Project:
         study["splits"] = {"half0": study["splits"]["half0"]}
         study["oracle_fine_tuning"] = False
         study["calibrators"] = ["none", "alg", "source_gap"]
-    made = replace(project, forks=True)
-    made.snakemake("--cores", "2", f"{RUN}/model.safetensors")
-    return made
+    project.snakemake("--cores", "2", f"{RUN}/model.safetensors")
+    return project
 
 
 def test_checkpoints_are_their_bytes(taken_over: Project) -> None:

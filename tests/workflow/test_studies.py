@@ -29,7 +29,7 @@ OF_AXIS = {"class_size": "class_size", "optimizers": "optimisers", "heads": "hea
 def folder(source: Path, tmp_path: Path) -> Project:
     """An empty folder with settings only."""
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(SETTINGS))
-    return Project(tmp_path, source, forks=True)
+    return Project(tmp_path, source)
 
 
 def test_every_study_has_a_size_for_tests() -> None:

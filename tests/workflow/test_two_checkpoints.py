@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pyarrow.parquet as pq
 import pytest
 import safetensors.torch
@@ -32,7 +30,7 @@ def given(project: Project) -> Project:
         study["splits"] = {"half0": study["splits"]["half0"]}
         study["oracle_fine_tuning"] = False
         study["calibrators"] = ["none", "alg", "source_gap", "oracle", "wise_ft"]
-    return replace(project, forks=True)
+    return project
 
 
 def test_the_diagnosis_is_that_of_the_trained_run(given: Project) -> None:
