@@ -95,7 +95,7 @@ def running(
 def played_aside(
     prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Future[Project]]]:
-    """The scenarios of aside.py of which a test is selected, one after the other, while other tests go on."""
+    """The scenarios of aside.py of which a test is selected, two at a time, while other tests go on."""
     chosen = select(ASIDE, "test_waited_for.py", request.session)
-    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("aside"), at_a_time=1) as played:
+    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("aside"), at_a_time=2) as played:
         yield played

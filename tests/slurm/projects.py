@@ -73,7 +73,7 @@ class Project:
 
     def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start Snakemake on the cluster, as a person would in a clone, with its output in `snakemake.log`."""
-        command = [*self.before, "snakemake", *SLURM, *arguments, "--directory", str(self.folder)]
+        command = [*self.before, *self._command(*arguments)]
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=self.source, env={**self.environment(), **(environment or {})}, stdout=log,
@@ -91,16 +91,26 @@ class Project:
         return said
 
     def run(self, *arguments: str, status: int | None = 0, environment: dict[str, str] | None = None) -> str:
+        if status == 2:
+            return self._refused(*arguments, environment={**self.environment(), **(environment or {})})
         return self.finish(self.start(*arguments, environment=environment), status)
+
+    def _command(self, *arguments: str) -> list[str]:
+        return ["snakemake", *SLURM, *arguments, "--directory", str(self.folder)]
+
+    def _refused(self, *arguments: str, environment: dict[str, str]) -> str:
+        """What Snakemake has said, which ends before it submits a job, so that a fork will do (tests/forks)."""
+        found, said = forks.run(self._command(*arguments), self.source, environment)
+        with self.log.open("a") as log:
+            log.write(said)
+        assert found == 2, f"status {found}:\n{said[-6000:]}"
+        return self.log.read_text()
 
     def finecal(self, *arguments: str) -> str:
         """What one of finecal's own verbs says."""
-        command = [Path(sys.executable).with_name("finecal"), *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False, timeout=120
-        )
-        assert not done.returncode, done.stderr
-        return done.stdout
+        status, said = forks.run(["finecal", *arguments], self.folder, self.environment())
+        assert not status, said
+        return said
 
     def stop(self) -> None:
         """End what was started and its jobs."""
@@ -119,18 +129,10 @@ class Project:
         return [job.split()[0] for job in jobs if place in job]
 
     def run_here(self, *arguments: str, cores: int = 1) -> None:
-        """Run Snakemake on this machine, undisturbed, its jobs as forks."""
+        """Run Snakemake on this machine, undisturbed, it and its jobs as forks."""
         command = ["snakemake", "--cores", str(cores), *arguments, "--directory", str(self.folder)]
-        done = subprocess.run(
-            command,
-            cwd=self.source,
-            env=forks.for_jobs(self.environment()),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=500,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        status, said = forks.run(command, self.source, self.environment())
+        assert status == 0, said
 
     @property
     def log(self) -> Path:
