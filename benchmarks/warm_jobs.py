@@ -58,21 +58,21 @@ def warm(environment: dict[str, str], verbs: Sequence[str]) -> Iterator[tuple[di
         (server,) = set(psutil.Process().children()) - before
         idle = 0
         while idle < 5:
-            spent = server.cpu_times().user
+            spent = of_forks(server)
             time.sleep(0.2)
-            idle = idle + 1 if server.cpu_times().user == spent else 0
+            idle = idle + 1 if of_forks(server) == spent else 0
         yield changed, server
 
 
-def of_children(process: psutil.Process) -> float:
-    """CPU seconds of the processes that it has started and that have ended."""
-    found = process.cpu_times()
-    return float(found.children_user + found.children_system)
+def of_forks(server: psutil.Process) -> float:
+    """CPU seconds of the jobs that the warm process, and its second one for torch, have forked and that have ended."""
+    times = [process.cpu_times() for process in (server, *server.children())]
+    return sum(one.user + one.system + one.children_user + one.children_system for one in times)
 
 
 def as_job(words: list[str], folder: Path, environment: dict[str, str], server: psutil.Process | None) -> float:
     """CPU seconds of a command started by a shell, as Snakemake does."""
-    before = 0.0 if server is None else of_children(server)
+    before = 0.0 if server is None else of_forks(server)
     command = ["bash", "-c", 'exec finecal "$@" > job.log 2>&1', "bash", *words]
     # os.wait4 counts what the shell has become; a fork is a child of the warm process.
     process = subprocess.Popen(command, cwd=folder, env=environment)
@@ -81,7 +81,7 @@ def as_job(words: list[str], folder: Path, environment: dict[str, str], server: 
     if process.returncode:
         sys.exit((folder / "job.log").read_text())
     time.sleep(0.05)  # until the warm process has waited for the fork
-    return usage.ru_utime + usage.ru_stime + (0.0 if server is None else of_children(server) - before)
+    return usage.ru_utime + usage.ru_stime + (0.0 if server is None else of_forks(server) - before)
 
 
 def memory_of(words: list[str], number: int, folder: Path, environment: dict[str, str]) -> float:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -36,6 +37,8 @@ def main():
     if act == "tell":
         print(os.getcwd(), oct(os.umask(0)), sys.argv, os.environ["TMPDIR"], sys.stdin.read(), flush=True)
         print("error", file=sys.stderr)
+    elif act in ("evaluate", "finetune"):
+        print(os.getppid(), "torch" in sys.modules)
     elif act == "status":
         sys.exit(int(rest[0]))
     elif act == "words":
@@ -110,6 +113,10 @@ def start(environment: dict[str, str], act: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(["finecal", act], env=environment, stdout=subprocess.PIPE, text=True)
     wait_for(Path("ready").exists)
     return process
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def fork_of(act: str) -> psutil.Process:
@@ -236,10 +243,37 @@ def test_never_outlives_who_started_it(acting: dict[str, str], folder: Path) -> 
     assert server is not None
     starter.kill()
     starter.wait()
-    wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: has_ended(server))
     assert fork_of("sleep").is_running()  # as a job goes on whose Snakemake is killed
     assert not list(folder.glob("finecal-warm-*"))
     fork_of("sleep").kill()
+
+
+def test_jobs_with_torch_are_forks_of_a_second_process(acting: dict[str, str]) -> None:
+    """The first has no torch, which makes its forks cheap; where either is killed, jobs run by themselves."""
+
+    def parent(environment: dict[str, str], verb: str) -> tuple[int, str]:
+        process, torch = run(environment, verb).stdout.split()
+        return int(process), torch
+
+    alone = (os.getpid(), "False")
+    with started(["evaluate", "finetune"], acting) as environment:
+        first, torch = parent(environment, "evaluate")
+        assert torch == "False"
+        number, torch = parent(environment, "finetune")
+        assert torch == "True"
+        second = psutil.Process(number)
+        assert second.ppid() == first
+        psutil.Process(first).kill()
+        wait_for(lambda: has_ended(second))
+        assert parent(environment, "finetune") == parent(environment, "evaluate") == alone
+    with started(["evaluate", "finetune"], acting) as environment:
+        first, _ = parent(environment, "evaluate")
+        for second in psutil.Process(first).children():
+            second.kill()
+            wait_for(partial(has_ended, second))
+        assert parent(environment, "finetune") == alone
+        assert parent(environment, "evaluate")[0] == first
 
 
 def test_other_settings_have_a_process_of_their_own(warm: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -18,20 +18,30 @@ from finecal.runtime.imports import large_imports
 
 # Modules that are imported only when a function is called, by finecal or by a library: of all stages, of those that run
 # models (torch imports it for its first optimiser), and of others.
-OF_ALL = ("finecal.cli", "finecal.config.settings", "finecal.plan.plan", "pyarrow.dataset", "tabulate")
+OF_ALL = (
+    *("finecal.cli", "finecal.config.settings", "finecal.plan.plan", "finecal.plan.estimate", "finecal.plan.job_files"),
+    *("finecal.runtime.readiness", "finecal.runtime.usage", "pyarrow.dataset", "tabulate"),
+)
 OF_MODELS = ("timm", "torch._dynamo", "torch.optim")
 OF_STAGE = {
     "split": ("scipy.cluster.hierarchy", "scipy.spatial.distance"),
     "calibrate": ("scipy.optimize",),
     "evaluate": ("scipy.spatial.distance",),
     "feature_map": ("sklearn.decomposition", "sklearn.manifold"),
-    "figure": ("seaborn", "scipy.ndimage"),
+    "figure": ("seaborn", "scipy.ndimage", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
     "report": ("PIL.Image", "pandas"),
-    "table": ("pandas",),
+    "table": ("pandas", "pandas.io.formats.csvs"),
 }
+# Stages that load torch without running models.
+ALSO_TORCH = ("export", "frame")
 # Kinds of plugins that jobs of a stage load; all jobs load those that the options of a study name.
 OF_STUDIES = ("calibrator", "dataset", "recipe")
 PRESENTED = ("table", "figure")
+
+
+def with_torch(stages: Iterable[str]) -> list[str]:
+    """Those of some stages whose jobs load torch."""
+    return [stage for stage in stages if stage in ALSO_TORCH or (stage in STAGES and STAGES[stage].torch)]
 
 
 def modules(stage: str) -> list[str]:
@@ -79,6 +89,11 @@ class Libraries:
             self._import(missing[:1])
         else:
             self.import_for(stage)
+
+    def import_for_all(self) -> None:
+        """Import and read what jobs of all stages need."""
+        self._import([module for module in OF_ALL if module not in self._imported])
+        _read_for_all()
 
     def import_for(self, stage: str) -> None:
         """Import what jobs of a stage need; nothing if there is no such stage."""

@@ -3,6 +3,10 @@
 It has one thread, has computed nothing and has not touched a GPU, so that forks can: threads do not survive a fork, and
 neither does a GPU's context. It ends with its standard input, a pipe that whoever has started it holds, however that
 ends. Forks that run go on, as jobs do whose Snakemake is killed.
+
+Where some jobs need torch and others do not, it is two processes. The second is a fork of the first from before either
+has imported anything large, and the first hands commands that need torch over to it. For what a fork costs grows with
+the memory of the process: with torch it takes four times as long.
 """
 
 from __future__ import annotations
@@ -14,37 +18,85 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from finecal.warm import fork
 from finecal.warm.client import LARGEST, decode
-from finecal.warm.freshness import changed_code, changed_settings, read_code
-from finecal.warm.libraries import Libraries
+from finecal.warm.freshness import Code, changed_code, changed_settings, read_code
+from finecal.warm.libraries import Libraries, with_torch
 
 # What ends or warns all processes of a SLURM job: this one stays to tell clients how their forks end.
 LEFT_TO_FORKS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+# pyarrow's allocator takes memory in pages of 2 MiB unless it is told otherwise before it is loaded: in each fork that
+# reads a small table up to 16 MiB more.
+OF_ALLOCATOR = {"MIMALLOC_ARENA_EAGER_COMMIT": "0"}
 PATIENCE = 10.0  # seconds for a client to say what it wants once it is connected
 
 
+class Begun(NamedTuple):
+    """What was so before anything was imported: the code, the environment, and the signals that were blocked."""
+
+    code: Code
+    environment: dict[bytes, bytes]
+    mask: AbstractSet[int]
+
+
+class Request(NamedTuple):
+    """What a client has asked for, its connection, and its input, output and errors; no files, no request."""
+
+    asked: bytes
+    connection: socket.socket
+    files: Sequence[int]
+
+
+def from_client(listener: socket.socket) -> Request:
+    """Wait until a client that has connected says what it wants; it may say nothing."""
+    connection, _ = listener.accept()
+    connection.settimeout(PATIENCE)
+    asked: bytes = b""
+    files: list[int] = []
+    with suppress(OSError):
+        asked, files, _, _ = socket.recv_fds(connection, LARGEST, 3)
+    connection.settimeout(None)
+    return Request(asked, connection, files)
+
+
+def from_first(way: socket.socket) -> Request | None:
+    """Receive what the first process hands over; None if it has ended."""
+    asked, files, _, _ = socket.recv_fds(way, LARGEST, 4)
+    return Request(asked, socket.socket(fileno=files[0]), files[1:]) if files else None
+
+
 class Server:
-    """Forks for each command that is asked for on a socket.
+    """Forks for each command that is asked for.
 
     Parameters
     ----------
-    listener
-        A socket that listens.
+    source
+        A socket from which commands come.
+    receive
+        Takes one from it; None when no more will come.
     stages
         The names of the stages whose jobs are expected.
+    begun
+        What was so before anything was imported.
+    second
+        To the process for jobs that need torch, if this one is not for them.
     """
 
-    def __init__(self, listener: socket.socket, stages: list[str]) -> None:
-        self._listener = listener
-        self._code = read_code()  # before it is imported: a change while it is counts
-        self._environment = dict(os.environb)
+    def __init__(
+        self, source: socket.socket, receive: Callable[[socket.socket], Request | None], stages: list[str],
+        begun: Begun, second: socket.socket | None = None,
+    ) -> None:  # fmt: skip
+        self._source = source
+        self._receive = receive
+        self._second = second
+        self._begun = begun
         self._running: dict[int, socket.socket] = {}  # process → the connection to its client
-        # Not ignored, since a fork would ignore them until it has put them back.
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_FORKS)
         self._libraries = Libraries(stages)
 
     def serve(self) -> None:
@@ -53,7 +105,7 @@ class Server:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         with selectors.DefaultSelector() as selector:
-            for file in (sys.stdin, woken, self._listener):
+            for file in (sys.stdin, woken, self._source):
                 selector.register(file, selectors.EVENT_READ)
             while True:
                 ready = {key.fileobj for key, _ in selector.select(None if self._libraries.complete else 0)}
@@ -64,19 +116,22 @@ class Server:
                 if woken in ready:
                     os.read(woken, 4096)
                     self._report_ended()
-                if self._listener in ready:
-                    self._accept()
+                if self._source in ready:
+                    request = self._receive(self._source)
+                    if request is None:
+                        return
+                    self._answer(request)
 
-    def _accept(self) -> None:
+    def _answer(self, request: Request) -> None:
         """Fork for a client, or close the connection, which tells it to run the command itself."""
-        connection, _ = self._listener.accept()
-        connection.settimeout(PATIENCE)
-        files: list[int] = []
+        asked, connection, files = request
         try:
-            request, files, _, _ = socket.recv_fds(connection, LARGEST, 3)
-            connection.settimeout(None)
-            if request and len(files) == 3 and self._prepare(request) and not self._is_gone(connection):
-                self._fork(connection, request, files)
+            if asked and len(files) == 3:
+                stage = _stage(asked)
+                if self._second is not None and stage in with_torch([stage]):
+                    socket.send_fds(self._second, [asked], [connection.fileno(), *files])
+                elif self._prepare(asked, stage) and not self._is_gone(connection):
+                    self._fork(connection, asked, files)
         except OSError as error:
             _print(f"a job starts by itself, since the warm process cannot fork: {error}")
         finally:
@@ -85,14 +140,13 @@ class Server:
             if connection not in self._running.values():
                 connection.close()
 
-    def _prepare(self, request: bytes) -> bool:
+    def _prepare(self, asked: bytes, stage: str) -> bool:
         """Import what a command needs; return whether a fork would do what a new process does."""
-        _, _, arguments, environment = decode(request)
-        if changed_settings(self._environment, environment):
+        environment = decode(asked)[-1]
+        if changed_settings(self._begun.environment, environment):
             return False
-        for verb in arguments[:1]:
-            self._libraries.import_for(os.fsdecode(verb).replace("-", "_"))
-        return not changed_code(self._code)
+        self._libraries.import_for(stage)
+        return not changed_code(self._begun.code)
 
     @staticmethod
     def _is_gone(connection: socket.socket) -> bool:
@@ -101,16 +155,17 @@ class Server:
         except BlockingIOError:
             return False
 
-    def _fork(self, connection: socket.socket, request: bytes, files: list[int]) -> None:
+    def _fork(self, connection: socket.socket, request: bytes, files: Sequence[int]) -> None:
         server = os.getpid()
         # What has been imported is never garbage. A fork whose collector looked at it would get a copy of its pages.
         gc.freeze()
         pid = os.fork()
         if not pid:
             # A client that waits for another fork would never be told of its end while this one held the connection.
-            for other in (self._listener, *self._running.values()):
-                other.close()
-            fork.become(connection, request, files, server, self._mask)
+            for other in (self._source, self._second, *self._running.values()):
+                if other is not None:
+                    other.close()
+            fork.become(connection, request, files, server, self._begun.mask)
         self._running[pid] = connection
         with suppress(OSError):  # the client has just ended; so does the fork then
             connection.send(b"%d" % pid)
@@ -122,19 +177,51 @@ class Server:
             if not pid:
                 return
             code = os.waitstatus_to_exitcode(waited)
+            if pid not in self._running:  # the second process
+                continue
             with self._running.pop(pid) as connection, suppress(OSError):  # the client may be gone
                 connection.send(b"exit %d" % code if code >= 0 else b"signal %d" % -code)
+
+
+def _stage(asked: bytes) -> str:
+    """The stage of a command, or what is in its place."""
+    arguments = decode(asked)[2]
+    return os.fsdecode(arguments[0]).replace("-", "_") if arguments else ""
+
+
+def serve(listener: socket.socket, stages: list[str]) -> None:
+    """Serve the clients on a socket that listens, with a second process if jobs of some stages need torch."""
+    # Signals are not ignored, since a fork would ignore them until it has put them back.
+    begun = Begun(read_code(), dict(os.environb), signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_FORKS))
+    os.environ.update({name: value for name, value in OF_ALLOCATOR.items() if name not in os.environ})
+    torch = with_torch(stages)
+    others = [stage for stage in stages if stage not in torch]
+    if not (torch and others):
+        Server(listener, from_client, stages, begun).serve()
+        return
+    Libraries(others).import_for_all()
+    way, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        second.close()
+        Server(listener, from_client, others, begun, way).serve()
+    else:
+        for other in (listener, way):
+            other.close()
+        Server(second, from_first, torch, begun).serve()
+        os._exit(0)
 
 
 def main() -> None:
     """Serve on the socket with the number of the first argument, in the folder of the second, for the stages named."""
     number, folder, *stages = sys.argv[1:]
+    first = os.getpid()
     try:
-        Server(socket.socket(fileno=int(number)), stages).serve()
+        serve(socket.socket(fileno=int(number)), stages)
     except Exception as error:
         _print(f"there is no warm process, each job starts by itself: {error}")
     finally:
-        shutil.rmtree(Path(folder), ignore_errors=True)
+        if os.getpid() == first:
+            shutil.rmtree(Path(folder), ignore_errors=True)
 
 
 def _print(message: str) -> None:
