@@ -1,13 +1,13 @@
 """The programs of a pretended SLURM, for traffic.py: `python _pretended_slurm.py PROGRAM ARGUMENT …`.
 
-`sbatch` takes every job and starts its real launcher when one of the slots is free; what the launcher runs is
-pretended, too: after some seconds the outputs of each member are there, empty. `squeue` tells of the jobs, `sinfo` and
-`scontrol` as much as finecal asks of them. Every submission and every member's begin and end are noted with the time.
+`sbatch`, a few lines of shell in traffic.py, takes every job; the controller starts its real launcher when one of the
+slots is free. What the launcher runs is pretended, too: after some seconds the outputs of each member are there, empty.
+`squeue` tells of the jobs, `sinfo` and `scontrol` as much as finecal asks of them. Every submission and every member's
+begin and end are noted with the time.
 """
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import json
 import os
@@ -15,8 +15,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 FOLDER = Path(os.environ["PRETENDED_SLURM"])
@@ -25,18 +23,15 @@ TRAINING = re.compile(r"finecal (pretrain|finetune|pseudo-splits)\b")
 LIGHT_SECONDS = 0.5
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """Let one process at a time change the queue."""
-    with (FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def note(*what: object) -> None:
     """Write an event with its time."""
+    note_at(time.time(), *what)
+
+
+def note_at(when: float, *what: object) -> None:
+    """Write an event of a time."""
     with EVENTS.open("a") as events:
-        events.write(json.dumps([time.time(), *what]) + "\n")
+        events.write(json.dumps([when, *what]) + "\n")
 
 
 def queue() -> dict[int, dict[str, str]]:
@@ -51,38 +46,37 @@ def put(number: int, job: dict[str, str]) -> None:
     file.with_suffix(".part").replace(file)
 
 
-def sbatch(words: list[str]) -> None:
-    """Take a job and let it wait for a slot in a process of its own."""
-    if "--test-only" in words or "--wrap" in words:
-        print(1)
-        return
-    script, call = sys.stdin.read(), " ".join(words)
-    folder = re.search(r"slurm\.launcher (\S+)", script)
-    name = re.search(r"--job-name[ =](\S+)", call)
-    with alone():
-        number = len(list(JOBS.glob("*.json"))) + 1
-        put(number, {"name": name[1] if name else "", "state": "PENDING", "folder": folder[1] if folder else ""})
-    note("submitted", [folder[1]] if folder else [])
-    command = [sys.executable, __file__, "run", str(number)]
-    nothing = subprocess.DEVNULL
-    subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
-    print(number)
+def controller(words: list[str]) -> None:
+    """Take what `sbatch` has left, and run so many jobs at a time, each with its real launcher."""
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    waiting: list[int] = []
+    while True:
+        for file in sorted(JOBS.glob("*.new"), key=lambda file: int(file.stem)):
+            number, call = int(file.stem), file.read_text()
+            folder = re.search(r"slurm\.launcher (\S+)", call)
+            name = re.search(r"--job-name[ =](\S+)", call)
+            job = {"name": name[1] if name else "", "state": "PENDING", "folder": folder[1] if folder else ""}
+            put(number, job)
+            note_at(file.stat().st_mtime, "submitted", [job["folder"]])
+            file.unlink()
+            waiting.append(number)
+        while waiting and len(running) < int(words[0]):
+            number = waiting.pop(0)
+            running[number] = _run(number)
+        for number, process in list(running.items()):
+            if process.poll() is not None:
+                put(number, {**queue()[number], "state": "FAILED" if process.returncode else "COMPLETED"})
+                del running[number]
+        time.sleep(0.1)
 
 
-def run(words: list[str]) -> None:
-    """Wait for a slot, run the launcher with a pretended shell, and note the end."""
-    number = int(words[0])
-    slots = os.open(FOLDER / "slots", os.O_RDWR)
-    slot = os.read(slots, 1)  # which waits for one, and takes no processor time
-    with alone():
-        put(number, {**queue()[number], "state": "RUNNING"})
+def _run(number: int) -> subprocess.Popen[bytes]:
     job = queue()[number]
+    put(number, {**job, "state": "RUNNING"})
     environment = {**os.environ, "PATH": f"{FOLDER / 'node'}:{os.environ['PATH']}", "SLURM_JOB_ID": str(number)}
-    launcher = [sys.executable, "-m", "finecal.orchestration.slurm.launcher", job["folder"], "--at-a-time", "1"]
-    done = subprocess.run(launcher, env=environment, check=False)
-    with alone():
-        put(number, {**job, "state": "FAILED" if done.returncode else "COMPLETED"})
-    os.write(slots, slot)
+    # Nodes are other machines: they leave the processor to Snakemake.
+    launcher = ["nice", "-n", "19", sys.executable, "-m", "finecal.orchestration.slurm.launcher", job["folder"]]
+    return subprocess.Popen([*launcher, "--at-a-time", "1"], env=environment, stdin=subprocess.DEVNULL)
 
 
 def sh(words: list[str]) -> None:
@@ -121,5 +115,5 @@ def scontrol(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    PROGRAMS = {"sbatch": sbatch, "squeue": squeue, "sinfo": sinfo, "scontrol": scontrol, "run": run, "sh": sh}
+    PROGRAMS = {"squeue": squeue, "sinfo": sinfo, "scontrol": scontrol, "controller": controller, "sh": sh}
     PROGRAMS[sys.argv[1]](sys.argv[2:])

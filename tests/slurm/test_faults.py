@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import yaml
 from background import repeat
 from mini_cluster import PATIENCE, Cluster, mount, slurm, wait_until
-from projects import GPU, UNTIL_INTERRUPTED, Project, in_partition, run_folder
+from projects import GPU, STUDY, TINY, UNTIL_INTERRUPTED, Project, in_partition, run_folder
 from scenarios import RESUMED, assert_as_undisturbed, by_name, model, play_one
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.fault]
@@ -172,15 +173,18 @@ def node_killed(project: Project, cluster: Cluster) -> None:
 def site_with_short_limits_a_bad_node_and_preemption(project: Project, cluster: Cluster) -> None:
     """A partition that grants 30 minutes, a node that has lost a mount, and more urgent jobs: no try is spent.
 
-    A node without the folder fails every job at once; it gets no more. On the other one the training is preempted.
+    From docs/cluster.md's first steps to a table. A node without the folder fails every job at once; it gets no more.
+    On the other one the training is preempted.
     """
     hidden = 'mount -t tmpfs none "$0" && exec slurmd -N n1'
     cluster.end("slurmd.n1", signal.SIGTERM)
     try:
         subprocess.run(["unshare", "--mount", "sh", "-c", hidden, project.folder], check=True, timeout=60)
         cluster.wait_until_idle("n1")
+        project.path(STUDY).write_text(yaml.safe_dump({**TINY, "recipes": {"short": TINY["recipes"]["short"]}}))
+        assert re.search(r"^ *finetune +1$", project.finecal("check"), re.MULTILINE)
         options = ("--retries", "0", "--set-resources", GPU)
-        running = project.start(MODEL, *options, *in_partition("short"), environment=UNTIL_INTERRUPTED)
+        running = project.start("table1", *options, *in_partition("short"), environment=UNTIL_INTERRUPTED)
         _take_node(project)
         said = project.finish(running)
     finally:
@@ -189,6 +193,7 @@ def site_with_short_limits_a_bad_node_and_preemption(project: Project, cluster: 
     assert "finetune asks for 120 minutes, its partition grants 30: a training" in said
     assert re.search(r"SLURM job \d+ could not begin on n1 \(log: .*no try is spent", said)
     assert "The node n1 gets no more jobs" in said
+    assert project.path("results/tables/main.md").is_file()
     assert "Error in rule" not in said
     assert re.search(RESUMED, project.training_log())
 

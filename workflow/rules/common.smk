@@ -18,6 +18,7 @@ from finecal.orchestration.acceptance import (
     keep_states,
 )
 from finecal.orchestration.inputs import Inputs, or_stop
+from finecal.orchestration.interrupts import explain_interrupts
 from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.modules import at_start, below_prefix, prefix_of, stage_of
@@ -56,6 +57,7 @@ if workflow.is_main_process and PAPER in sys.argv:
 # Planning a sweep makes millions of objects, none of which is garbage: collecting garbage meanwhile takes a quarter of
 # the time. `onstart` switches it on for the hours that follow. Freezing at the end spares Python a last collection.
 if workflow.is_main_process:
+    explain_interrupts()
     gc.disable()
     atexit.register(gc.freeze)
 

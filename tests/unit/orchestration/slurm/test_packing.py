@@ -29,12 +29,13 @@ def light(**resources: Any) -> SimpleNamespace:
 
 
 def test_how_many_a_slurm_job_takes() -> None:
-    assert [pack_size(job(), runs) for runs in (1, 4)] == [0, 4]
+    assert [pack_size(job(), runs) for runs in (1, 4)] == [1, 4]
     assert pack_size(job(gpu_share="shard:1"), 4) == 1
-    assert pack_size(job(gpu_share="shard:1"), 1) == 0
-    assert pack_size(job(gpu=0), 4) == 0
+    assert pack_size(job(gpu_share="shard:1"), 1) == 1
+    assert pack_size(job(gpu=0), 4) == 1
+    assert pack_size(job(gpu=0, nodes=2), 4) == pack_size(job(gpu=0, mpi="srun"), 1) == 0
     assert pack_size(light(), 1) == pack_size(light(gpu_share="shard:1"), 4) == 10
-    assert pack_size(job("evaluate", gpu=0, in_turn=0), 4) == 0
+    assert pack_size(job("evaluate", gpu=0, in_turn=0), 4) == 1
     assert pack_size(SimpleNamespace(is_group=lambda: True), 4) == 0
 
 
@@ -168,9 +169,9 @@ def test_members_ask_for_the_place_of_jobs_with_a_gpu() -> None:
 
 
 def test_what_is_not_known_yet_is_no_number_of_jobs() -> None:
-    """`in_turn` may depend on inputs; until they exist, such a job counts as one that does not share."""
+    """`in_turn` may depend on inputs; until they exist, such a job counts as one that is alone."""
     check_in_turn("evaluate", TBDString())
-    assert pack_size(job("evaluate", gpu=0, in_turn=TBDString()), 4) == 0
+    assert pack_size(job("evaluate", gpu=0, in_turn=TBDString()), 4) == 1
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "many"])

@@ -13,7 +13,6 @@ from typing import Any
 
 from finecal.errors import UserError
 from finecal.orchestration.slurm.limits import RESUMABLE
-from finecal.orchestration.slurm.member_script import is_plain
 from finecal.orchestration.slurm.requests import PLACE, combine, is_known, requested_resources
 
 # Resources of jobs with several tasks.
@@ -34,9 +33,8 @@ def pack_size(job: Any, runs_per_gpu: int) -> int:
         return int(in_turn)
     if runs_per_gpu > 1 and job.resources.get("gpu") == 1:
         return 1 if job.resources.get("gpu_share") else max(1, runs_per_gpu // job.attempt)
-    # Alone, but without a Snakemake on its node. Of several tasks or nodes the plugin knows more.
-    several = any(is_known(job.resources.get(name)) for name in OF_SEVERAL)
-    return int(not several and is_plain(job))
+    # Alone, but known to whoever takes over. Of several tasks or nodes the plugin knows more.
+    return int(not any(is_known(job.resources.get(name)) for name in OF_SEVERAL))
 
 
 def check_in_turn(rule: str, in_turn: Any) -> None:
