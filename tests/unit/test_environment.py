@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -14,7 +16,9 @@ from pathlib import Path
 import pytest
 from logits_cases import arrays
 
+from finecal.cli import terminal
 from finecal.errors import UserError
+from finecal.io import provenance
 from finecal.io.sharing import owner, share_with_group
 from finecal.runtime.filesystem import filesystem_type
 from finecal.runtime.scratch import scratch_folder
@@ -190,6 +194,34 @@ def test_umask(tmp_path: Path) -> None:
         share_with_group(tmp_path / "not there")
     finally:
         os.umask(before)
+
+
+def test_git_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a hook of another repository: the commit that results name is that of finecal's checkout."""
+    own = provenance.commit.__wrapped__()
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    assert provenance.commit.__wrapped__() == own
+
+
+def test_aten_cpu_capability() -> None:
+    """What libraries read when they are imported: a job with another value is no fork of a process without it."""
+    for name in (b"ATEN_CPU_CAPABILITY", b"ONEDNN_MAX_CPU_ISA", b"NVIDIA_TF32_OVERRIDE", b"PYTORCH_CUDA_ALLOC_CONF"):
+        assert changed_settings({}, {name: b"1"})
+
+
+def test_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container that was started with the number of a user whom it does not know."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")
+    terminal.prepare()
+    assert getpass.getuser() == str(os.getuid())
 
 
 def test_ulimit() -> None:

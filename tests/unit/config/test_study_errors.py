@@ -420,6 +420,12 @@ def test_one_mistake(case: str) -> None:
     assert str(caught.value) == f"my.yaml: {with_names(message, given)}"
 
 
+def test_a_name_that_is_too_long_for_a_file() -> None:
+    """While a file is written, the names of host and process are added to it."""
+    with pytest.raises(UserError, match=r" is not allowed\. String should have at most 100 characters\.$"):
+        parsed(edited("splits", {"y" * 101: {"kind": "random", "fraction": 0.5, "seed": 0}}))
+
+
 def test_an_unknown_model() -> None:
     """timm has more than a thousand: the message shows five and says how many more there are."""
     with pytest.raises(UserError) as caught:

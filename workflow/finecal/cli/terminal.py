@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import getpass
 import os
 import sys
 import warnings
@@ -21,7 +22,10 @@ CLOSED = 128 + 13  # what a program ends with whose reader has gone
 
 
 def prepare() -> None:
-    """Make printing never fail for a letter, matplotlib draw without a window, and warnings end nothing."""
+    """Make printing never fail for a letter, matplotlib draw without a window, and warnings end nothing.
+
+    A user without a name, as in a container, gets that of his number: Snakemake and torch ask for one.
+    """
     codecs.register_error("finecal", _spell)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -29,6 +33,10 @@ def prepare() -> None:
     os.environ["MPLBACKEND"] = "agg"
     if any(option.startswith("e") for option in sys.warnoptions):  # PYTHONWARNINGS=error
         warnings.simplefilter("default")
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:

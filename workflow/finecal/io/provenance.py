@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -62,8 +63,10 @@ def commit() -> str:
     """Return the commit of finecal's checkout, with `+` if files differ from it; empty outside a checkout."""
     folder = str(Path(finecal.__file__).parent)
     command = ["git", "-C", folder, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    # GIT_DIR and the like, as in a hook, name another repository.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)
     except FileNotFoundError:
         return ""
     return done.stdout.strip()
