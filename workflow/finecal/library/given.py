@@ -16,6 +16,7 @@ from finecal.io.outside import is_count
 from finecal.logits import alignment, names
 from finecal.logits.brought import Brought, as_text, check, length
 from finecal.logits.files import Source, Table
+from finecal.logits.folders import files_of_folder
 from finecal.logits.memory import as_array, as_source, is_batches
 from finecal.logits.names import FEATURES, LABEL
 from finecal.logits.raw import Raw, read_column, read_raw
@@ -64,6 +65,8 @@ def bring(
     """
     if isinstance(logits, ScoresAs):
         logits, scores = logits.values, logits.kind
+    if logits is None:
+        raise UserError("the logits are missing", why="(N, C) numbers, a table or a file are needed")
     if is_batches(logits) and isinstance(labels, (list, tuple)) and all(getattr(one, "ndim", 0) for one in labels):
         labels = np.concatenate([as_array(batch, "labels") for batch in labels])
     source = as_source(logits)
@@ -113,4 +116,6 @@ def _beside(given: Any, role: str, raw: Raw) -> tuple[Any, list[str]]:
 def files_of(*given: Any) -> list[str | Path]:
     """Return those that are paths; a long list of classes is none, and too long for one."""
     paths = [one.values if isinstance(one, ScoresAs) else one for one in given]
-    return [one for one in paths if isinstance(one, (str, Path)) and os.path.isfile(one)]  # noqa: PTH113
+    named = [one for one in paths if isinstance(one, (str, Path))]
+    files: list[str | Path] = [one for one in named if os.path.isfile(one)]  # noqa: PTH113
+    return [*files, *(file for one in named if os.path.isdir(one) for file in files_of_folder(Path(one)))]  # noqa: PTH112

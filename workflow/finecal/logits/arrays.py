@@ -15,8 +15,9 @@ import numpy as np
 import numpy.lib.format as npy
 import numpy.typing as npt
 
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 from finecal.logits import hdf5
+from finecal.logits.tensors import of_tensor
 
 
 def _empty(*_given: Any) -> npt.NDArray[Any]:
@@ -139,7 +140,14 @@ def _pt(path: Path) -> dict[str, Any]:
         found = dict(zip(("logits", "label"), found, strict=True))
     if not isinstance(found, Mapping):
         raise UserError(f"it holds a {type(found).__name__}", where=str(path), why="Tensors by name are needed")
-    return {str(name): _of_tensor(value) for name, value in found.items() if _is_column(value)}
+    columns = {str(name): _of_tensor(value, str(name), str(path)) for name, value in found.items() if _is_column(value)}
+    if not columns:
+        there = [f"{name} ({type(value).__name__})" for name, value in found.items()]
+        raise UserError(
+            f"it holds no tensors by name: {join_names(there, 6) or 'nothing'}", where=str(path),
+            hint='torch.save({"logits": logits, "label": labels}, FILE)',
+        )  # fmt: skip
+    return columns
 
 
 def _is_column(value: Any) -> bool:
@@ -150,11 +158,11 @@ def _is_batches(values: list[Any]) -> bool:
     return all(hasattr(one, "detach") and one.dim() for one in values)
 
 
-def _of_tensor(value: Any) -> npt.NDArray[Any]:
+def _of_tensor(value: Any, name: str, where: str) -> npt.NDArray[Any]:
     if isinstance(value, list):
-        return np.concatenate(list(map(_of_tensor, value))) if _is_batches(value) else np.asarray(value)
-    tensor = value.detach().cpu()
-    return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
+        parts = [_of_tensor(one, name, where) for one in value] if _is_batches(value) else None
+        return np.asarray(value) if parts is None else np.concatenate(parts)
+    return of_tensor(value, name, where)
 
 
 def _safetensors(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finecal import display
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 from finecal.io import large
 from finecal.io.outside import reading
 from finecal.logits.labels import Words
@@ -26,6 +26,15 @@ def is_matrix(kind: pa.DataType) -> bool:
 def is_number(kind: pa.DataType) -> bool:
     """Return whether a type is numbers."""
     return _is_number(_storage(kind))
+
+
+def described(kind: pa.DataType) -> str:
+    """Return what a column is, in words."""
+    if pa.types.is_struct(kind):
+        names = [kind.field(place).name for place in range(kind.num_fields)]
+        return f"a struct of {join_names(names, 6)}, whose fields must be columns of their own"
+    words = ("is_string", "is_large_string", "is_string_view", "is_dictionary")
+    return "text" if any(getattr(pa.types, name)(kind) for name in words) else f"of type {kind}"
 
 
 def _storage(kind: pa.DataType) -> pa.DataType:

@@ -146,7 +146,11 @@ def same_samples(tuned: Brought, before: Brought) -> tuple[Brought, list[str]]:
 
 def length(column: Any) -> int:
     """Return the number of rows of an array or of `Words`."""
-    return len(column.codes) if isinstance(column, Words) else len(column)
+    if isinstance(column, Words):
+        return len(column.codes)
+    if not np.ndim(column):
+        raise UserError(f"{column!r} is one value", why="One for each row is needed")
+    return len(column)
 
 
 def as_text(column: Any) -> npt.NDArray[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet as pq
 
@@ -21,18 +19,32 @@ from finecal.errors import UserError
 from finecal.io.outside import reading
 from finecal.logits import arrow
 from finecal.logits.arrays import open_arrays
+from finecal.logits.folders import open_folder
 from finecal.logits.labels import Words
+from finecal.logits.texts import read_csv, read_json_lines
+from finecal.runtime.outside_warnings import unseen
 
 VALUES = 1 << 22  # of a column of lists in memory at once
 BUFFER = 1 << 20  # bytes of a file read at once
 ENUM = b"_PL_ENUM_VALUES"  # what the metadata of polars' enums begin with
-FORMATS = ".parquet, .feather, .arrow, .csv, .npz, .npy, .pt, .safetensors, .h5"
-_PARQUET, _FEATHER, _CSV = (".parquet", ".pq"), (".feather", ".arrow", ".ipc"), (".csv", ".tsv", ".txt")
+FORMATS = ".parquet, .feather, .arrow, .csv, .jsonl, .npz, .npy, .pt, .safetensors, .h5"
+_PARQUET, _FEATHER, _CSV = (".parquet", ".pq"), (".feather", ".arrow", ".arrows", ".ipc"), (".csv", ".tsv", ".txt")
+_JSON, _COMPRESSED = (".jsonl", ".ndjson"), (".gz", ".bz2", ".zst", ".lz4")
 _ARRAYS = (".npz", ".npy", ".pt", ".pth", ".safetensors", ".h5", ".hdf5")
+# What people also bring, and what they can do with it.
+INSTEAD = {
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "A pickle runs code: numpy.savez(FILE, logits=…, label=…)"),
+    ".mat": "In Python: numpy.savez(FILE, logits=…, label=…) of what scipy.io.loadmat gives",
+    ".json": "JSON lines (.jsonl) are read, an object per line; pandas.read_json(FILE).to_parquet(…) writes Parquet",
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the sheet as CSV"),
+    **dict.fromkeys((".zip", ".xz", ".tar", ".7z", ".rar"), "Unpack it"),
+    **dict.fromkeys((".ckpt", ".bin", ".onnx"), "Of a model its logits are needed; finecal.calibrate takes the model"),
+    **dict.fromkeys((*_COMPRESSED, ".br"), "Compressed, .csv and .jsonl are read; unpack others"),
+}  # fmt: skip
 
 
 class Source(Protocol):
-    """Columns by name; `matrix` gives (N, width) numbers, `values` one value per row, each read when asked for."""
+    """Columns by name; `kind` says what a column is, `matrix` gives (N, width) numbers, `values` one value per row."""
 
     @property
     def where(self) -> str: ...
@@ -42,6 +54,7 @@ class Source(Protocol):
     def names(self) -> list[str]: ...
     def is_matrix(self, name: str) -> bool: ...
     def is_number(self, name: str) -> bool: ...
+    def kind(self, name: str) -> str: ...
     def matrix(self, name: str) -> npt.NDArray[Any]: ...
     def values(self, name: str) -> npt.NDArray[Any] | Words: ...
 
@@ -67,6 +80,9 @@ class Arrays:
 
     def is_number(self, name: str) -> bool:
         return len(self.arrays[name].shape) == 1 and self.arrays[name].dtype.kind in "fiu"
+
+    def kind(self, name: str) -> str:
+        return "text" if self.arrays[name].dtype.kind in "OSU" else f"of type {self.arrays[name].dtype}"
 
     def matrix(self, name: str) -> npt.NDArray[Any]:
         with reading(self.where, "arrays"):
@@ -97,6 +113,9 @@ class Table:
     def is_number(self, name: str) -> bool:
         return arrow.is_number(self.table.schema.field(name).type)
 
+    def kind(self, name: str) -> str:
+        return arrow.described(self.table.schema.field(name).type)
+
     def matrix(self, name: str) -> npt.NDArray[Any]:
         column = self.table[name]
         return arrow.matrix(column.chunks, len(column), name, self.where)
@@ -122,6 +141,9 @@ class ParquetFile:
 
     def is_number(self, name: str) -> bool:
         return arrow.is_number(self.schema.field(name).type)
+
+    def kind(self, name: str) -> str:
+        return arrow.described(self.schema.field(name).type)
 
     def matrix(self, name: str) -> npt.NDArray[Any]:
         with self._open() as file:
@@ -166,8 +188,11 @@ def open_file(path: Path) -> Source:
         If it is missing, damaged, or in a format that is not read.
     """
     where, ending = str(path), path.suffix.lower()
-    if ending == ".gz" and Path(path.stem).suffix.lower() in _CSV:
-        ending = ".csv"
+    inner = Path(path.stem).suffix.lower()
+    if ending in _COMPRESSED and inner in (*_CSV, *_JSON):
+        ending = inner
+    if path.is_dir():
+        return open_folder(path, open_file)
     if ending in _PARQUET:
         with reading(where, "Parquet"):
             return _named(ParquetFile(where, pq.read_schema(where), pq.read_metadata(where).num_rows))
@@ -176,15 +201,19 @@ def open_file(path: Path) -> Source:
             return _named(Table(where, _feather(path)))
     if ending in _CSV:
         with reading(where, "CSV"):
-            return _named(Table(where, _csv(path)))
+            return _named(Table(where, read_csv(path)))
+    if ending in _JSON:
+        with reading(where, "JSON lines"):
+            return _named(Table(where, read_json_lines(path)))
     if ending in _ARRAYS:
         with reading(where, ending):
             return Arrays(where, open_arrays(path, ending))
     if not path.exists():
         raise UserError("this file is missing", where=where)
     raise UserError(
-        f"files that end with {ending or 'nothing'} are not read", where=where, why=f"Allowed are {FORMATS}"
-    )
+        f"files that end with {ending or 'nothing'} are not read", where=where, why=f"Allowed are {FORMATS}",
+        hint=INSTEAD.get(ending, ""),
+    )  # fmt: skip
 
 
 def _named(source: Source) -> Source:
@@ -198,39 +227,6 @@ def _feather(path: Path) -> pa.Table:
     """Arrow's file format mapped into memory, or its stream format; columns are touched when they are used."""
     source = pa.memory_map(str(path))
     if source.size() > 6 and source.read_at(6, 0) in (b"ARROW1", b"FEA1\0\0"):
-        return pa.feather.read_table(str(path), memory_map=True)
+        with unseen():  # that the first version of the format is old
+            return pa.feather.read_table(str(path), memory_map=True)
     return pa.ipc.open_stream(source).read_all()
-
-
-def _csv(path: Path) -> pa.Table:
-    """A table of text; what divides its columns is what stands most often in its first line."""
-    stream = pa.input_stream(str(path))
-    first, _, rest = stream.read(1 << 16).partition(b"\n")
-    delimiter = max((b",", b";", b"\t"), key=first.count).decode()
-    comma = delimiter != "," and re.search(rb"\d,\d", rest) and not re.search(rb"\d\.\d", rest)
-    table = pa.csv.read_csv(
-        str(path), parse_options=pa.csv.ParseOptions(delimiter=delimiter),
-        convert_options=pa.csv.ConvertOptions(decimal_point="," if comma else "."),
-    )  # fmt: skip
-    if all(re.fullmatch(r"\s*[-+]?\d+\.\d+(e[-+]?\d+)?\s*", name) for name in table.column_names):
-        raise UserError("the first line has numbers", where=str(path), why="It must have the names of the columns")
-    for place, name in enumerate(table.column_names):
-        column = table[name]
-        if pa.types.is_string(column.type) and len(column) and _LIST.match(str(column[0])):
-            table = table.set_column(place, name, _lists(column.to_pylist(), name, path))
-    return table
-
-
-# As pandas writes lists, NumPy's arrays and torch's tensors.
-_LIST = re.compile(r"(?:tensor\(|array\()?\[+")
-
-
-def _lists(texts: list[str], name: str, path: Path) -> pa.Array:
-    """Return lists of numbers that were written as text."""
-    if any("..." in text for text in texts):
-        why = "NumPy leaves out the middle of long arrays when it writes them as text"
-        raise UserError(f"the column {name!r} has lists with '...'", where=str(path), why=why)
-    inner = [_LIST.sub("", text, count=1).partition("]") for text in texts]
-    if any("[" in rest for _, _, rest in inner):
-        raise UserError(f"the column {name!r} has lists in lists", where=str(path), why="One list per row is needed")
-    return pa.array([[float(one) for one in text.replace(",", " ").split()] for text, _, _ in inner])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from finecal.errors import UserError, counted
+from finecal.io.outside import reading
 from finecal.logits import arrow
 from finecal.logits.files import Arrays, Source, Table, open_file
+from finecal.logits.tensors import of_object, of_tensor
 
 
 def as_source(given: Any) -> Source | None:
@@ -23,14 +26,30 @@ def as_source(given: Any) -> Source | None:
         given = given.collect()
     if isinstance(given, pa.Table):
         return Table("", given)
+    if isinstance(given, np.ndarray) and given.dtype.names:
+        given = {name: given[name] for name in given.dtype.names}
     if isinstance(given, dict):
         return Arrays("", {name: np.asarray(as_array(value)) for name, value in given.items()})
     if hasattr(given, "columns") and hasattr(given, "to_arrow"):  # polars
         return Table("", given.to_arrow())
     if hasattr(given, "columns") and hasattr(given, "to_numpy"):  # pandas
-        frame = given.rename(columns=str)
-        return Table("", pa.Table.from_pandas(frame, preserve_index=frame.index.name is not None))
+        return Table("", _of_pandas(given))
     return None
+
+
+def _of_pandas(given: Any) -> pa.Table:
+    """Return a frame as a table; levels of columns are joined, and tensors in them are lists."""
+    frame = given.copy(deep=False)
+    frame.columns = ["_".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in given.columns]
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise UserError(f"the column {twice!r} is there more than once")
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype.kind == "O" and len(column) and hasattr(column.iloc[0], "detach"):
+            frame[name] = [of_tensor(one, name) for one in column]
+    with reading("", "a table of Arrow"):
+        return pa.Table.from_pandas(frame, preserve_index=frame.index.name is not None)
 
 
 def as_array(given: Any, name: str = "values") -> Any:
@@ -50,8 +69,7 @@ def as_array(given: Any, name: str = "values") -> Any:
     if isinstance(given, Iterator):
         given = list(given)
     if hasattr(given, "detach"):  # torch
-        tensor = given.detach().cpu()
-        return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
+        return of_tensor(given, name)
     if hasattr(given, "columns"):  # a frame of numbers alone
         return np.asarray(given.to_numpy())
     if hasattr(given, "to_arrow"):  # polars
@@ -64,11 +82,19 @@ def as_array(given: Any, name: str = "values") -> Any:
         return arrow.values(given, name, "")
     if is_batches(given):
         return np.concatenate([as_array(batch, name) for batch in given])
-    try:
-        array = np.asarray([as_array(row) for row in given] if _of_rows(given) else given)
-    except ValueError as error:
-        raise UserError(f"{name} has rows of different lengths") from error
-    return array.astype(str) if array.dtype.kind == "O" and all(isinstance(v, str) for v in array.flat) else array
+    array = of_object([as_array(row, name) for row in given] if _of_rows(given) else given, name)
+    return _plain(array, name) if array.dtype.kind == "O" else array
+
+
+def _plain(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """Return an array of Python's objects as one of text or numbers, if it is that."""
+    if missing := sum(one is None for one in array.flat):
+        raise UserError(f"{name} has {counted(missing, 'empty value')}")
+    if all(isinstance(one, str) for one in array.flat):
+        return array.astype(str)
+    if array.size and all(isinstance(one, Number) and not isinstance(one, complex) for one in array.flat):
+        return array.astype(np.int64 if all(isinstance(one, (int, np.integer)) for one in array.flat) else np.float64)
+    return array
 
 
 def _without_mask(given: Any, name: str) -> npt.NDArray[Any]:

@@ -128,7 +128,7 @@ def _logits(
         said = f"The columns {join_names(numeric, 6)} are taken as one class each, as the labels are their names."
         return _beside(source, numeric), tuple(numeric), [said]
     if named:
-        kind = "text" if not source.is_number(named[0]) else "one number per row"
+        kind = "one number per row" if source.is_number(named[0]) else source.kind(named[0])
         raise UserError(
             f"the column {named[0]!r} is {kind}", where=source.where,
             why="Logits are a list of numbers per row, or one column per class. "
