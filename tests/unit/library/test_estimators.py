@@ -60,3 +60,8 @@ def test_what_it_cannot_do_is_said() -> None:
         LogitCalibrator().fit(A["logits"], A["label"] % 5 + 10)
     with pytest.raises(UserError, match="no row is of a class of S"):
         LogitCalibrator(fine_tuning=S).fit(A["logits"], A["label"] % 3 + 3)
+
+
+def test_options_that_a_calibrator_does_not_have() -> None:
+    with pytest.raises(UserError, match="options: unknown key 'x'"):
+        LogitCalibrator("alg", fine_tuning=S, options={"x": 1}).fit(A["logits"], A["label"])

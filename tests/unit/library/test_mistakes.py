@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from logits_cases import S, arrays, softmax
+from logits_cases import CLASSES, S, arrays, softmax
 
 from finecal.errors import UserError
 from finecal.io.parquet import read_table
@@ -225,3 +226,77 @@ def test_numbers_of_samples_that_a_join_has_made_floats_are_numbers() -> None:
     assert any(
         "matched by their names" in note for note in diagnose(pd.DataFrame(tuned), None, S, pretrained=before).notes
     )
+
+
+def test_rows_that_are_there_twice_are_said() -> None:
+    """The same samples in training and test, or in the test rows; whole numbers may be alike by accident."""
+    logits, label = np.concatenate([A["logits"]] * 2), np.concatenate([A["label"]] * 2)
+    leak = diagnose(logits, label, S, subset=np.repeat(["train", "test"], 240))
+    assert any("240 test rows of 240 have the logits of a training" in note for note in leak.notes)
+    repeats = diagnose(logits, label, S, subset=np.concatenate([A["subset"]] * 2))
+    assert any("120 test rows of 240 repeat another" in note for note in repeats.notes)
+    whole = diagnose(np.round(logits), label, S, subset=np.repeat(["train", "test"], 240))
+    assert not any("test rows of" in note for note in (*found().notes, *whole.notes))
+
+
+def test_what_is_nearly_a_known_kind_is_said() -> None:
+    p = softmax(A["logits"])
+    top = found(logits=np.where(p >= np.sort(p, axis=1)[:, [-3]], p, 0))
+    assert top.scores == "probabilities"
+    assert any("50 % of the probabilities are 0" in note for note in top.notes)
+    for logits, words in (
+        (np.round(p * 255).astype(np.uint8), "Every row sums to about 25"),
+        (-np.log1p(np.exp(-A["logits"])), "logarithms of sigmoids"),
+    ):
+        assert any(words in note for note in found(logits=logits).notes)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (A["label"] - 1, "add 1"),
+        (np.where(np.arange(240) == 3, -1, A["label"]), "leave such rows out"),
+        (A["label"][:6], None),
+    ],
+)
+def test_labels_that_fit_in_another_way(label: np.ndarray, words: str | None) -> None:
+    if words is None:  # one row per class instead of one column
+        with pytest.raises(UserError, match=r"bring them transposed"):
+            diagnose(A["logits"].T, A["label"], S)
+        return
+    with pytest.raises(UserError, match=words):
+        found(label=label)
+
+
+def test_classes_as_models_of_the_hub_have_them() -> None:
+    numbers = dict(enumerate(CLASSES))
+    for classes in (numbers, {str(k): name for k, name in numbers.items()}, {name: k for k, name in numbers.items()}):
+        r = diagnose(A["logits"], A["label"], ["ash", "birch", "cedar"], classes=classes, subset=A["subset"])
+        assert r.classes == CLASSES
+    with pytest.raises(UserError, match="a dict of classes must have each number"):
+        diagnose(A["logits"], A["label"], S, classes={1: "ash"})
+    with pytest.raises(UserError, match="a dict is not understood"):
+        diagnose(A["logits"], A["label"], {"ash": 1})
+
+
+def test_scores_of_another_kind_are_not_applied_to() -> None:
+    before = softmax(A["logits"] - np.where(np.arange(6) < 3, 4, 0))
+    r = diagnose(softmax(A["logits"]), A["label"], S, pretrained=before, subset=A["subset"])
+    with pytest.raises(UserError, match="none of the probabilities"):
+        r.apply(A["logits"])
+    advice = replace(r.answer, advice=replace(r.answer.advice, calibrator="gla"))
+    both = replace(r, answer=advice)
+    logits = diagnose(A["logits"], A["label"], S, pretrained=np.log(before), subset=A["subset"])
+    wanted = replace(logits, answer=advice).apply(A["logits"], pretrained=np.log(before))
+    found = both.apply(softmax(A["logits"]), pretrained=before)
+    np.testing.assert_allclose(softmax(found), softmax(wanted), atol=1e-4)
+
+
+def test_where_a_page_can_be_written(tmp_path: Path) -> None:
+    r = found()
+    assert r.report("page.html") == r.report("page.html")  # its own page is replaced
+    for name in ("x" * 300, "a\0b.html", "page.html/b.html"):
+        with pytest.raises(UserError, match="cannot be written"):
+            r.report(name)
+    with pytest.raises(UserError, match="this is a NoneType"):
+        r.export(None, "folder")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ def mask_of(
     if isinstance(given, (str, Path)):
         parts, where = _of_text(given, classes, where)
     else:
+        if isinstance(given, Mapping):
+            raise UserError("a dict is not understood", where=where, why="Numbers, names, or a mask are needed")
         found = as_array(list(given) if isinstance(given, (set, frozenset, range)) else given, where)
         if isinstance(found, Words):
             found = np.asarray(found.words)[found.codes]
@@ -75,6 +77,8 @@ def names_of(given: Any, where: str = "classes") -> tuple[str, ...] | None:
     """Return class names from a list, a text with commas, or a file with a line for each; None for None."""
     if given is None:
         return None
+    if isinstance(given, Mapping):
+        given = _by_number(given, where)
     if isinstance(given, (str, Path)):
         found = [part for part in _of_text(given, None, where)[0] if part]
     else:
@@ -83,6 +87,19 @@ def names_of(given: Any, where: str = "classes") -> tuple[str, ...] | None:
     if twice:
         raise UserError(f"class {twice[0]!r} is there more than once", where=where)
     return tuple(found)
+
+
+def _by_number(given: Mapping[Any, Any], where: str) -> list[str]:
+    """Return the names of number → name, as `id2label` of Hugging Face, or of name → number."""
+    numbered = all(is_count(str(key)) for key in given)
+    pairs = [(key, name) if numbered else (name, key) for key, name in given.items()]
+    named = {int(number): str(name) for number, name in pairs if is_count(str(number))}
+    if sorted(named) != list(range(len(given))):
+        raise UserError(
+            "a dict of classes must have each number from 0 on once", where=where,
+            why="number → name, or name → number",
+        )  # fmt: skip
+    return [named[number] for number in range(len(named))]
 
 
 def _of_text(given: str | Path, classes: Sequence[str] | None, where: str) -> tuple[list[str], str]:

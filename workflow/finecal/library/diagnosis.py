@@ -21,6 +21,7 @@ from finecal.library.measuring import measure
 from finecal.library.result import SETTING, Diagnosis
 from finecal.logits.brought import Brought, same_samples
 from finecal.logits.doubts import doubts
+from finecal.logits.repeated import repeated
 
 NO_SUBSET = "No column `subset`: all rows are taken as test rows."
 SWAPPED = (
@@ -111,6 +112,7 @@ def diagnose_brought(
     doubted = doubts(after.logits, after.labels, after.subset, mask, tuple(masked))
     if mask[after.labels[after.test]].all():
         notes.append(NO_U_IN_TEST)
+    notes += repeated(after.logits, after.labels, after.subset)
     measured = measure(after, None if before is None else _predictions(before), mask)
     name = Path(tuned.where).name or "logits"
     coordinates: dict[str, str | int] = {"dataset": name, **SETTING, "split": "", "seed": 0}

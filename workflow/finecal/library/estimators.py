@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from finecal.calibration.contract import Data, Labelled, Unlabelled
 from finecal.calibration.parameters import calibrator
+from finecal.config.error_messages import as_user_error
 from finecal.errors import UserError, counted
 from finecal.library.classes import mask_of
 from finecal.registry import calibrator_record
@@ -84,7 +85,8 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = [str(one) for one in self.classes_] if self.classes_.dtype.kind in "OSU" else None
         self.fine_tuning_ = mask_of(given, width, names)
         record = calibrator_record(self.method)
-        options = record.options.model_validate(self.options or {}).model_dump()
+        with as_user_error("options", record.options, self.options or {}):
+            options = record.options.model_validate(self.options or {}).model_dump()
         made, reads, takes = calibrator({"calibrator": self.method, "options": options})
         if not (reads | takes) <= READABLE:
             lacking = ", ".join(sorted((reads | takes) - READABLE))

@@ -57,6 +57,8 @@ def export_timm(model: nn.Module, folder: Path, what: Export, images: Sequence[A
         If it is not timm's model, the calibrator cannot be exported, something else is in the folder, or what was
         written gives other logits.
     """
+    if not isinstance(model, nn.Module):
+        raise UserError(f"this is a {type(model).__name__}", why="A model of timm is needed")
     model = copy.deepcopy(model).cpu().float().eval()
     description = describe(model, what.classes)
     method, reads, takes = calibrator(what.use)

@@ -16,6 +16,7 @@ from finecal.analysis.diagnosis import Answer
 from finecal.analysis.telling import Told, tell
 from finecal.errors import UserError, how_to_install
 from finecal.io.atomic import write_text
+from finecal.io.outside import reason
 from finecal.io.parquet import with_columns
 from finecal.library.fitted import FittedCalibrator, matrix
 from finecal.library.keeping import check_page
@@ -145,8 +146,11 @@ class Diagnosis:
         UserError
             If another file is there, or it cannot be written.
         """
-        check_page(Path(path))
-        write_text(path, self.page())
+        try:
+            check_page(Path(path))
+            write_text(path, self.page())
+        except (OSError, ValueError) as error:  # a name that is too long, a null byte, a folder that takes no files
+            raise UserError(f"cannot be written ({reason(error)})", where=str(path)) from error
         return Path(path)
 
     @unseen()

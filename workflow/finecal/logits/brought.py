@@ -98,10 +98,11 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
         raise UserError("there is no sample", where=where)
     features = None if raw.features is None else _matrix(raw.features, "features", where)
     for name, column in (("label", raw.label), ("features", features), ("subset", raw.subset), ("sample", raw.sample)):
-        if column is not None and length(column) != len(logits):
+        if column is not None and (n := length(column)) != len(logits):
             raise UserError(
-                f"{name} has {display.count(length(column), 'row')}, the logits have {len(logits):,}", where=where
-            )
+                f"{name} has {display.count(n, 'row')}, the logits have {len(logits):,}", where=where,
+                hint=f"They are {logits.shape}, one row per class: bring them transposed (.T)" if n == width else "",
+            )  # fmt: skip
     scores = as_logits(logits, kind, where)
     _check_finite(scores.logits, where)
     if features is not None and not _finite(features):

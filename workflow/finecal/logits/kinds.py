@@ -100,10 +100,14 @@ class _Look:
     off_percent: int  # rows whose sum is not 100
     worst_log_sum: float  # log Σ exp of rows, from 0
     hot: bool
+    zeros: int  # values that are 0
+    sums: tuple[float, float]  # the smallest and the largest sum of a row
+    classes: int
 
     @classmethod
     def of(cls, values: Floats) -> _Look:
         least, most, off, percents, logs, hot = np.inf, -np.inf, 0, 0, 0.0, True
+        zeros, low, high = 0, np.inf, -np.inf
         for rows in large.parts(values):
             part = values[rows].astype(np.float64)
             finite = np.where(np.isfinite(part), part, np.nan)
@@ -112,17 +116,19 @@ class _Look:
             least, most = min(least, float(np.nanmin(finite))), max(most, float(np.nanmax(finite)))
             total = np.nansum(finite, axis=1)
             off += int((np.abs(total - 1) > SUM).sum())
+            zeros += int((part == 0).sum())
+            low, high = min(low, float(total.min())), max(high, float(total.max()))
             # Rounded to whole numbers, each may be off by a half.
             whole = bool((finite == np.floor(finite)).all())
             percents += int((np.abs(total / 100 - 1) > max(SUM, whole * min(part.shape[1] / 200, 0.2))).sum())
             with np.errstate(over="ignore", divide="ignore"):
                 logs = max(logs, float(np.abs(np.log(np.nansum(np.exp(np.minimum(finite, 700.0)), axis=1))).max()))
             hot = hot and bool(np.isin(part, (0.0, 1.0)).all() and (total == 1).all())
-        return cls(len(values), least, most, off, percents, logs, hot)
+        return cls(len(values), least, most, off, percents, logs, hot, zeros, (low, high), values.shape[1])
 
     def kind(self) -> str:
         if self.least >= 0 and self.most <= 1 + 1e-3:
-            if self.off <= self.rows // 100:
+            if self.off <= self.rows // 100 or self._is_top:
                 return "probabilities"
             # Sigmoids reach both ends; cosines, which also lie in [0, 1], keep to a narrow range.
             return "sigmoid" if self.least < 0.1 and self.most > 0.9 else "logits"
@@ -132,8 +138,18 @@ class _Look:
             return "log-probabilities"
         return "logits"
 
+    @property
+    def _is_top(self) -> bool:
+        """Probabilities of the most probable classes alone: the others are 0, and no sum is above 1."""
+        return self.sums[1] <= 1 + SUM and self.zeros > 0.2 * self.rows * self.classes
+
     def remarks(self, kind: str) -> list[str]:
         """Say what may be no logits, where it cannot be told."""
+        if kind == "probabilities" and self.off and self._is_top:
+            return [
+                f"{100 * self.zeros / (self.rows * self.classes):.0f} % of the probabilities are 0 and sums are below "
+                "1: these are the most probable classes alone. Among the others the order is lost: save all of them."
+            ]
         if kind == "probabilities":
             return [f"The sum of {display.count(self.off, 'row')} is not 1."] if self.off else []
         if kind != "logits":
@@ -147,6 +163,16 @@ class _Look:
             return [
                 "All scores lie in [−1, 1], as cosines without their scale do: they are taken as logits. Accuracies "
                 "and γ are right for them, probabilities are not."
+            ]
+        if self.least >= 0 and self.most > 1 and self.sums[0] > 0 and self.sums[1] < (1 + 2 * SUM) * self.sums[0]:
+            return [
+                f"Every row sums to about {self.sums[1]:.4g}: these look like probabilities times that. They are taken "
+                "as logits; divide them by it, and their logarithm is taken."
+            ]
+        if self.most <= 0:
+            return [
+                "No score is positive: they are taken as logits, as negative distances are. If they are logarithms of "
+                "sigmoids, bring the sigmoids."
             ]
         if self.least >= 0 and self.most > 1:
             return [

@@ -100,12 +100,20 @@ def _in_range(values: npt.NDArray[Any], num_classes: int, where: str) -> npt.NDA
     outside = np.flatnonzero((values < 0) | (values >= num_classes))
     if len(outside):
         row = int(outside[0])
-        from_one = len(values) and values.min() >= 1 and values.max() == num_classes
         raise UserError(
             f"row {row} has the label {values[row]:.0f}", where=where, why=f"Labels are 0 to {num_classes - 1}",
-            hint=f"They run from {values.min():.0f} to {num_classes}, they start at 1: subtract 1" if from_one else "",
+            hint=_out_of_range(float(values.min()), float(values.max()), num_classes),
         )  # fmt: skip
     return values.astype(np.int32)
+
+
+def _out_of_range(least: float, most: float, num_classes: int) -> str:
+    """What is probably meant by labels that are out of range; empty if that is not known."""
+    if least >= 1 and most == num_classes:
+        return f"They run from {least:.0f} to {num_classes}, they start at 1: subtract 1"
+    if least < 0 and most == num_classes - 2:
+        return f"They run from {least:.0f} to {most:.0f}, they start at −1: add 1"
+    return "A negative number often stands for no label: leave such rows out" if least < 0 <= most < num_classes else ""
 
 
 def _of_words(given: Words, num_classes: int, classes: Sequence[str] | None, where: str) -> Labels:
