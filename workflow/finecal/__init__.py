@@ -95,7 +95,16 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'finecal' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"finecal.{_MODULES[name]}"), name)
+    try:
+        value = getattr(import_module(f"finecal.{_MODULES[name]}"), name)
+    except ModuleNotFoundError as error:
+        from finecal.errors import how_to_install
+
+        missing = (error.name or "finecal").partition(".")[0]
+        if missing == "finecal":
+            raise
+        said = f"finecal.{name} needs {missing}, which is not installed: {how_to_install('pipeline')}"
+        raise ModuleNotFoundError(said, name=missing) from error
     globals()[name] = value  # not asked for again
     return value
 

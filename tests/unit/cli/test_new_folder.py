@@ -10,6 +10,7 @@ import pytest
 
 from finecal.cli import new_folder
 from finecal.cli.parser import main
+from finecal.errors import how_to_install
 from finecal.paths import PROJECT
 
 
@@ -52,3 +53,11 @@ def test_a_folder_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[s
         main(["init", str(tmp_path / "file" / "below")])
     assert ended.value.code == 2
     assert "file/below: not writable (Not a directory)" in capsys.readouterr().err
+
+
+def test_what_is_next_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert new_folder.make(Path("my studies")).endswith("Next: cd 'my studies' && snakemake")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = new_folder.make(Path()).splitlines()
+    assert said[1:] == [f"Snakemake is not installed yet: {how_to_install('pipeline')}", "Next: snakemake"]

@@ -12,7 +12,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import finecal
 from finecal.cli import parser, user_commands
+from finecal.errors import UserError
+from finecal.logits.files import open_file
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[3] / "pyproject.toml").read_text("utf-8"))["project"]
 
@@ -45,3 +48,20 @@ def test_another_module_that_is_missing_is_a_fault(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(user_commands, "do_check", lambda _given: importlib.import_module("finecal.no_such_module"))
     with pytest.raises(ModuleNotFoundError):
         parser.main(["check"])
+
+
+def test_a_name_of_the_library_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    monkeypatch.delitem(vars(finecal), "calibrate", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=r"finecal\.calibrate needs torch.*finecal\[pipeline\]"):
+        finecal.calibrate  # noqa: B018
+
+
+def test_a_file_of_tensors_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (tmp_path / "a.pt").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"a\.pt: tensors need torch.*numpy\.savez"):
+        open_file(tmp_path / "a.pt")

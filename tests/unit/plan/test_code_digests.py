@@ -66,7 +66,7 @@ INFRASTRUCTURE = {
     "runtime/usage.py": "what a job took, which is noted beside its results",
     "config/grids.py": "names of recipes and splits",
     "errors.py": "the wording of errors",
-    "runtime/outside_warnings.py": "what is shown of others' warnings",
+    "io/outside_warnings.py": "what is shown of others' warnings",
     "io/outside.py": "turns what readers raise into errors",
     "stages/_handover.py": "hands over what models/extraction.py has computed, or nothing",
     "paths.py": "where files are",

@@ -5,11 +5,13 @@ The workflow itself stays in the package, so that a new version of finecal is a 
 
 from __future__ import annotations
 
+import importlib.util
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
 
-from finecal.errors import UserError
+from finecal.errors import UserError, how_to_install
 from finecal.paths import PROJECT
 
 SNAKEFILE = '''\
@@ -54,4 +56,7 @@ def make(folder: Path) -> str:
                 (whole / each).rename(folder / each)
     except OSError as error:
         raise UserError(f"not writable ({error.strerror})", where=str(folder)) from error
-    return f"{folder} has {', '.join(NAMES)}.\nNext: cd {folder} && snakemake"
+    there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    missing = importlib.util.find_spec("snakemake") is None
+    first = f"\nSnakemake is not installed yet: {how_to_install('pipeline')}" if missing else ""
+    return f"{folder} has {', '.join(NAMES)}.{first}\nNext: {there}snakemake"

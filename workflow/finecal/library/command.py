@@ -15,7 +15,7 @@ from finecal.library.given import bring, files_of
 from finecal.library.keeping import check_folder
 from finecal.library.result import Diagnosis
 from finecal.library.summary import summary
-from finecal.runtime.outside_warnings import unseen
+from finecal.io.outside_warnings import unseen
 
 MODEL = "model"  # the folder of the exported model
 

@@ -21,7 +21,7 @@ from finecal.logits.labels import labels_of
 from finecal.logits.memory import as_array
 from finecal.models.last_layer import find_last_layer
 from finecal.registry import calibrator_record
-from finecal.runtime.outside_warnings import unseen
+from finecal.io.outside_warnings import unseen
 
 TOLERANCE = 1e-4  # of the largest logit, between the folded model and its logits with γ
 READABLE = {"train_fine_tuning", "pretrained", "target_unlabelled"}

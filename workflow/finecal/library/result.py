@@ -22,7 +22,7 @@ from finecal.library.fitted import FittedCalibrator, matrix
 from finecal.library.keeping import check_page
 from finecal.library.measuring import Measured
 from finecal.library.notebook import html
-from finecal.runtime.outside_warnings import unseen
+from finecal.io.outside_warnings import unseen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

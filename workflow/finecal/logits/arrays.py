@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import pickle
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.lib.format as npy
 import numpy.typing as npt
 
-from finecal.errors import UserError, join_names
+from finecal.errors import UserError, how_to_install, join_names
 from finecal.logits import hdf5
 from finecal.logits.tensors import of_tensor
 
@@ -122,6 +123,11 @@ def _npy(path: Path) -> dict[str, Any]:
 
 
 def _pt(path: Path) -> dict[str, Any]:
+    if importlib.util.find_spec("torch") is None:
+        raise UserError(
+            "tensors need torch, which is not installed", where=str(path),
+            hint=f"{how_to_install('pipeline')}; or save it with numpy.savez or as safetensors",
+        )  # fmt: skip
     import torch
 
     try:

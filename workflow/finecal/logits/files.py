@@ -22,7 +22,7 @@ from finecal.logits.arrays import open_arrays
 from finecal.logits.folders import open_folder
 from finecal.logits.labels import Words
 from finecal.logits.texts import read_csv, read_json_lines
-from finecal.runtime.outside_warnings import unseen
+from finecal.io.outside_warnings import unseen
 
 VALUES = 1 << 22  # of a column of lists in memory at once
 BUFFER = 1 << 20  # bytes of a file read at once

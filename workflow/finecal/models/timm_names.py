@@ -8,7 +8,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from finecal.errors import UserError, unknown
+from finecal.errors import UserError, how_to_install, unknown
 
 # Models without one linear layer as the last one, by what they have instead: `finecal.models.build.head` needs it.
 OTHER_HEADS = {
@@ -28,7 +28,7 @@ OF_PACKAGES = {"fused": "apex", "bnb": "bitsandbytes"}
 def _timm() -> Path:
     spec = importlib.util.find_spec("timm")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("timm is not installed", name="timm")
+        raise ModuleNotFoundError(f"timm is not installed: {how_to_install('pipeline')}", name="timm")
     return Path(spec.origin).parent
 
 

@@ -35,7 +35,7 @@ from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
 from finecal.runtime.device import choose_device
 from finecal.runtime.memory import Room
-from finecal.runtime.outside_warnings import unseen
+from finecal.io.outside_warnings import unseen
 from finecal.stages.interpolate import set_between
 from finecal.stages.prepare import open_samples
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finecal.runtime import outside_warnings, process_end
-from finecal.runtime.outside_warnings import unseen
+from finecal.io import outside_warnings
+from finecal.runtime import process_end
+from finecal.io.outside_warnings import unseen
 
 
 def warn(category: type[Warning], filename: str) -> None:
