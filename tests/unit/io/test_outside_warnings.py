@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from finecal.io import outside_warnings
-from finecal.runtime import process_end
 from finecal.io.outside_warnings import unseen
+from finecal.runtime import process_end
 
 
 def warn(category: type[Warning], filename: str) -> None:

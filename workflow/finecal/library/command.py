@@ -7,6 +7,7 @@ from typing import Any
 
 from finecal import display
 from finecal.errors import UserError, how_to_install
+from finecal.io.outside_warnings import unseen
 from finecal.library.applying import paths_of
 from finecal.library.classes import OPTION, names_of
 from finecal.library.diagnosis import diagnose_brought
@@ -15,7 +16,6 @@ from finecal.library.given import bring, files_of
 from finecal.library.keeping import check_folder
 from finecal.library.result import Diagnosis
 from finecal.library.summary import summary
-from finecal.io.outside_warnings import unseen
 
 MODEL = "model"  # the folder of the exported model
 

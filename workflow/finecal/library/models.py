@@ -15,13 +15,13 @@ from finecal.calibration.contract import Data, Labelled, Unlabelled
 from finecal.calibration.deployment import affine
 from finecal.calibration.parameters import calibrator
 from finecal.errors import UserError, not_finite
+from finecal.io.outside_warnings import unseen
 from finecal.library.classes import mask_of, names_of
 from finecal.logits.doubts import doubts
 from finecal.logits.labels import labels_of
 from finecal.logits.memory import as_array
 from finecal.models.last_layer import find_last_layer
 from finecal.registry import calibrator_record
-from finecal.io.outside_warnings import unseen
 
 TOLERANCE = 1e-4  # of the largest logit, between the folded model and its logits with γ
 READABLE = {"train_fine_tuning", "pretrained", "target_unlabelled"}

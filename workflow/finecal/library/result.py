@@ -17,12 +17,12 @@ from finecal.analysis.telling import Told, tell
 from finecal.errors import UserError, how_to_install
 from finecal.io.atomic import write_text
 from finecal.io.outside import reason
+from finecal.io.outside_warnings import unseen
 from finecal.io.parquet import with_columns
 from finecal.library.fitted import FittedCalibrator, matrix
 from finecal.library.keeping import check_page
 from finecal.library.measuring import Measured
 from finecal.library.notebook import html
-from finecal.io.outside_warnings import unseen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 
 from finecal.errors import UserError
 from finecal.io.outside import reading
+from finecal.io.outside_warnings import unseen
 from finecal.logits import arrow
 from finecal.logits.arrays import open_arrays
 from finecal.logits.folders import open_folder
 from finecal.logits.labels import Words
 from finecal.logits.texts import read_csv, read_json_lines
-from finecal.io.outside_warnings import unseen
 
 VALUES = 1 << 22  # of a column of lists in memory at once
 BUFFER = 1 << 20  # bytes of a file read at once

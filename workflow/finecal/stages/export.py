@@ -26,6 +26,7 @@ from finecal.errors import UserError, unknown
 from finecal.export.comparison import to_picture
 from finecal.export.contents import Classifier, whole_folder, write_contents
 from finecal.export.model_card import Origin
+from finecal.io.outside_warnings import unseen
 from finecal.io.parquet import read_metadata, read_table, with_columns
 from finecal.io.provenance import provenance
 from finecal.models.extraction import extract
@@ -35,7 +36,6 @@ from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
 from finecal.runtime.device import choose_device
 from finecal.runtime.memory import Room
-from finecal.io.outside_warnings import unseen
 from finecal.stages.interpolate import set_between
 from finecal.stages.prepare import open_samples
 
