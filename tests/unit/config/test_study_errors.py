@@ -694,3 +694,15 @@ def test_messages_do_not_depend_on_the_hash_seed() -> None:
     }
     assert len(outputs) == 1
     assert "unknown optimiser 'sdg'" in outputs.pop()
+
+
+def test_a_configuration_that_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that leads nowhere: the default was hardly meant."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").symlink_to("elsewhere/config.yaml")
+    with pytest.raises(UserError, match=r"this link leads to elsewhere/config\.yaml, where no file is"):
+        read_settings()
+    Path("config.yaml").unlink()
+    Path("config.yaml").mkdir()
+    with pytest.raises(UserError, match=r"config\.yaml: this is not a file"):
+        read_settings()

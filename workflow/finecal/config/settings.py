@@ -88,9 +88,26 @@ def parse_settings(raw: dict[str, Any], *, where: str = str(CONFIG)) -> Settings
         return Settings.model_validate(raw)
 
 
+def is_configured() -> bool:
+    """Return whether there is a ./config.yaml.
+
+    Raises
+    ------
+    UserError
+        If there is something else of this name, such as a link that leads nowhere: the default was hardly meant.
+    """
+    if CONFIG.is_file():
+        return True
+    if CONFIG.is_symlink():
+        raise UserError(f"this link leads to {CONFIG.readlink()}, where no file is", where=str(CONFIG.absolute()))
+    if CONFIG.exists():
+        raise UserError("this is not a file", where=str(CONFIG.absolute()))
+    return False
+
+
 def read_settings() -> Settings:
     """Return the settings of ./config.yaml, or the defaults if there is none."""
-    if not CONFIG.is_file():
+    if not is_configured():
         return Settings()  # type: ignore[call-arg]
     raw = parse_yaml(read_text(CONFIG), where=str(CONFIG)) or {}
     if not isinstance(raw, dict):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from finecal.config.settings import parse_settings
+from finecal.config.settings import is_configured, parse_settings
 from finecal.errors import UserError
 
 CONFIGURATION = "config.yaml"
@@ -34,7 +34,7 @@ def check_place(workflow: Any) -> None:
     """
     settings = workflow.config_settings
     is_told = settings.configfiles or any(str(one).startswith("studies") for one in settings.config_args or [])
-    if workflow.overwrite_workdir is None or is_told or Path(CONFIGURATION).is_file():
+    if is_told or is_configured() or workflow.overwrite_workdir is None:
         return
     folder = Path.cwd()
     studies = ", ".join(parse_settings(dict(workflow.globals["config"])).studies)
