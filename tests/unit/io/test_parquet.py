@@ -104,7 +104,8 @@ FAILURES = {
     errno.ENOSPC: NO_SPACE,
     errno.EDQUOT: NO_SPACE,
     errno.EACCES: "cannot be written (Permission denied).",
-    errno.EPERM: "cannot be written (Operation not permitted).",
+    errno.EPERM: "cannot be written (Operation not permitted). "
+    "Hint: `lsattr` says whether it or its folder is immutable; `chattr -i` takes that back.",
     errno.EROFS: "cannot be written (Read-only file system).",
 }
 

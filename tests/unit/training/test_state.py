@@ -17,6 +17,7 @@ from typing import IO, Any
 import pytest
 import torch
 
+from finecal.io import atomic
 from finecal.training import state, state_folder
 from finecal.training.state import StateFile, earlier_tries, fingerprint, measure_usage
 from finecal.training.state_folder import KEPT, discard_state, lock_state, newest_state
@@ -171,10 +172,10 @@ def test_a_folder_that_another_host_has_removed(monkeypatch: pytest.MonkeyPatch)
             make(path, *given, **named)
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
-    monkeypatch.setattr(state_folder.time, "sleep", waited.append)
+    monkeypatch.setattr(atomic.time, "sleep", waited.append)
     with lock_state(FOLDER) as folder:
         assert folder.is_dir()
-    assert 10 < sum(waited) < state_folder.CACHED
+    assert 10 < sum(waited) < atomic.CACHED
 
 
 def test_a_removed_lock_that_lives_on_under_another_name_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

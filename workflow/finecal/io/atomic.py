@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from finecal.errors import UserError
 from finecal.io.processes import is_alive
 
+T = TypeVar("T")
+AT_ONCE = 20  # tries to make a file in a folder that others remove when it is empty
+CACHED = 90  # seconds after which no network file system shows any more what another host has removed (NFS: 60)
 # Whether a process on another host is alive cannot be known; its part is taken for left behind after a day unchanged.
 SECONDS_UNTIL_LEFT = 86_400
 
@@ -32,7 +36,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_in_folder(temporary, temporary.touch)
         remove_left_parts(path)
         yield temporary
         with temporary.open("rb") as file:
@@ -43,6 +47,25 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # renamed already, or never made
             temporary.unlink()
+
+
+def make_in_folder(path: Path, make: Callable[[], T]) -> T:
+    """Make the folders above a path, then a file there, whatever becomes of the folders: others remove empty ones.
+
+    If that was on another host, a network file system shows the folder here until its cache forgets it: making it fails
+    since it is there, and making a file in it since it is not.
+
+    Parameters
+    ----------
+    make
+        Makes the file; called again while it raises FileNotFoundError.
+    """
+    for attempt in range(AT_ONCE + CACHED):
+        time.sleep(attempt >= AT_ONCE)
+        with suppress(FileNotFoundError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return make()
+    return make()
 
 
 def remove_left_parts(path: Path) -> None:

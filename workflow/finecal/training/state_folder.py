@@ -7,25 +7,21 @@ stays, and Snakemake's process removes it (`finecal.orchestration.acceptance`). 
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from finecal.errors import UserError
-from finecal.io.atomic import remove_empty_parents
+from finecal.io.atomic import make_in_folder, remove_empty_parents
 from finecal.io.lease import held_by, hold_lease
 from finecal.io.sharing import owner
 
-AT_ONCE = 20  # tries to open a lock in a folder that others remove
-CACHED = 90  # seconds after which no network file system shows any more what another host has removed (NFS: 60)
 # In the environment of jobs: who has started them removes the states.
 KEPT = "FINECAL_KEEPS_STATES"
 
@@ -47,7 +43,9 @@ def lock_state(folder: Path) -> Iterator[Path]:
     """
     lock = _lock_of(folder)
     with _lock(lock, f"the training whose state is {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.uname().nodename}.{os.getpid()}.part"
+        make_in_folder(probe, probe.touch)  # the folder may have been seen here before another host has removed it
+        probe.unlink()
         yield folder
         if not os.environ.get(KEPT):
             shutil.rmtree(folder, ignore_errors=True)
@@ -121,23 +119,14 @@ def _lock_on_this_host(file: IO[str], what: str) -> None:
 
 
 def _open(lock: Path) -> IO[str]:
-    """Open a lock, whatever becomes of its folder: another job may remove it, empty, between two steps.
-
-    If that job is on another host, a network file system shows the folder here until its cache forgets it.
-    """
-    for attempt in range(AT_ONCE + CACHED):
-        time.sleep(attempt >= AT_ONCE)
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                lock.parent.mkdir(parents=True, exist_ok=True)
-                return lock.open("a+")
-            except PermissionError as error:
-                there = next(place for place in (lock, *lock.parents) if place.exists())
-                raise UserError(
-                    f"this lock cannot be opened: {str(there)!r} belongs to {owner(there) or 'somebody else'}",
-                    where=str(lock), hint="Its owner lets the group write by `chmod -R g+w state results`",
-                ) from error  # fmt: skip
-    return lock.open("a+")
+    try:
+        return make_in_folder(lock, lambda: lock.open("a+"))
+    except PermissionError as error:
+        there = next(place for place in (lock, *lock.parents) if place.exists())
+        raise UserError(
+            f"this lock cannot be opened: {str(there)!r} belongs to {owner(there) or 'somebody else'}",
+            where=str(lock), hint="Its owner lets the group write by `chmod -R g+w state results`",
+        ) from error  # fmt: skip
 
 
 def _leads_to(path: Path, inode: int) -> bool:
