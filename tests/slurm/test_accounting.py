@@ -31,7 +31,8 @@ def site_with_accounts(project: Project, _: Cluster) -> None:
     wrong = project.run("table1", *in_partition("gpu"), "slurm_account=mine", status=2)
     assert "Yours are: all, four" in wrong
     said = project.run("table1", *in_partition("gpu"), "slurm_account=four", "qos=normal", "--retries", "0")
-    assert said.count("SLURM takes no more jobs for now: AssocMaxSubmitJobLimit") == 1
+    assert "has at most 4 jobs in SLURM at a time; so has finecal" in said
+    assert said.count("SLURM takes no more jobs for now: AssocMaxSubmitJobLimit") <= 1  # it counts one a moment longer
     assert len(re.findall(r"^SLURM job \d+ takes 1 of finetune", said, re.MULTILINE)) == 5
     assert "Error in rule" not in said
     assert project.path("results/tables/main.md").is_file()

@@ -112,3 +112,12 @@ def test_what_snakemake_holds_and_why_a_job_has_failed(plan: Plan, queue: Queue)
         "It submits nothing for now: There is no room on the disk. Nothing is submitted until there is room.\n" in said
     )
     assert f"      ({tuned.log})\n      SLURM: SLURM-job '7' failed on n1 (OutOfMemory).\n" in said
+
+
+def test_slurm_does_not_answer(plan: Plan, queue: Queue, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is known without it is said all the same; where no job was submitted, it is not asked."""
+    describe(plan)
+    assert capsys.readouterr().err == ""
+    submit(jobs(plan)[0], 1)
+    assert "done" in describe(plan)  # there is no queue
+    assert "SLURM does not answer" in capsys.readouterr().err

@@ -221,3 +221,16 @@ def test_where_jobs_with_a_gpu_go() -> None:
     assert without == {"gpu": 0, "mem_mb": 100, "in_turn": 10, **places}
     assert requested_resources(job(slurm_partition="only")).slurm_partition == "only"
     assert [len(pack) for pack in divide([job(**places), job(slurm_partition="gpu", gpu_model="a100")], 4)] == [2]
+
+
+def test_a_name_that_snakemake_takes_for_a_function() -> None:
+    """`--default-resources slurm_account=all`, of which Snakemake says neither rule nor resource."""
+
+    class Evaluated(dict[str, Any]):
+        def items(self) -> Any:
+            raise ValueError("Resource must be evaluated")
+
+    one = job()
+    one.resources = Evaluated()
+    with pytest.raises(UserError, match="a resource of finetune is a function of Python"):
+        requested_resources(one)

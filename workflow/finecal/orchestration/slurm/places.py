@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finecal.errors import UserError, counted
+from finecal.orchestration.slurm.commands import print_message
 from finecal.orchestration.slurm.markers import NOTE, SCRIPT, WHY, read_needs, read_status, taken_by
 from finecal.orchestration.slurm.reasons import advice, is_usual
 from finecal.orchestration.slurm.recovery import LOGS, QueuedJob, find_queued
@@ -58,13 +59,14 @@ class Place:
 
 
 def find_places() -> dict[str, Place]:
-    """Return, by each output of the jobs that wait or run in SLURM, where they are; empty without an answer."""
+    """Return, by each output of the jobs that wait or run in SLURM, where they are; without an answer say so."""
     notes = list(LOGS.glob(f"*/*/*{NOTE}"))
     if not notes:
         return {}
     try:
         by_folder = {job.log.parent: job for job in find_queued(Path.cwd() / LOGS)}
-    except UserError:  # no SLURM here, or it does not answer
+    except UserError as error:  # no SLURM here, or it does not answer
+        print_message(f"{error.what}. So it is not known where jobs wait and run")
         return {}
     found: dict[str, Place] = {}
     for note in notes:

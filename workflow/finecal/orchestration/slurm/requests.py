@@ -8,6 +8,8 @@ from typing import Any
 
 from snakemake.common.tbdstring import TBDString
 
+from finecal.errors import UserError
+
 # What members of one SLURM job must agree on.
 PLACE = ("slurm_partition", "slurm_account", "qos", "constraint", "slurm_extra", "gpu_model", "gpu_share")
 MB, MIB = 10**6, 2**20  # Snakemake's unit of memory and SLURM's
@@ -39,8 +41,20 @@ def requested_resources(job: Any) -> Resources:
 
     The profile gives `gpu_partition` (if a site has a partition for them alone) and `gpu_type` to all jobs; here they
     become the partition and the GPU model of those that have a GPU.
+
+    Raises
+    ------
+    UserError
+        If one is no value.
     """
-    resources = Resources(job.resources.items())
+    try:
+        resources = Resources(job.resources.items())
+    except ValueError as error:  # of Snakemake, without a word about which
+        raise UserError(
+            f"a resource of {job.name} is a function of Python, such as all, max or id, and no text",
+            where="--default-resources", why="Snakemake evaluates what is written without quotes",
+            hint="Quote it twice: \"slurm_partition='all'\"",
+        ) from error  # fmt: skip
     if job.is_group() or not resources.get("gpu"):
         return resources
     for given, asked in (("gpu_partition", "slurm_partition"), ("gpu_type", "gpu_model")):

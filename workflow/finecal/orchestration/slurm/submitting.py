@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -47,15 +48,16 @@ class SubmittingExecutor(WatchingExecutor):
         self._wait, self._retry_at = FIRST_WAIT, 0.0
         self._told: set[str] = set()  # reasons that were printed
         HOLDS.unlink(missing_ok=True)  # of one that was killed
-        self._most_jobs: int | None = self._find_most_jobs() if self._command == "sacct" else None
-        if self._most_jobs is not None:
-            self.logger.info(
-                f"Your account or QoS has at most {counted(self._most_jobs, 'job')} in SLURM at a time; so has finecal."
-            )
 
-    def _find_most_jobs(self) -> int | None:
-        jobs = self.dag.needrun_jobs() if self.dag is not None else ()
-        return most_jobs(payers(job for job in jobs if not (job.is_local or job.is_group())))
+    @cached_property
+    def _most_jobs(self) -> int | None:
+        """How many jobs there may be in SLURM at a time; looked up before the first one is submitted."""
+        if self._command != "sacct":
+            return None
+        jobs = [job for job in [*self.dag.needrun_jobs()] if not (job.is_local or job.is_group())]
+        if (most := most_jobs(payers(jobs))) is not None:
+            self.logger.info(f"Your account or QoS has at most {most} jobs in SLURM at a time; so has finecal.")
+        return most
 
     def cancel(self) -> None:
         """Submit no more, then cancel what was submitted."""
