@@ -212,6 +212,29 @@ def by_accelerate_state() -> Written:
     return "state/model.safetensors", model
 
 
+def as_torchscript() -> Written:
+    model = model_of().eval()
+    torch.jit.save(torch.jit.trace(model, torch.zeros(1, 3, 32, 32)), "weights.pt")
+    return "weights.pt", model
+
+
+def pruned() -> Written:
+    from torch.nn.utils import prune
+
+    model = model_of()
+    prune.random_unstructured(model.get_submodule("fc"), "weight", amount=0.5)  # type: ignore[no-untyped-call]
+    return saved(model.state_dict(), model)
+
+
+def by_pointer() -> Written:
+    Path("weights.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    return "weights.pth", model_of()
+
+
+def under_a_key_of_its_own() -> Written:
+    return saved({"my_network": model_of().state_dict(), "epoch": 3}, model_of())
+
+
 # ------------------------------------------------------------------ wrappers
 
 
@@ -278,6 +301,21 @@ OF_TRAINERS = [
         "torch.nn.modules.activation.ReLU, torch.nn.modules.batchnorm.BatchNorm2d and 8 more. Only tensors and "
         "plain values are read (weights_only), since anything else could run code. Hint: Save it again with "
         "torch.save(model.state_dict(), PATH), or as safetensors.",
+    ),
+    Origin("torch", "under a key of one's own, the only state dict", MODEL, under_a_key_of_its_own),
+    Origin(
+        "torch", "TorchScript", MODEL, as_torchscript,
+        refused="weights.pt: it is a program of TorchScript. Hint: Save `model.state_dict()` of the PyTorch model "
+        "instead.",
+    ),
+    Origin(
+        "torch", "pruned, the masks beside the weights", MODEL, pruned,
+        refused="weights.pth: its weights are not whole: 'fc.weight_orig' belongs to pruning or spectral "
+        "normalisation. Hint: `torch.nn.utils.prune.remove` puts them together; then save the state dict.",
+    ),
+    Origin(
+        "Git LFS", "a pointer instead of the file", MODEL, by_pointer,
+        refused="weights.pth: it is a pointer of Git LFS and not the weights. Hint: `git lfs pull` fetches them.",
     ),
     Origin("Lightning", "with a weighted loss and a metric", MODEL, by_lightning),
     Origin("Lightning", "`WeightAveraging`: the averaged weights", MODEL, by_weight_averaging),

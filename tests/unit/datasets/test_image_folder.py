@@ -207,10 +207,29 @@ def beside_the_folders() -> Options:
     return own()
 
 
+def with_file(name: str, content: str) -> Callable[[], Options]:
+    def make() -> Options:
+        images("source", cat=2, dog=2)
+        Path(name).write_text(content)
+        return own(target=name)
+
+    return make
+
+
+def numbered() -> Options:
+    images("target", cat=2, dog=2)
+    images("files", cat=2, dog=2)
+    rows = [f"files/{name}/{file}.png,{number}" for number, name in enumerate(("cat", "dog")) for file in range(2)]
+    Path("s.csv").write_text("\n".join(["file,label", *rows]))
+    return own(source="s.csv")
+
+
 FULL = {"cat": 2, "dog": 2}
 MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
     "missing folder": (lambda: (images("source", **FULL), own())[1], "target ({here}/target): there is no such folder"),
-    "a file": (folders(FULL, FULL, target="source/cat/0.png"), "cannot be read (Not a directory)."),
+    "a file": (folders(FULL, FULL, target="source/cat/0.png"), "this is a file, and neither a folder nor a list."),
+    "an archive": (with_file("t.zip", "PK"), "or a list (.csv, .parquet, .txt). Hint: Unpack it, and give the folder."),
+    "another table": (with_file("t.tsv", "x"), "Hint: Write it as .csv with the columns `file` and `label`."),
     "empty folder": (
         lambda: (images("source", **FULL), Path("target").mkdir(), own())[2],
         "target ({here}/target): this folder is empty. It needs a folder with images for every class.",
@@ -221,6 +240,10 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
     "unknown class": (
         folders(FULL, {"cat": 2, "dgo": 2}),
         "target: 'dgo' (closest: 'dog') is not among the source's classes. Classes are matched by name.",
+    ),
+    "numbers for names": (
+        numbered,
+        "Hint: The source calls its classes by numbers: `classes` says which names 0, 1, …",
     ),
     "the folder above": (
         folders(FULL, {"train": 2, "test": 2}),
@@ -254,6 +277,14 @@ MISTAKES: dict[str, tuple[Callable[[], Options], str]] = {
         "source: 'dog' (closest: 'cow') is not among `classes`.",
     ),
     "a list without labels": (listed("a.png", header="file"), "the column 'label' is missing. It has file."),
+    "a list without header": (
+        listed(header="a.png,cat"),
+        "It has a.png, cat. Hint: The first line says `file,label`, with commas and without",
+    ),
+    "a division under another name": (
+        listed("a.png,cat,Training", header="file,label,split"),
+        "the column 'split' divides the images, and is not read. Hint: Call it `subset`",
+    ),
     "an empty list": (listed(), "target ({here}/t.csv): no row belongs to the domain 'target'."),
     "listed twice": (
         listed("a.png,cat", "b.png,cat", "a.png,dog"),
@@ -277,6 +308,22 @@ def test_mistakes_are_found_before_any_job(here: Path, mistake: str) -> None:
     with pytest.raises(UserError) as caught:
         image_folder.check(options)
     assert message.format(here=here) in str(caught.value)
+
+
+def test_empty_files_are_named_before_any_job(here: Path) -> None:
+    images("source", cat=2, dog=2)
+    images("target", cat=2, dog=2)
+    Path("target/cat/1.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"1 file is empty: 'target/cat/1.png'"):
+        image_folder.prepare("target", own())
+
+
+def test_remarks_in_a_text_list(here: Path) -> None:
+    images("source", cat=2, dog=2)
+    images("target", cat=2, dog=2)
+    rows = [f"target/{name}/{file}.png {name}" for name in ("cat", "dog") for file in range(2)]
+    Path("t.txt").write_text("\n".join(["# of the shop", "", *rows]))
+    image_folder.check(own(target="t.txt"))
 
 
 @pytest.mark.usefixtures("both")

@@ -132,7 +132,9 @@ def _check_names(place: Place, total: frozenset[str], options: Given) -> None:
     what = "the source's classes" if options.classes is None else "`classes`"
     near = [f"{name!r} (closest: {closest(name, total)[0]!r})" for name in strangers[:SHOWN]]
     more = f" and {len(strangers) - SHOWN} more" if len(strangers) > SHOWN else ""
+    numbers = options.classes is None and all(name.replace(".", "", 1).isdecimal() for name in total)
     raise UserError(
         f"{', '.join(near)}{more} {'is' if len(strangers) == 1 else 'are'} not among {what}", where=place.key,
         why="Classes are matched by name",
+        hint="The source calls its classes by numbers: `classes` says which names 0, 1, … stand for" if numbers else "",
     )  # fmt: skip

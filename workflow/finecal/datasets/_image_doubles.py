@@ -49,10 +49,11 @@ def check_samples(samples: Sequence[Sample]) -> str:
     Raises
     ------
     UserError
-        With the option and its path as `where`.
+        With the option and its path as `where`; also where a file has no byte.
     """
     found = {sample: status for sample in samples if (status := _status(sample.row.file)) is not None}
     _check_present(samples, found)
+    _check_not_empty(found)
     # Some network file systems give no inodes, or one to several files.
     numbered = [sample for sample, status in found.items() if status.st_ino]
     same_file = _group(numbered, lambda sample: _inode(found[sample]))
@@ -100,6 +101,17 @@ def _check_present(samples: Iterable[Sample], found: dict[Sample, os.stat_result
             why=f"Names in the list are relative to {place.root}" if place.is_list else "Links lead nowhere",
             hint="Folders in names are separated by /" if windows
             else "Another folder is given by `list_root`" if place.is_list else "",
+        )  # fmt: skip
+
+
+def _check_not_empty(found: dict[Sample, os.stat_result]) -> None:
+    empty = [sample for sample, status in found.items() if not status.st_size]
+    if empty:
+        names = [f"{shown(one.row.file)!r}{_at(one)}" for one in empty]
+        place = empty[0].place
+        raise UserError(
+            f"{len(empty):,} file{'s are' if len(empty) > 1 else ' is'} empty: {join_names(names, SHOWN)}",
+            where=f"{place.key} ({place.path})", hint="Copy what it should be again, or remove it",
         )  # fmt: skip
 
 

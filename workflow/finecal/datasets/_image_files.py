@@ -15,6 +15,8 @@ from finecal.errors import UserError, join_names
 # The second group cannot be decoded: such files are found and then named in an error instead of being skipped.
 _DECODED = "jpg jpeg jpe jfif png webp avif gif bmp tif tiff ppm pgm pbm pnm jp2 j2k"
 _KNOWN = "heic heif jxl tga psd svg eps dng cr2 cr3 nef arw raf orf rw2 dcm exr hdr"
+ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
+TABLES = frozenset({".tsv", ".json", ".jsonl", ".ndjson", ".xlsx", ".xls", ".ods", ".yaml", ".yml", ".feather", ".lst"})
 SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_DECODED} {_KNOWN}".split())
 SHOWN = 10
 
@@ -131,7 +133,20 @@ def _all_entries(folder: Path) -> list[os.DirEntry[str]]:
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise UserError("there is no such folder", where=_as_text(str(folder))) from error
+        if isinstance(error, NotADirectoryError):
+            raise _no_folder(folder) from error
         raise UserError(f"cannot be read ({error.strerror})", where=_as_text(str(folder))) from error
+
+
+def _no_folder(file: Path) -> UserError:
+    suffix = file.suffix.lower()
+    hint = "Unpack it, and give the folder" if suffix in ARCHIVES else ""
+    if suffix in TABLES:
+        hint = "Write it as .csv with the columns `file` and `label`"
+    return UserError(
+        "this is a file, and neither a folder nor a list", where=_as_text(str(file)),
+        why="Needed is a folder with a folder of images for each class, or a list (.csv, .parquet, .txt)", hint=hint,
+    )  # fmt: skip
 
 
 def _is_utf8(name: str) -> bool:

@@ -17,6 +17,9 @@ from finecal.io.outside import read_text, reading
 
 LISTS = (".csv", ".parquet", ".txt")
 SUBSETS = ("train", "test")
+# Other names of the column subset, and what stands in it.
+DIVISIONS = frozenset({"split", "set", "partition", "phase", "fold", "usage", "train_test", "subsets"})
+PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev"})
 HEADS = ("path", "file")  # of the first column of a text, if its first line names the columns
 
 
@@ -87,15 +90,33 @@ def _read_records(path: Path) -> Iterator[dict[str, Any]]:
     names, records = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     for column in ("file", "label"):
         if column not in names:
-            raise UserError(f"the column {column!r} is missing", where=str(path), why=f"It has {', '.join(names)}")
-    return records
+            raise UserError(
+                f"the column {column!r} is missing", where=str(path), why=f"It has {', '.join(names)}",
+                hint="The first line says `file,label`, with commas and without spaces around them",
+            )  # fmt: skip
+    if "subset" in names:
+        return records
+    return _without_divisions(records, [name for name in names if name.strip().lower() in DIVISIONS], path)
+
+
+def _without_divisions(records: Iterator[dict[str, Any]], columns: list[str], path: Path) -> Iterator[dict[str, Any]]:
+    """Refuse a division into training and testing under another name than `subset`, which would not be followed."""
+    for row in records:
+        for column in columns:
+            if str(row.get(column)).strip().lower() in PARTS:
+                raise UserError(
+                    f"the column {column!r} divides the images, and is not read", where=str(path),
+                    hint="Call it `subset`, with `train` or `test` in each row; or remove it",
+                )  # fmt: skip
+        yield row
 
 
 def _read_parquet(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
     from finecal.io.parquet import read_table
 
     table = read_table(path)
-    wanted = [name for name in ("file", "label", "subset", "domain") if name in table.column_names]
+    read = {"file", "label", "subset", "domain", *DIVISIONS}
+    wanted = [name for name in table.column_names if name in read]
     return table.column_names, iter(table.select(wanted).to_pylist())
 
 
@@ -117,9 +138,12 @@ def _parse_rows(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, A
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read lines `path label`; the path may have spaces, the label has none. A first line may say just this."""
+    """Read lines `path label`; the path may have spaces, the label has none. A first line may say just this.
+
+    Lines that begin with `# ` are remarks.
+    """
     for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
+        if not line.strip() or line.startswith("# "):
             continue
         parts = line.strip().rsplit(maxsplit=1)
         if len(parts) < 2:

@@ -39,11 +39,31 @@ def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Che
     """
     file, *_ = weights_files(str(path), str(path))
     state = read_state(file)
+    _check_merged(state, file)
     for name, tensor in state.items():
         _check_numbers(name, tensor, file)
     known = tuple(names) if names else names_of_rows(path, str(path))
     beside = config_of(path, str(path))
     return Checkpoint(state, file, known, beside if is_transformers(beside) else None)
+
+
+# Parts of names of weights that another tensor beside them changes → by what, and what makes one tensor of them.
+UNMERGED = {
+    "lora_A": ("LoRA's matrices", "`merge_and_unload()` of PEFT"),
+    "parametrizations": ("a parametrisation", "`torch.nn.utils.parametrize.remove_parametrizations`"),
+    "weight_orig": ("pruning or spectral normalisation", "`torch.nn.utils.prune.remove`"),
+    "weight_g": ("weight normalisation", "`torch.nn.utils.remove_weight_norm`"),
+}
+
+
+def _check_merged(state: State, file: Path) -> None:
+    """Refuse weights that are only computed of several tensors."""
+    for part, (what, how) in UNMERGED.items():
+        if name := next((name for name in state if part in name.split(".")), None):
+            raise UserError(
+                f"its weights are not whole: {name!r} belongs to {what}", where=str(file),
+                hint=f"{how} puts them together; then save the state dict",
+            )  # fmt: skip
 
 
 def _check_numbers(name: str, tensor: Tensor, file: Path) -> None:

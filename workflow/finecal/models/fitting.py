@@ -40,16 +40,12 @@ def fit_head(checkpoint: Checkpoint, description: Architecture, wanted: State, p
     problem = _head_problem(state, names, classes, prefix)
     width = _width_problem(weight, wanted[f"{prefix}weight"])
     if width and keep:
-        raise UserError(
-            width, where=str(checkpoint.file),
-            hint=f"DINOv2's classifier reads the class token beside the mean of the patches: give the backbone "
-            f"`options: {{{': '.join(POOLED_TWICE)}}}`",
-        )  # fmt: skip
+        raise UserError(width, where=str(checkpoint.file), hint=_width_hint(weight, wanted[f"{prefix}weight"]))
     problem = problem or width
     if problem and keep:
         raise UserError(
             problem, where=str(checkpoint.file), why="Without training the head is taken as it is",
-            hint=_hint(state, prefix),
+            hint=_hint(state, wanted, prefix),
         )  # fmt: skip
     if problem:
         state = {key: tensor for key, tensor in state.items() if not key.startswith(prefix)}
@@ -62,9 +58,24 @@ def fit_head(checkpoint: Checkpoint, description: Architecture, wanted: State, p
     return state
 
 
-def _hint(state: State, prefix: str) -> str:
+def _width_hint(weight: Tensor | None, own: Tensor) -> str:
+    if weight is not None and weight.shape[1] == 2 * own.shape[1]:
+        return (
+            "DINOv2's classifier reads the class token beside the mean of the patches: give the backbone "
+            f"`options: {{{': '.join(POOLED_TWICE)}}}`"
+        )
+    return "Check the model's name and its options"
+
+
+def _hint(state: State, wanted: State, prefix: str) -> str:
     if f"{prefix}weight" not in state and any(key.startswith(prefix) for key in state):
         return f"If only dropout stands before its last layer, save that as {prefix}weight and {prefix}bias"
+    others = [name for name in state if name not in wanted and not name.endswith(COUNTER)]
+    if f"{prefix}weight" not in state and others:
+        return (
+            f"The model has no place for {join_names(others, SHOWN)}: if they are the head, call them {prefix}weight "
+            f"and {prefix}bias. Or train the head (`pretraining.training`)"
+        )
     return "Name the classes of its rows (`class_names`), or train the head (`pretraining.training`)"
 
 

@@ -14,7 +14,7 @@ from finecal.io.outside import read_lines, reading
 from finecal.models import timm_names
 from finecal.models.row_names import as_names, check_distinct, label_names, names_in_file
 from finecal.models.transformers_config import PREPROCESSOR, is_transformers
-from finecal.models.weight_files import FORMATS, WRITTEN, check_name, find_weights, parts
+from finecal.models.weight_files import FORMATS, WRITTEN, check_name, find_weights, no_config_error, parts
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "config.json"
@@ -40,11 +40,7 @@ def weights_files(path: str, where: str) -> tuple[Path, ...]:
     if place.is_dir():
         config = place / CONFIG
         if not config.is_file():
-            raise UserError(
-                f"the folder {path!r} has no {CONFIG}", where=where,
-                why="Folders are those of timm (`timm.models.save_for_hf`), transformers and `finecal export`",
-                hint="Of another folder, give the file in it",
-            )  # fmt: skip
+            raise no_config_error(place, CONFIG, where)
         preprocessor = place / PREPROCESSOR
         return find_weights(place, where), config, *([preprocessor] if preprocessor.is_file() else [])
     if not place.is_file():

@@ -1,12 +1,13 @@
 """What a checkpoint may hold beside tensors: values that trainers save, whose classes run no code of the file.
 
 `torch.load(weights_only=True)` reads tensors, numbers, texts and containers of them. These are added to it: the
-arguments of a command line, as timm adds them, NumPy's numbers and arrays, and paths among the arguments.
+arguments of a command line, as timm adds them, NumPy's numbers and arrays, and paths, and dates among them.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import pathlib
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,11 @@ def harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     functions = {name: getattr(np._core.multiarray, name) for name in _FUNCTIONS}  # type: ignore[attr-defined]
     return [
         argparse.Namespace,
+        datetime.datetime,
+        datetime.date,
+        datetime.time,
+        datetime.timedelta,
+        datetime.timezone,
         np.dtype,
         np.ndarray,
         *(getattr(np.dtypes, name) for name in np.dtypes.__all__),

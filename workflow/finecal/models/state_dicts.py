@@ -18,6 +18,7 @@ from torch import Tensor
 
 from finecal.errors import UserError, join_names
 from finecal.io.outside import reading
+from finecal.models.file_kinds import check_content
 from finecal.models.pickled_types import find_others, harmless
 from finecal.models.weight_files import is_index, parts
 
@@ -48,6 +49,7 @@ def read_state(file: Path) -> State:
     """
     if is_index(file):
         return _read_parts(file)
+    check_content(file)
     if file.suffix == ".safetensors":
         with reading(file, "a checkpoint"):
             content: Any = safetensors.torch.load_file(file)
@@ -86,6 +88,8 @@ def _find_state_dict(content: Any, file: Path) -> State:
     while isinstance(content, Mapping) and not any(content is one for one in passed):
         passed.append(content)
         content = next((content[key] for key in NESTED if isinstance(content.get(key), Mapping)), content)
+    if isinstance(content, Mapping) and not any(isinstance(value, (Tensor, np.ndarray)) for value in content.values()):
+        content = _only_one(content, file)
     if not isinstance(content, Mapping):
         raise UserError(f"it holds {type(content).__name__}, a state dict is needed", where=str(file))
     state: State = {key: value for key, value in content.items() if isinstance(value, Tensor)}
@@ -97,6 +101,21 @@ def _find_state_dict(content: Any, file: Path) -> State:
         keys = ", ".join(map(repr, list(content)[:SHOWN])) or "nothing"
         raise UserError(f"no state dict in it, but {keys}", where=str(file), why=f"Looked for {', '.join(NESTED)}")
     return _without_wrappers(state, file)
+
+
+def _only_one(content: Mapping[Any, Any], file: Path) -> Mapping[Any, Any]:
+    """Return the only dict of tensors under a key that is not among `NESTED`; the dict itself if there is none."""
+    inner = {
+        key: value for key, value in content.items()
+        if isinstance(value, Mapping) and value and all(isinstance(one, PLAIN) for one in value.values())
+        and any(isinstance(one, Tensor) and one.ndim > 1 for one in value.values())
+    }  # fmt: skip
+    if len(inner) > 1:
+        raise UserError(
+            f"it holds {len(inner)} state dicts ({join_names([repr(key) for key in inner], SHOWN)})", where=str(file),
+            hint="Save the one that you mean alone",
+        )  # fmt: skip
+    return next(iter(inner.values()), content)
 
 
 def _without_wrappers(state: State, file: Path) -> State:

@@ -6,13 +6,15 @@ import json
 import re
 from pathlib import Path
 
-from finecal.errors import UserError, counted
+from finecal.errors import UserError, counted, join_names
+from finecal.models.file_kinds import OF_NAMES
 
 FORMATS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".th", ".pyth")
 # transformers and accelerate divide large weights into parts, and list beside them which has which tensor.
 INDEX = ".index.json"
 # The names that timm and transformers write; a folder without them must have exactly one file of weights.
 WRITTEN = ("model.safetensors", "pytorch_model.bin", f"model.safetensors{INDEX}", f"pytorch_model.bin{INDEX}")
+SHOWN = 6  # names in an error
 _PART = re.compile(r"(.+)-\d+-of-(\d+)(\.\w+)")
 
 
@@ -26,9 +28,11 @@ def check_name(file: Path, where: str) -> None:
     if is_index(file):
         return
     if file.suffix not in FORMATS:
+        known = OF_NAMES.get(file.suffix.lower())
         raise UserError(
-            f"{str(file)!r} is no checkpoint", where=where, why=f"Its name must end in {', '.join(FORMATS)}"
-        )
+            f"{str(file)!r} is {f'no checkpoint, but {known.what}' if known else 'no checkpoint'}", where=where,
+            why=f"Its name must end in {', '.join(FORMATS)}", hint=known.hint if known else "",
+        )  # fmt: skip
     if (part := _PART.fullmatch(file.name)) and int(part[2]) > 1:
         index = file.with_name(f"{part[1]}{part[3]}{INDEX}")
         raise UserError(
@@ -87,3 +91,33 @@ def find_weights(folder: Path, where: str) -> Path:
         )  # fmt: skip
     check_name(found[0], where)
     return found[0]
+
+
+# What other trainers leave in a folder → what it is, and how one file is made of it.
+_TRAINERS = (
+    (
+        "*.distcp", "a distributed checkpoint of torch",
+        "`python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER weights.pth` makes one file",
+    ),
+    ("*zero_pp_rank*", "a checkpoint of DeepSpeed", "`zero_to_fp32.py` beside it makes one file"),
+    ("global_step*", "a checkpoint of DeepSpeed", "`zero_to_fp32.py` in it makes one file"),
+    ("adapter_config.json", "an adapter of PEFT, without the model", "Save the model after `merge_and_unload()`"),
+    ("saved_model.pb", "a model of TensorFlow", "Load it into timm's model with PyTorch, and save its state_dict()"),
+)  # fmt: skip
+
+
+def no_config_error(folder: Path, config: str, where: str) -> UserError:
+    """Return the error for a folder without a configuration: what it is, or which files and folders could be meant."""
+    for pattern, what, hint in _TRAINERS:
+        if any(folder.glob(pattern)):
+            return UserError(f"the folder {str(folder)!r} is {what}", where=where, hint=hint)
+    inside = sorted(file.name for file in folder.iterdir() if file.suffix in FORMATS)
+    below = sorted(file.parent.name for file in folder.glob(f"*/{config}"))
+    below = below or sorted({file.parent.name for name in WRITTEN for file in folder.glob(f"*/{name}")})
+    hint = f"Of another folder, give the file in it{f': {join_names(inside, SHOWN)}' if inside else ''}"
+    if below and not inside:
+        hint = f"Folders in it have weights: {join_names(below, SHOWN)}"
+    return UserError(
+        f"the folder {str(folder)!r} has no {config}", where=where,
+        why="Folders are those of timm (`timm.models.save_for_hf`), transformers and `finecal export`", hint=hint,
+    )  # fmt: skip
