@@ -20,12 +20,13 @@ WARM = "finecal.warm.server"
 OTHER = RUN.replace("half0", "half1")
 
 
-def below(number: int, name: str, word: str) -> psutil.Process:
-    """The process below another one that has this name, and this word in its command; a fork has that of its origin."""
-    for one in psutil.Process(number).children(recursive=True):
-        if one.name().startswith(name) and word in one.cmdline():
-            return one
-    raise AssertionError(f"no {name} {word}")
+def kill_below(number: int, name: str) -> None:
+    """Kill the processes below another one that have this name, and belong to its warm processes."""
+    found = [one for one in psutil.Process(number).children(recursive=True) if WARM in one.cmdline()]
+    chosen = [one for one in found if one.name().startswith(name)]
+    assert chosen, found
+    for one in chosen:
+        one.kill()
 
 
 def test_a_training_and_the_warm_process_are_killed(complete: Project, project: Project) -> None:
@@ -37,14 +38,14 @@ def test_a_training_and_the_warm_process_are_killed(complete: Project, project: 
     saves = Saves(project.path(STATE))
     process = project.start(*command, log=log)
     wait_until(lambda: saves.at_least(2), process, log)
-    below(process.pid, "finecal fin", WARM).kill()
+    kill_below(process.pid, "finecal fin")
     assert process.wait(200) == 1
     assert "finecal: ended by SIGKILL: most likely out of memory" in log.read_text()
     assert not project.path(RUN).exists()
 
     process = project.start(*command, log=log)
     wait_until(lambda: saves.at_least(5), process, log)
-    below(process.pid, "python", WARM).kill()
+    kill_below(process.pid, "python")
     assert process.wait(200) == 0, log.read_text()
     assert resumed(project.path(f"logs/finetune/{RUN.removeprefix('results/')}.log"))[0] >= 2
     assert_same_run(complete.path(RUN), project.path(RUN))
