@@ -274,6 +274,7 @@ def test_jobs_with_torch_are_forks_of_a_second_process(acting: dict[str, str]) -
             wait_for(partial(has_ended, second))
         assert parent(environment, "finetune") == alone
         assert parent(environment, "evaluate")[0] == first
+    assert not psutil.pid_exists(first)
 
 
 def test_other_settings_have_a_process_of_their_own(warm: dict[str, str]) -> None:

@@ -201,9 +201,13 @@ def serve(listener: socket.socket, stages: list[str]) -> None:
         return
     Libraries(others).import_for_all()
     way, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork():
+    child = os.fork()
+    if child:
         second.close()
         Server(listener, from_client, others, begun, way).serve()
+        way.close()
+        with suppress(ChildProcessError):  # it has been killed before
+            os.waitpid(child, 0)
     else:
         for other in (listener, way):
             other.close()
@@ -222,6 +226,7 @@ def main() -> None:
     finally:
         if os.getpid() == first:
             shutil.rmtree(Path(folder), ignore_errors=True)
+        os._exit(0)  # there is nothing to tear down
 
 
 def _print(message: str) -> None:

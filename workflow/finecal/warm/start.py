@@ -21,6 +21,7 @@ THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )  # fmt: skip
+PATIENCE = 5.0  # seconds for the process to end: it may be about to import torch
 LONGEST = 100  # bytes of a socket's path; the kernel takes 107
 
 
@@ -62,9 +63,17 @@ def started(stages: Iterable[str], environment: Mapping[str, str]) -> Iterator[d
     try:
         yield changed
     finally:
-        process.kill()  # forks that still run tell their clients themselves how they end
-        process.communicate()
+        _end(process)  # forks that still run tell their clients themselves how they end
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let the process end with its input, so that it waits for its second one, whose CPU time then counts, too."""
+    try:
+        process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _can_fork() -> bool:
