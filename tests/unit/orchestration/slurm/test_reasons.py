@@ -11,7 +11,7 @@ from finecal.orchestration.slurm import reasons
 FINAL = (
     "PartitionTimeLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxWallDurationPerJobLimit", "InvalidQOS",
     "QOSNotAllowed", "InvalidAccount", "AccountNotAllowed", "BadConstraints", "QOSMaxCpuPerJobLimit",
-    "AssocMaxMemPerJob", "QOSMinGRES",
+    "AssocMaxMemPerJob", "QOSMinGRES", "MaxMemPerLimit",
     "Job's account not permitted to use this partition (closed allows few not root)",  # as SLURM 22.05 says it
 )  # fmt: skip
 LONG = (

@@ -19,6 +19,9 @@ FINAL = {
     r"(Assoc|QOS)(Max|Min)\w*(PerJob|PerNode)\w*|QOSMin\w*|PartitionNodeLimit":
         "it asks for more or less than a limit of the account or QoS allows a job: `--set-resources {rule}:mem_mb=…`, "
         "or another QoS in the profile",
+    r"MaxMemPerLimit":
+        "it asks for more memory than its partition grants on a node: `--set-resources {rule}:mem_mb=…`, "
+        "which is then the same at each try",
     r"QOSNotAllowed|InvalidQOS|Job's QOS not permitted.*":
         "its partition or account does not allow this QoS: set `qos` in the profile",
     r"AccountNotAllowed|InvalidAccount|Job's account not permitted.*":
