@@ -166,8 +166,12 @@ OF_TRANSFORMERS = [
         "transformers", "`DeiTForImageClassificationWithTeacher`", "deit_tiny_patch16_224",
         of_transformers("DeiT", "ForImageClassificationWithTeacher", **HF_VIT), {**VIT, "reg_tokens": 1},
         refused="folder/model.safetensors: these weights of transformers' ViT would give other logits. It averages "
-        "the logits of two classifiers, which read two tokens; here a model has one classifier. Hint: Save it as "
-        "`DeiTForImageClassification` and train its head (`pretraining.training`).",
+        "the logits of two classifiers, which read two tokens; this model has one classifier. Hint: Take timm's model "
+        "of the same size whose name has `_distilled`.",
+    ),
+    Origin(
+        "transformers", "`DeiTForImageClassificationWithTeacher`, as `deit_tiny_distilled_patch16_224`",
+        "deit_tiny_distilled_patch16_224", of_transformers("DeiT", "ForImageClassificationWithTeacher", **HF_VIT), VIT,
     ),
     Origin(
         "transformers", "`Dinov2WithRegistersForImageClassification`, `options: {global_pool: token_and_mean}`",

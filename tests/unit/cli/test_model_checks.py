@@ -37,12 +37,6 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("model", "recipe", "options", "message"),
     [
         ("volo_d1_224", "full", "{}", "backbones.mine: the logits of 'volo_d1_224' are not those of its head"),
-        (
-            "levit_128s",
-            "full",
-            "{}",
-            "study.yaml: backbones.mine: 'levit_128s' averages the logits of several classifiers",
-        ),
         ("resnet18", "full", "{depth: 3}", "backbones.mine: timm cannot create 'resnet18' with {'depth': 3}"),
         ("inception_v3", "full", "{}", "backbones.mine: 'inception_v3' cannot compute images of 32 × 32 pixels"),
         ("dm_nfnet_f0", "norm_tuning", "{}", "recipes.norm_tuning: the backbone has no normalisation layer with "),
@@ -60,6 +54,7 @@ def test_a_model_that_does_not_suit(
     ("model", "recipe", "options"),
     [
         ("volo_d1_224", "full", "{use_aux_head: false}"),
+        ("levit_128s", "linear_probe", "{}"),
         ("test_vit", "norm_tuning", "{}"),
         ("test_resnet", "frozen_bn", "{drop_rate: 0.5}"),
         ("hf-hub:timm/nothing_is_fetched", "frozen_bn", "{}"),

@@ -86,13 +86,6 @@ def test_weights_that_timm_does_not_know() -> None:
     )
 
 
-def test_a_head_that_is_not_linear() -> None:
-    """A distilled model has two heads: there is no one row per class."""
-    assert message_of(model="levit_128s", image_size=224) == (
-        "backbones: the head is a tuple. Only linear heads are supported."
-    )
-
-
 # ------------------------------------------------------------------ files
 
 

@@ -80,13 +80,6 @@ def test_what_the_last_layer_reads_are_the_features(name: str, tmp_path: Path) -
     torch.testing.assert_close(found, wanted.flip(1))
 
 
-def test_two_heads_whose_logits_are_averaged() -> None:
-    assert message_of(check_without_weights, described("repvit_m1")) == (
-        "backbones: the logits of 'repvit_m1' are not those of its head on its features. It averages those of two "
-        "heads. Hint: `options: {distillation: false}` builds it with the first alone."
-    )
-
-
 @pytest.mark.parametrize("model", ["test_resnet", "dla46x_c"])
 def test_a_cosine_head_is_plain(model: str) -> None:
     backbone = {"model": model, "options": {}, "image_size": 32, "head": "cosine"}

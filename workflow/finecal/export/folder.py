@@ -26,6 +26,7 @@ from finecal.errors import UserError
 from finecal.models.build import Architecture, head
 from finecal.models.files import separate_tensors
 from finecal.models.heads import POOLED_TWICE, CosineHead, is_pooled_twice
+from finecal.models.joined_heads import layers_of, split_state
 from finecal.models.locations import CONFIG
 
 FORMAT = "finecal.calibration/1"
@@ -78,6 +79,8 @@ def write_model(
         (folder / "rows.safetensors").write_bytes(safetensors.torch.save(tensors))
     described = {"format": FORMAT, "folded": folded, "classes": description.classes, **form, "cosine_heads": heads}
     described.pop("rows", None)
+    if (layers := layers_of(model)) is not None:
+        described["shares"] = layers.shares_of_features(model.state_dict())
     text = json.dumps(described, indent=1, ensure_ascii=False, default=_plain)
     (folder / "calibration.json").write_text(f"{text}\n", "utf-8")
     shutil.copyfile(Path(__file__).with_name(PREPARE), folder / PREPARE)
@@ -139,7 +142,7 @@ def write_timm_folder(folder: Path, model: nn.Module, description: Architecture)
         description.model, num_classes=outputs, in_chans=description.channels, **description.options,
         **_size_option(description),
     )  # fmt: skip
-    state = model.state_dict()
+    state = split_state(model.state_dict(), layers_of(model))
     if description.projection:
         state |= {"head.weight": state["fc_norm.weight"], "head.bias": torch.zeros(outputs)}
     body.load_state_dict({name: state[name] for name in body.state_dict()})

@@ -8,6 +8,8 @@
 """
 
 import json
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +43,18 @@ class Calibrated(nn.Module):
             features = model.get_classifier()(features)  # type: ignore[operator] # CLIP's projection; else the identity
             unit = linear(normalize(features, dim=-1), normalize(self.get_buffer(rows), dim=-1))
             return features, self.what["cosine_heads"][rows] * unit
-        # The features are what the last layer reads, a linear one or a 1 × 1 convolution in timm's classifier.
-        layers = model.get_classifier().modules()  # type: ignore[operator]
-        last = [layer for layer in layers if isinstance(layer, (nn.Linear, nn.Conv2d))][-1]
+        # The features are what the last layer reads, a linear one or a 1 × 1 convolution in timm's classifier; or what
+        # the layers read whose logits the model averages, with their shares.
+        shares: dict[str, float] = self.what.get("shares") or {"": 1.0}
         read: list[Tensor] = []
-        with last.register_forward_pre_hook(lambda _, given: read.append(given[0].flatten(1))):
+        with ExitStack() as hooks:
+            for name, share in shares.items():
+                classifier = model.get_submodule(name) if name else model.get_classifier()  # type: ignore[operator]
+                last = [one for one in classifier.modules() if isinstance(one, (nn.Linear, nn.Conv2d))][-1]
+                keep = partial(_keep, read, share)
+                hooks.enter_context(last.register_forward_pre_hook(keep))
             logits: Tensor = model(images)
-        return read[-1], logits
+        return torch.cat(read, dim=1), logits
 
     def forward(self, images: Tensor) -> Tensor:
         features, z = self.compute_features_and_logits(self.model, images, "head")
@@ -81,6 +88,10 @@ class Calibrated(nn.Module):
             margin = (1e-6 * other.abs()).clamp(min=what["margin"])
             return torch.where(to_s == of_s, z, z + (largest - other - margin).clamp(max=0))
         raise ValueError(f"calibration.json: unknown kind {kind!r}")
+
+
+def _keep(read: list[Tensor], share: float, _: nn.Module, given: tuple[Tensor]) -> None:
+    read.append(share * given[0].flatten(1))
 
 
 def load(folder: str | Path = Path(__file__).parent) -> Calibrated:

@@ -24,6 +24,7 @@ from finecal.export.contents import Classifier, whole_folder, write_contents
 from finecal.export.model_card import Origin
 from finecal.models.build import Architecture, head
 from finecal.models.extraction import extract
+from finecal.models.joined_heads import join_classifiers
 from finecal.models.preprocessing import resolve, transform
 
 CPU = torch.device("cpu")
@@ -60,6 +61,8 @@ def export_timm(model: nn.Module, folder: Path, what: Export, images: Sequence[A
     if not isinstance(model, nn.Module):
         raise UserError(f"this is a {type(model).__name__}", why="A model of timm is needed")
     model = copy.deepcopy(model).cpu().float().eval()
+    if hasattr(model, "get_classifier"):
+        join_classifiers(model)
     description = describe(model, what.classes)
     method, reads, takes = calibrator(what.use)
     last = head(model)

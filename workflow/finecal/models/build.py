@@ -21,6 +21,7 @@ from finecal.models.heads import (
     is_pooled_twice,
     pool_token_and_mean,
 )
+from finecal.models.joined_heads import join_classifiers, layers_of
 from finecal.models.last_layer import compute_features, find_last_layer, take_convolution_as_linear
 from finecal.models.locations import HUB, transform_config
 from finecal.models.preprocessing import resolve
@@ -122,6 +123,26 @@ def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any]
     UserError
         If the model does not take the options, the weights cannot be fetched, or the model has no linear head.
     """
+    model = build_of_timm(description, weights=weights, overlay=overlay)
+    if is_pooled_twice(description.options):
+        pool_token_and_mean(model, len(description.classes))
+    join_classifiers(model)
+    take_convolution_as_linear(model)
+    linear = head(model)
+    several = layers_of(model) is not None or linear is not model.get_classifier()  # type: ignore[operator]
+    if description.head == "cosine" and several:
+        raise UserError(
+            f"{description.model!r} cannot have a cosine head", where="backbones", why="Its head has several layers"
+        )  # fmt: skip
+    if description.projection:
+        linear = insert_projection(model, linear, description.projection)
+    if description.head == "cosine":
+        attach_cosine_head(model, linear, scale=description.head_scale, learned=description.learn_head_scale)
+    return model
+
+
+def build_of_timm(description: Architecture, *, weights: str, overlay: Mapping[str, Any] | None = None) -> nn.Module:
+    """Create timm's own model, as `build` does, before anything about its head is changed."""
     options = {k: v for k, v in description.options.items() if (k, v) != POOLED_TWICE}
     if _has_fixed_input(description.model):
         options["img_size"] = description.image_size
@@ -150,19 +171,6 @@ def build(description: Architecture, *, weights: str, overlay: Mapping[str, Any]
         ) from error
     if description.channels == 3:
         read_colours_as_grey(model)
-    if is_pooled_twice(description.options):
-        pool_token_and_mean(model, len(description.classes))
-    take_convolution_as_linear(model)
-    linear = head(model)
-    if description.head == "cosine" and linear is not model.get_classifier():  # type: ignore[operator]
-        raise UserError(
-            f"{description.model!r} cannot have a cosine head", where="backbones",
-            why="Its head is a module of several layers",
-        )  # fmt: skip
-    if description.projection:
-        linear = insert_projection(model, linear, description.projection)
-    if description.head == "cosine":
-        attach_cosine_head(model, linear, scale=description.head_scale, learned=description.learn_head_scale)
     return model
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 from finecal.models import foreign_names, transformers_config
 from finecal.models.build import Architecture, build, head
 from finecal.models.fitting import Checkpoint, fit_head, mismatch_error, other_patches, shapes_match, with_counters
+from finecal.models.joined_heads import NAME, join_state, layers_of, split_state
 from finecal.models.locations import config_of, names_of_rows, weights_files
-from finecal.models.state_dicts import State, read_state
+from finecal.models.state_dicts import SHOWN, State, read_state
 from finecal.models.timm_conversion import adapt_by_timm, rename_by_timm
 from finecal.models.transformers_config import is_transformers
 from finecal.models.wrappers import find_model
@@ -107,9 +108,10 @@ def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: boo
     model = build(description, weights="random")
     last, wanted = head(model), model.state_dict()
     prefix = next(f"{name}." for name, module in model.named_modules() if module is last)
-    state = _own_names(checkpoint, description, model, prefix, keep=keep_head)
+    state = join_state(_own_names(checkpoint, description, model, prefix, keep=keep_head), layers_of(model))
     state = with_counters(state, wanted)
     try:
+        _check_all_heads(state, model, checkpoint.file, needed=keep_head)
         fitted = fit_head(dataclasses.replace(checkpoint, state=state), description, wanted, prefix, keep=keep_head)
     except UserError as error:
         if foreign := foreign_names.error(state, wanted, checkpoint.file, description.model):
@@ -122,7 +124,7 @@ def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: boo
         raise UserError(
             problem, where=str(checkpoint.file), hint=f"Take a model of timm's with these, not {description.model!r}"
         )
-    adapted = adapt_by_timm(fitted, description, model, prefix)
+    adapted = adapt_by_timm(split_state(fitted, layers_of(model)), description, model, prefix)
     if adapted is None:
         foreign = foreign_names.error(state, wanted, checkpoint.file, description.model)
         raise foreign or mismatch_error(fitted, wanted, checkpoint.file, description.model)
@@ -144,6 +146,19 @@ def _own_names(
         return translated
     body = [name for name in wanted if not name.startswith(prefix)]
     state = find_model(checkpoint.state, body, checkpoint.file, alone=keep)
-    if f"{prefix}weight" not in state and (renamed := rename_by_timm(state, description, model)):
-        return renamed
-    return state
+    if f"{prefix}weight" in join_state(state, layers_of(model)):
+        return state
+    return rename_by_timm(state, description, model) or state
+
+
+def _check_all_heads(state: State, model: nn.Module, file: Path, *, needed: bool) -> None:
+    """Raise UserError if a head is needed and the file has none, or only some, of the layers whose mean it is."""
+    layers = layers_of(model)
+    lacking = [] if layers is None else [name for name in layers.own_tensors() if name not in state]
+    if needed and lacking and f"{NAME}.weight" not in state:
+        raise UserError(
+            f"it has no {join_names(lacking, SHOWN)}", where=str(file),
+            why=f"Its logits are a mean of {len(layers.names) if layers else 0} layers'",
+            hint="Take timm's model with one classifier if it was trained so; or train the head "
+            "(`pretraining.training`)",
+        )  # fmt: skip

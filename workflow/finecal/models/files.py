@@ -23,6 +23,7 @@ from finecal.io.parquet import with_columns, write_table
 from finecal.models.build import Architecture, build, head
 from finecal.models.header import METADATA, read_header
 from finecal.models.heads import CosineHead
+from finecal.models.joined_heads import join_state, layers_of, split_state
 from finecal.runtime.device import place_model
 
 
@@ -37,11 +38,12 @@ def separate_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return the state dict on the CPU as safetensors takes it: contiguous, and no two names with the same memory.
 
     A model may have one tensor under several names, as CoaT has its position encodings; the file holds one copy for
-    each name, so that any code which loads the model by these names finds them.
+    each name, so that any code which loads the model by these names finds them. The names are timm's, also of the
+    layers of a joined head.
     """
     separate: dict[str, Tensor] = {}
     seen: set[int] = set()
-    for name, tensor in model.state_dict().items():
+    for name, tensor in split_state(model.state_dict(), layers_of(model)).items():
         one = tensor.detach().cpu().contiguous()
         place = one.untyped_storage().data_ptr()
         separate[name] = one.clone() if place in seen else one
@@ -66,7 +68,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> tuple[nn
     with reading(path, "weights of the model that it describes"):
         description = Architecture(**fields)
         model = build(description, weights="random")
-        model.load_state_dict(weights)
+        model.load_state_dict(join_state(weights, layers_of(model)))
     return place_model(model, torch.device(device)), description
 
 

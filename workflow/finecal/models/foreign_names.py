@@ -8,6 +8,7 @@ from torch import nn
 
 from finecal.errors import UserError
 from finecal.models import torchvision_names, transformers_names
+from finecal.models.joined_heads import layers_of, split_state
 from finecal.models.renaming import Table, find_names, rename
 from finecal.models.state_dicts import State
 
@@ -41,7 +42,7 @@ def translate(state: State, model: nn.Module, name: str, file: Path) -> State | 
                 why=what[:1].upper() + what[1:],
                 hint=hint,
             )
-        return rename(found, table, model.state_dict())
+        return rename(found, table, split_state(model.state_dict(), layers_of(model)))
     return None
 
 

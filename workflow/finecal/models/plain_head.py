@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from finecal.errors import UserError
-from finecal.models.build import Architecture, build, forward, head
+from finecal.models.build import Architecture, build, build_of_timm, forward, head
+from finecal.models.joined_heads import layers_of, split_state
 
 # Of the largest value. The same operations on the same image differ by rounding at most, others by far more.
 TOLERANCE = 1e-3
@@ -18,9 +19,6 @@ IMAGES = 2
 SECOND_HEADS = {
     "aux_head": (
         "It adds those of a second head", "`options: {use_aux_head: false}` builds it without that head",
-    ),
-    "head_dist": (
-        "It averages those of two heads", "`options: {distillation: false}` builds it with the first alone",
     ),
 }  # fmt: skip
 
@@ -54,6 +52,19 @@ def check_plain_head(model: nn.Module, description: Architecture) -> None:
     model.train(was_training)
     if len(calls) != 1 or not (_same(calls[0].read, features) and _same(logits, again)):
         raise _not_plain(model, description)
+    _compare_with_timm(model, description, images, logits)
+
+
+def _compare_with_timm(model: nn.Module, description: Architecture, images: Tensor, logits: Tensor) -> None:
+    """Compare the logits of a model whose classifiers were joined with those of timm's model."""
+    layers = layers_of(model)
+    if layers is None:
+        return
+    of_timm = build_of_timm(description, weights="random").to(images.device).eval()
+    of_timm.load_state_dict(split_state(model.state_dict(), layers))
+    with torch.no_grad():
+        if not _same(of_timm(images), logits):
+            raise _not_plain(model, description)
 
 
 def check_without_weights(description: Architecture) -> nn.Module:

@@ -15,6 +15,7 @@ from finecal.errors import UserError
 from finecal.models.build import Architecture, build, head
 from finecal.models.fitting import shapes_match
 from finecal.models.heads import POOLED_TWICE, is_pooled_twice
+from finecal.models.joined_heads import layers_of
 from finecal.models.state_dicts import State
 
 FAILURES = (UserError, RuntimeError, KeyError, AttributeError, AssertionError, TypeError, ValueError, IndexError)
@@ -24,12 +25,13 @@ def rename_by_timm(state: State, description: Architecture, model: nn.Module) ->
     """Return the state with its own head under timm's names; None if timm cannot convert its names.
 
     The number of classes of the head is not known yet. It is taken from the only matrix over the features whose shape
-    occurs once, since layers within a model repeat.
+    occurs once, since layers within a model repeat; or as often as there are classifiers.
     """
     shapes = Counter(tuple(tensor.shape) for tensor in state.values() if tensor.ndim == 2)
-    width = head(model).in_features
+    layers = layers_of(model)
+    widths = Counter(layers.widths if layers is not None else (head(model).in_features,))
     for (rows, columns), count in shapes.items():
-        if count == 1 and columns == width and description.head == "linear":
+        if count == widths.get(columns) and description.head == "linear":
             whole = dataclasses.replace(description, classes=tuple(map(str, range(rows))))
             if (found := load_by_timm(state, whole, model)) is not None:
                 return found.state_dict()

@@ -13,10 +13,6 @@ from finecal.errors import UserError, how_to_install, unknown
 # Models without one linear layer as the last one, by what they have instead: `finecal.models.build.head` needs it.
 OTHER_HEADS = {
     "is an encoder without classifier": r"\w+_enc",
-    "averages the logits of several classifiers": (
-        r"crossvit_\w+|deit_\w+_distilled_\w+|pit_\w+_distilled_\w+|efficientformer(?:v2)?_\w+|efficientvim_\w+|"
-        r"levit_(?:conv_)?(?:128s?|192|256|384(?:_s8)?)|swiftformer_\w+"
-    ),
 }
 # Optimisers of timm that this loop cannot run, and why.
 UNFIT = {"adahessian": "needs second derivatives (create_graph=True), which trainings here do not compute"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from finecal.models.joined_heads import layers_of
 from finecal.models.renaming import Problem, Table
 from finecal.models.state_dicts import State
 
@@ -110,13 +111,34 @@ def _embed_class_first(state: State) -> State:
 def _compare_tokens(state: State, model: nn.Module, name: str) -> Problem | None:
     """Compare the token of distillation, which DeiT has also where its one classifier does not read it."""
     if "cls_classifier.weight" in state:
+        if layers_of(model) is not None:
+            return None
         return (
-            "it averages the logits of two classifiers, which read two tokens; here a model has one classifier",
-            "Save it as `DeiTForImageClassification` and train its head (`pretraining.training`)",
+            "it averages the logits of two classifiers, which read two tokens; this model has one classifier",
+            "Take timm's model of the same size whose name has `_distilled`",
         )
     if "embeddings.distillation_token" in state and getattr(model, "reg_token", None) is None:
+        if layers_of(model) is not None:
+            return (
+                "it has one classifier, and this model averages the logits of two",
+                "Take the model without `_distilled`",
+            )
         return "it has a token of distillation among its patches", "Give the backbone `options: {reg_tokens: 1}`"
     return None
+
+
+def _name_both_classifiers(state: State) -> State:
+    """Name the token and the classifiers of a DeiT that has two as timm's does."""
+    if "cls_classifier.weight" not in state:
+        return state
+    names = {
+        "embeddings.distillation_token": "dist_token", "cls_classifier.": "head.",
+        "distillation_classifier.": "head_dist.",
+    }  # fmt: skip
+    return {
+        next((own + key.removeprefix(name) for name, own in names.items() if key.startswith(name)), key): tensor
+        for key, tensor in state.items()
+    }
 
 
 TABLES = (
@@ -138,7 +160,8 @@ TABLES = (
     ),
     Table(
         "transformers' ViT", ("VisionTransformer",), r"((?:vit|vit_msn|deit|dinov2)\.)?embeddings\.cls_token",
-        (_PROJECTION, *_LAYERS), left_out=r"pooler\..*", joined=_JOINED, problem=_compare_tokens,
+        (_PROJECTION, *_LAYERS), left_out=r"pooler\..*", joined=_JOINED, change=_name_both_classifiers,
+        problem=_compare_tokens,
     ),
     Table(
         "transformers' ConvNeXt", ("ConvNeXt",), r"(convnext(?:v2)?\.)?embeddings\.patch_embeddings\.weight", _CONVNEXT,

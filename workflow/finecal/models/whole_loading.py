@@ -17,7 +17,7 @@ from torch import nn
 SHOWN = 6  # names in an error
 COUNTER = "num_batches_tracked"  # BatchNorm's, which only training without momentum reads
 # Parts of names of classifiers that only training has, which models may leave out.
-AUXILIARY = ("aux", "head_dist")
+AUXILIARY = ("aux",)
 
 
 @contextmanager

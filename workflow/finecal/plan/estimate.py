@@ -175,12 +175,14 @@ def count_parameters(model: str) -> tuple[int, int]:
     import torch
 
     import finecal.models.toy  # noqa: F401 - registers finecal_mlp
+    from finecal.models.joined_heads import join_classifiers
     from finecal.models.last_layer import find_last_layer
 
     if model.startswith(("hf-hub:", "local-dir:")):
         return 0, 0
     with torch.device("meta"):
         built = timm.create_model(model.partition(".")[0], pretrained=False, num_classes=1)
+        join_classifiers(built)
     head = find_last_layer(built)
     if head is None:
         return sum(map(torch.numel, built.parameters())), int(getattr(built, "num_features", 0))

@@ -10,6 +10,7 @@ MODELS = (
     "models/extraction.py",
     "models/grey.py",
     "models/heads.py",
+    "models/joined_heads.py",
     "models/last_layer.py",
     "models/files.py",
     "models/build.py",
