@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 
 LONGEST = 2500  # letters of a part of an error; a list of twenty files has room
@@ -34,24 +33,7 @@ class UserError(Exception):
         parts = [f"{self.where}: {self.what}" if self.where else self.what]
         parts += [self.why] if self.why else []
         parts += [f"Hint: {self.hint}"] if self.hint else []
-        said = (_one_is_one(_readable(part)) for part in parts)
-        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in said)
-
-
-# What code of stages counts without `counted`: a change of its words would be a change of code, and make results anew.
-_COUNTED = re.compile(
-    r"(?<![\w.,…/×-])1 (?P<kind>(?:[a-z]+ )??)(?P<thing>class|row|name|column|feature|file|folder|image|sample|tensor|"
-    r"part|number|byte|dimension|value|pixel|label)(?:es|s)\b"
-)
-
-
-def _one_is_one(text: str) -> str:
-    """Return a text with the singular after a 1.
-
-    >>> _one_is_one("the data set has 1 classes, 21 rows, 1 test samples")
-    'the data set has 1 class, 21 rows, 1 test sample'
-    """
-    return _COUNTED.sub(r"1 \g<kind>\g<thing>", text)
+        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in map(_readable, parts))
 
 
 def _readable(text: str) -> str:

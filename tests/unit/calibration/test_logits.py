@@ -85,8 +85,8 @@ FAULTS: dict[str, tuple[str, Any, str]] = {
     ),
     "label too large": ("label", np.array([0, 1, 3, 1], np.int32), "row 2 has the label 3. Labels are 0 to 2."),
     "label negative": ("label", np.array([0, -1, 2, 1], np.int32), "row 1 has the label -1. Labels are 0 to 2."),
-    "too narrow": ("logits", list_array(LOGITS[:, :2].copy()), "the logits have 2 columns. There are 3 classes."),
-    "too wide": ("logits", list_array(np.zeros((4, 5))), "the logits have 5 columns. There are 3 classes."),
+    "too narrow": ("logits", list_array(LOGITS[:, :2].copy()), "the logits have 2 columns. The data has 3 classes."),
+    "too wide": ("logits", list_array(np.zeros((4, 5))), "the logits have 5 columns. The data has 3 classes."),
     "duplicate sample": ("sample", np.array([4, 7, 5, 7], np.int32), "sample 7 is there more than once."),
     "labels of another type": (
         "label",

@@ -53,8 +53,8 @@ def test_only_classes_without_samples_on_one_side_are_divided_anew(capsys: pytes
     assert again[:3].tolist() == [True, False, False]
     assert [again[labels == label].sum() for label in range(4)] == [1, 1, 1, 0]
     assert capsys.readouterr().out.splitlines() == [
-        "b: no training sample in the lists, its 4 samples are divided anew",
-        "c: no test sample in the lists, its 2 samples are divided anew",
+        "b: no training sample in the lists, 4 other samples divided anew",
+        "c: no test sample in the lists, 2 other samples divided anew",
     ]
 
 
@@ -169,7 +169,7 @@ def test_both_domains_have_the_same_classes(tmp_path: Path, camera_traps: dict[s
 
 
 def test_too_few_species_are_an_error(tmp_path: Path, camera_traps: dict[str, bytes]) -> None:
-    with pytest.raises(UserError, match="0 classes have 100"):
+    with pytest.raises(UserError, match="0 classes with 100 samples each"):
         iwildcam.prepare("train_locations", options(min_per_class=100), as_files(tmp_path, camera_traps))
 
 

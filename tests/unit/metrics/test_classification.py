@@ -500,11 +500,11 @@ NAN_ROW = np.array([[0.0, 1.0], [2.0, np.nan], [np.nan, 0.0]])
         (lambda: seen_unseen_curve(Z, [0.0, 1.0, 2.0], [0]), "labels must be integers, got dtype float64."),
         (
             lambda: accuracies(Z, [0, 4, -1], [0]),
-            "label 4 of row 1 is out of range. There are 4 classes, so labels go from 0 to 3.",
+            "label 4 of row 1 is out of range. The logits have 4 classes, so labels go from 0 to 3.",
         ),
         (
             lambda: accuracies(Z, [0, 3, -1], [0]),
-            "label -1 of row 2 is out of range. There are 4 classes, so labels go from 0 to 3.",
+            "label -1 of row 2 is out of range. The logits have 4 classes, so labels go from 0 to 3.",
         ),
         (lambda: group_maxima(Z, []), "there is no fine-tuning class. The curve needs at least one."),
         (lambda: group_maxima(Z, [False] * 4), "there is no fine-tuning class. The curve needs at least one."),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finecal.calibration.contract import Labelled, finite_gamma
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.metrics import per_class
 from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, accuracy, group_maxima
 from finecal.metrics.softmax import row_blocks
@@ -68,7 +68,7 @@ def score(logits: npt.ArrayLike, labels: npt.ArrayLike, fine_tuning: npt.ArrayLi
     s, u, y = (found[name] for name in ("acc_s_y", "acc_u_y", "acc_y_y"))
     if not criterion.endswith("all_classes") and not (s.n and u.n):
         raise UserError(
-            f"{criterion} of {s.n} samples of fine-tuning classes and {u.n} of absent classes is not known",
+            f"{criterion} of {counted(s.n, 'sample')} of fine-tuning classes and {u.n} of absent classes is not known",
             why="Both accuracies need at least one sample",
         )
     return float(value(criterion, *(np.array([one.value]) for one in (s, u, y)))[0])

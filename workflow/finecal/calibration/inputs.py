@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from finecal import schemas
 from finecal.calibration.contract import Head, Labelled, PseudoFold, Unlabelled
-from finecal.errors import UserError, not_finite
+from finecal.errors import UserError, counted, not_finite
 from finecal.io.large import drawn, take
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table
@@ -189,7 +189,10 @@ def read_head(path: str | Path, num_classes: int) -> Head:
     weight = matrix_column(table, "weight", path).astype(np.float64)
     head = Head(weight, table["bias"].to_numpy().astype(np.float64))
     if len(weight) != num_classes:
-        raise UserError(f"the head has {len(weight)} rows", where=str(path), why=f"There are {num_classes} classes")
+        raise UserError(
+            f"the head has {counted(len(weight), 'row')}", where=str(path),
+            why=f"The data has {counted(num_classes, 'class')}",
+        )  # fmt: skip
     if not (np.isfinite(head.weight).all() and np.isfinite(head.bias).all()):
         raise UserError("a weight is NaN or infinite", where=str(path))
     return head
@@ -199,8 +202,9 @@ def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes
     """Check width and finiteness of logits and the range of labels; raise UserError for the first wrong row."""
     if logits.shape[1] != num_classes:
         raise UserError(
-            f"the logits have {logits.shape[1]} columns", where=where, why=f"There are {num_classes} classes"
-        )
+            f"the logits have {counted(logits.shape[1], 'column')}", where=where,
+            why=f"The data has {counted(num_classes, 'class')}",
+        )  # fmt: skip
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(bad):
         raise not_finite(int(bad[0]), len(bad), where)

@@ -17,7 +17,7 @@ from finecal.config import (
 )
 from finecal.config.official_splits import official_source
 from finecal.config.types import resolved_options
-from finecal.errors import UserError, unknown
+from finecal.errors import UserError, counted, unknown
 from finecal.io.outside import is_count
 
 AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | PresentSplit | OfficialSplit
@@ -58,7 +58,7 @@ def check_size(size: int, total: int, where: str) -> None:
         what = "more classes than there are" if size > total else "all classes" if size == total else "no class"
         raise UserError(
             f"this split takes {what} for fine-tuning ({size} of {total})", where=where,
-            why=f"S needs 1 to {total - 1} classes, so that both S and U have at least one",
+            why=f"S needs 1 to {counted(total - 1, 'class')}, so that both S and U have at least one",
         )  # fmt: skip
 
 

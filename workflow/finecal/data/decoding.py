@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from finecal.data.image_files import ImageFiles
 from finecal.data.packed import rows_in_group, write_parts
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 
 # Left out on purpose: formats that start other programs (EPS), and those that almost any file is taken for (TGA).
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
@@ -187,7 +187,7 @@ def _bad_files(bad: dict[Path, str], images: ImageFiles, where: str) -> UserErro
     more = f"; and {len(found) - SHOWN_ERRORS} more, named above" if len(found) > SHOWN_ERRORS else ""
     one = len(found) == 1
     return UserError(
-        f"{len(found)} of {len(images):,} files cannot be decoded: {shown}{more}",
+        f"{len(found)} of {counted(len(images), 'file')} cannot be decoded: {shown}{more}",
         where=where, why=f"Formats: {', '.join(FORMATS)}",
         hint=f"Repair, replace or remove {'it' if one else 'them'}; no file is skipped silently",
     )  # fmt: skip
@@ -206,4 +206,5 @@ class _Progress:
             return
         self.last = now
         speed = done / max(now - self.start, 1e-9)
-        print(f"decoded {done:,} of {self.total:,} images, {speed:,.0f} per second", file=sys.stderr, flush=True)
+        said = f"decoded {done:,} of {counted(self.total, 'image')}, {speed:,.0f} per second"
+        print(said, file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finecal.download.spec import Files
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +57,8 @@ def _read_records(file: Path, before: int) -> tuple[np.ndarray, np.ndarray]:
     content = np.fromfile(file, dtype=np.uint8)
     if content.size == 0 or content.size % (before + PIXELS):
         raise UserError(
-            f"it has {content.size:,} bytes", where=str(file.relative_to(file.parents[1])),
-            why=f"A record has {before + PIXELS:,} bytes",
+            f"it has {counted(content.size, 'byte')}", where=str(file.relative_to(file.parents[1])),
+            why=f"A record has {counted(before + PIXELS, 'byte')}",
         )  # fmt: skip
     records = content.reshape(-1, before + PIXELS)
     pixels = records[:, before:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from finecal.datasets._image_layout import shown
 from finecal.datasets._image_lists import Row
 from finecal.datasets._image_places import Place
-from finecal.errors import UserError, join_names
+from finecal.errors import UserError, counted, join_names
 from finecal.io.contents import content_hash
 
 SHOWN = 10
@@ -66,10 +66,10 @@ def check_samples(samples: Sequence[Sample]) -> str:
     equal = [group for part in partly for group in _group(part, lambda s: content_hash(s.row.file)) if _differ(group)]
     _refuse(equal, "have the same bytes")
     if not candidates:
-        return f"{len(samples):,} files, none of the size of one in another subset or class"
+        return f"{counted(len(samples), 'file')}, none of the size of one in another subset or class"
     return (
-        f"{len(samples):,} files, {len(candidates):,} of them compared by their bytes, since their size is that of one "
-        "in another subset or class"
+        f"{counted(len(samples), 'file')}, {len(candidates):,} of them compared by their bytes, since their size is "
+        "that of one in another subset or class"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from finecal.datasets._image_files import list_class_folders, list_folders, list_images
 from finecal.datasets._image_places import Place
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 
 # How the parts of a data set are called, and of those that are not for training, the one to test on first.
 TRAINING = ("train", "training", "train_set", "trainset")
@@ -80,7 +80,7 @@ def _check_wrapping(place: Place, only: tuple[str, Path]) -> None:
     direct = any(path.parent == folder for path in list_images(folder, at_most=1))
     if len(inside) > 1 and not direct:
         raise UserError(
-            f"there is only the folder {name!r}, with {len(inside)} folders in it", where=str(place.path),
+            f"there is only the folder {name!r}, with {counted(len(inside), 'folder')} in it", where=str(place.path),
             why="This option is a folder with a folder of images for each class",
             hint=f"If those are the classes, say `{place.key}: {shown(folder)}`",
         )  # fmt: skip

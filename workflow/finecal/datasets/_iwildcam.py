@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.seeds import generator
 
 COLUMNS = {"metadata.csv": ("split", "filename", "y", "sequence_remapped"), "categories.csv": ("y", "name")}
@@ -77,7 +77,8 @@ def choose_samples(
     enough = sorted(counts.index[(counts >= options.min_per_class).all(axis=1)]) if counts.shape[1] == 4 else []
     if len(enough) < 2:
         raise UserError(
-            f"{len(enough)} classes have {options.min_per_class} training and test samples in both domains",
+            f"{counted(len(enough), 'class')} with {counted(options.min_per_class, 'sample')} each in training and "
+            "test of both domains",
             where="iwildcam.min_per_class", why="At least two are needed",
         )  # fmt: skip
     samples = samples[samples["y"].isin(enough)]

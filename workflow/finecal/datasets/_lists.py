@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from finecal.data.divisions import draw_of_each
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.io.outside import is_count, read_text
 
 Entry = tuple[str, int]  # path in the archive, class number
@@ -55,8 +55,8 @@ def name_classes_by_folder(entries: Iterable[Entry]) -> tuple[str, ...]:
             raise UserError(f"class {label} is called {names[label]!r} and {name!r}", where=path)
     if sorted(names) != list(range(len(names))) or len(set(names.values())) < len(names):
         raise UserError(
-            f"the lists have {len(names)} classes, numbers up to {max(names, default=0)} "
-            f"and {len(set(names.values()))} names",
+            f"the lists have {counted(len(names), 'class')}, numbers up to {max(names, default=0)} "
+            f"and {counted(len(set(names.values())), 'name')}",
             why="The numbers must go from 0 without gaps, and every class have its own name",
         )  # fmt: skip
     return tuple(names[label] for label in sorted(names))
@@ -80,5 +80,6 @@ def redraw_incomplete_classes(
             drawn[0] = drawn[0] and not drawn.all()  # at least one is left for training
             result[members] = drawn
             kind = "training" if test[members].all() else "test"
-            print(f"{names[label]}: no {kind} sample in the lists, its {len(members)} samples are divided anew")
+            there = counted(len(members), "other sample")
+            print(f"{names[label]}: no {kind} sample in the lists, {there} divided anew")
     return result

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.metrics.curve import (
     CurvePoint,
     GroupMaxima,
@@ -120,7 +120,7 @@ def ncm_scores(features: npt.ArrayLike, means: npt.ArrayLike) -> Floats:
     """
     x, m = check_features(features), check_matrix(means, "class means", "dimensions")
     if x.shape[1] != m.shape[1]:
-        raise UserError(f"the features have {x.shape[1]} dimensions, the class means {m.shape[1]}")
+        raise UserError(f"the features have {counted(x.shape[1], 'dimension')}, the class means {m.shape[1]}")
     missing = np.isnan(m).any(axis=1)
     reject_rows(np.isinf(m).any(axis=1), "class means", "are not finite")
     units = unit_rows(np.where(missing[:, None], 0, m)).T  # (D, C)

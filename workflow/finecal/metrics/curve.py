@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.metrics.best_of_groups import best_of_groups
 from finecal.metrics.order import reversed_order, stable_order
 from finecal.metrics.validation import (
@@ -106,7 +106,7 @@ class SeenUnseenCurve:
         """Return the vertex with the highest (acc_s_y + acc_u_y) / 2; among equals that of the smallest |γ|."""
         if self.n_s == 0 or self.n_u == 0:
             raise UserError(
-                f"no γ balances {self.n_s} samples of fine-tuning classes and {self.n_u} of absent classes",
+                f"no γ balances {counted(self.n_s, 'sample')} of fine-tuning classes and {self.n_u} of absent classes",
                 why="Both accuracies need at least one sample",
             )
         return self._highest(self.hits_s * self.n_u + self.hits_u * self.n_s)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -55,7 +55,7 @@ def check_labels(labels: npt.ArrayLike, num_samples: int, num_classes: int) -> I
         raise UserError(f"labels must be integers, got dtype {y.dtype}")
     bad = np.flatnonzero((y < 0) | (y >= num_classes))
     if bad.size:
-        why = f"There are {num_classes} classes, so labels go from 0 to {num_classes - 1}"
+        why = f"The logits have {counted(num_classes, 'class')}, so labels go from 0 to {num_classes - 1}"
         raise UserError(f"label {y[bad[0]]} of row {bad[0]} is out of range", why=why)
     return y.astype(np.intp)
 
@@ -71,7 +71,8 @@ def check_fine_tuning(fine_tuning: npt.ArrayLike, num_classes: int) -> Mask:
     given = np.asarray(fine_tuning)
     if given.dtype.kind == "b":
         if given.shape != (num_classes,):
-            raise UserError(f"the fine-tuning mask has shape {given.shape}, the logits have {num_classes} classes")
+            columns = counted(num_classes, "class")
+            raise UserError(f"the fine-tuning mask has shape {given.shape}, the logits have {columns}")
         mask = given.copy()
     else:
         if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
@@ -82,7 +83,7 @@ def check_fine_tuning(fine_tuning: npt.ArrayLike, num_classes: int) -> Mask:
         index, count = np.unique(given.astype(np.int64), return_counts=True)
         bad = index[(index < 0) | (index >= num_classes)]
         if bad.size:
-            why = f"The logits have {num_classes} classes: 0 to {num_classes - 1}"
+            why = f"The logits have {counted(num_classes, 'class')}: 0 to {num_classes - 1}"
             raise UserError(f"fine-tuning class {bad[0]} is out of range", why=why)
         if (count > 1).any():
             hint = "a mask must have boolean dtype"

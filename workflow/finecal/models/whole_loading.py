@@ -14,6 +14,8 @@ from typing import Any
 from timm.models import _builder
 from torch import nn
 
+from finecal.errors import counted
+
 SHOWN = 6  # names in an error
 COUNTER = "num_batches_tracked"  # BatchNorm's, which only training without momentum reads
 # Parts of names of classifiers that only training has, which models may leave out.
@@ -38,7 +40,8 @@ def whole_loading() -> Iterator[None]:
             missing = [key for key in result.missing_keys if not key.endswith(COUNTER) and not key.startswith(replaced)]
             surplus = [key for key in result.unexpected_keys if not any(part in key.lower() for part in AUXILIARY)]
             if missing or (surplus and is_given):
-                raise RuntimeError(f"{len(missing)} tensors are missing: {', '.join([*missing, *surplus][:SHOWN])}")
+                shown = ", ".join([*missing, *surplus][:SHOWN])
+                raise RuntimeError(f"it lacks {counted(len(missing), 'tensor')}: {shown}")
             return result
 
         model.load_state_dict = load_whole  # type: ignore[assignment, method-assign]

@@ -14,7 +14,7 @@ from finecal import paths, schemas
 from finecal.config import Pretraining, Training
 from finecal.config.head_rows import two_orders
 from finecal.data.reader import PackedFile
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
 from finecal.io.provenance import provenance, sha256
@@ -173,7 +173,8 @@ def _rows(model: nn.Module, description: Architecture, dataset: str) -> list[int
     hint = "Give `training`, so that the head is trained on the source domain"
     if names is not None and not are_imagenet(names):
         if len(names) != there:
-            raise UserError(f"{len(names)} class names on the hub for a head with {there} rows", where=where, hint=hint)
+            said = f"{counted(len(names), 'class name')} on the hub for a head with {counted(there, 'row')}"
+            raise UserError(said, where=where, hint=hint)
         if problem := describe_missing_classes(names, classes):
             raise UserError(
                 f"the hub's head {problem}", where=where,
@@ -185,7 +186,7 @@ def _rows(model: nn.Module, description: Architecture, dataset: str) -> list[int
         return [numbers[name] for name in classes]
     if there != len(classes):
         raise UserError(
-            f"the hub's head has {there} classes, the data set {dataset!r} has {len(classes)}", where=where,
+            f"the hub's head has {counted(there, 'class')}, the data set {dataset!r} has {len(classes)}", where=where,
             why="`null` takes the hub's head as it is, or the rows of ImageNet's classes", hint=hint,
         )  # fmt: skip
     moved = [name for place, name in enumerate(classes) if numbers.get(name, place) != place]

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from finecal import paths, schemas
 from finecal.calibration.inputs import group_names, read_split
-from finecal.errors import UserError
+from finecal.errors import UserError, counted
 from finecal.io.declared import from_rows
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table, with_columns, write_table
@@ -28,7 +28,8 @@ def update_similarity(run: RunKey) -> None:
     if pretrained.shape != tuned.shape or len(tuned) != len(fine_tuning):
         raise UserError(
             f"the head's weights have shape {tuned.shape}", where=str(tuned_path),
-            why=f"Those of {pretrained_path} have {pretrained.shape}, and there are {len(fine_tuning)} classes",
+            why=f"Those of {pretrained_path} have {pretrained.shape}, "
+            f"and the split has {counted(len(fine_tuning), 'class')}",
         )  # fmt: skip
     cosine = metric.update_similarity(tuned, pretrained)
     classes = pa.table(
