@@ -56,7 +56,9 @@ class SubmittingExecutor(WatchingExecutor):
             return None
         jobs = [job for job in [*self.dag.needrun_jobs()] if not (job.is_local or job.is_group())]
         if (most := most_jobs(payers(jobs))) is not None:
-            self.logger.info(f"Your account or QoS has at most {most} jobs in SLURM at a time; so has finecal.")
+            self.logger.info(
+                f"Your account or QoS has at most {counted(most, 'job')} in SLURM at a time; so has finecal."
+            )
         return most
 
     def cancel(self) -> None:
