@@ -284,6 +284,8 @@ def test_parts_by_hand_that_contradict_each_other(mine: Path, capsys: pytest.Cap
     for wrong, words in (
         ({"like": "stretch", "crop_pct": 0.9}, "contradicts `like: stretch`"),
         ({"mean": [0.1, 0.2]}, "it needs one per channel"),
+        ({"mean": [123.7, 116.3, 103.5]}, "between 0 and 255 is divided by 255"),
+        ({"std": [58.4]}, "`std` is of channels between 0 and 1"),
         ({"crop_pct": 1.5}, "crop_pct"),
         ({"crop": 1}, "unknown key 'crop'"),
         ("squash", "is not allowed"),

@@ -51,6 +51,10 @@ class Preprocessing(Model):
             values = getattr(self, name)
             if values is not None and len(values) not in (1, 3):
                 raise ValueError(f"`{name}` has {counted(len(values), 'number')}; it needs one per channel, 1 or 3")
+            if values is not None and any(abs(value) > 1 for value in values):
+                raise ValueError(
+                    f"`{name}` is of channels between 0 and 1; what is of pixels between 0 and 255 is divided by 255"
+                )
         geometry = [name for name in ("interpolation", "crop_pct", "crop_mode") if getattr(self, name) is not None]
         if self.like == STRETCH and geometry:
             raise ValueError(

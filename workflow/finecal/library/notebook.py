@@ -37,7 +37,7 @@ def html(
     behind = "".join(
         f"<p>{escape(words)}</p>" for words in (*(line.words for line in told.lines), " ".join(told.behind))
     )
-    code = f"<pre>{escape(told.code)}</pre>" if told.code else ""
+    code = f'<pre style="overflow-x: auto">{escape(told.code)}</pre>' if told.code else ""
     return (
         f"<div><p><b>{escape(told.verdict)}</b></p><p>{escape(told.do)}</p>{code}"
         f'<ul style="list-style: none; padding-left: 0">{found}</ul>'
