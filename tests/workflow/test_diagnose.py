@@ -168,7 +168,12 @@ RAGGED = [[0.0] * (3 if row == 5 else 4) for row in range(12)]
             "diverged model or a lost half-precision value.",
         ),
         (changed("label", 3, 4), "0,2", "logits.parquet: row 3 has the label 4. Labels are 0 to 3."),
-        (changed("label", 3, -1), "0,2", "logits.parquet: row 3 has the label -1. Labels are 0 to 3."),
+        (
+            changed("label", 3, -1),
+            "0,2",
+            "logits.parquet: row 3 has the label -1. Labels are 0 to 3. Hint: A negative number "
+            "often stands for no label: leave such rows out.",
+        ),
         (
             changed("subset", 0, "fold"),
             "0,2",

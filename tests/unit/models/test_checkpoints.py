@@ -244,7 +244,7 @@ def test_heads_that_do_not_fit(tmp_path: Path) -> None:
         "head (`pretraining.training`)."
     )
     assert error_of(path) == f"{path}: its head has 9 classes, the data set has 4. {tail}"
-    assert error_of(path, names=["a"]) == f"{path}: 1 class names for a head with 9 rows. Every row needs a name."
+    assert error_of(path, names=["a"]) == f"{path}: 1 class name for a head with 9 rows. Every row needs a name."
     names = [str(k) for k in range(9)]
     assert error_of(path, names=names) == (
         f"{path}: its head has no class 'ant', 'bee', 'cod', 'dab'; it has '0', '1', '2', '3', '4', '5', …. {tail}"

@@ -173,7 +173,7 @@ def test_classes_without_words() -> None:
         "Hint: Give them in the order of the data set: `class_names: [...]`; the first is '0'."
     )
     assert error_of(lambda: prompt_names(["a", "b"], ["a"], "mine", "x")) == (
-        "x.class_names: 1 names for the 2 classes of 'mine'. Every class needs one, in the order of the data set."
+        "x.class_names: 1 name for the 2 classes of 'mine'. Every class needs one, in the order of the data set."
     )
 
 
