@@ -16,6 +16,9 @@ from xdist.scheduler import LoadScopeScheduling
 # A shell lets what it starts in the background ignore Ctrl-C, and so would the Snakemakes that tests start and end so.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does `nohup` with the signal of a closed terminal. It is ignored on, but not by what is started here.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 class OneCluster(LoadScopeScheduling):

@@ -6,7 +6,7 @@ import copy
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -405,18 +405,6 @@ def test_a_run_that_ended_before_its_results_were_written(run: Callable[..., Run
 HEARD = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 
 
-@pytest.fixture
-def not_ignored() -> Iterator[None]:
-    """As where no `nohup` and no script in the background has signals ignored: tests may be started by one."""
-    ignored = [number for number in HEARD if signal.getsignal(number) == signal.SIG_IGN]
-    for number in ignored:
-        signal.signal(number, signal.SIG_DFL)
-    yield
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)
-
-
-@pytest.mark.usefixtures("not_ignored")
 @pytest.mark.parametrize("number", HEARD)
 def test_a_signal_ends_the_run_after_the_step(
     run: Callable[..., Run], whole: dict[str, Run], number: signal.Signals
