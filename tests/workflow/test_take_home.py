@@ -37,7 +37,7 @@ def test_the_exported_model_is_the_calibrated_one(project: Project) -> None:
     np.testing.assert_allclose(found, logits[:40] + np.where(groups == "absent", gamma, 0), atol=1e-3)
     assert pq.read_schema(folder / "check.parquet") == CHECK
     checks = {row["compared"]: row for row in pq.read_table(folder / "check.parquet").to_pylist()}
-    assert set(checks) == {"folder", "onnx", "timm_transform"}
+    assert set(checks) == {"folder", "onnx", "timm_transform", "files", "files_onnx"}
     assert checks["onnx"]["same_prediction"] == 1.0
     text = (folder / "README.md").read_text()
     assert f"γ = {gamma:.4f}" in text
