@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -80,3 +81,16 @@ def test_messages_move_no_cursor() -> None:
     said = str(UserError("no \x1b[2J\x07 class", where="a\rb\u202e"))
     assert said == "a\\rb\\u202e: no \\x1b[2J\\x07 class."
     assert len(str(UserError("a" * 10**6))) < 3000
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """Whoever opens it waits for somebody who writes to it, perhaps for ever."""
+    pipe = tmp_path / "logits.parquet"
+    os.mkfifo(pipe)
+    said = f"{pipe}: this is a pipe, not a file. Hint: Write what comes out of it to a file, and give that."
+    with pytest.raises(UserError) as caught, reading(pipe, "Parquet"):
+        pipe.read_bytes()
+    assert str(caught.value) == said
+    with pytest.raises(UserError) as caught:
+        read_text(pipe)
+    assert str(caught.value) == said

@@ -30,8 +30,9 @@ def reading(where: str | Path, form: str, *, hint: str = "", missing: str = "thi
     Raises
     ------
     UserError
-        For any other exception in the block.
+        For any other exception in the block, and for a pipe, from which nothing may ever come.
     """
+    _refuse_pipe(where)
     try:
         yield
     except UserError:
@@ -91,9 +92,22 @@ def _is_folder(where: str | Path) -> bool:
         return False
 
 
+def _refuse_pipe(where: str | Path) -> None:
+    """Raise UserError for a pipe: whoever opens one waits until somebody else writes to it."""
+    try:
+        is_pipe = Path(where).is_fifo()
+    except (OSError, ValueError):
+        return
+    if is_pipe:
+        raise UserError(
+            "this is a pipe, not a file", where=str(where), hint="Write what comes out of it to a file, and give that"
+        )
+
+
 def read_text(path: str | Path, *, encoding: str = "utf-8", where: str = "") -> str:
     """Return the text of a file; raise UserError if it cannot be read or is no text in UTF-8."""
     place = where or str(path)
+    _refuse_pipe(path)
     try:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as error:
