@@ -39,7 +39,7 @@ AccountingStoragePort={daemon_port}
 AccountingStoragePass={folder}/munge.socket
 AccountingStorageEnforce=associations,limits,qos
 """
-# An account that may have four jobs in SLURM at a time.
+# An account whose user may have four jobs in SLURM at a time, which finecal reads, and itself three, which it does not.
 FOUR = "user root account=four MaxSubmitJobs=4"
 
 
@@ -58,7 +58,7 @@ def accounting(cluster: Cluster) -> Iterator[None]:
         password = _start_database(cluster.folder)
         undo.callback(cluster.end, "slurmdbd", signal.SIGTERM)
         _start_daemon(cluster.folder, password)
-        for added in ("cluster finecal", "account all", "user root account=all", "account four", FOUR):
+        for added in ("cluster finecal", "account all", "user root account=all", "account four GrpSubmitJobs=3", FOUR):
             slurm("sacctmgr", "--immediate", "add", *added.split())
         undo.callback(cluster.stop_controller)
         cluster.start_controller()

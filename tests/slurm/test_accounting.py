@@ -22,9 +22,9 @@ SHORT = {"short": TINY["recipes"]["short"]}
 
 
 def site_with_accounts(project: Project, _: Cluster) -> None:
-    """A site with accounts, QoS and a limit of four submitted jobs: from docs/cluster.md's first steps to a table.
+    """A site with accounts, QoS and limits of submitted jobs: from docs/cluster.md's first steps to a table.
 
-    A wrong account is one error that lists one's own. What is more than four waits here, and no try is spent.
+    A wrong account is one error that lists one's own. What is more than three jobs waits, and no try is spent.
     """
     project.path(STUDY).write_text(yaml.safe_dump({**TINY, "recipes": SHORT, "seeds": list(range(5))}))
     assert re.search(r"^ *finetune +5$", project.finecal("check"), re.MULTILINE)
@@ -32,7 +32,7 @@ def site_with_accounts(project: Project, _: Cluster) -> None:
     assert "Yours are: all, four" in wrong
     said = project.run("table1", *in_partition("gpu"), "slurm_account=four", "qos=normal", "--retries", "0")
     assert "has at most 4 jobs in SLURM at a time; so has finecal" in said
-    assert said.count("SLURM takes no more jobs for now: AssocMaxSubmitJobLimit") <= 1  # it counts one a moment longer
+    assert said.count("SLURM takes no more jobs for now: AssocGrpSubmitJobsLimit") == 1
     assert len(re.findall(r"^SLURM job \d+ takes 1 of finetune", said, re.MULTILINE)) == 5
     assert "Error in rule" not in said
     assert project.path("results/tables/main.md").is_file()
