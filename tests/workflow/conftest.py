@@ -99,7 +99,9 @@ def _environment() -> dict[str, str]:
 
 def _checked(found: int, output: str, command: list[str], status: int | None) -> str:
     as_expected = found == status if status is not None else found != 0
-    assert as_expected, f"status {found} of {' '.join(command)}:\n{output}"
+    # What failed stands among hundreds of lines, so it is told once more at the end.
+    failed = "\n".join(re.findall(r"^Error in rule .*?(?=^\[|^Execute|^Select|\Z)", output, re.MULTILINE | re.DOTALL))
+    assert as_expected, f"status {found} of {' '.join(command)}:\n{output}\n{failed}"
     return output
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +15,8 @@ from typing import Any
 import pytest
 
 from finecal.errors import UserError
-from finecal.runtime import readiness
+from finecal.io.atomic import remove_empty_parents, write_text
+from finecal.runtime import memory, readiness, scratch
 from finecal.runtime.readiness import check_ready, check_writable, clock_of
 
 OUTPUT, STATE, INPUT = Path("results/run/model.safetensors"), Path("state/run/state.pt"), Path("images.parquet")
@@ -39,6 +44,49 @@ def test_all_is_well_and_nothing_is_left() -> None:
     before = sorted(Path().rglob("*"))
     check_ready([OUTPUT, STATE], [INPUT, Path("missing")], {OUTPUT: 10**6, STATE: 10**6})
     assert sorted(Path().rglob("*")) == before
+
+
+@contextmanager
+def coming_and_going(folder: Path) -> Iterator[None]:
+    """A folder that is made and removed all the time, as those of states are by jobs that begin and end."""
+    over, usual = threading.Event(), sys.getswitchinterval()
+
+    def go_on() -> None:
+        while not over.is_set():
+            with suppress(OSError):  # something was made in it
+                folder.mkdir(parents=True, exist_ok=True)
+                remove_empty_parents(folder / "file")
+
+    other = threading.Thread(target=go_on)
+    sys.setswitchinterval(1e-5)  # so that the threads meet between any two lines
+    other.start()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+        over.set()
+        other.join()
+
+
+def test_a_folder_that_another_job_removes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a job does first in a folder of states: the one above it may be gone a moment later."""
+    for module in (scratch, memory):
+        monkeypatch.setattr(module, "filesystem_type", lambda _: "tmpfs")
+    states = Path("state/data_set")
+    with coming_and_going(states):
+        for _ in range(300):
+            check_ready([OUTPUT, states / "run/state.pt"], [INPUT], {})
+            check_writable(states / "other")
+            memory.file_in_scratch(10).close()
+            with scratch.scratch_folder(states / "archive", 0):
+                pass
+
+
+def test_a_folder_that_is_a_link_to_nowhere_is_not_waited_for() -> None:
+    STATE.parent.parent.mkdir()
+    STATE.parent.symlink_to("nowhere")
+    with pytest.raises(UserError, match=r"state/run/state.pt: cannot be written \(File exists\)"):
+        write_text(STATE, "")
 
 
 def test_an_input_of_the_future_is_refused() -> None:

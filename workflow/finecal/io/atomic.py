@@ -60,10 +60,27 @@ def make_in_folder(path: Path, make: Callable[[], T]) -> T:
     make
         Makes the file; called again while it raises FileNotFoundError.
     """
-    for attempt in range(AT_ONCE + CACHED):
-        time.sleep(attempt >= AT_ONCE)
-        with suppress(FileNotFoundError):
+
+    def both() -> T:
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:  # it was there, and was not when `mkdir` looked what it is
+            if path.parent.is_symlink():  # to nowhere: it stays so
+                raise
+        return make()
+
+    return despite_removal(both)
+
+
+def despite_removal(make: Callable[[], T]) -> T:
+    """Call a function again while it raises FileNotFoundError, as one does that looks for a folder and uses it then.
+
+    See `make_in_folder`: what was there may be removed in between.
+    """
+    for attempt in range(AT_ONCE + CACHED):
+        if attempt >= AT_ONCE:
+            time.sleep(1)
+        with suppress(FileNotFoundError):
             return make()
     return make()
 

@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from finecal.errors import UserError
+from finecal.io.atomic import make_in_folder
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 
 MIB = 2**20
@@ -104,9 +105,8 @@ def file_in_scratch(size: int) -> mmap.mmap:
     folder = Path(tempfile.gettempdir())
     if filesystem_type(folder) in IN_MEMORY:
         folder = Path("state")
-        folder.mkdir(exist_ok=True)
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with make_in_folder(folder / "scratch", lambda: tempfile.TemporaryFile(dir=folder)) as file:
             file.truncate(size)
             if hasattr(os, "posix_fallocate"):  # not on macOS; there a full disk ends the job later
                 os.posix_fallocate(file.fileno(), 0, size)

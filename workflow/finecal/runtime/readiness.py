@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from finecal.errors import UserError
-from finecal.io.atomic import as_user_error, has_no_inodes
+from finecal.io.atomic import as_user_error, despite_removal, has_no_inodes
 
 # Seconds that an input may be ahead of its file system's clock: they are waited for. Clocks that are kept by NTP differ
 # by far less.
@@ -41,14 +41,8 @@ def check_ready(outputs: Iterable[Path], inputs: Iterable[Path], needed: Mapping
         If a folder cannot be written, has too little space or too small a quota, or if an input cannot be read or is
         dated in the future: Snakemake refuses outputs that are older than their inputs.
     """
-    sizes: dict[Path, int] = {}
-    first: dict[Path, Path] = {}
-    for file in outputs:
-        folder = _present_folder(file)
-        first.setdefault(folder, file)
-        sizes[folder] = sizes.get(folder, 0) + needed.get(file, 0)
-    now = [_try_folder(folder, first[folder], size) for folder, size in _by_disk(sizes).items()]
-    check_inputs(inputs, max(now, default=time.time()))
+    files = list(outputs)
+    check_inputs(inputs, despite_removal(lambda: _try_folders(files, needed)))
 
 
 def check_inputs(inputs: Iterable[Path], now: float) -> None:
@@ -90,15 +84,37 @@ def check_writable(folder: Path) -> None:
     UserError
         If not: no right, no space, no inodes, an immutable folder.
     """
-    _try_folder(_present_folder(folder / "a"), folder, 0)
+    _try_present_folder(folder)
 
 
 def clock_of(folder: Path) -> float:
     """Return the time of the file system on which a folder lies; that of this machine where it cannot be written."""
     try:
-        return _try_folder(_present_folder(folder / "a"), folder, 0)
+        return _try_present_folder(folder)
     except (UserError, OSError):
         return time.time()
+
+
+def _try_present_folder(folder: Path) -> float:
+    return despite_removal(lambda: _try_folder(_present_folder(folder / "a"), folder, 0))
+
+
+def _try_folders(files: Iterable[Path], needed: Mapping[Path, int]) -> float:
+    """Try the folders of files, or what is there of those above them; the latest time that a trial has got.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one is removed meanwhile: the folders of training states are, once they are empty.
+    """
+    sizes: dict[Path, int] = {}
+    first: dict[Path, Path] = {}
+    for file in files:
+        folder = _present_folder(file)
+        first.setdefault(folder, file)
+        sizes[folder] = sizes.get(folder, 0) + needed.get(file, 0)
+    times = [_try_folder(folder, first[folder], size) for folder, size in _by_disk(sizes).items()]
+    return max(times, default=time.time())
 
 
 def _present_folder(file: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from finecal.io.atomic import remove_empty_parents
+from finecal.io.atomic import make_in_folder, remove_empty_parents
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 from finecal.runtime.signals import WARNINGS
 
@@ -31,7 +31,7 @@ def scratch_folder(otherwise: Path, needed: int) -> Iterator[Path]:
     else:
         folder = otherwise
         shutil.rmtree(folder, ignore_errors=True)  # left by a job that was killed
-        folder.mkdir(parents=True)
+        make_in_folder(folder, folder.mkdir)
     before = {number: signal.signal(number, _exit) for number in WARNINGS}
     try:
         yield folder
