@@ -47,6 +47,15 @@ def test_the_limit_of_those_who_pay(asking: tuple[Payer, ...], most: int | None)
     assert most_jobs(asking) == most
 
 
+def test_accounts_of_another_cluster_do_not_count(program: Program) -> None:
+    """One database knows those of several; a limit there says nothing of this one."""
+    program("scontrol", "echo 'ClusterName             = here'")
+    program("sacctmgr", 'case "$*" in *assoc*cluster=here*) echo "four||normal|normal|4|";; esac')
+    assert most_jobs([Payer("four", None, None)]) == 4
+    program("sacctmgr", 'case "$*" in *assoc*cluster=here*format=Account) echo four;; esac')
+    assert accounts_of_user() == ["four"]
+
+
 def test_accounts_that_cannot_be_read(program: Program) -> None:
     program("sacctmgr", "exit 1")
     assert most_jobs([Payer("four", None, None)]) is None

@@ -64,6 +64,15 @@ def test_members_are_asked_about_together(tmp_path: Path, monkeypatch: pytest.Mo
         ("Invalid account or account/partition combination specified", "account"),
         ("Invalid generic resource (gres) specification", "gpu_model"),
         ("Requested node configuration is not available", "gpu_model, partition"),
+        ("No partition specified or system default partition", "partition, cpu_partition"),
+        ("Group not permitted to use this partition", "partition, cpu_partition"),
+        ("Invalid GRES specification (with and without type identification)", "gpu_model, gpu_share"),
+        ("Time limit specification required, but not provided", "default-resources: runtime"),
+        ("Requested reservation is invalid", "finecal-slurm-reservation"),
+        ("Access denied to requested reservation", "finecal-slurm-reservation"),
+        ("Invalid wckey specification", "default-resources: slurm_extra"),
+        ("Invalid license specification", "default-resources: slurm_extra"),
+        ("Requested account has breached requested QOS usage threshold", "account, qos"),
     ],
 )
 def test_what_slurm_never_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: str, key: str) -> None:
@@ -106,6 +115,15 @@ def test_nodes_that_are_down_are_waited_for(tmp_path: Path, monkeypatch: pytest.
     calls = ask(tmp_path, monkeypatch, job(), script=script)
     assert ["--test-only" in call for call in calls] == [True, False, False]
     assert calls[-1] == "scancel 17"
+
+
+def test_what_only_a_sites_own_check_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is known to be wrong; but a real job was refused, too."""
+    with pytest.raises(
+        UserError, match=r"profiles/slurm: SLURM takes no job like those of finetune: name your project"
+    ):
+        ask(tmp_path, monkeypatch, job(), refusal="name your project")
+    assert ["--test-only" in call for call in (tmp_path / "calls").read_text().splitlines()[:2]] == [True, False]
 
 
 def test_jobs_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,13 @@ from finecal.orchestration.slurm import reasons
 FINAL = (
     "PartitionTimeLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxWallDurationPerJobLimit", "InvalidQOS",
     "QOSNotAllowed", "InvalidAccount", "AccountNotAllowed", "BadConstraints", "QOSMaxCpuPerJobLimit",
-    "AssocMaxMemPerJob", "QOSMinGRES", "MaxMemPerLimit",
+    "AssocMaxMemPerJob", "QOSMinGRES", "MaxMemPerLimit", "DeadLine", "ReservationDeleted",
     "Job's account not permitted to use this partition (closed allows few not root)",  # as SLURM 22.05 says it
 )  # fmt: skip
 LONG = (
     "JobHeldUser", "JobHeldAdmin", "QOSMaxJobsPerUserLimit", "AssocGrpCpuLimit", "QOSGrpWallLimit", "QOSMaxGRESPerUser",
-    "AssocGrpCPUMinutesLimit", "Reservation", "ReqNodeNotAvail, Reserved for maintenance", "PartitionDown",
+    "AssocGrpCPUMinutesLimit", "MaxGRESPerAccount", "launch failed requeued held", "job_requeued_in_held_state",
+    "Reservation", "ReqNodeNotAvail, Reserved for maintenance", "PartitionDown",
 )  # fmt: skip
 
 

@@ -14,7 +14,18 @@ FULL = "sbatch: error: Batch job submission failed: Resource temporarily unavail
 ACCOUNT = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
 
 
-@pytest.mark.parametrize("said", [SUBMIT, CONTROLLER, FULL, "QOSMaxSubmitJobPerUserLimit"])
+# What else `sbatch` says of a controller, a partition or a site that take no jobs for now, in SLURM's own words.
+FOR_NOW = (
+    "Socket timed out on send/recv operation", "Zero Bytes were transmitted or received", "Message receive failure",
+    "Slurm backup controller in standby mode", "Controller is in standby mode, try a different controller",
+    "Unable to create job record, try again", "I/O error writing script/environment to file",
+    "Required partition not available (inactive or drain)", "Partition in DOWN state", "System submissions disabled",
+    "Unable to connect to database", "Protocol authentication error", "Invalid authentication credential",
+    "Failed to connect to authentication agent", "RPC rate limit exceeded 5 times",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [SUBMIT, CONTROLLER, FULL, "QOSMaxSubmitJobPerUserLimit", *FOR_NOW])
 def test_what_time_heals(said: str) -> None:
     assert heals(said)
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from finecal.orchestration.slurm.commands import NO_ANSWER, run_command
+from finecal.orchestration.slurm.commands import NO_ANSWER, cluster_name, run_command
 from finecal.orchestration.slurm.requests import requested_resources
 
 ASSOCIATION = "format=Account,Partition,DefaultQOS,QOS,MaxSubmit,GrpSubmit"
@@ -56,10 +56,9 @@ def most_jobs(asking: Iterable[Payer]) -> int | None:
 
     Of several accounts or QoS that the jobs use the most generous one counts: SLURM itself refuses what is too much.
     """
-    user = f"user={getpass.getuser()}"
     associations = [
         _Association(account, partition, default, qos.split(","), _number(most), _number(of_all))
-        for account, partition, default, qos, most, of_all in _rows(ASSOCIATION, "assoc", "where", user)
+        for account, partition, default, qos, most, of_all in _rows(ASSOCIATION, "assoc", "where", *_own())
     ]
     of_qos = {name: [*map(_number, numbers)] for name, *numbers in _rows(QOS, "qos")}
     default = "".join(_show("user", getpass.getuser(), "format=DefaultAccount")[:1])
@@ -87,7 +86,13 @@ def _limit(payer: Payer, associations: Iterable[_Association], of_qos: dict[str,
 
 def accounts_of_user() -> list[str]:
     """Return the names of the user's accounts; none where they cannot be read."""
-    return sorted({*_show("assoc", "where", f"user={getpass.getuser()}", "format=Account")} - {""})
+    return sorted({*_show("assoc", "where", *_own(), "format=Account")} - {""})
+
+
+def _own() -> list[str]:
+    """Return which associations count: a database may know those of the user on other clusters, too."""
+    cluster = cluster_name()
+    return [f"user={getpass.getuser()}", *([f"cluster={cluster}"] if cluster else [])]
 
 
 def _rows(columns: str, *what: str) -> list[list[str]]:

@@ -82,6 +82,12 @@ def min_job_age() -> int | None:
     return int(found[1]) if found else None
 
 
+def cluster_name() -> str:
+    """Return this cluster's name; empty where SLURM does not say."""
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", show_config(), re.M)
+    return found[1] if found else ""
+
+
 def print_message(message: object) -> None:
     """Print a message of finecal among those of Snakemake."""
     print(f"finecal: {message}", file=sys.stderr, flush=True)

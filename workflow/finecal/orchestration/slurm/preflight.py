@@ -26,27 +26,11 @@ from finecal.orchestration.slurm.gpus import WAYS, gpu_options, use_way
 from finecal.orchestration.slurm.limits import RequestedTime
 from finecal.orchestration.slurm.packing import check_in_turn, divide, pack_size
 from finecal.orchestration.slurm.recovery import invisible_folder_error, tidy_up
-from finecal.orchestration.slurm.refusals import heals, reason_of
+from finecal.orchestration.slurm.refusals import OF_NODES, heals, reason_of, wrong_keys
 from finecal.orchestration.slurm.requests import Request, combine, requested_resources
 from finecal.orchestration.slurm.settings import EXECUTOR, STARTED_IN
 from finecal.orchestration.slurm.upstream import sbatch_command
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
-
-# What SLURM says of a request that it will never take → the keys of the profile that may be wrong. Other refusals,
-# as of one job too many, may be over when the jobs are submitted.
-NOT_AVAILABLE = "node configuration is not available"
-REFUSALS = {
-    r"invalid qos": "qos",
-    r"invalid account": "account",
-    r"invalid (generic resource|trackable resource)|gres option unsupported": "gpu_model, gpu_share",
-    r"invalid feature": "default-resources: constraint",
-    NOT_AVAILABLE: "gpu_model, partition",
-    r"(memory specification|cpu count per node) can not be satisfied|more processors requested": "partition",
-    r"group not permitted to use this partition|invalid partition": "partition, cpu_partition",
-    r"requested time limit is invalid": "default-resources: runtime",
-    # Limits of an account or QoS for one job, such as QOSMaxWallDurationPerJobLimit. Those for all jobs heal.
-    r"\b(assoc|qos)(max|min)\w*perjob": "qos, default-resources",
-}
 
 
 def check_executor(name: str) -> None:
@@ -153,18 +137,17 @@ def check_requests(jobs: Iterable[Any], runs_per_gpu: int, settings: Any) -> Non
     """
     for request in largest_requests(jobs, runs_per_gpu):
         refusal = _find_refusal(request, settings)
-        if heals(refusal, others_live=True):  # as the submit limit does, when a job ends
+        if not refusal or heals(refusal, others_live=True):  # as the submit limit does, when a job ends
             continue
-        for pattern, keys in REFUSALS.items():
-            if re.search(pattern, refusal, re.IGNORECASE):
-                yours = accounts_of_user() if keys == "account" else []
-                raise UserError(
-                    f"SLURM takes no job like those of {request.name}: {refusal}", where=f"profiles/slurm: {keys}",
-                    why=f"Asked for: {_format_request(request)}",
-                    hint=f"Set `account`, the first line of the profile. Yours are: {', '.join(yours)}" if yours else
-                    "Edit the first lines of the profile. `sinfo --format='%P %G %c %m'` says what there is "
-                    "(GPUs, CPUs, MiB), `sacctmgr show assoc user=$USER format=account,qos` what you may use",
-                )  # fmt: skip
+        keys = wrong_keys(refusal)
+        yours = accounts_of_user() if keys == "account" else []
+        raise UserError(
+            f"SLURM takes no job like those of {request.name}: {refusal}",
+            where=f"profiles/slurm: {keys}" if keys else "profiles/slurm", why=f"Asked for: {_format_request(request)}",
+            hint=f"Set `account`, the first line of the profile. Yours are: {', '.join(yours)}" if yours else
+            "Edit the first lines of the profile. `sinfo --format='%P %G %c %m'` says what there is "
+            "(GPUs, CPUs, MiB), `sacctmgr show assoc user=$USER format=account,qos` what you may use",
+        )  # fmt: skip
 
 
 def largest_requests(jobs: Iterable[Any], runs_per_gpu: int) -> list[Request]:
@@ -213,9 +196,9 @@ def _ask_for_refusal(request: Request, settings: Any) -> str:
     params = {"run_uuid": "finecal", "slurm_logfile": "/dev/null", "comment_str": "test", "workdir": None, **place}
     call = f"{sbatch_command(request, params, settings)} --wrap true"
     refusal, _ = _call_slurm(f"{call} --test-only")
-    if re.search(NOT_AVAILABLE, refusal, re.IGNORECASE):
-        # It says so of nodes that are down or drained, too, for which a job would wait: a real one is taken then.
-        # (Of a held one it is not asked whether there are such nodes.)
+    if refusal and not heals(refusal, others_live=True) and wrong_keys(refusal) in ("", OF_NODES):
+        # It refuses what would have to wait, too, as for nodes that are down, drained or busy: a real job is taken
+        # then. (Of a held one it is not asked whether there are such nodes.)
         refusal, submitted = _call_slurm(call)
         if job := re.match(r"\d+", submitted):  # followed by the cluster's name, where there are several
             _call_slurm(f"scancel {job[0]}")

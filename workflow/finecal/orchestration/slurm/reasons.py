@@ -9,7 +9,10 @@ from typing import Any
 
 # Of jobs that will start by themselves, soon: not worth a word.
 USUAL = re.compile(
-    r"None|Resources|Priority|Dependency|BeginTime|Cleaning|Prolog|SchedDefer|JobArrayTaskLimit|BurstBuffer.*", re.I
+    r"None|Resources|Priority|Dependency|BeginTime|Cleaning|Prolog|SchedDefer|JobArrayTaskLimit|BurstBuffer.*|Block\w+"
+    # How a job has ended that was put back into the queue.
+    r"|FedJobLock|NonZeroExitCode|OutOfMemory|TimeLimit|InactiveLimit|SystemFailure|RaisedSignal",
+    re.I,
 )
 # Of jobs that will never start as they are → what to change.
 FINAL = {
@@ -29,18 +32,25 @@ FINAL = {
     r"PartitionConfig|.*not permitted to use this partition.*":
         "its partition does not allow its account, QoS or group: set `account`, `qos` or `partition` in the profile",
     r"BadConstraints": "no node has what it asks for: change `constraint` or `gpu_model` in the profile",
+    r"DeadLine": "it cannot end before its `--deadline`: see `slurm_extra`",
+    r"ReservationDeleted": "its reservation is gone: set another `finecal-slurm-reservation` in the profile",
     r"DependencyNeverSatisfied": "it waits for a job that has failed: see `slurm_extra`",
 }  # fmt: skip
 # Of jobs that somebody can let start, or that wait for long.
 LONG = {
     r"JobHeldUser": "it is held: `scontrol release {number}` lets it start",
-    r"JobHeldAdmin|JobHoldMaxRequeue|JobLaunchFailure": "SLURM or an administrator holds it: ask them why, "
-    "then `scontrol release {number}`, or `scancel {number}`, after which it is submitted anew",
-    r"Reservation.*|ReqNodeNotAvail.*|NodeDown|Nodes? required.*": "nodes are reserved, as for maintenance, or down: "
-    "`scontrol show reservation` and `sinfo --list-reasons` say until when; a shorter `runtime` may fit in before",
+    r"JobHeldAdmin|JobHoldMaxRequeue|JobLaunchFailure|(launch[ _]failed|job)[ _]requeued[ _](in[ _])?held([ _]state)?":
+        "SLURM or an administrator holds it: ask them why, then `scontrol release {number}`, or "
+        "`scancel {number}`, after which it is submitted anew",
+    r"Reservation.*|ReqNodeNotAvail.*|NodeDown|FrontEndDown|Nodes? required.*":
+        "nodes are reserved, as for maintenance, or down: `scontrol show reservation` and `sinfo --list-reasons` say "
+        "until when; a shorter `runtime` may fit in before",
     r"Partition(Down|Inactive)": "the partition is closed: `sinfo` shows others for `partition` in the profile",
     r"(Assoc|QOS)Grp\w*Minutes\w*|\w*UsageThreshold": "the account's share of time is spent: take another account",
-    r"(Assoc|QOS)\w*": "a limit on what runs at a time is reached; it starts when others end",
+    r"(Assoc|QOS)\w*|Max\w+PerAccount|AccountingPolicy":
+        "a limit on what runs at a time is reached; it starts when others end. If none of them runs, it asks for more "
+        "than the limit: `--set-resources {rule}:mem_mb=…`, or another QoS or account in the profile",
+    r"Power\w+": "the cluster's power is limited; it starts when others end",
     r"Licenses": "licences are in use; it starts when others give theirs back",
 }  # fmt: skip
 # What SLURM writes into the log of a job that took too much memory, with cgroups and without.
