@@ -14,6 +14,7 @@ import pytest
 import snakemake_executor_plugin_slurm as plugin
 from snakemake_executor_plugin_slurm.utils import get_job_wildcards
 
+from finecal.errors import UserError
 from finecal.orchestration.slurm import upstream
 from finecal.orchestration.slurm.upstream import _WithResources
 
@@ -97,3 +98,20 @@ def test_no_other_module_imports_the_plugin() -> None:
         or (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == PLUGIN for alias in node.names))
     }
     assert importing == {"orchestration/slurm/upstream.py"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "17\n", "17;cluster\n", "Submitted batch job 17\n", "Submitted batch job 17 on cluster other\n",
+        "--> Checking 2 nodes; 350 hours left ... OK\n17;cluster\n", "17\nNote: 3 jobs wait; see the docs\n",
+    ],
+)  # fmt: skip
+def test_the_number_of_a_job_whatever_a_site_prints_around_it(answer: str) -> None:
+    assert upstream.read_job_number(answer) == "17"
+    assert plugin.validate_or_get_slurm_job_id(answer.split(";")[0], answer) == "17"
+
+
+def test_an_answer_without_a_number() -> None:
+    with pytest.raises(UserError, match="sbatch: the answer names no job: 'ok'"):
+        upstream.read_job_number("ok\n")

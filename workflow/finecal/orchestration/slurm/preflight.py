@@ -7,7 +7,6 @@ refused as often as it is tried.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -29,7 +28,7 @@ from finecal.orchestration.slurm.recovery import invisible_folder_error, tidy_up
 from finecal.orchestration.slurm.refusals import OF_NODES, heals, reason_of, wrong_keys
 from finecal.orchestration.slurm.requests import Request, combine, requested_resources
 from finecal.orchestration.slurm.settings import EXECUTOR, STARTED_IN
-from finecal.orchestration.slurm.upstream import sbatch_command
+from finecal.orchestration.slurm.upstream import read_job_number, sbatch_command
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 
 
@@ -200,8 +199,8 @@ def _ask_for_refusal(request: Request, settings: Any) -> str:
         # It refuses what would have to wait, too, as for nodes that are down, drained or busy: a real job is taken
         # then. (Of a held one it is not asked whether there are such nodes.)
         refusal, submitted = _call_slurm(call)
-        if job := re.match(r"\d+", submitted):  # followed by the cluster's name, where there are several
-            _call_slurm(f"scancel {job[0]}")
+        if submitted:
+            _call_slurm(f"scancel {read_job_number(submitted)}")
     return refusal
 
 

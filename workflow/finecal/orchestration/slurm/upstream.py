@@ -12,9 +12,11 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
+from finecal.errors import UserError
 from finecal.orchestration.slurm.commands import without_scontrol
 from finecal.orchestration.slurm.gpus import gpu_options
 from finecal.orchestration.slurm.requests import Request, Resources, in_units_of_slurm
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 
+OF_JOB = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+| on cluster \S+)?")
 LONGEST_NAME = 200  # characters of a folder's name; file systems take 255 bytes
 
 # The plugin's own takes neither hyphens in names of GPUs nor another way to ask than `--gpus`.
@@ -64,9 +67,28 @@ def sbatch_command(request: Any, params: Mapping[str, Any], settings: Any, faile
 
 
 def read_job_number(answer: str) -> str:
-    """Return the number of a job from the answer of `sbatch --parsable`, NUMBER or NUMBER;CLUSTER."""
-    number: str = validate_or_get_slurm_job_id(answer.strip().split(";")[0], answer)
+    """Return the number of a job from the answer of `sbatch --parsable`, a line NUMBER or NUMBER;CLUSTER.
+
+    A site may have its own `sbatch`, which welcomes, counts or warns in other lines, or does not know the option.
+
+    Raises
+    ------
+    UserError
+        If there is no such line, and not exactly one number elsewhere.
+    """
+    numbers = [found[1] for line in answer.splitlines() if (found := OF_JOB.fullmatch(line.strip()))]
+    try:
+        number: str = numbers[-1] if numbers else validate_or_get_slurm_job_id("", answer)
+    except WorkflowError as error:
+        raise UserError(
+            f"the answer names no job: {answer.strip()!r}", where="sbatch",
+            why="Expected is a line with the number of the job, as `sbatch --parsable` prints it",
+            hint="`type sbatch` says whether the site has one of its own",
+        ) from error  # fmt: skip
     return number
+
+
+plugin.validate_or_get_slurm_job_id = lambda _, answer: read_job_number(answer)
 
 
 class _WithResources:
