@@ -20,6 +20,7 @@ from finecal.cli import terminal
 from finecal.errors import UserError
 from finecal.io import provenance
 from finecal.io.sharing import owner, share_with_group
+from finecal.orchestration.slurm.commands import drop_options_of_user, run_command
 from finecal.runtime.filesystem import filesystem_type
 from finecal.runtime.scratch import scratch_folder
 from finecal.training.state_folder import lock_state
@@ -194,6 +195,27 @@ def test_umask(tmp_path: Path) -> None:
         share_with_group(tmp_path / "not there")
     finally:
         os.umask(before)
+
+
+def test_squeue_partition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One's own options for SLURM's commands reach neither finecal's questions nor those of Snakemake's plugin."""
+    hidden = {
+        "SQUEUE_PARTITION", "SQUEUE_FORMAT2", "SINFO_PARTITION", "SACCT_FORMAT", "SCANCEL_INTERACTIVE", "SCONTROL_ALL",
+        "SLURM_TIME_FORMAT", "SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_MEM_PER_CPU", "SBATCH_MEM_PER_GPU",
+    }  # fmt: skip
+    kept = {"SBATCH_ACCOUNT", "SBATCH_PARTITION", "SLURM_CONF", "SLURM_CLUSTERS"}
+    for name in hidden | kept:
+        monkeypatch.setenv(name, "1")
+    (tmp_path / "squeue").write_text("#!/bin/sh\n/usr/bin/env\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for drop in (lambda: None, drop_options_of_user):
+        drop()
+        seen = {line.partition("=")[0] for line in run_command("squeue").splitlines()}
+        assert kept <= seen
+        assert not hidden & seen
+    assert kept <= os.environ.keys()
+    assert not hidden & os.environ.keys()
 
 
 def test_git_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from finecal.orchestration.slurm import job_states, reasons
-from finecal.orchestration.slurm.commands import min_job_age
+from finecal.orchestration.slurm.commands import drop_options_of_user, min_job_age
 from finecal.orchestration.slurm.upstream import (
     SlurmExecutor,
     query_job_status,
@@ -32,6 +32,7 @@ class AskingExecutor(SlurmExecutor):
 
     def __post_init__(self, test_mode: bool = False) -> None:
         self._stopping = Event()
+        drop_options_of_user()
         super().__post_init__(test_mode)
         chosen = self.workflow.executor_settings.status_command
         self._command = "sacct" if chosen == "sacct" and shutil.which("sacct") else "squeue"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,12 @@ from finecal.errors import UserError
 
 # What a command raises that is not there, fails, or does not answer in time.
 NO_ANSWER = (OSError, subprocess.SubprocessError)
+# Variables with a user's own options for SLURM's commands, as in a shell's start-up file: of which jobs and partitions
+# `squeue` and `sinfo` tell, and how; whether `scancel` asks first; what the memory that a job asks for contradicts.
+# Others, as for who pays, hold where the profile says nothing.
+OPTIONS_OF_USER = re.compile(
+    r"(SQUEUE|SINFO|SACCT|SCANCEL|SCONTROL)_\w+|SLURM_(TIME_FORMAT|BITSTR_LEN)|SBATCH_(ARRAY_INX|WAIT|MEM_PER_(CPU|GPU))"
+)
 
 
 def run_command(*command: str) -> str:
@@ -24,7 +31,19 @@ def run_command(*command: str) -> str:
     OSError, subprocess.SubprocessError
         If there is no such command, it fails, or it takes more than a minute.
     """
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    plain = plain_environment()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env=plain).stdout
+
+
+def plain_environment() -> dict[str, str]:
+    """Return the environment without a user's own options for SLURM's commands."""
+    return {name: value for name, value in os.environ.items() if not OPTIONS_OF_USER.fullmatch(name)}
+
+
+def drop_options_of_user() -> None:
+    """Remove such options from this process, for what the plugin asks SLURM."""
+    for name in os.environ.keys() - plain_environment().keys():
+        del os.environ[name]
 
 
 def no_answer_error(error: OSError | subprocess.SubprocessError, program: str) -> UserError:

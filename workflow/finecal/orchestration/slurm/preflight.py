@@ -20,7 +20,7 @@ from finecal.errors import UserError, unknown
 from finecal.orchestration.slurm import limits
 from finecal.orchestration.slurm.accounts import accounts_of_user
 from finecal.orchestration.slurm.asked import check_asked, check_profiles, check_words, say_constant_memory
-from finecal.orchestration.slurm.commands import NO_ANSWER, no_answer_error
+from finecal.orchestration.slurm.commands import NO_ANSWER, no_answer_error, plain_environment
 from finecal.orchestration.slurm.gpus import WAYS, gpu_options, use_way
 from finecal.orchestration.slurm.limits import RequestedTime
 from finecal.orchestration.slurm.packing import check_in_turn, divide, pack_size
@@ -207,7 +207,9 @@ def _ask_for_refusal(request: Request, settings: Any) -> str:
 def _call_slurm(call: str) -> tuple[str, str]:
     """Return what SLURM says against a call, or else its answer; both empty if there is none."""
     try:
-        done = subprocess.run(call, shell=True, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            call, shell=True, capture_output=True, text=True, timeout=60, check=False, env=plain_environment()
+        )
     except NO_ANSWER:
         return "", ""
     if not done.returncode:
