@@ -39,6 +39,7 @@ from finecal.orchestration.rules import (
     limit_gpu,
     use_cores_of_nodes,
 )
+from finecal.orchestration.turns import keep_locks_of_others
 from finecal.plan.jobs import files_of_page, jobs
 from finecal.plan.own_files import inspect_files
 from finecal.plan.stages import STAGES
@@ -82,6 +83,7 @@ if workflow.is_main_process:
 
     prepare()
     explain_lock_errors()
+    keep_locks_of_others()
     or_stop(release_stale_lock)
     from finecal.orchestration.slurm import preflight
     from finecal.orchestration.slurm.settings import EXECUTOR, runs_per_gpu

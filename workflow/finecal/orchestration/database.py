@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,16 @@ def remove_locks_in_database() -> int:
             return len(_rows(database, "DELETE FROM snakemake_locks WHERE namespace = ? RETURNING file_path"))
 
 
+def unlock_in_database(locked: Iterable[tuple[str, str]]) -> None:
+    """Remove some locks on files of the working directory, each of which is its kind and the file."""
+    with _opened("rw") as database:
+        if database is None:
+            return
+        query = "DELETE FROM snakemake_locks WHERE namespace = ? AND lock_type = ? AND file_path = ?"
+        with database:
+            database.executemany(query, ((_namespace(), *one) for one in locked))
+
+
 @contextmanager
 def _opened(mode: str) -> Iterator[sqlite3.Connection | None]:
     """Open the database; None where there is none."""
@@ -47,8 +57,12 @@ def _opened(mode: str) -> Iterator[sqlite3.Connection | None]:
 def _rows(database: sqlite3.Connection, query: str) -> list[Any]:
     """The rows of a query on this working directory; none while Snakemake has not made the table."""
     try:
-        return database.execute(query, [os.path.abspath(SNAKEMAKE)]).fetchall()  # noqa: PTH100 - as Snakemake does
+        return database.execute(query, [_namespace()]).fetchall()
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             return []
         raise
+
+
+def _namespace() -> str:
+    return os.path.abspath(SNAKEMAKE)  # noqa: PTH100 - as Snakemake does

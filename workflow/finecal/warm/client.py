@@ -45,8 +45,11 @@ def decode(request: bytes) -> tuple[bytes, int, list[bytes], dict[bytes, bytes]]
     return folder, int(umask, 8), arguments, dict(one.split(b"=", 1) for one in variables)
 
 
-def ask(address: str, arguments: list[str]) -> tuple[socket.socket, int] | None:
-    """Hand a command over; the connection and the number of the process that runs it, None if none will."""
+def ask(address: str, arguments: list[str]) -> tuple[socket.socket, bytes] | None:
+    """Hand a command over; the connection and the number of the process that runs it, None if none will.
+
+    In place of the number it may be told how the process has ended: if that was killed at its very beginning.
+    """
     umask = os.umask(0)
     os.umask(umask)
     request = encode(os.fsencode(os.getcwd()), umask, [os.fsencode(one) for one in arguments], dict(os.environb))  # noqa: PTH109 - starts fast
@@ -61,7 +64,7 @@ def ask(address: str, arguments: list[str]) -> tuple[socket.socket, int] | None:
     if not answer:
         connection.close()
         return None
-    return connection, int(answer)
+    return connection, answer
 
 
 def pass_signals_on(pid: int) -> None:
@@ -108,10 +111,12 @@ def main() -> int:
     if running is None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.execv(program, [program, *arguments])
-    connection, pid = running
-    pass_signals_on(pid)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return end_as(connection.recv(32))
+    connection, answer = running
+    if answer.isdigit():
+        pass_signals_on(int(answer))
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        answer = connection.recv(32)
+    return end_as(answer)
 
 
 if __name__ == "__main__":

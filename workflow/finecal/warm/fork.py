@@ -46,22 +46,36 @@ def become(
     mask
         The signals that are to be blocked.
     """
-    status = 1
+    ended: list[BaseException] = []
     try:
+        # Not the warm process says so: were it killed in between, the client would wait in vain.
+        with suppress(OSError):  # the client has just ended; so does this process then
+            connection.send(b"%d" % os.getpid())
         _take_over(request, files)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
-        status = _run()
+        _run(ended)
     except BaseException:
-        traceback.print_exc()
+        if not ended:
+            traceback.print_exc()
     finally:
-        if status == INTERRUPTED:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGINT)
-        if os.getppid() != server:
-            with suppress(OSError):
-                connection.send(b"exit %d" % status)
-        os._exit(status)
+        while True:
+            try:
+                _leave(connection, server, ended)
+            except BaseException:  # it was told to end while it does
+                continue
+
+
+def _leave(connection: socket.socket, server: int, ended: Sequence[BaseException]) -> NoReturn:
+    """End as the first of what has ended the command says."""
+    status = _status(ended[0]) if ended else 1
+    if status == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    if os.getppid() != server:
+        with suppress(OSError):
+            connection.send(b"exit %d" % status)
+    os._exit(status)
 
 
 def _take_over(request: bytes, files: Sequence[int]) -> None:
@@ -92,26 +106,34 @@ def _end_with(connection: socket.socket) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _run() -> int:
-    """Run the command of sys.argv and what Python does at its end; the exit status."""
+def _run(ended: list[BaseException]) -> None:
+    """Run the command of sys.argv and what Python does at its end, and note first of all what has ended the command.
+
+    It may be told to end several times, by SLURM and by its client, also while it ends: then the first one counts, as
+    with Python.
+    """
     try:
-        importlib.import_module("finecal.cli").main()
-        status = 0
-    except SystemExit as end:
-        status = _status(end.code)
-    except BaseException as error:
-        traceback.print_exc()
-        status = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-    try:
-        finish()
-    except BaseException:  # of a signal that comes a second time: as with Python, the status stays
-        traceback.print_exc()
-    return status
+        try:
+            importlib.import_module("finecal.cli").main()
+            ended.append(SystemExit(0))
+        except BaseException as error:
+            ended.append(error)
+            _tell(error)
+    finally:
+        try:
+            finish()
+        except BaseException:
+            traceback.print_exc()
 
 
-def _status(code: object) -> int:
-    if isinstance(code, int):
-        return code & 0xFF
-    if code is not None:
-        print(code, file=sys.stderr)
-    return int(code is not None)
+def _tell(error: BaseException) -> None:
+    if not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    elif not isinstance(error.code, int | None):
+        print(error.code, file=sys.stderr)
+
+
+def _status(error: BaseException) -> int:
+    if not isinstance(error, SystemExit):
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+    return error.code & 0xFF if isinstance(error.code, int) else int(error.code is not None)

@@ -167,8 +167,6 @@ class Server:
                     other.close()
             fork.become(connection, request, files, server, self._begun.mask)
         self._running[pid] = connection
-        with suppress(OSError):  # the client has just ended; so does the fork then
-            connection.send(b"%d" % pid)
 
     def _report_ended(self) -> None:
         """Tell the clients of forks that have ended how."""

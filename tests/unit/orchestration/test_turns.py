@@ -1,0 +1,113 @@
+"""Several Snakemakes in one folder: whoever makes the same files is refused, whichever of the others begins or ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from snakemake.exceptions import LockException
+from snakemake.persistence import PersistenceBase, file
+from snakemake.persistence.db import DbPersistence
+from snakemake.persistence.file import FilePersistence
+
+from finecal.orchestration.turns import keep_locks_of_others
+
+
+class Notes:
+    """Those of one Snakemake that makes some files from others."""
+
+    def __init__(self, kind: type[PersistenceBase], made: list[str], read: list[str]) -> None:
+        self.notes: Any = kind()
+        self.notes.all_outputfiles = lambda: iter(made)
+        self.notes.all_inputfiles = lambda: iter(read)
+
+
+@pytest.fixture(autouse=True)
+def _in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind, name in ((PersistenceBase, "lock"), (FilePersistence, "_read_locks"), (DbPersistence, "_write_locks")):
+        monkeypatch.setattr(kind, name, getattr(kind, name))  # put back afterwards
+    keep_locks_of_others()
+
+
+@pytest.fixture(params=[FilePersistence, DbPersistence])
+def kind(request: pytest.FixtureRequest) -> type[PersistenceBase]:
+    chosen: type[PersistenceBase] = request.param
+    return chosen
+
+
+def test_who_ends_removes_its_own_locks_alone(kind: type[PersistenceBase]) -> None:
+    first, second, third = (Notes(kind, [made], ["data"]).notes for made in ("table", "figure", "figure"))
+    second.all_inputfiles = third.all_inputfiles = lambda: iter(["other data"])
+    with second.lock():
+        with first.lock():
+            pass
+        with pytest.raises(LockException), third.lock():
+            pass
+        with pytest.raises(LockException), third.lock():  # being refused takes nothing away either
+            pass
+    with third.lock():
+        pass
+    assert [*second._read_locks()] == []
+
+
+def test_nothing_to_lock_removes_nothing(kind: type[PersistenceBase]) -> None:
+    nothing, second, third = (Notes(kind, made, []).notes for made in ([], ["figure"], ["figure"]))
+    with second.lock():
+        with nothing.lock():
+            pass
+        with pytest.raises(LockException), third.lock():
+            pass
+
+
+def test_unlock_removes_all(kind: type[PersistenceBase]) -> None:
+    with Notes(kind, ["table"], []).notes.lock():
+        Notes(kind, [], []).notes.cleanup_locks()
+        assert [*Notes(kind, [], []).notes._read_locks()] == []
+
+
+def test_of_two_that_begin_together_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is slow between its look and its own lock."""
+    usual = FilePersistence._write_locks
+
+    def slowly(notes: Any, *given: Any) -> None:
+        time.sleep(0.05)
+        usual(notes, *given)
+
+    monkeypatch.setattr(FilePersistence, "_write_locks", slowly)
+    both = [Notes(FilePersistence, ["table"], ["data"]).notes for _ in range(2)]
+    refused: list[LockException] = []
+    with ExitStack() as stack:
+
+        def begin(notes: Any) -> None:
+            try:
+                stack.enter_context(notes.lock())
+            except LockException as error:
+                refused.append(error)
+
+        threads = [threading.Thread(target=begin, args=(notes,)) for notes in both]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(refused) == 1
+
+
+def test_locks_that_are_removed_while_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (Notes(FilePersistence, [made], []).notes for made in ("table", "figure"))
+    with ExitStack() as stack:
+        stack.enter_context(first.lock())
+        listed = file.listfiles
+
+        def then_removed(pattern: str) -> Any:
+            found = list(listed(pattern))
+            stack.close()
+            return found
+
+        monkeypatch.setattr(file, "listfiles", then_removed)
+        with second.lock():
+            assert [*second._read_locks()] == [("output", "figure")]
