@@ -235,6 +235,53 @@ def under_a_key_of_its_own() -> Written:
     return saved({"my_network": model_of().state_dict(), "epoch": 3}, model_of())
 
 
+def with_averaged(key: str) -> Written:
+    return saved({"model": model_of(1).state_dict(), key: model_of().state_dict(), "epoch": 3}, model_of())
+
+
+def with_an_incomplete_average() -> Written:
+    model = model_of()
+    shadow = {name: parameter.detach() for name, parameter in model_of(1).named_parameters()}
+    return saved({"model": model.state_dict(), "ema": {"decay": 0.999, "shadow": shadow}}, model)
+
+
+class Turned(nn.Module):
+    """The model with the rows of its head in the order of the data set's classes: ant, bee, cod, dab."""
+
+    def __init__(self, model: nn.Module, rows: list[int]) -> None:
+        super().__init__()
+        self.model, self.rows = model, rows
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(images)
+        return logits[:, self.rows]
+
+
+def with_class_to_idx() -> Written:
+    numbers = {"dab": 0, "ant": 1, "cow": 2, "cod": 3, "bee": 4}
+    torch.manual_seed(0)
+    model = shaken(timm.create_model(MODEL, num_classes=5))
+    content = {"state_dict": model.state_dict(), "class_to_idx": numbers}
+    return saved(content, Turned(model, [numbers[name] for name in ("ant", "bee", "cod", "dab")]))
+
+
+def of_protocol_4() -> Written:
+    torch.save(model_of().state_dict(), "weights.pth", pickle_protocol=4)
+    return "weights.pth", model_of()
+
+
+def with_a_convolution_as_head() -> Written:
+    state = model_of().state_dict()
+    return saved({**state, "fc.weight": state["fc.weight"][:, :, None, None]}, model_of())
+
+
+class Normalise(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3, 1, 1))
+        self.register_buffer("std", torch.ones(3, 1, 1))
+
+
 # ------------------------------------------------------------------ wrappers
 
 
@@ -303,6 +350,29 @@ OF_TRAINERS = [
         "torch.save(model.state_dict(), PATH), or as safetensors.",
     ),
     Origin("torch", "under a key of one's own, the only state dict", MODEL, under_a_key_of_its_own),
+    Origin("torch", "known keys below unknown ones", MODEL, lambda: saved(
+        {"checkpoint": {"net": model_of().state_dict(), "epoch": 3}}, model_of()
+    )),
+    Origin("torch", "`model` beside `ema_model`: the latter", MODEL, lambda: with_averaged("ema_model")),
+    Origin(
+        "torch", "`model` beside `best_model`", MODEL, lambda: with_averaged("best_model"),
+        refused="weights.pth: it holds 2 state dicts ('model', 'best_model'). Hint: Save the one that you mean alone.",
+    ),
+    Origin(
+        "torch", "`model` beside averaged parameters without BatchNorm's statistics", MODEL,
+        with_an_incomplete_average,
+        refused="weights.pth: its averaged weights ('ema.shadow') lack conv1.1.running_mean, conv1.1.running_var, "
+        "conv1.4.running_mean, conv1.4.running_var, bn1.running_mean, bn1.running_var and 24 more of 'model'. With "
+        "which of these tensors the model was evaluated is not in the file. Hint: Save the whole state dict of the "
+        "one that you mean alone.",
+    ),
+    Origin("torch", "beside `class_to_idx`: rows by these names", MODEL, with_class_to_idx),
+    Origin("torch", "its head a 1 × 1 convolution", MODEL, with_a_convolution_as_head),
+    Origin(
+        "torch", "`torch.save(…, pickle_protocol=4)`", MODEL, of_protocol_4,
+        refused="weights.pth: it is pickled with protocol 4. torch's reader that runs no code (weights_only) knows "
+        "protocol 2, the default of torch.save. Hint: Save it again without `pickle_protocol`, or as safetensors.",
+    ),
     Origin(
         "torch", "TorchScript", MODEL, as_torchscript,
         refused="weights.pt: it is a program of TorchScript. Hint: Save `model.state_dict()` of the PyTorch model "
@@ -342,5 +412,12 @@ OF_TRAINERS = [
         refused="weights.pth: beside the model (encoder.…) it holds head.weight, head.bias. What they do to the "
         "logits is not in the file. Hint: If they are layers after the model, make them its head; then save the "
         "state dict of 'encoder' alone.",
+    ),
+    Origin(
+        "a module of one's own", "layers that normalise before the model", MODEL,
+        lambda: wrapped("model", normalise=Normalise()),
+        refused="weights.pth: beside the model (model.…) it holds normalise.mean, normalise.std. What they do to the "
+        "logits is not in the file. Hint: If they normalise images, give their numbers by hand (`preprocessing: "
+        "{mean: …, std: …}`); then save the state dict of 'model' alone.",
     ),
 ]  # fmt: skip

@@ -85,6 +85,18 @@ def test_torch_s_own_files_are_read(content: bytes, tmp_path: Path) -> None:
     assert read_state(tmp_path / "a.pth").keys() == STATE.keys()
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("protocol", [0, 1, 4, 5])
+@pytest.mark.parametrize("new", [True, False])
+def test_other_protocols_of_pickle(protocol: int, new: bool, tmp_path: Path) -> None:
+    content = of_torch({"model": STATE}, pickle_protocol=protocol, _use_new_zipfile_serialization=new)
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(
+        UserError, match=f"it is pickled with protocol {protocol if protocol > 1 else '0 or 1'}\\. torch"
+    ):
+        read_state(tmp_path / "a.pth")
+
+
 def test_which_of_several_state_dicts_is_not_guessed(tmp_path: Path) -> None:
     torch.save({"first": STATE, "second": STATE}, tmp_path / "a.pth")
     with pytest.raises(UserError, match=r"it holds 2 state dicts \('first', 'second'\)"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,49 @@ def test_bgr_is_turned_into_rgb_once() -> None:
         wanted = model(images.flip(1))
         torch.testing.assert_close(take_rgb(model, "bgr")(images), wanted)
         torch.testing.assert_close(take_rgb(model, "rgb")(images), wanted)
+
+
+def test_the_size_of_the_test_has_its_own_crop() -> None:
+    """As timm's `validate.py` does it, which takes size and crop of the test."""
+    config = timm.get_pretrained_cfg("resnet50.a1_in1k").to_dict()
+    assert (config["input_size"][1], config["test_input_size"][1]) == (224, 288)
+    for size, of_test in ((224, False), (288, True)):
+        wanted = timm.data.resolve_data_config({}, pretrained_cfg=config, use_test_size=of_test)
+        found = described("timm", model="resnet50.a1_in1k", image_size=size)
+        assert found.framing == {name: wanted[name] for name in TIMM}
+        assert wanted["input_size"][1] == size
+    same = resolve("timm", {**config, "input_size": (3, 288, 288)}, MEAN, STD, 3, 288)
+    assert same.framing is not None
+    assert same.framing["crop_pct"] == config["crop_pct"]
+
+
+CONFIGURATIONS = {
+    "mean": ([123.7, 116.3, 103.5], ["a", 1, 1], [0.5, 0.5], [], [float("nan")] * 3, "0.5", [-0.5] * 3),
+    "std": ([58.4, 57.1, 57.4], [0, 0, 0], [-1, 1, 1], [True] * 3, None),
+    "crop_pct": ("0.9", -1, float("inf"), [1.0]),
+}
+
+
+@pytest.mark.parametrize(("part", "value"), [(part, value) for part, all_ in CONFIGURATIONS.items() for value in all_])
+def test_a_configuration_without_sense_is_refused_unless_it_is_said_by_hand(part: str, value: Any) -> None:
+    config = {"mean": MEAN, "std": STD, part: value}
+    with pytest.raises(UserError) as caught:
+        resolve("timm", config, config["mean"], config["std"], 3)
+    assert str(caught.value).startswith(f"backbones: {part!r} of the weights' configuration is ")
+    right = {"mean": MEAN, "std": STD, "crop_pct": 1.0}[part]
+    resolve({part: right}, config, config["mean"], config["std"], 3)
+
+
+def test_a_configuration_that_says_nothing_leaves_timm_s(tmp_path: Path) -> None:
+    timm.models.save_for_hf(timm.create_model("test_resnet", num_classes=2), str(tmp_path), safe_serialization=True)
+    for config in ({"mean": 0.1, "std": 0.2}, {}):
+        content = json.loads((tmp_path / "config.json").read_text()) | {"pretrained_cfg": config}
+        (tmp_path / "config.json").write_text(json.dumps(content))
+        found = described("timm", weights=str(tmp_path))
+        assert (found.mean, found.std) == (
+            ((0.1,) * 3, (0.2,) * 3) if config else described().mean and ((0.5,) * 3,) * 2
+        )
+    assert found.framing == TIMM
 
 
 def test_an_interpolation_that_timm_draws_is_refused() -> None:

@@ -46,6 +46,12 @@ def test_what_is_after_the_model_is_an_error_where_its_head_is_needed() -> None:
     assert find_model(state, BODY, FILE, alone=False) == MODEL
 
 
+def test_what_normalises_images_before_the_model_is_called_so() -> None:
+    state = {**under("1."), "0.mean": torch.zeros(3), "0.std": torch.ones(3)}
+    with pytest.raises(UserError, match=r"it holds 0\.mean, 0\.std\. .*give their numbers by hand \(`preprocessing: "):
+        find_model(state, BODY, FILE, alone=True)
+
+
 LAYERS = ("fc.weight", "head.weight", "accumulate.weight", "total.weight", "layer1.0.conv1.weight", "lossless.weight")
 
 

@@ -152,3 +152,21 @@ def test_preprocessing_that_cannot_be_read(place: Path) -> None:
     backbone = {"model": "vit_tiny_patch16_224", "options": {"depth": 1}, "weights": "folder", "image_size": 32}
     with pytest.raises(UserError, match="it does not say `image_mean` and `image_std`"):
         architecture(backbone, DIGITS, 3)
+
+
+def test_a_head_without_names_may_be_in_the_order_of_the_pretrained_one(place: Path) -> None:
+    turned = (*DIGITS[:3], *DIGITS[4:], "3")
+    mine = {"model": "test_resnet", "weights": "a.pth", "class_names": list(turned)}
+    found = refused(place, backbones={"mine": mine})
+    assert found == (
+        "recipes.elsewhere: the head of 'b.th' has no names, and its rows can be in two orders. From row 3 on, the "
+        "pretrained model ('mine') has '4', '5', '6', '7' and 3 more; the data set has '3', '4', '5', '6' and 3 more. "
+        "Hint: Give this checkpoint `class_names`, too: a list or a text file with a name per line."
+    )
+    recipes = {"elsewhere": {"weights": "b.th", "class_names": list(turned)}}
+    assert list(check_checkpoints(Plan([study(place, backbones={"mine": mine}, recipes=recipes)])))
+    # The names may stand in the files, too.
+    torch.save({"model": model_of().state_dict(), "classes": list(turned)}, "a.pth")
+    assert refused(place) == found
+    torch.save({"model": model_of().state_dict(), "class_to_idx": {name: i for i, name in enumerate(turned)}}, "b.th")
+    assert list(check_checkpoints(Plan([study(place)])))

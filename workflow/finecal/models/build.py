@@ -25,7 +25,7 @@ from finecal.models.joined_heads import join_classifiers, layers_of
 from finecal.models.last_layer import compute_features, find_last_layer, take_convolution_as_linear
 from finecal.models.locations import HUB, transform_config
 from finecal.models.preprocessing import resolve
-from finecal.models.statements import OF_THE_DATA, folder_statement, read_timm_source
+from finecal.models.statements import OF_THE_DATA, as_channels, folder_statement, read_timm_source
 from finecal.models.whole_loading import whole_loading
 
 
@@ -98,8 +98,8 @@ def architecture(backbone: Mapping[str, Any], classes: Sequence[str], channels: 
     if config is None:  # finecal's own models
         config = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     said = resolve(
-        backbone.get("preprocessing"), config, tuple(config.get("mean", IMAGENET_DEFAULT_MEAN)),
-        tuple(config.get("std", IMAGENET_DEFAULT_STD)), channels,
+        backbone.get("preprocessing"), config, as_channels(config.get("mean", IMAGENET_DEFAULT_MEAN)),
+        as_channels(config.get("std", IMAGENET_DEFAULT_STD)), channels, backbone["image_size"],
     )  # fmt: skip
     head_options = {name: backbone[name] for name in ("head", "head_scale", "learn_head_scale") if name in backbone}
     return Architecture(

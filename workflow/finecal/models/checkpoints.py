@@ -16,7 +16,7 @@ from finecal.models.build import Architecture, build, head
 from finecal.models.fitting import Checkpoint, fit_head, mismatch_error, other_patches, shapes_match, with_counters
 from finecal.models.joined_heads import NAME, join_state, layers_of, split_state
 from finecal.models.locations import config_of, names_of_rows, weights_files
-from finecal.models.state_dicts import SHOWN, State, read_state
+from finecal.models.state_dicts import SHOWN, State, read_with_names
 from finecal.models.timm_conversion import adapt_by_timm, rename_by_timm
 from finecal.models.transformers_config import is_transformers
 from finecal.models.wrappers import find_model
@@ -31,7 +31,7 @@ def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Che
     ----------
     names
         The classes of the head's rows, if the user gives them. Else they are read from the folder's config.json or the
-        metadata of a file that finecal has written, where there are any.
+        metadata of a file that finecal has written, where there are any, or are what stands beside the state dict.
 
     Raises
     ------
@@ -39,13 +39,13 @@ def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Che
         If it is missing or damaged, holds more than tensors and plain values, or a weight is not finite.
     """
     file, *_ = weights_files(str(path), str(path))
-    state = read_state(file)
+    state, named = read_with_names(file)
     _check_merged(state, file)
     for name, tensor in state.items():
         _check_numbers(name, tensor, file)
     known = tuple(names) if names else names_of_rows(path, str(path))
     beside = config_of(path, str(path))
-    return Checkpoint(state, file, known, beside if is_transformers(beside) else None)
+    return Checkpoint(state, file, known, beside if is_transformers(beside) else None, named)
 
 
 # Parts of names of weights that another tensor beside them changes → by what, and what makes one tensor of them.
@@ -71,14 +71,19 @@ def _check_numbers(name: str, tensor: Tensor, file: Path) -> None:
     """Refuse what is no plain tensor of numbers, or has values that no model can have."""
     is_plain = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
     if not is_plain or (tensor.dtype not in FLOATS and name.endswith((".weight", ".bias"))):
-        kind = str(tensor.dtype if is_plain or tensor.is_quantized else "meta" if tensor.is_meta else tensor.layout)
-        raise UserError(
-            f"the tensor {name!r} is of the kind {kind.removeprefix('torch.')}", where=str(file),
-            why="Weights need plain numbers with a point, of 16, 32 or 64 bits",
-            hint="Save the model that was not quantised, pruned or emptied",
-        )  # fmt: skip
+        raise _kind_error(name, tensor, file)
     if tensor.dtype in FLOATS and not bool(tensor.isfinite().all()):
         raise UserError(f"the tensor {name!r} has values that are NaN or infinite", where=str(file))
+
+
+def _kind_error(name: str, tensor: Tensor, file: Path) -> UserError:
+    is_numbers = tensor.layout == torch.strided and not tensor.is_meta
+    kind = str(tensor.dtype if is_numbers or tensor.is_quantized else "meta" if tensor.is_meta else tensor.layout)
+    return UserError(
+        f"the tensor {name!r} is of the kind {kind.removeprefix('torch.')}", where=str(file),
+        why="Weights need plain numbers with a point, of 16, 32 or 64 bits",
+        hint="Save the model that was not quantised, pruned or emptied",
+    )  # fmt: skip
 
 
 def load_checkpoint(path: str, use: Mapping[str, Any], description: Architecture, *, keep_head: bool) -> nn.Module:
@@ -117,6 +122,9 @@ def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: boo
         if foreign := foreign_names.error(state, wanted, checkpoint.file, description.model):
             raise foreign from error
         raise
+    for name, tensor in fitted.items():
+        if name in wanted and wanted[name].is_floating_point() and tensor.dtype not in FLOATS:
+            raise _kind_error(name, tensor, checkpoint.file)
     if shapes_match(fitted, wanted):
         model.load_state_dict(fitted)
         return model

@@ -19,19 +19,43 @@ from finecal.models.whole_loading import COUNTER
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state dict, its file, the names of its head's rows (None if unknown), and transformers' configuration."""
+    """A state dict, its file, the names of its head's rows (None if unknown), and transformers' configuration.
+
+    `beside` are lists of names that stand beside the state dict: one with as many names as the head has rows is theirs.
+    """
 
     state: State
     file: Path
     names: tuple[str, ...] | None
     config: Mapping[str, Any] | None = None
+    beside: tuple[tuple[str, ...], ...] = ()
+
+    def names_of(self, rows: int) -> tuple[str, ...] | None:
+        """Return the names of a head with so many rows; None if they are unknown.
+
+        Raises
+        ------
+        UserError
+            If the file names them in two ways.
+        """
+        fitting = [] if self.names is not None else [names for names in self.beside if len(names) == rows]
+        if len(fitting) > 1:
+            one, other = (join_names([repr(name) for name in names], SHOWN) for names in fitting[:2])
+            raise UserError(
+                f"it names its {counted(rows, 'class')} in two ways", where=str(self.file), why=f"{one}; and {other}",
+                hint="Say which is right by `class_names`",
+            )  # fmt: skip
+        return fitting[0] if fitting else self.names
 
 
 def fit_head(checkpoint: Checkpoint, description: Architecture, wanted: State, prefix: str, *, keep: bool) -> State:
     """Return the state with the head's rows in the data set's order, or with the model's head if it does not fit."""
     state, classes = dict(checkpoint.state), description.classes
-    names = None if checkpoint.names is None else as_called(checkpoint.names, classes)
     weight = state.get(f"{prefix}weight")
+    if weight is not None and weight.ndim == 4 and weight.shape[2:] == (1, 1) and wanted[f"{prefix}weight"].ndim == 2:
+        weight = state[f"{prefix}weight"] = weight[:, :, 0, 0]  # a 1 × 1 convolution on one pixel
+    own = checkpoint.names if weight is None else checkpoint.names_of(len(weight))
+    names = None if own is None else as_called(own, classes)
     if weight is not None and names is not None and len(names) != len(weight):
         raise UserError(
             f"{counted(len(names), 'class name')} for a head with {counted(len(weight), 'row')}",

@@ -19,6 +19,8 @@ from finecal.models.weight_files import FORMATS, WRITTEN, check_name, find_weigh
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG = "config.json"
 CLIP_CONFIG = "open_clip_config.json"
+# What of an image's preparation timm's configuration of weights may say.
+SAID = ("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std")
 # Suffixes of the vocabulary and the configuration of a tokeniser.
 TOKENISER = (".json", ".txt", ".model")
 
@@ -81,13 +83,13 @@ def config_files(weights: str) -> tuple[Path, ...]:
 
 
 def transform_config(weights: str) -> dict[str, Any] | None:
-    """Return timm's configuration of a checkpoint, which says how images are prepared; None if it has none."""
+    """Return timm's configuration of a checkpoint, which says how images are prepared; None if nothing says it."""
     config = config_of(weights, weights)
     if config is None or is_transformers(config):
         return None
     # timm writes it below `pretrained_cfg`; older files have it at the top.
     found: dict[str, Any] = config.get("pretrained_cfg") or config
-    return found
+    return found if isinstance(found, dict) and any(found.get(part) for part in SAID) else None
 
 
 def cached_config(model: str) -> dict[str, Any] | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import pathlib
+import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,10 @@ _MULTIARRAY = ("numpy._core.multiarray", "numpy.core.multiarray")
 _FUNCTIONS = ("scalar", "_reconstruct")
 # Since Python 3.13 a path names the module that it is really from.
 _PATHS = ("pathlib", "pathlib._local")
+
+
+# Of pickle; without what comes with a newer one, torch's own reader can read protocol 3.
+READ_PROTOCOLS = ("2", "3", "")
 
 
 def harmless() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
@@ -50,3 +56,21 @@ def find_others(file: Path) -> list[str]:
             return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
     except Exception:  # a damaged file, or one in torch's old format, may raise anything
         return []
+
+
+def find_protocol(file: Path) -> str:
+    """Return with which protocol a file is pickled: a number, or "0 or 1"; empty if it cannot be said."""
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+                first = archive.open(name).read(2)
+        else:
+            with file.open("rb") as opened:
+                first = opened.read(2)
+    except (OSError, ValueError, StopIteration, zipfile.BadZipFile):
+        return ""
+    if len(first) == 2 and first[0] == pickle.PROTO[0]:
+        return str(first[1]) if first[1] <= pickle.HIGHEST_PROTOCOL else ""
+    # Protocols 0 and 1 begin with a dict, with an object made by a function, or with the number of torch's old format.
+    return "0 or 1" if first[:1] in (pickle.MARK, pickle.EMPTY_DICT, pickle.GLOBAL, pickle.LONG) else ""

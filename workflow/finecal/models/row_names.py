@@ -52,7 +52,19 @@ def label_names(config: Mapping[str, Any], where: str = "config.json") -> tuple[
 
 
 def _in_order(given: Any, where: str) -> list[Any]:
-    """Return a list, or the names of a mapping of numbers to names or names to numbers in the order of the numbers."""
+    """Return the names in the order of the rows, as `in_order` does; raise UserError if they have none."""
+    if (found := in_order(given)) is not None:
+        return found
+    raise UserError(
+        "the names of the head's rows are neither a list nor a mapping of the numbers 0, 1, … to names", where=where
+    )
+
+
+def in_order(given: Any) -> list[Any] | None:
+    """Return a list, or the names of a mapping of numbers to names or names to numbers in the order of the numbers.
+
+    None if it is neither, or the numbers are not 0, 1, ….
+    """
     if isinstance(given, (list, tuple)):
         return list(given)
     if isinstance(given, Mapping):
@@ -61,9 +73,7 @@ def _in_order(given: Any, where: str) -> list[Any]:
                 named = {int(number): name for number, name in pairs}
                 if sorted(named) == list(range(len(given))):
                     return [named[number] for number in sorted(named)]
-    raise UserError(
-        "the names of the head's rows are neither a list nor a mapping of the numbers 0, 1, … to names", where=where
-    )
+    return None
 
 
 def as_names(given: Iterable[Any]) -> tuple[str, ...]:

@@ -59,8 +59,15 @@ def folder_statement(weights: str | None, model: str) -> Statement | None:
             hint=f"Give `model: {given[0]}`",
         )  # fmt: skip
     arguments = {key: value for key, value in arguments.items() if key not in OF_THE_DATA}
-    mean, std = (tuple(source[key]) if source.get(key) else None for key in ("mean", "std"))
+    mean, std = (as_channels(source[key]) if source.get(key) else None for key in ("mean", "std"))
     return Statement(arguments, mean, std)
+
+
+def as_channels(given: Any) -> Any:
+    """Return the numbers of a configuration's mean or deviation as a tuple; what is none as it is, to be refused."""
+    if isinstance(given, (list, tuple)):
+        return tuple(given)
+    return (given,) if isinstance(given, (int, float)) else given
 
 
 def read_timm_source(model: str) -> tuple[str, dict[str, Any], dict[str, Any]]:

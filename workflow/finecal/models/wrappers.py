@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from finecal.errors import UserError, counted, join_names
+from finecal.models.nested_states import AVERAGED
 from finecal.models.state_dicts import SHOWN, State
 from finecal.models.whole_loading import COUNTER
 
@@ -35,7 +36,10 @@ BESIDE = re.compile(
 OF_METRICS = frozenset(
     {"tp", "fp", "tn", "fn", "confmat", "correct", "total", "preds", "target", "mean_value", "sum_value"}
 )
-AVERAGED = re.compile(r"(?:^|[._])(?:ema|swa|avg|averaged?)(?:[._]|$)", re.IGNORECASE)
+
+
+# Buffers of modules before a model that normalise images.
+OF_INPUT = re.compile(r"(?:\w+_)?(?:mean|std|stdev|sigma|mu)", re.IGNORECASE)
 
 
 def is_beside(name: str) -> bool:
@@ -82,10 +86,13 @@ def find_model(state: State, wanted: Iterable[str], file: Path, *, alone: bool) 
         if not key.startswith(place) and not is_beside(key) and not any(key.startswith(one) for one in whole if one)
     ]
     if others and alone:
+        normalised = all(OF_INPUT.fullmatch(name.rpartition(".")[2]) for name in others)
         raise UserError(
             f"beside the model ({place}…) it holds {join_names(others, SHOWN)}", where=str(file),
             why="What they do to the logits is not in the file",
-            hint=f"If they are layers after the model, make them its head; then save the state dict of {place[:-1]!r} "
+            hint=f"If they normalise images, give their numbers by hand (`preprocessing: {{mean: …, std: …}}`); then "
+            f"save the state dict of {place[:-1]!r} alone" if normalised else
+            f"If they are layers after the model, make them its head; then save the state dict of {place[:-1]!r} "
             "alone",
         )  # fmt: skip
     return found if place else {key: tensor for key, tensor in found.items() if key in names or not is_beside(key)}

@@ -18,6 +18,7 @@ from finecal.models.checkpoints import load_as, read_checkpoint
 from finecal.plan.options import own_weights
 from finecal.plan.plan import Plan
 from finecal.plan.same_preprocessing import check_same_preprocessing
+from finecal.plan.same_rows import check_same_rows
 
 # Without images nobody knows the channels: colour, or grey if that does not fit.
 CHANNELS = (3, 1)
@@ -74,13 +75,16 @@ def _check(
             classes = _classes(plan, place) or checkpoint.names
             description = architecture(backbone, classes or ("one", "other"), channels)
             if own is not backbone:
-                check_same_preprocessing(path, backbone, description, where.partition(".")[2], place[1])
+                recipe = where.partition(".")[2]
+                check_same_preprocessing(path, backbone, description, recipe, place[1])
+                check_same_rows(checkpoint, plan.options("pretrain", *place), classes or (), recipe, place[1])
             keep = keep_head and classes is not None
             load_as(checkpoint, description, keep_head=keep)
         except UserError as error:
             errors.append(error)
         else:
-            return _describe(path, where, checkpoint.names, description, keep=keep)
+            names = checkpoint.names_of(len(classes)) if classes else checkpoint.names
+            return _describe(path, where, names, description, keep=keep)
     first = errors[0]
     named = where if first.where in ("", "backbones", where) else f"{where}: {first.where}"
     raise UserError(first.what, where=named, why=first.why, hint=first.hint) from first

@@ -15,7 +15,7 @@ from finecal.io.provenance import provenance
 from finecal.metrics.logit_anatomy import observe_run
 from finecal.models.build import head
 from finecal.models.chance import check_not_at_chance
-from finecal.models.checkpoints import load_checkpoint
+from finecal.models.checkpoints import load_as, read_checkpoint
 from finecal.models.extraction import extract
 from finecal.models.files import load_model, save_model, write_head
 from finecal.models.plain_head import check_plain_head
@@ -24,6 +24,7 @@ from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
 from finecal.plan.same_preprocessing import check_same_preprocessing
+from finecal.plan.same_rows import check_same_rows
 from finecal.runtime.device import choose_device, device_record
 from finecal.runtime.memory import Room
 from finecal.stages import Settings
@@ -50,9 +51,11 @@ def take_over(plan: Plan, run: RunKey, checkpoint: str, settings: Settings) -> N
         return {"epoch": epoch, "step": epoch, "loss": nan, "lr": nan, "seconds": 0.0, **observed}
 
     before = row(0, model)
-    use = plan.options("pretrain", run.dataset, run.backbone)["backbone"]
-    check_same_preprocessing(checkpoint, use, description, run.recipe, run.backbone)
-    tuned = take_rgb(load_checkpoint(checkpoint, spec, description, keep_head=True), description.order).to(device)
+    before_it = plan.options("pretrain", run.dataset, run.backbone)
+    check_same_preprocessing(checkpoint, before_it["backbone"], description, run.recipe, run.backbone)
+    given = read_checkpoint(checkpoint, spec.get("class_names"))
+    check_same_rows(given, before_it, images.classes, run.recipe, run.backbone)
+    tuned = take_rgb(load_as(given, description, keep_head=True), description.order).to(device)
     check_plain_head(tuned, description)
     if not spec.get("at_chance"):
         of_s = images.train & fine_tuning[images.labels]
