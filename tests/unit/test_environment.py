@@ -138,7 +138,7 @@ def test_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TMPDIR", str(tmp_path / "link"))
         monkeypatch.chdir(tmp_path)
         with scratch_folder(Path("state/scratch"), 0) as folder:
-            assert folder == Path("state/scratch")
+            assert folder.parent == Path("state")
 
 
 def test_home(tmp_path: Path) -> None:

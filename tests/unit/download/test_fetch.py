@@ -327,6 +327,41 @@ def test_two_processes_do_not_write_the_same_part(server: Mirror, folder: Path) 
         assert "another process is fetching this file" in message(a_file(server), folder)
 
 
+def test_another_process_has_fetched_it_meanwhile(
+    server: Mirror, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look for the file and the lock on its part."""
+    lock = fcntl.flock
+
+    def late(file: Any, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        lock(file, fcntl.LOCK_SH)
+        (folder / "data.zip.part").write_bytes(CONTENT)
+        (folder / "data.zip.part").rename(folder / "data.zip")
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    asked = len(server.asked)
+    assert fetch(a_file(server), folder, wait=0).read_bytes() == CONTENT
+    assert len(server.asked) == asked
+    assert names(folder) == ["data.zip", "data.zip.sha256"]
+
+
+def test_nobody_takes_a_part_before_it_has_its_name(
+    server: Mirror, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hash takes minutes where it is large."""
+    hashed = finecal.download.fetch._hash
+
+    def while_others_come(path: Path, name: str) -> str:
+        monkeypatch.setattr(finecal.download.fetch, "_hash", hashed)
+        assert "another process is fetching this file" in message(a_file(server), folder)
+        return hashed(path, name)
+
+    monkeypatch.setattr(finecal.download.fetch, "_hash", while_others_come)
+    assert fetch(a_file(server), folder, wait=0).read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("note", ["{", "[]", '{"other": 1}', json.dumps({"url": "http://elsewhere", "total": 9})])
 def test_a_note_that_makes_no_sense_is_no_obstacle(server: Mirror, folder: Path, note: str) -> None:
     folder.mkdir(parents=True)

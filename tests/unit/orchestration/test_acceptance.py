@@ -100,6 +100,16 @@ def test_an_input_that_was_replaced_meanwhile(notes: FilePersistence, capsys: py
     assert "was made from results/images.parquet as it was before it was replaced" in capsys.readouterr().err
 
 
+def test_a_result_that_another_snakemake_removes_meanwhile(
+    notes: FilePersistence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(TABLE).unlink()
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path == Path(TABLE) or exists(path))
+    discard_accepted_states([RECORD], notes)
+    assert STATE.is_dir()
+
+
 @pytest.mark.parametrize(("later", "stays"), [(-60, False), (60, True)])
 def test_the_state_of_a_killed_snakemake(notes: FilePersistence, later: float, stays: bool) -> None:
     """It had accepted the result, or a training with other options has begun since then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
 import socket
@@ -150,3 +151,30 @@ def test_a_folder_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = Path.cwd().owner()
     with pytest.raises(UserError, match=rf"It belongs to {owner}. Hint: To share it, {owner} says `chmod"):
         lock.release_stale_lock()
+
+
+def test_files_that_somebody_removes_while_they_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As people are told to do with those of a dead host, and as another Snakemake does."""
+    STATE.mkdir()
+    (STATE / "at_work.elsewhere").symlink_to("gone")  # is listed, and not there when it is looked at
+    glob = Path.glob
+
+    def with_one_that_goes(path: Path, pattern: str) -> list[Path]:
+        return [*glob(path, pattern), *([STATE / "locks" / "0.input.lock"] if pattern.startswith("locks") else [])]
+
+    monkeypatch.setattr(Path, "glob", with_one_that_goes)
+    assert at_work() == []
+    lock.release_stale_lock()
+    try:
+        assert seen() == [os.getpid()]
+    finally:
+        assert lock._held is not None
+        lock._end(lock._held)
+        atexit.unregister(lock._end)
+        monkeypatch.setattr(lock, "_held", None)
+
+
+def test_a_folder_that_is_gone_when_its_owner_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path == Path("state") or exists(path))
+    assert str(workers.not_writable_error(Path("state"))).startswith("state: the folder 'state' cannot be written")

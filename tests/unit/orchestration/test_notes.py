@@ -70,6 +70,18 @@ def test_a_missing_note_is_written_from_the_output() -> None:
     assert restore(finished_again()) == []
 
 
+def test_outputs_that_another_snakemake_removes_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It makes them anew; the notes of all other jobs are written all the same, and nothing is said."""
+    made = finished()
+    one = cast(Job, SimpleNamespace(result=TABLE, outputs=[TABLE, Path("gone")], stage="finetune", wildcards={}))
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path == Path("gone") or exists(path))
+    assert restore(one, made) == [TABLE]
+    assert capsys.readouterr().err == ""
+
+
 def finished_again() -> Job:
     """The job of `finished`, whose outputs stay as they are."""
     return cast(Job, SimpleNamespace(result=TABLE, outputs=[TABLE, MODEL], stage="finetune", wildcards={}))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,6 +53,24 @@ def test_trainings_take_turns_whatever_resources_are_given(given: dict[str, int]
     workflow: Any = SimpleNamespace(global_resources=Resources.from_mapping(given))
     limit_gpu(workflow)
     assert workflow.global_resources[GPU_PERCENT].value == percent
+
+
+def test_a_folder_that_another_job_removes_while_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of states is removed when it is empty, by a job of another Snakemake."""
+    monkeypatch.chdir(tmp_path)
+    access = os.access
+
+    def gone(path: Path, mode: int) -> bool:
+        with suppress(OSError):
+            Path("state").rmdir()
+        return access(path, mode)
+
+    monkeypatch.setattr(os, "access", gone)
+    Path("state").mkdir()
+    check_writable(Path("state"))
+    assert not Path("state").exists()
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

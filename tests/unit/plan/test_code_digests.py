@@ -33,7 +33,10 @@ INFRASTRUCTURE = {
     "download/resume.py": "as for download/spec.py",
     "plan/axes.py": "which figures and tables there are",
     **dict.fromkeys(
-        ["io/parquet.py", "io/atomic.py", "io/lease.py", "io/declared.py", "io/list_columns.py", "io/provenance.py"],
+        [
+            *("io/parquet.py", "io/atomic.py", "io/parts.py", "io/lease.py", "io/declared.py", "io/list_columns.py"),
+            "io/provenance.py",
+        ],
         "how files are written and checked, not what is in them",
     ),
     "calibrators/__init__.py": "refuses a calibrator of the user's own, or lets it be",

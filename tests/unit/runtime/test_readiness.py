@@ -163,3 +163,27 @@ def test_a_quota_is_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_input_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness.os, "access", lambda *_: False)  # root may read everything
     assert refusal() == "images.parquet: not readable (Permission denied)."
+
+
+def test_an_input_that_another_snakemake_removes_at_that_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left to the job to name, as one that was never there."""
+    stat, access = Path.stat, os.access
+    removed: list[object] = []
+
+    def gone(path: Path, **how: bool) -> os.stat_result:
+        if path == INPUT and not removed:
+            removed.append(path)
+            raise FileNotFoundError(path)
+        return stat(path, **how)
+
+    with monkeypatch.context() as now:
+        now.setattr(Path, "stat", gone)
+        check_ready([OUTPUT], [INPUT], {})
+    assert removed
+
+    def gone_then(path: Path, mode: int) -> bool:
+        path.unlink(missing_ok=True)
+        return access(path, mode)
+
+    monkeypatch.setattr(os, "access", gone_then)
+    check_ready([OUTPUT], [INPUT], {})

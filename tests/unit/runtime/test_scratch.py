@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import finecal.runtime.scratch
+from finecal.io.parts import part_of
 from finecal.runtime.scratch import scratch_folder
 from finecal.runtime.signals import WARNINGS
 
@@ -42,12 +43,27 @@ def test_memory_and_a_full_disk_are_not(kind: str, free: int, tmp_path: Path, mo
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(finecal.runtime.scratch, "filesystem_type", lambda _: kind)
     monkeypatch.setattr(finecal.runtime.scratch.shutil, "disk_usage", lambda _: usage(free))
-    OTHERWISE.mkdir(parents=True)
-    (OTHERWISE / "left").touch()
+    left = OTHERWISE.with_name(part_of(OTHERWISE).name.replace(f".{os.getpid()}.", f".{2**22 + 1}."))
+    left.mkdir(parents=True)  # by a process that was killed: none has so high a number
+    (left / "file").touch()
     with scratch_folder(OTHERWISE, 10) as folder:
-        assert folder == OTHERWISE
+        assert [*OTHERWISE.parent.iterdir()] == [folder]
         assert not list(folder.iterdir())
     assert not list((tmp_path / "work").iterdir())
+
+
+def test_a_job_that_outlived_its_snakemake_keeps_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next Snakemake starts the same job; neither of them removes what the other has unpacked."""
+    monkeypatch.setattr(finecal.runtime.scratch, "filesystem_type", lambda _: "tmpfs")
+    own, parent = os.getpid(), os.getppid()
+    with scratch_folder(OTHERWISE, 10) as first:
+        (first / "file").touch()
+        monkeypatch.setattr(os, "getpid", lambda: parent)
+        with scratch_folder(OTHERWISE, 10) as second:
+            monkeypatch.setattr(os, "getpid", lambda: own)
+            assert (first / "file").exists()
+        assert not second.exists()
+        assert (first / "file").exists()
 
 
 @pytest.mark.parametrize("number", WARNINGS)

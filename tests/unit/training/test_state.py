@@ -97,6 +97,40 @@ def test_a_state_that_is_used_is_not_discarded() -> None:
         holder.process.kill()
 
 
+def test_a_state_whose_lock_cannot_be_opened_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a full disk, or of another user: Snakemake goes on, and the next one removes it."""
+    folder = Path("state/run")
+    folder.mkdir(parents=True)
+    opened = Path.open
+    for number in (errno.ENOSPC, errno.EACCES):
+
+        def refuse(path: Path, *given: Any, number: int = number) -> IO[Any]:
+            if path.suffix == ".lock":
+                raise OSError(number, os.strerror(number))
+            return opened(path, *given)
+
+        monkeypatch.setattr(Path, "open", refuse)
+        discard_state(folder)
+        assert folder.is_dir()
+
+
+def test_a_state_whose_lock_somebody_else_has_renewed_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening the lock and having it: who had it has removed it, and another process has a new one."""
+    folder, lock = Path("state/run"), Path("state/run.lock")
+    folder.mkdir(parents=True)
+    flock = state_folder.fcntl.flock
+
+    def late(file: IO[str], how: int) -> None:
+        lock.unlink()
+        lock.touch()
+        flock(file, how)
+
+    monkeypatch.setattr(state_folder.fcntl, "flock", late)
+    discard_state(folder)
+    assert folder.is_dir()
+    assert lock.exists()
+
+
 def test_without_flock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a file system has none, the lease alone keeps a second process away."""
 

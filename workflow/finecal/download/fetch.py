@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finecal.download.http import Failed
-from finecal.download.resume import WAIT, Progress, forget, transfer
+from finecal.download.resume import WAIT, Progress, begin_anew, forget, locked, transfer
 from finecal.download.spec import Download
 from finecal.errors import UserError, counted
 from finecal.io.atomic import write_text
@@ -49,25 +49,39 @@ def fetch(download: Download, folder: Path, *, mirror: str | None = None, wait: 
             hint="A `mirror` in config.yaml that has it works too",
         )  # fmt: skip
     part = folder / f"{download.name}.part"
-    reasons = []
+    try:
+        with locked(part):
+            if not target.exists():
+                _fetch_from(urls, download, part, target, wait)
+                return target
+            forget(part)
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror})", where=str(target)) from error
+    check(download, folder)  # another process has fetched it in the meantime
+    return target
+
+
+def _fetch_from(urls: list[str], download: Download, part: Path, target: Path, wait: float) -> None:
+    """Fetch a file from the first of some addresses that has it, into a part that is locked."""
+    reasons, wrong = [], ""
     while urls:
         url = urls.pop(0)
-        resumed = part.exists() and part.stat().st_size > 0
+        resumed = part.stat().st_size > 0
         try:
             print(f"{target}: from {url}", flush=True)
             with _progress(download.name) as progress:
                 page = download.name.endswith((".html", ".htm"))
                 transfer(url, part, expected=download.bytes, progress=progress, page=page, wait=wait)
             if not (wrong := _finish(download, part, target)):
-                return target
+                return
             if resumed:  # perhaps only the bytes from the earlier try are wrong
                 urls.insert(0, url)
             raise Failed(wrong)
         except Failed as failed:
             print(f"{url}: {failed}", flush=True)
             reasons.append(f"{url}: {failed}")
-        except OSError as error:
-            raise UserError(f"cannot be written ({error.strerror})", where=str(target)) from error
+    if wrong and not part.stat().st_size:
+        forget(part)
     by_hand = f"{download.by_hand} and put it there" if download.by_hand else ""
     raise UserError("could not be fetched", where=str(target), why="; ".join(reasons), hint=by_hand or HINT)
 
@@ -144,11 +158,13 @@ def _read_record(beside: Path) -> tuple[str, str]:
 
 
 def _finish(download: Download, part: Path, target: Path) -> str:
-    """Rename a complete part to its final name, or remove it if its bytes are wrong and say what is wrong."""
+    """Rename a complete part to its final name, or empty it if its bytes are wrong and say what is wrong."""
     wrong = _wrong_size(download, part) or _wrong_hash(download, part, target)
-    if not wrong:
+    if wrong:
+        begin_anew(part)
+    else:
         part.replace(target)
-    forget(part)
+        forget(part)
     return wrong
 
 

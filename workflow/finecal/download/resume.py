@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from finecal.download.http import Failed, Version, ask
 from finecal.errors import UserError, counted
+from finecal.io.atomic import leads_to, make_in_folder
 
 TRIES = 6  # in a row that bring no further byte
 WAIT = 1.0  # seconds before the second try, doubled for each further one
@@ -37,7 +39,7 @@ def transfer(
     tries: int = TRIES,
     wait: float = WAIT,
 ) -> None:
-    """Fetch the whole file of an address (http, https or file) into `part`.
+    """Fetch the whole file of an address (http, https or file) into `part`, which is there and locked.
 
     Parameters
     ----------
@@ -57,29 +59,33 @@ def transfer(
     Failed
         If the address does not give the file.
     UserError
-        If the disk has too little space, or another process is fetching the same file.
+        If the disk has too little space.
     """
-    with _locked(part):
-        failures = 0
-        while True:
-            before = part.stat().st_size
-            try:
-                _try_once(url, part, expected, progress, page)
-                return
-            except Failed as failed:
-                failures = 1 if part.stat().st_size > before else failures + 1
-                if not failed.again or failures >= tries:
-                    raise
-                pause = wait * 2 ** (failures - 1)
-                print(f"{url}: {failed}; trying again in {pause:g} s", flush=True)
-                time.sleep(pause)
+    failures = 0
+    while True:
+        before = part.stat().st_size
+        try:
+            _try_once(url, part, expected, progress, page)
+            return
+        except Failed as failed:
+            failures = 1 if part.stat().st_size > before else failures + 1
+            if not failed.again or failures >= tries:
+                raise
+            pause = wait * 2 ** (failures - 1)
+            print(f"{url}: {failed}; trying again in {pause:g} s", flush=True)
+            time.sleep(pause)
+
+
+def begin_anew(part: Path) -> None:
+    """Empty a part, which stays locked, and remove the note on its version."""
+    os.truncate(part, 0)
+    _note(part).unlink(missing_ok=True)
 
 
 def forget(part: Path) -> None:
     """Remove a part and the note on its version."""
     for path in (part, _note(part)):
-        with suppress(FileNotFoundError):
-            path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _note(part: Path) -> Path:
@@ -87,17 +93,26 @@ def _note(part: Path) -> Path:
 
 
 @contextmanager
-def _locked(part: Path) -> Iterator[None]:
-    """Lock a part, so that one process writes it; on file systems without locks, Snakemake's own lock must suffice."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError("another process is fetching this file", where=str(part)) from error
-        except OSError:
-            pass  # such as NFS without locks
-        yield
+def locked(part: Path) -> Iterator[None]:
+    """Lock a part, so that one process writes it; on file systems without locks, Snakemake's own lock must suffice.
+
+    Raises
+    ------
+    UserError
+        If another process is fetching the same file.
+    """
+    while True:
+        with make_in_folder(part, lambda: part.open("ab")) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError("another process is fetching this file", where=str(part)) from error
+            except OSError:  # such as NFS without locks
+                pass
+            # Whoever had the lock before may have given the part its final name.
+            if leads_to(part, file):
+                yield
+                return
 
 
 def _try_once(url: str, part: Path, expected: int | None, progress: Progress, page: bool) -> None:
@@ -125,8 +140,7 @@ def _try_once(url: str, part: Path, expected: int | None, progress: Progress, pa
     if total is not None and arrived < total:
         raise Failed(f"the connection ended after {arrived:,} of {counted(total, 'byte')}", again=True)
     if total is not None and arrived > total:
-        forget(part)
-        part.touch()
+        begin_anew(part)
         raise Failed(f"it sent {counted(arrived, 'byte')} instead of {total:,}", again=True)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import errno
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,10 @@ from finecal.export import folder as export_folder
 from finecal.export import onnx_file
 from finecal.export.comparison import compare
 from finecal.export.model_card import Card, Origin, write_card
+from finecal.io.atomic import AT_ONCE, make_in_folder
 from finecal.io.declared import from_rows
 from finecal.io.parquet import with_columns, write_table
+from finecal.io.parts import part_of, remove_left_parts, remove_part
 from finecal.models.build import Architecture
 
 
@@ -70,17 +71,36 @@ def whole_folder(place: Path, *, known: bool = False) -> Iterator[Path]:
     """
     if place.exists() and not known and not _may_replace(place):
         raise UserError("there is something else under this name", where=str(place), hint="Give a new folder")
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    part = part_of(place)
     try:
-        part.mkdir(parents=True)
+        remove_part(part)  # of a killed process that had this one's number, as in a container
+        make_in_folder(part, part.mkdir)
+        remove_left_parts(place)
         yield part
-        if place.exists():
-            shutil.rmtree(place)
-        part.rename(place)
+        _replace(part, place)
     except OSError as error:
         raise UserError(f"cannot be written ({error.strerror or error})", where=str(place)) from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        remove_part(part)
+
+
+def _replace(part: Path, place: Path) -> None:
+    """Rename a folder to a name that an earlier one may have, and that another process may give its own meanwhile."""
+    earlier = place.with_name(f"{place.name}.before")
+    remove_left_parts(earlier)
+    aside = part_of(earlier)
+    remove_part(aside)
+    for _ in range(AT_ONCE):
+        try:
+            part.rename(place)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        with suppress(FileNotFoundError):  # another process has put it aside first
+            place.rename(aside)
+        remove_part(aside)
+    part.rename(place)
 
 
 def _may_replace(folder: Path) -> bool:

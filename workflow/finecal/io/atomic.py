@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, Any, TypeVar
 
 from finecal.errors import UserError
-from finecal.io.processes import is_alive
+from finecal.io.parts import part_of, remove_left_parts
 
 T = TypeVar("T")
 AT_ONCE = 20  # tries to make a file in a folder that others remove when it is empty
 CACHED = 90  # seconds after which no network file system shows any more what another host has removed (NFS: 60)
-# Whether a process on another host is alive cannot be known; its part is taken for left behind after a day unchanged.
-SECONDS_UNTIL_LEFT = 86_400
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         If the folder cannot be written or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+    temporary = part_of(path)
     try:
         make_in_folder(temporary, temporary.touch)
         remove_left_parts(path)
@@ -65,11 +64,19 @@ def make_in_folder(path: Path, make: Callable[[], T]) -> T:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError:  # it was there, and was not when `mkdir` looked what it is
-            if path.parent.is_symlink():  # to nowhere: it stays so
+            if _is_no_folder(path.parent):
                 raise
         return make()
 
     return despite_removal(both)
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Whether there is something else: a file, or a link to nowhere."""
+    try:
+        return not stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def despite_removal(make: Callable[[], T]) -> T:
@@ -85,22 +92,12 @@ def despite_removal(make: Callable[[], T]) -> T:
     return make()
 
 
-def remove_left_parts(path: Path) -> None:
-    """Remove the parts of a file whose writers are dead on this host, or have written nothing elsewhere for a day."""
-    start = f".{path.name}."
-    for part in path.parent.iterdir():
-        if not (part.name.startswith(start) and part.name.endswith(".part")):
-            continue
-        host, _, process = part.name.removeprefix(start).removesuffix(".part").rpartition(".")
-        if not process.isdecimal():
-            continue
-        with suppress(FileNotFoundError):  # its writer has just renamed it
-            if host == os.uname().nodename:
-                left = not is_alive(int(process))
-            else:
-                left = time.time() - part.stat().st_mtime > SECONDS_UNTIL_LEFT
-            if left:
-                part.unlink()
+def leads_to(path: Path, file: IO[Any]) -> bool:
+    """Return whether a name is still that of an open file: others may have removed or renamed what a process opens."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def as_user_error(error: OSError, path: Path) -> Exception:
@@ -124,8 +121,9 @@ def as_user_error(error: OSError, path: Path) -> Exception:
 
 def has_no_inodes(path: Path) -> bool:
     """Return whether the file system of a path has a number of files that it can hold, and holds them."""
-    folder = next(one for one in (path.parent, *path.absolute().parents) if one.exists())
-    found = os.statvfs(folder)
+    found = despite_removal(
+        lambda: os.statvfs(next(one for one in (path.parent, *path.absolute().parents) if one.exists()))
+    )
     return found.f_files > 0 and found.f_favail == 0
 
 

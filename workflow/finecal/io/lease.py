@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from finecal.io.atomic import remove_left_parts
+from finecal.io.atomic import make_in_folder
+from finecal.io.parts import part_of, remove_left_parts
 from finecal.io.processes import is_alive, start_tick
 
 LIFETIME = 60.0  # seconds after which the lease of a process of another host that does not renew it is over
@@ -82,11 +83,10 @@ def held_by(path: Path) -> str:
 
 def _take(path: Path) -> bool:
     """Try to become the owner."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_left_parts(path)
-    part = _part(path)
-    part.write_text(_sign(), "utf-8")
+    part = part_of(path)
+    make_in_folder(part, lambda: part.write_text(_sign(), "utf-8"))
     try:
+        remove_left_parts(path)
         os.link(part, path)
     except FileExistsError:
         return part.stat().st_nlink == 2  # it was made after all, and the server's answer lost
@@ -100,7 +100,7 @@ def _break(path: Path) -> None:
     over = _read(path)
     if over is None or held_by(path):
         return
-    aside = path.with_name(f".{path.name}.over.{os.uname().nodename}.{os.getpid()}.part")
+    aside = part_of(path.with_name(f"{path.name}.over"))
     with suppress(FileNotFoundError):
         path.replace(aside)
         if _read(aside) != over:
@@ -130,7 +130,7 @@ def _read(path: Path) -> str | None:
 
 def _now(path: Path) -> float:
     """The time of the file system; that of this machine where nothing can be written."""
-    part = _part(path)
+    part = part_of(path)
     try:
         part.touch()
         return part.stat().st_mtime
@@ -139,7 +139,3 @@ def _now(path: Path) -> float:
     finally:
         with suppress(OSError):
             part.unlink()
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")

@@ -62,14 +62,20 @@ def library_versions() -> dict[str, str]:
 def commit() -> str:
     """Return the commit of finecal's checkout, with `+` if files differ from it; empty outside a checkout."""
     folder = str(Path(finecal.__file__).parent)
-    command = ["git", "-C", folder, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    # Not `git describe --dirty`, which locks and rewrites the index: the user's own git would fail meanwhile, and ever
+    # after if the job is killed just then.
+    asked = ("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--no-renames")
+    command = ["git", "--no-optional-locks", "-C", folder, *asked]
     # GIT_DIR and the like, as in a hook, name another repository.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)
-    except FileNotFoundError:
+    except OSError:  # there is no git, or it may not be run
         return ""
-    return done.stdout.strip()
+    said = "# branch.oid "
+    lines = done.stdout.splitlines()
+    found = next((line.removeprefix(said) for line in lines if line.startswith(said)), "")
+    return f"{found}{'+' * any(not line.startswith('#') for line in lines)}" if found.isalnum() else ""
 
 
 def provenance(

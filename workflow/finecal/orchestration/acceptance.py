@@ -70,9 +70,13 @@ def discard_accepted_states(jobs: Iterable[Job], notes: PersistenceBase, below: 
         _take_hashes(map(str, job.outputs), below)
         folder, result = Path(below, paths.state_folder(job.result.parent)), Path(below, job.result)
         saved = newest_state(folder)
-        if saved is None or not result.exists():
+        if saved is None:
             continue
-        written, note = result.stat().st_mtime, notes._read_record(str(result))
+        try:
+            written = result.stat().st_mtime
+        except OSError:  # never there, or another Snakemake makes it anew
+            continue
+        note = notes._read_record(str(result))
         if note is not None and not note.incomplete and note.endtime == written and saved <= written:
             discard_state(folder)
 

@@ -87,7 +87,7 @@ def _remove_locks() -> bool:
     """Remove Snakemake's locks, files or rows of its database; return whether there were any."""
     stale = [*STATE.glob("locks/*.lock")]
     for lock in stale:
-        lock.unlink()
+        lock.unlink(missing_ok=True)
     return bool(remove_locks_in_database() or stale)
 
 

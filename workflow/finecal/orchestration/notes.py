@@ -82,6 +82,8 @@ def restore_notes(jobs: Iterable[Job], notes: PersistenceBase, identities: Ident
         try:
             if _restore_job(job, notes, identities, below):
                 restored.append(job.result)
+        except (FileNotFoundError, UserError):  # another Snakemake makes it anew, and then writes the note, too
+            continue
         except OSError as error:
             print(
                 f"finecal: Snakemake's notes of what results were made with cannot be updated ({error}): where a note "

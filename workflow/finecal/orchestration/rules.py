@@ -214,7 +214,7 @@ def _has_gpu() -> bool:
 def check_folder(folder: Path) -> Path:
     """Return the folder, or what is there of those above it; Snakemake lists it as it plans."""
     present = next(p for p in (folder, *folder.resolve().parents) if p.exists())
-    if not present.is_dir():
+    if present.exists() and not present.is_dir():
         raise UserError(f"{str(present)!r} is not a folder", where=str(folder), why="Jobs are to write there")
     return present
 
@@ -225,6 +225,6 @@ def check_writable(folder: Path) -> None:
     Whoever only looks at finished results needs none.
     """
     present = check_folder(folder)
-    if not os.access(present, os.W_OK):
+    if not os.access(present, os.W_OK) and present.exists():  # an empty folder of states may just be removed
         raise not_writable_error(folder)
     readiness.check_writable(folder)

@@ -105,10 +105,11 @@ def say_who_locks() -> str:
 def not_writable_error(folder: Path) -> UserError:
     """Return the error of a folder of somebody else, with what people who share one do."""
     present = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    what, owner = f"the folder {str(present)!r} cannot be written", "somebody else"
+    what, owner, is_own = f"the folder {str(present)!r} cannot be written", "somebody else", False
     with suppress(OSError, KeyError):
+        is_own = present.stat().st_uid == os.getuid()
         owner = present.owner()
-    if present.stat().st_uid == os.getuid():  # as of a file system that is read-only
+    if is_own:  # as of a file system that is read-only
         return UserError(what, where=str(folder), hint="Use `snakemake --directory DIR`")
     return UserError(
         what, where=str(folder), why=f"It belongs to {owner}",
@@ -155,4 +156,11 @@ def _signed(file: Path) -> list[Worker]:
 
 def find_other_hosts(own: Path) -> list[Path]:
     """Return the files of other hosts on which a Snakemake is at work or did not end well."""
-    return sorted(other for other in STATE.glob("at_work.*") if other != own and other.stat().st_size)
+    return sorted(other for other in STATE.glob("at_work.*") if other != own and _is_signed(other))
+
+
+def _is_signed(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # somebody has just deleted it, as they were told to
+        return False

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from finecal.errors import UserError
 from finecal.io.atomic import as_user_error, despite_removal, has_no_inodes
+from finecal.io.parts import part_of
 
 # Seconds that an input may be ahead of its file system's clock: they are waited for. Clocks that are kept by NTP differ
 # by far less.
@@ -55,9 +56,12 @@ def check_inputs(inputs: Iterable[Path], now: float) -> None:
     now
         What the clock says of the file system on which the outputs will lie.
     """
-    dated = {file: file.stat().st_mtime for file in inputs if file.exists()}
+    dated = {}
+    for file in inputs:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            dated[file] = file.stat().st_mtime
     for file in dated:
-        if not os.access(file, os.R_OK):
+        if not os.access(file, os.R_OK) and file.exists():
             raise UserError("not readable (Permission denied)", where=str(file))
     ahead = {file: seconds - now for file, seconds in dated.items() if seconds > now}
     late = {file: seconds for file, seconds in ahead.items() if seconds > WAITED_FOR}
@@ -136,7 +140,7 @@ def _by_disk(sizes: Mapping[Path, int]) -> dict[Path, int]:
 def _try_folder(folder: Path, file: Path, size: int) -> float:
     """Make a file of this size in a folder, and remove it; the time that it has got."""
     # A name as `whole_file` gives: whoever writes the file removes what a process has left that was killed just here.
-    part = folder / f".{file.name}.{os.uname().nodename}.{os.getpid()}.part"
+    part = part_of(folder / (file.name or "a"))
     try:
         with part.open("xb") as trial:
             if size and not _reserve(trial.fileno(), size):

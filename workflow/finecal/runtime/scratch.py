@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from finecal.io.atomic import make_in_folder, remove_empty_parents
+from finecal.io.parts import part_of, remove_left_parts, remove_part
 from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
 from finecal.runtime.signals import WARNINGS
 
@@ -22,16 +23,19 @@ def scratch_folder(otherwise: Path, needed: int) -> Iterator[Path]:
     """Create an empty folder; remove it after the block, also if a signal ends the job.
 
     It lies in the folder for temporary files (TMPDIR, which Snakemake sets from the resource `tmpdir`), unless that is
-    in memory or has less than `needed` bytes free. Then it is `otherwise`, a relative path, which is emptied first.
+    in memory or has less than `needed` bytes free. Then it is beside `otherwise`, a relative path, and what killed jobs
+    have left there is removed first.
     """
     temporary = Path(tempfile.gettempdir())
     on_node = filesystem_type(temporary) not in IN_MEMORY and shutil.disk_usage(temporary).free > needed
     if on_node:
         folder = Path(tempfile.mkdtemp(prefix="finecal-"))
     else:
-        folder = otherwise
-        shutil.rmtree(folder, ignore_errors=True)  # left by a job that was killed
+        # A name of its own: the same job may go on whose Snakemake was killed.
+        folder = part_of(otherwise)
+        remove_part(folder)  # of a killed job that had this one's number, as in a container
         make_in_folder(folder, folder.mkdir)
+        remove_left_parts(otherwise)
     before = {number: signal.signal(number, _exit) for number in WARNINGS}
     try:
         yield folder

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from finecal.errors import UserError
-from finecal.io.atomic import make_in_folder, remove_empty_parents
+from finecal.io.atomic import leads_to, make_in_folder, remove_empty_parents
 from finecal.io.lease import held_by, hold_lease
+from finecal.io.parts import part_of
 from finecal.io.sharing import owner
 
 # In the environment of jobs: who has started them removes the states.
@@ -43,7 +44,7 @@ def lock_state(folder: Path) -> Iterator[Path]:
     """
     lock = _lock_of(folder)
     with _lock(lock, f"the training whose state is {folder}"):
-        probe = folder / f".probe.{os.uname().nodename}.{os.getpid()}.part"
+        probe = part_of(folder / "probe")
         make_in_folder(probe, probe.touch)  # the folder may have been seen here before another host has removed it
         probe.unlink()
         yield folder
@@ -58,14 +59,19 @@ def discard_state(folder: Path) -> None:
     if not folder.is_dir():
         return
     lock = _lock_of(folder)
-    with _open(lock) as file:
+    try:
+        opened = _open(lock)
+    except (UserError, OSError):  # of another user, on a full disk: it stays until the next Snakemake
+        return
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:  # somebody trains anew
             return
         except OSError:  # no flock here
             pass
-        if held_by(lease_of(lock)):
+        # Another process may have removed the lock before this one had it: then somebody may hold a new one.
+        if not leads_to(lock, file) or held_by(lease_of(lock)):
             return
         lease_of(lock).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,7 +102,7 @@ def _lock(lock: Path, what: str) -> Iterator[None]:
         with _open(lock) as file:
             _lock_on_this_host(file, what)
             # The process that held the lock may have removed the file; then others lock a new one, so try that.
-            if not _leads_to(lock, os.fstat(file.fileno()).st_ino):
+            if not leads_to(lock, file):
                 continue
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -122,15 +128,8 @@ def _open(lock: Path) -> IO[str]:
     try:
         return make_in_folder(lock, lambda: lock.open("a+"))
     except PermissionError as error:
-        there = next(place for place in (lock, *lock.parents) if place.exists())
+        there = next(place for place in (lock, *lock.absolute().parents) if place.exists())
         raise UserError(
             f"this lock cannot be opened: {str(there)!r} belongs to {owner(there) or 'somebody else'}",
             where=str(lock), hint="Its owner lets the group write by `chmod -R g+w state results`",
         ) from error  # fmt: skip
-
-
-def _leads_to(path: Path, inode: int) -> bool:
-    try:
-        return path.stat().st_ino == inode
-    except FileNotFoundError:
-        return False
