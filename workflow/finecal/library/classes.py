@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set, ValuesView
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,7 @@ def mask_of(
     else:
         if isinstance(given, Mapping):
             raise UserError("a dict is not understood", where=where, why="Numbers, names, or a mask are needed")
-        found = as_array(list(given) if isinstance(given, (set, frozenset, range)) else given, where)
-        if isinstance(found, Words):
-            found = np.asarray(found.words)[found.codes]
-        found = np.asarray(found).reshape(-1)
+        found = _one_dimensional(given, where)
         if found.dtype == bool:
             if len(found) != num_classes:
                 raise UserError(
@@ -58,7 +55,8 @@ def mask_of(
         if found.dtype.kind == "f" and len(found) and (found == np.floor(found)).all():
             found = found.astype(np.int64)
         if found.dtype.kind == "f" and len(found):
-            raise UserError(f"{found[0]} is not a class number", where=where, why="Whole numbers or names are allowed")
+            wrong = found[~(found == np.floor(found))][0]
+            raise UserError(f"{wrong} is not a class number", where=where, why="Whole numbers or names are allowed")
         parts = found.tolist()
         if len(parts) == num_classes > 2 and {*parts} <= {0, 1}:
             raise UserError(
@@ -81,12 +79,29 @@ def names_of(given: Any, where: str = "classes") -> tuple[str, ...] | None:
         given = _by_number(given, where)
     if isinstance(given, (str, Path)):
         found = [part for part in _of_text(given, None, where)[0] if part]
+    elif isinstance(given, Set):
+        raise UserError("a set has no order", where=where, why="Names in the order of the columns are needed")
     else:
-        found = [str(name) for name in given]
+        found = [str(name) for name in _one_dimensional(given, where)]
     twice = sorted({name for name in found if found.count(name) > 1})
     if twice:
         raise UserError(f"class {twice[0]!r} is there more than once", where=where)
     return tuple(found)
+
+
+def _one_dimensional(given: Any, where: str) -> npt.NDArray[Any]:
+    """Return classes that anything holds as one array of numbers, names or truth values."""
+    found = as_array(list(given) if isinstance(given, (Set, ValuesView, range)) else given, where)
+    if isinstance(found, Words):
+        found = np.asarray(found.words)[found.codes]
+    flat: npt.NDArray[Any] = np.asarray(found).reshape(-1)
+    if flat.dtype.kind == "S":
+        flat = np.char.decode(flat, "utf-8")
+    if flat.dtype.kind not in "biufU" and not all(isinstance(one, (str, int)) for one in flat):
+        raise UserError(
+            f"a {type(given).__name__} is not understood", where=where, why="Numbers, names, or a mask are needed"
+        )
+    return flat
 
 
 def _by_number(given: Mapping[Any, Any], where: str) -> list[str]:
@@ -132,6 +147,7 @@ def _numbers(parts: list[Any], classes: Sequence[str] | None, where: str) -> lis
             raise UserError(
                 f"{part!r} is not a class number", where=where,
                 why="Give numbers separated by commas, or a file with one number per line",
+                hint="Names are understood where those of all classes are known (--classes, classes=)",
             )  # fmt: skip
         found.append(int(part))
     return found

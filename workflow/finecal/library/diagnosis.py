@@ -16,11 +16,12 @@ from finecal.io.parquet import with_columns
 from finecal.io.provenance import provenance
 from finecal.library.applying import call, paths_of, with_code
 from finecal.library.classes import ARGUMENT, mask_of, names_of
-from finecal.library.given import bring, files_of
+from finecal.library.given import bring, check_index, files_of
 from finecal.library.measuring import measure
 from finecal.library.result import SETTING, Diagnosis
+from finecal.logits.alignment import STRANGERS
 from finecal.logits.brought import Brought, same_samples
-from finecal.logits.doubts import doubts
+from finecal.logits.doubts import doubts, predicted
 from finecal.logits.repeated import repeated
 
 NO_SUBSET = "No column `subset`: all rows are taken as test rows."
@@ -86,6 +87,7 @@ def diagnose(
             "the fine-tuning classes are missing", where=ARGUMENT, why="Numbers, names, or a mask are needed"
         )
     names = names_of(classes)
+    check_index(pretrained, logits, "pretrained")
     tuned = bring(logits, labels=labels, features=features, subset=subset, classes=names)
     before = None if pretrained is None else bring(pretrained, classes=names, labelled=False)
     inputs = files_of(logits, labels, pretrained, features)
@@ -100,8 +102,10 @@ def diagnose_brought(
     """Diagnose checked logits, as `diagnose`; `files` are the arguments that were paths."""
     mask = mask_of(fine_tuning, tuned.logits.shape[1], tuned.classes, where)
     notes = [*tuned.notes]
+    strangers = False
     if before is not None:
         before, said = same_samples(tuned, before)
+        strangers = STRANGERS in said
         notes += [*said, *(f"Pretrained: {note}" for note in before.notes)]
     if tuned.subset is None:
         notes.append(NO_SUBSET)
@@ -112,8 +116,9 @@ def diagnose_brought(
     doubted = doubts(after.logits, after.labels, after.subset, mask, tuple(masked))
     if mask[after.labels[after.test]].all():
         notes.append(NO_U_IN_TEST)
+    notes += predicted(after.logits, after.labels)
     notes += repeated(after.logits, after.labels, after.subset)
-    measured = measure(after, None if before is None else _predictions(before), mask)
+    measured = measure(after, None if before is None else _predictions(before), mask, strangers=strangers)
     name = Path(tuned.where).name or "logits"
     coordinates: dict[str, str | int] = {"dataset": name, **SETTING, "split": "", "seed": 0}
     (answer,) = answers_of(

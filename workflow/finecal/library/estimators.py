@@ -16,8 +16,12 @@ from finecal.calibration.parameters import calibrator
 from finecal.config.error_messages import as_user_error
 from finecal.errors import UserError, counted
 from finecal.library.classes import mask_of
+from finecal.logits.kinds import KINDS, converted, kind_of
+from finecal.logits.names import LOGITS, per_class
+from finecal.logits.tensors import of_tensor
 from finecal.registry import calibrator_record
 
+RECOGNISED = ("probabilities", "percentages", "log-probabilities")  # any numbers from 0 to 1 might be sigmoids
 READABLE = frozenset({"train_fine_tuning", "target_unlabelled", "validation"})
 
 
@@ -38,10 +42,13 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     fine_tuning
         S: numbers or names of classes, or a mask (C,); None for the first half of the classes.
     classes
-        What `y` holds for each column of X, in their order; None for its sorted values, filled up with numbers where
-        X has more columns (0 … C − 1 if all of `y` are such numbers).
+        What `y` holds for each column of X, in their order; None for the names of the columns of a frame, if `y` has
+        them, else for its sorted values (0 … C − 1 if all of `y` are such numbers).
     options
         Of the calibrator, by name.
+    scores
+        What X holds, a kind of `finecal.ScoresAs`; with "auto" probabilities, percentages and log-probabilities are
+        recognised in `fit`. Their logarithm is calibrated; `predict` takes the same kind.
 
     Attributes
     ----------
@@ -49,6 +56,8 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         (C,) what each column stands for.
     fine_tuning_
         (C,) bool.
+    scores_
+        What X was.
     state_
         The fitted parameters, such as {"gamma": 2.3}.
 
@@ -60,12 +69,13 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self, method: str = "alg", *, fine_tuning: Any = None, classes: Sequence[Any] | None = None,
-        options: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None, scores: str = "auto",
     ) -> None:  # fmt: skip
         self.method = method
         self.fine_tuning = fine_tuning
         self.classes = classes
         self.options = options
+        self.scores = scores
 
     def fit(self, X: Any, y: Any) -> LogitCalibrator:  # noqa: N803 - scikit-learn's name
         """Fit on logits X (N, C) and labels y (N,).
@@ -75,8 +85,12 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         UserError
             If the method reads more than logits and labels, no row is of S, or labels and columns do not fit together.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_features=2)  # noqa: N806
+        X, y = validate_data(self, _plain(X), _plain(y), dtype=np.float64, ensure_min_features=2)  # noqa: N806
         check_classification_targets(y)
+        if self.scores not in ("auto", *KINDS):
+            raise UserError(f"scores are {self.scores!r}", why=f"Allowed are {', '.join(('auto', *KINDS))}")
+        self.scores_ = _kind(X) if self.scores == "auto" else self.scores
+        X = converted(X, self.scores_, "X")  # noqa: N806
         self.classes_ = self._columns(y, X.shape[1])
         numbers = np.searchsorted(self.classes_, y, sorter=np.argsort(self.classes_, kind="stable"))
         numbers = np.argsort(self.classes_, kind="stable")[numbers]
@@ -104,8 +118,13 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _columns(self, y: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
         there = np.unique(y)
+        named = getattr(self, "feature_names_in_", np.array([], dtype=object))
         if self.classes is not None:
             classes = np.asarray(self.classes)
+        elif there.dtype.kind in "OSU" and np.isin(there, named).all():
+            classes = named.astype(y.dtype if y.dtype.kind == "O" else np.str_)
+        elif there.dtype.kind in "OSU" and np.isin(there, of_names := per_class(LOGITS, named.tolist())[1]).all():
+            classes = np.array(of_names, dtype=object if y.dtype.kind == "O" else np.str_)
         elif (
             there.dtype.kind in "iuf" and there.min() >= 0 and there.max() < width and (there == np.floor(there)).all()
         ):
@@ -127,7 +146,8 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def calibrated(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
         """Return calibrated logits (N, C)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)  # noqa: N806
+        X = validate_data(self, _plain(X), dtype=np.float64, reset=False)  # noqa: N806
+        X = converted(X, self.scores_, "X")  # noqa: N806
         found: npt.NDArray[np.float64] = np.asarray(
             self._method.apply(Unlabelled(X), self.state_, self.fine_tuning_), dtype=np.float64
         )
@@ -145,3 +165,13 @@ class LogitCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         logits = self.calibrated(X)
         found: npt.NDArray[Any] = self.classes_[logits.argmax(axis=1)]
         return found
+
+
+def _plain(given: Any) -> Any:
+    """Return tensors as arrays, of whatever type; all else is left to scikit-learn."""
+    return of_tensor(given, "X or y") if hasattr(given, "detach") else given
+
+
+def _kind(X: npt.NDArray[np.float64]) -> str:  # noqa: N803
+    found = kind_of(X)
+    return found if found in RECOGNISED else "logits"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from finecal import display
-from finecal.errors import UserError
+from finecal.errors import UserError, join_names
 from finecal.io.outside import is_count
 from finecal.logits import alignment, names
 from finecal.logits.brought import Brought, as_text, check, length
@@ -67,15 +67,15 @@ def bring(
         logits, scores = logits.values, logits.kind
     if logits is None:
         raise UserError("the logits are missing", why="(N, C) numbers, a table or a file are needed")
+    for role, one in ((LABEL, labels), ("subset", subset), (FEATURES, features)):
+        check_index(one, logits, role)
     if is_batches(logits) and isinstance(labels, (list, tuple)) and all(getattr(one, "ndim", 0) for one in labels):
         labels = np.concatenate([as_array(batch, "labels") for batch in labels])
     source = as_source(logits)
     if source is None:
         raw = Raw(as_array(logits, "logits"))
     elif labels is not None and isinstance(source, Table) and _is_all_logits(source):
-        own = None if all(is_count(name) for name in source.names) else tuple(source.names)
-        columns = np.column_stack([np.asarray(source.values(name)) for name in source.names])
-        raw = Raw(columns, classes=own, where=source.where)
+        raw = _all_logits(source)
     else:
         raw = read_raw(source, classes, features=features is None)
     notes = list(raw.notes)
@@ -94,6 +94,32 @@ def _is_all_logits(table: Table) -> bool:
     """A table of numbers whose names say nothing."""
     known = any(names.find(role, table.names) for role in names.NAMES)
     return not known and not names.per_class(names.LOGITS, table.names)[0] and all(map(table.is_number, table.names))
+
+
+def _all_logits(table: Table) -> Raw:
+    own = None if all(is_count(name) for name in table.names) else tuple(table.names)
+    said = () if own is None else (f"One column per class: {join_names(list(own), 4)}.",)
+    columns = np.column_stack([np.asarray(table.values(name)) for name in table.names])
+    return Raw(columns, classes=own, where=table.where, notes=said)
+
+
+def check_index(given: Any, logits: Any, role: str) -> None:
+    """Raise UserError if pandas' index of what belongs to the logits has the same rows in another order.
+
+    Whether the index counts, or the order, is not known then.
+    """
+    own, other = (getattr(one, "index", None) if hasattr(one, "iloc") else None for one in (logits, given))
+    if own is None or other is None or len(own) != len(other) or own.equals(other):
+        return
+    columns = [[str(name) for name in getattr(one, "columns", ())] for one in (logits, given)]
+    if any(all(names.find(role, one) for one in columns) for role in (names.SAMPLE, LABEL)):
+        return  # these are compared
+    if own.is_unique and other.is_unique and own.difference(other).empty:
+        raise UserError(
+            f"{role} has the index of the logits in another order",
+            why="Whether the index or the order counts is not known",
+            hint="`.loc[logits.index]` goes by the index, `.to_numpy()` by the order",
+        )  # fmt: skip
 
 
 def _beside(given: Any, role: str, raw: Raw) -> tuple[Any, list[str]]:

@@ -54,13 +54,21 @@ class Measured:
         return found
 
 
-def measure(tuned: Predictions, before: Predictions | None, mask: npt.NDArray[np.bool_]) -> Measured:
-    """Fit and score whatever the predictions allow, as a study's stages `calibrate` and `evaluate` do."""
+def measure(
+    tuned: Predictions, before: Predictions | None, mask: npt.NDArray[np.bool_], *, strangers: bool = False
+) -> Measured:
+    """Fit and score whatever the predictions allow, as a study's stages `calibrate` and `evaluate` do.
+
+    Parameters
+    ----------
+    strangers
+        Whether the rows of the two models seem to be other samples: then no method reads both.
+    """
     seen = Seen(tuned, before)
     most = max(FITTED // len(mask), 2)
     data = seen.available(mask, None, most)
     notes = [note for note in (_of_draw(name, data[name], tuned, most) for name in DRAWN if name in data) if note]
-    uses, left_out = _usable(data, mask)
+    uses, left_out = _usable(data, mask, strangers=strangers)
     rows = fit_all(uses, data, mask)
     fitted = from_rows(rows, schemas.own_columns(schemas.CALIBRATION))
     states = read_states(fitted)
@@ -83,7 +91,7 @@ def _of_draw(name: str, taken: Unlabelled, tuned: Predictions, most: int) -> str
     )
 
 
-def _usable(data: Mapping[str, Any], mask: np.ndarray) -> tuple[dict[str, Any], list[str]]:
+def _usable(data: Mapping[str, Any], mask: np.ndarray, *, strangers: bool) -> tuple[dict[str, Any], list[str]]:
     """The calibrators whose data is there, as the plan gives them; and a sentence on those that miss the same."""
     test: Labelled = data["test"]
     there = {*data, *test.more}
@@ -91,12 +99,14 @@ def _usable(data: Mapping[str, Any], mask: np.ndarray) -> tuple[dict[str, Any], 
     for subset in ("validation", "test"):
         if subset in there and mask[data[subset].labels].all():
             there.discard(subset)
+    missing = MISSING | ({"pretrained": "pretrained logits of the same samples"} if strangers else {})
+    there -= {"pretrained"} if strangers else set()
     uses: dict[str, Any] = {}
     left_out: dict[str, list[str]] = {}
     for name in registry.built_in_names("calibrator"):
         calibrator = registry.calibrator_record(name)
         wanted = calibrator.reads | calibrator.takes
-        lacking = list(dict.fromkeys(MISSING[part] for part in MISSING if part in wanted - there))
+        lacking = list(dict.fromkeys(missing[part] for part in missing if part in wanted - there))
         if lacking:
             left_out.setdefault(" and ".join(lacking), []).append(name)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from finecal.calibration.deployment import affine
 from finecal.calibration.parameters import calibrator
 from finecal.errors import UserError, not_finite
 from finecal.io.outside_warnings import unseen
+from finecal.library.batches import batches, logits_of
 from finecal.library.classes import mask_of, names_of
 from finecal.logits.doubts import doubts
+from finecal.logits.kinds import kind_of
 from finecal.logits.labels import labels_of
-from finecal.logits.memory import as_array
 from finecal.models.last_layer import find_last_layer
 from finecal.registry import calibrator_record
 
@@ -42,9 +43,11 @@ def calibrate(
     Parameters
     ----------
     model
-        Images (N, channels, H, W) → logits (N, C), all classes in its head. It is not changed.
+        Images (N, channels, H, W) → logits (N, C), or an object with `logits`, all classes in its head. It is not
+        changed.
     loader
-        Batches (images, labels) of the training samples, prepared as for the model; those of S are used.
+        Batches (images, labels), or dicts with `pixel_values` and `labels` or the like, of the training samples,
+        prepared as for the model; those of S are used.
     fine_tuning
         S: numbers, names, or a mask (C,).
     pretrained
@@ -116,16 +119,18 @@ def _logits(models: Sequence[nn.Module], loader: Iterable[Any]) -> tuple[list[np
     """Return the logits (N, C) of each model, the labels, and the first images."""
     parts: list[list[npt.NDArray[Any]]] = [[] for _ in models]
     labels, first = [], None
+    for model in models:
+        if not isinstance(model, nn.Module):
+            raise UserError(f"the model is a {type(model).__name__}", why="A module of torch is needed")
     training = [model.training for model in models]
     for model in models:
         model.eval()
     try:
-        for batch in loader:
-            images, own = (batch["image"], batch["label"]) if isinstance(batch, Mapping) else batch[:2]
+        for images, own in batches(loader):
             first = images[:8] if first is None else first
-            labels.append(np.asarray(as_array(own, "labels")))
+            labels.append(own)
             for model, found in zip(models, parts, strict=True):
-                found.append(model(images.to(_device(model))).float().cpu().numpy())
+                found.append(logits_of(model, images).float().cpu().numpy())
     finally:
         for model, was in zip(models, training, strict=True):
             model.train(was)
@@ -137,6 +142,10 @@ def _logits(models: Sequence[nn.Module], loader: Iterable[Any]) -> tuple[list[np
     for one in logits:
         if len(bad := np.flatnonzero(~np.isfinite(one).all(axis=1))):
             raise not_finite(int(bad[0]), len(bad))
+        if (kind := kind_of(one)) == "probabilities":
+            raise UserError(
+                f"the model gives {kind}", why="γ is added to logits", hint="Bring the model without its last softmax"
+            )
     return logits, np.concatenate(labels), first
 
 
@@ -154,7 +163,7 @@ class Shifted(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.model(images) * self.get_buffer("scale") + self.get_buffer("shift")
+        logits: Tensor = logits_of(self.model, images) * self.get_buffer("scale") + self.get_buffer("shift")
         return logits
 
 
@@ -164,8 +173,7 @@ def fold_into(model: nn.Module, scale: npt.NDArray[Any], shift: npt.NDArray[Any]
     copied = copy.deepcopy(model).eval()
     device = _device(copied)
     a, b = (torch.as_tensor(values, dtype=torch.float64, device=device) for values in (scale, shift))
-    images = images.to(device)
-    wanted = copied(images).double() * a + b
+    wanted = logits_of(copied, images).double() * a + b
     last = _last_layer(copied, len(shift))
     if last is not None:
         bias: Tensor | None = last.bias
@@ -173,7 +181,7 @@ def fold_into(model: nn.Module, scale: npt.NDArray[Any], shift: npt.NDArray[Any]
             last.bias = nn.Parameter(torch.zeros(len(shift), dtype=last.weight.dtype, device=device))
         last.weight.copy_(a[:, None] * last.weight.double())
         last.bias.copy_(a * last.bias.double() + b)
-        if (copied(images).double() - wanted).abs().max() <= TOLERANCE * max(1.0, float(wanted.abs().max())):
+        if (logits_of(copied, images).double() - wanted).abs().max() <= TOLERANCE * max(1.0, float(wanted.abs().max())):
             return copied
     return Shifted(copy.deepcopy(model).eval(), a.float(), b.float())
 

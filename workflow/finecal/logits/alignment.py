@@ -17,7 +17,7 @@ TRUSTED = (
 
 STRANGERS = (
     "The two models' logits agree no more in a row than those of different samples of a class would: these are "
-    "probably not the same samples, and then methods that read the pretrained model are wrong."
+    "probably not the same samples, or classes in another order. Methods that read the pretrained model are left out."
 )
 COMPARED = 20_000  # rows
 

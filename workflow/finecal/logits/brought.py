@@ -12,7 +12,7 @@ import numpy.typing as npt
 from finecal import display
 from finecal.errors import UserError, not_finite
 from finecal.io import large
-from finecal.logits import alignment, names
+from finecal.logits import alignment, class_order, names
 from finecal.logits.kinds import AUTO, as_logits
 from finecal.logits.labels import Words, labels_of
 from finecal.logits.raw import Raw
@@ -83,7 +83,7 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
     where = raw.where
     logits = _matrix(raw.logits, "logits", where)
     width = logits.shape[1]
-    classes = classes or raw.classes
+    own, classes = raw.classes, classes or raw.classes
     if classes is not None and len(classes) != width:
         raise UserError(
             f"there {_are(len(classes))} {display.count(len(classes), 'class name')}",
@@ -103,7 +103,8 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
                 f"{name} has {display.count(n, 'row')}, the logits have {len(logits):,}", where=where,
                 hint=f"They are {logits.shape}, one row per class: bring them transposed (.T)" if n == width else "",
             )  # fmt: skip
-    scores = as_logits(logits, kind, where)
+    chosen, of_order = class_order.order(own, classes, "the given classes")
+    scores = as_logits(logits if chosen is None else class_order.columns(logits, chosen), kind, where)
     _check_finite(scores.logits, where)
     if features is not None and not _finite(features):
         raise UserError("a feature is NaN or infinite", where=where)
@@ -113,7 +114,7 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
         scores.logits, None if labels is None else labels.numbers,
         None if raw.subset is None else subsets(as_text(raw.subset), where), features,
         None if raw.sample is None else as_text(raw.sample), known, where, scores.kind,
-        (*raw.notes, *scores.notes, *(labels.notes if labels else ())), scores.masked,
+        (*raw.notes, *of_order, *scores.notes, *(labels.notes if labels else ())), scores.masked,
     )  # fmt: skip
 
 
@@ -133,6 +134,8 @@ def same_samples(tuned: Brought, before: Brought) -> tuple[Brought, list[str]]:
     other = tuned.where or "the fine-tuned model"
     order, said = alignment.order(tuned.samples, before.samples, (len(tuned.logits), len(before.logits)), before.where)
     before = before if order is None else before.rows(order)
+    before, of_classes = _same_classes(tuned, before)
+    said += of_classes
     for name, words in (("labels", "labels"), ("subset", "subsets")):
         own, its = getattr(tuned, name), getattr(before, name)
         if own is not None and its is not None and not np.array_equal(own, its):
@@ -143,6 +146,18 @@ def same_samples(tuned: Brought, before: Brought) -> tuple[Brought, list[str]]:
     if order is None and not alignment.agree(tuned.logits, before.logits, tuned.labels):
         said = [*said, alignment.STRANGERS]
     return replace(before, labels=tuned.labels, subset=tuned.subset), said
+
+
+def _same_classes(tuned: Brought, before: Brought) -> tuple[Brought, list[str]]:
+    """Return the pretrained model's columns in the order of the fine-tuned one's, where both have names."""
+    chosen, said = class_order.order(before.classes, tuned.classes, tuned.where or "the fine-tuned model")
+    said = [f"Pretrained: {one}" for one in said]
+    if chosen is None:
+        return before, said
+    labels = None if before.labels is None else np.argsort(chosen)[before.labels].astype(np.int32)
+    masked = tuple(place for place, column in enumerate(chosen) if column in before.masked)
+    logits = class_order.columns(before.logits, chosen)
+    return replace(before, logits=logits, labels=labels, masked=masked, classes=tuned.classes), said
 
 
 def length(column: Any) -> int:

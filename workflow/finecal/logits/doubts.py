@@ -49,12 +49,34 @@ def doubts(
         found.append("No test row is labelled with a class of S: what γ costs there cannot be measured.")
     if of_s.all():
         found.append("No row is labelled with a class of U: what was damaged there cannot be measured.")
+    found += _of_training_rows(labels[subset == "train"], np.flatnonzero(fine_tuning))
     train = of_s & (subset == "train")
     name, rows = ("training", train) if train.sum() >= FEWEST else ("test", of_s & test)
     if rows.sum() >= FEWEST and fine_tuning.sum() > 1 and not masked:
         looked_at = drawn(rows, max(LOOKED_AT // len(fine_tuning), FEWEST))
         found += _at_chance(logits[looked_at][:, fine_tuning], labels[looked_at], np.flatnonzero(fine_tuning), name)
     return found
+
+
+def _of_training_rows(labels: npt.NDArray[Any], of_s: npt.NDArray[np.intp]) -> list[str]:
+    """Compare S with the classes that were trained on, which are those of S, or of S and U."""
+    there = np.unique(labels)
+    gone, more = (np.setdiff1d(one, other) for one, other in ((of_s, there), (there, of_s)))
+    if len(labels) < FEWEST or not len(gone) or not len(more) or (len(gone) != len(more) and len(gone) < len(of_s)):
+        return []
+    trained, told = (join_names([str(number) for number in numbers], 12) for numbers in (there, of_s))
+    return [
+        f"The training rows have the labels {trained}, S is told as {told} (counted from 0): a model is fine-tuned on "
+        "the classes of its training rows."
+    ]
+
+
+def predicted(logits: npt.NDArray[Any], labels: npt.NDArray[np.int32]) -> list[str]:
+    """Say it where every label is the class with the largest score."""
+    looked_at = drawn(np.ones(len(labels), dtype=bool), max(LOOKED_AT // logits.shape[1], FEWEST))
+    if len(labels) < FEWEST or not (logits[looked_at].argmax(axis=1) == labels[looked_at]).all():
+        return []
+    return ["Every label is the class with the largest score: if the labels are predictions, bring the true ones."]
 
 
 def _of_masks(masked: npt.NDArray[np.intp], fine_tuning: Mask) -> str:

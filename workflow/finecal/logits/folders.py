@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,8 @@ def files_of_folder(folder: Path) -> list[Path]:
 def open_folder(folder: Path, open_one: Callable[[Path], Any]) -> Parts:
     """Open the tables of a folder as one.
 
-    What folders below it are called (`subset=test`, or `train` and `test` beside each other) is a column.
+    What folders below it are called (`subset=test`, or `train` and `test` beside each other) is a column, and so are
+    the words that its files begin with (`train.parquet` and `test.parquet`).
 
     Raises
     ------
@@ -118,6 +120,8 @@ def open_folder(folder: Path, open_one: Callable[[Path], Any]) -> Parts:
                 why=f"A folder is read as one table, here of {counted(len(files), 'file')}", hint="Name one file",
             )  # fmt: skip
     told = [_told(file.relative_to(folder).parts[:-1], where) for file in files]
+    if not any(told) and all(of_files := [_of_name(file) for file in files]):
+        told = of_files
     if len({tuple(one) for one in told}) > 1 or (not any(told) and len({file.parent for file in files}) > 1):
         several = sorted({str(file.parent.relative_to(folder)) for file in files})
         raise UserError(
@@ -125,6 +129,12 @@ def open_folder(folder: Path, open_one: Callable[[Path], Any]) -> Parts:
             why="Names such as subset=test, or train and test, say what they are", hint="Name one of them",
         )  # fmt: skip
     return Parts(where, tables, tuple({k: v for k, v in one.items() if k not in tables[0].names} for one in told))
+
+
+def _of_name(file: Path) -> dict[str, str]:
+    """Return what a name says that begins with a subset: `train.parquet`, `test-00000-of-00002.parquet` of the Hub."""
+    word = re.split(r"[-_.]", file.name.lower(), maxsplit=1)[0]
+    return {SUBSET: word} if word in _WORDS else {}
 
 
 def _told(parts: tuple[str, ...], where: str) -> dict[str, str]:

@@ -72,6 +72,11 @@ def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
     return Scores(logits, found, (*said, *of_mask), tuple(masked.tolist()))
 
 
+def kind_of(values: Floats) -> str:
+    """Return what scores (N, C) seem to be, one of KINDS."""
+    return _Look.of(values).kind()
+
+
 def converted(values: Floats, kind: str, where: str = "") -> Floats:
     """Return scores of a known kind (N, C) as logits.
 

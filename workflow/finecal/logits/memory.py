@@ -62,6 +62,8 @@ def as_array(given: Any, name: str = "values") -> Any:
     """
     if isinstance(given, np.ma.MaskedArray):
         return _without_mask(given, name)
+    if isinstance(given, np.ndarray) and given.dtype.kind == "T":  # text of NumPy 2 of any length
+        given = given.astype(object)
     if given is None or (isinstance(given, np.ndarray) and given.dtype.kind != "O"):
         return given
     if hasattr(given, "toarray") and hasattr(given, "nnz"):  # sparse, of SciPy
@@ -92,6 +94,8 @@ def _plain(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         raise UserError(f"{name} has {counted(missing, 'empty value')}")
     if all(isinstance(one, str) for one in array.flat):
         return array.astype(str)
+    if array.size and all(isinstance(one, (bool, np.bool_)) for one in array.flat):
+        return array.astype(bool)
     if array.size and all(isinstance(one, Number) and not isinstance(one, complex) for one in array.flat):
         return array.astype(np.int64 if all(isinstance(one, (int, np.integer)) for one in array.flat) else np.float64)
     return array
