@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from finecal.errors import UserError, join_names
+from finecal.errors import UserError, counted, join_names
 from finecal.logits.memory import as_array
 
 IMAGES = ("image", "images", "pixel_values", "input", "inputs", "x")
@@ -33,7 +33,7 @@ def batches(loader: Iterable[Any]) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
         images = images if isinstance(images, Tensor) else torch.as_tensor(np.asarray(as_array(images, "images")))
         own = np.asarray(as_array(labels, "labels"))
         if not own.ndim or len(own) != len(images):
-            told = "single samples" if not own.ndim else f"{len(images)} images with {len(own)} labels"
+            told = "single samples" if not own.ndim else f"{counted(len(images), 'image')} with {counted(len(own), 'label')}"
             raise UserError(f"the loader gives {told}", why=NEEDED, hint="torch.utils.data.DataLoader makes batches")
         yield images, own
 
