@@ -33,7 +33,11 @@ def batches(loader: Iterable[Any]) -> Iterator[tuple[Tensor, npt.NDArray[Any]]]:
         images = images if isinstance(images, Tensor) else torch.as_tensor(np.asarray(as_array(images, "images")))
         own = np.asarray(as_array(labels, "labels"))
         if not own.ndim or len(own) != len(images):
-            told = "single samples" if not own.ndim else f"{counted(len(images), 'image')} with {counted(len(own), 'label')}"
+            told = (
+                "single samples"
+                if not own.ndim
+                else f"{counted(len(images), 'image')} with {counted(len(own), 'label')}"
+            )
             raise UserError(f"the loader gives {told}", why=NEEDED, hint="torch.utils.data.DataLoader makes batches")
         yield images, own
 

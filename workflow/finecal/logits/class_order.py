@@ -31,7 +31,9 @@ def order(own: Sequence[str] | None, wanted: Sequence[str] | None, what: str) ->
         return None, []
     if {*own} == {*wanted}:
         place = {name: number for number, name in enumerate(own)}
-        return [place[name] for name in wanted], [f"The columns were brought into the order of {what}: their names are the same."]
+        return [place[name] for name in wanted], [
+            f"The columns were brought into the order of {what}, as the names are the same."
+        ]
     return None, [
         f"The columns are called {join_names(list(own), 3)}, the classes of {what} {join_names(list(wanted), 3)}: "
         "column k is taken as the k-th class."
