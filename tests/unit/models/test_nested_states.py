@@ -31,6 +31,7 @@ NESTED: dict[str, Any] = {
     "beside Lightning's former weights": {"state_dict": ONE, "current_model_state": OTHER},
     "beside the same again": {"model": ONE, "best": {f"module.{name}": one.clone() for name, one in ONE.items()}},
     "beside another model": {"model": ONE, "teacher": {"conv.weight": torch.ones(3, 3, 1, 1)}},
+    "beside a wider one": {"model": ONE, "teacher": {"fc.weight": torch.ones(2, 9), "fc.bias": torch.ones(5)}},
     "beside an empty average": {"state_dict": ONE, "state_dict_ema": {}},
     "in a dict that holds itself": {**CYCLE, "mine": ONE},
     "arrays of another machine": {"model": {name: one.numpy().astype(">f4")[:] for name, one in ONE.items()}},

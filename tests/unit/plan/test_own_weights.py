@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -170,3 +171,22 @@ def test_a_head_without_names_may_be_in_the_order_of_the_pretrained_one(place: P
     assert refused(place) == found
     torch.save({"model": model_of().state_dict(), "class_to_idx": {name: i for i, name in enumerate(turned)}}, "b.th")
     assert list(check_checkpoints(Plan([study(place)])))
+
+
+def test_arguments_beside_weights_say_another_preprocessing(place: Path) -> None:
+    arguments = argparse.Namespace(model="test_resnet", mean=[0.25, 0.25, 0.25], crop_pct=None, img_size=None)
+    torch.save({"state_dict": model_of().state_dict(), "args": arguments}, "b.th")
+    found = refused(place)
+    assert found.startswith(
+        "recipes.elsewhere: these weights were trained with another preprocessing. By the arguments of its training: "
+        "the image file, bilinear, crop_mode center, crop_pct 0.95, 32 × 32 pixels, mean [0.25, 0.2"
+    )
+    assert found.endswith(
+        "Hint: Say what is right at `backbones.mine.preprocessing`: parts by hand, or `{like: timm}` for the "
+        "backbone's; and at `image_size`."
+    )
+    for said in ({"mean": [0.25]}, {"like": "timm"}, "stretch"):
+        mine = {"model": "test_resnet", "weights": "a.pth", "preprocessing": said}
+        assert list(check_checkpoints(Plan([study(place, backbones={"mine": mine})])))
+    torch.save({"state_dict": model_of().state_dict(), "args": {"model": "test_resnet", "img_size": 48}}, "b.th")
+    assert "48 × 48 pixels" in refused(place)

@@ -16,7 +16,8 @@ from finecal.models.build import Architecture, build, head
 from finecal.models.fitting import Checkpoint, fit_head, mismatch_error, other_patches, shapes_match, with_counters
 from finecal.models.joined_heads import NAME, join_state, layers_of, split_state
 from finecal.models.locations import config_of, names_of_rows, weights_files
-from finecal.models.state_dicts import SHOWN, State, read_with_names
+from finecal.models.state_dicts import SHOWN, State, read_with_sayings
+from finecal.models.stated_model import check_stated, of_arguments, of_config
 from finecal.models.timm_conversion import adapt_by_timm, rename_by_timm
 from finecal.models.transformers_config import is_transformers
 from finecal.models.wrappers import find_model
@@ -39,13 +40,15 @@ def read_checkpoint(path: str | Path, names: Sequence[str] | None = None) -> Che
         If it is missing or damaged, holds more than tensors and plain values, or a weight is not finite.
     """
     file, *_ = weights_files(str(path), str(path))
-    state, named = read_with_names(file)
+    state, named, said = read_with_sayings(file)
     _check_merged(state, file)
     for name, tensor in state.items():
         _check_numbers(name, tensor, file)
     known = tuple(names) if names else names_of_rows(path, str(path))
     beside = config_of(path, str(path))
-    return Checkpoint(state, file, known, beside if is_transformers(beside) else None, named)
+    if is_transformers(beside):
+        return Checkpoint(state, file, known, beside, named)
+    return Checkpoint(state, file, known, None, named, of_config(beside) if beside else of_arguments(*said))
 
 
 # Parts of names of weights that another tensor beside them changes → by what, and what makes one tensor of them.
@@ -94,10 +97,6 @@ def load_checkpoint(path: str, use: Mapping[str, Any], description: Architecture
 def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: bool) -> nn.Module:
     """Return the described model with the weights of a checkpoint.
 
-    Names of transformers and torchvision are translated. State dicts whose names or shapes differ from the model's are
-    then passed to timm, which converts older and other namings of its models, other numbers of channels and other sizes
-    of position embeddings.
-
     Parameters
     ----------
     keep_head
@@ -108,7 +107,19 @@ def load_as(checkpoint: Checkpoint, description: Architecture, *, keep_head: boo
     ------
     UserError
         If tensors are missing, unexpected or of another shape; if the head is needed and lacks a class of the data
-        set.
+        set; if the weights say that they are of a model with other logits.
+    """
+    model = _fill(checkpoint, description, keep_head=keep_head)
+    check_stated(checkpoint.stated, description, model, checkpoint.file)
+    return model
+
+
+def _fill(checkpoint: Checkpoint, description: Architecture, *, keep_head: bool) -> nn.Module:
+    """Return the described model with the weights of a checkpoint, whatever the file says of its model.
+
+    Names of transformers and torchvision are translated. State dicts whose names or shapes differ from the model's are
+    then passed to timm, which converts older and other namings of its models, other numbers of channels and other sizes
+    of position embeddings.
     """
     model = build(description, weights="random")
     last, wanted = head(model), model.state_dict()

@@ -14,6 +14,7 @@ from finecal.models.build import Architecture
 from finecal.models.heads import POOLED_TWICE
 from finecal.models.imagenet_classes import as_called
 from finecal.models.state_dicts import SHOWN, State
+from finecal.models.stated_model import Stated
 from finecal.models.whole_loading import COUNTER
 
 
@@ -22,6 +23,7 @@ class Checkpoint:
     """A state dict, its file, the names of its head's rows (None if unknown), and transformers' configuration.
 
     `beside` are lists of names that stand beside the state dict: one with as many names as the head has rows is theirs.
+    `stated` is what the file, or a config.json beside it, says of the model.
     """
 
     state: State
@@ -29,6 +31,7 @@ class Checkpoint:
     names: tuple[str, ...] | None
     config: Mapping[str, Any] | None = None
     beside: tuple[tuple[str, ...], ...] = ()
+    stated: Stated | None = None
 
     def names_of(self, rows: int) -> tuple[str, ...] | None:
         """Return the names of a head with so many rows; None if they are unknown.

@@ -142,7 +142,8 @@ def _names(found: Found) -> dict[str, Tensor]:
 def _alike(one: Found, other: Found) -> bool:
     """Return whether two state dicts are of one model, or of a part of it."""
     mine, theirs = _names(one), _names(other)
-    return 2 * len(mine.keys() & theirs.keys()) >= max(1, min(len(mine), len(theirs)))
+    common = sum(name in theirs and theirs[name].shape == tensor.shape for name, tensor in mine.items())
+    return 2 * common >= max(1, min(len(mine), len(theirs)))
 
 
 def _choose(family: list[Found], file: Path, *, guessed: bool) -> Found:

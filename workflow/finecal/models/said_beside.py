@@ -56,3 +56,12 @@ def _names(given: Any) -> Names | None:
             continue
         return as_names(ordered) if any(name != str(row) for row, name in enumerate(ordered)) else None
     return None
+
+
+def arguments_in(content: Any) -> tuple[Mapping[str, Any], str | None]:
+    """Return the arguments of a command line that stand as `args`, and the name of a model that stands as `arch`."""
+    if not isinstance(content, Mapping):
+        return {}, None
+    given, arch = content.get("args"), content.get("arch")
+    found = vars(given) if isinstance(given, argparse.Namespace) else given
+    return (found if isinstance(found, Mapping) else {}), (arch if isinstance(arch, str) else None)

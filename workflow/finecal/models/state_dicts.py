@@ -20,10 +20,11 @@ from finecal.io.outside import reading
 from finecal.models.file_kinds import check_content
 from finecal.models.nested_states import INSIDE, NESTED, PLAIN, as_tensor, find_state
 from finecal.models.pickled_types import READ_PROTOCOLS, find_others, find_protocol, harmless
-from finecal.models.said_beside import Names, class_names_in
+from finecal.models.said_beside import Names, arguments_in, class_names_in
 from finecal.models.weight_files import is_index, parts
 
 State = dict[str, Tensor]
+Said = tuple[Mapping[str, Any], str | None]
 # Counts beside averaged weights: of torch's AveragedModel, of lucidrains' EMA.
 COUNTS = frozenset({"n_averaged", "initted", "step", "num_updates"})
 SHOWN = 6  # names in an error
@@ -37,19 +38,20 @@ def read_state(file: Path) -> State:
     UserError
         If it is damaged, holds objects that are not known to be harmless, or holds no state dict.
     """
-    return read_with_names(file)[0]
+    return read_with_sayings(file)[0]
 
 
-def read_with_names(file: Path) -> tuple[State, tuple[Names, ...]]:
-    """Read the tensors as `read_state` does, and what may be the names of classes beside them."""
+def read_with_sayings(file: Path) -> tuple[State, tuple[Names, ...], Said]:
+    """Read the tensors as `read_state` does, what may be the names of classes beside them, and `arguments_in`."""
+    nothing: tuple[tuple[Names, ...], Said] = (), ({}, None)
     if is_index(file):
-        return _read_parts(file), ()
+        return _read_parts(file), *nothing
     check_content(file)
     if file.suffix == ".safetensors":
         with reading(file, "a checkpoint"):
-            return _find_state_dict(safetensors.torch.load_file(file), file), ()
+            return _find_state_dict(safetensors.torch.load_file(file), file), *nothing
     content = _load(file)
-    return _find_state_dict(content, file), class_names_in(content)
+    return _find_state_dict(content, file), class_names_in(content), arguments_in(content)
 
 
 def _read_parts(index: Path) -> State:

@@ -11,14 +11,12 @@ from typing import Any
 
 from torch import nn
 
-from finecal.errors import UserError
 from finecal.models.build import Architecture, build, head
 from finecal.models.fitting import shapes_match
 from finecal.models.heads import POOLED_TWICE, is_pooled_twice
 from finecal.models.joined_heads import layers_of
 from finecal.models.state_dicts import State
-
-FAILURES = (UserError, RuntimeError, KeyError, AttributeError, AssertionError, TypeError, ValueError, IndexError)
+from finecal.models.whole_loading import FAILURES
 
 
 def rename_by_timm(state: State, description: Architecture, model: nn.Module) -> State | None:

@@ -14,12 +14,14 @@ from typing import Any
 from timm.models import _builder
 from torch import nn
 
-from finecal.errors import counted
+from finecal.errors import UserError, counted
 
 SHOWN = 6  # names in an error
 COUNTER = "num_batches_tracked"  # BatchNorm's, which only training without momentum reads
 # Parts of names of classifiers that only training has, which models may leave out.
 AUXILIARY = ("aux",)
+# What timm raises for weights or arguments that a model cannot have.
+FAILURES = (UserError, RuntimeError, KeyError, AttributeError, AssertionError, TypeError, ValueError, IndexError)
 
 
 @contextmanager

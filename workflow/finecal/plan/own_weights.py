@@ -17,7 +17,7 @@ from finecal.models.build import Architecture, architecture
 from finecal.models.checkpoints import load_as, read_checkpoint
 from finecal.plan.options import own_weights
 from finecal.plan.plan import Plan
-from finecal.plan.same_preprocessing import check_same_preprocessing
+from finecal.plan.same_preprocessing import check_same_preprocessing, check_stated_preprocessing
 from finecal.plan.same_rows import check_same_rows
 
 # Without images nobody knows the channels: colour, or grey if that does not fit.
@@ -74,6 +74,8 @@ def _check(
             checkpoint = read_checkpoint(path, own.get("class_names"))
             classes = _classes(plan, place) or checkpoint.names
             description = architecture(backbone, classes or ("one", "other"), channels)
+            if keep_head:
+                check_stated_preprocessing(checkpoint.stated, backbone, description, where, place[1])
             if own is not backbone:
                 recipe = where.partition(".")[2]
                 check_same_preprocessing(path, backbone, description, recipe, place[1])

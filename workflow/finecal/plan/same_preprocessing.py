@@ -10,6 +10,7 @@ from finecal.errors import UserError
 from finecal.models.build import Architecture, architecture
 from finecal.models.header import describe_input
 from finecal.models.locations import transform_config
+from finecal.models.stated_model import Stated
 from finecal.models.statements import folder_statement
 
 
@@ -43,3 +44,34 @@ def check_same_preprocessing(
             hint=f"Say what is right at `backbones.{backbone}.preprocessing`: parts by hand, or `{{like: timm}}` "
             "for the backbone's",
         )  # fmt: skip
+
+
+def check_stated_preprocessing(
+    stated: Stated | None, use: Mapping[str, Any], description: Architecture, where: str, backbone: str
+) -> None:
+    """Refuse weights whose training prepared images in another way than the backbone does by default.
+
+    Parameters
+    ----------
+    stated
+        What the arguments say that stand beside the state dict.
+    use, description
+        As for `check_same_preprocessing`.
+
+    Raises
+    ------
+    UserError
+        If they differ.
+    """
+    if stated is None or use.get("preprocessing") != TIMM:
+        return
+    said = {"preprocessing": {"like": TIMM, **stated.preparation}, "image_size": stated.image_size or use["image_size"]}
+    own = architecture({**use, **said}, description.classes, description.channels)
+    if all(getattr(own, one) == getattr(description, one) for one in ("framing", "mean", "std", "image_size")):
+        return
+    raise UserError(
+        "these weights were trained with another preprocessing", where=where,
+        why=f"By {stated.by}: {describe_input(vars(own))}; the backbone: {describe_input(vars(description))}",
+        hint=f"Say what is right at `backbones.{backbone}.preprocessing`: parts by hand, or `{{like: timm}}` for the "
+        "backbone's; and at `image_size`",
+    )  # fmt: skip
