@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,9 @@ def bring(
         raise UserError("the logits are missing", why="(N, C) numbers, a table or a file are needed")
     for role, one in ((LABEL, labels), ("subset", subset), (FEATURES, features)):
         check_index(one, logits, role)
-    if is_batches(logits) and isinstance(labels, (list, tuple)) and all(getattr(one, "ndim", 0) for one in labels):
-        labels = np.concatenate([as_array(batch, "labels") for batch in labels])
+    if isinstance(logits, Iterator) and not hasattr(logits, "schema") and not hasattr(logits, "readinto"):
+        logits = list(logits)  # neither Arrow's reader nor an open file
+    labels, subset = (_per_batch(one, logits) for one in (labels, subset))
     source = as_source(logits)
     if source is None:
         raw = Raw(as_array(logits, "logits"))
@@ -88,6 +89,16 @@ def bring(
         words = np.full(length(raw.logits), subset) if isinstance(subset, str) else as_array(subset, "subset")
         raw = replace(raw, subset=words)
     return check(replace(raw, notes=tuple(notes)), kind=scores, classes=classes, labelled=labelled)
+
+
+def _per_batch(given: Any, logits: Any) -> Any:
+    """Return labels or subsets as one list if they came in the batches of the logits."""
+    given = list(given) if isinstance(given, Iterator) else given
+    if not is_batches(logits) or not isinstance(given, (list, tuple)) or not given:
+        return given
+    arrays = all(getattr(one, "ndim", 0) for one in given)
+    lists = len(given) == len(logits) and all(isinstance(one, (list, tuple)) for one in given)
+    return np.concatenate([np.asarray(as_array(one, "labels")) for one in given]) if arrays or lists else given
 
 
 def _is_all_logits(table: Table) -> bool:
@@ -127,13 +138,15 @@ def _beside(given: Any, role: str, raw: Raw) -> tuple[Any, list[str]]:
     source: Source | None = as_source(given)
     if source is None:
         return as_array(given, role), []
-    found, samples = read_column(source, role)
-    if length(found) != len(raw.logits) and samples is None:
+    found, samples, notes = read_column(source, role)
+    if length(found) != len(raw.logits) and not samples:
         raise UserError(
             f"{role} has {display.count(length(found), 'row')}, the logits have {len(raw.logits):,}", where=source.where
         )
-    own, other = (None if one is None else as_text(one) for one in (raw.sample, samples))
-    order, said = alignment.order(own, other, (len(raw.logits), length(found)), source.where)
+    own, other = ({name: as_text(one) for name, one in of.items()} for of in (raw.samples, samples))
+    lengths = (len(raw.logits), length(found))
+    order, said = alignment.order(*alignment.common(own, other), lengths, source.where)
+    said = [*notes, *said]
     if order is None:
         return found, said
     return (replace(found, codes=found.codes[order]) if hasattr(found, "codes") else found[order]), said

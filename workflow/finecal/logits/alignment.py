@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ STRANGERS = (
     "The two models' logits agree no more in a row than those of different samples of a class would: these are "
     "probably not the same samples, or classes in another order. Methods that read the pretrained model are left out."
 )
+ORDER_COUNTS = "If the order of the rows counts, leave that column out"
 COMPARED = 20_000  # rows
 
 
@@ -47,6 +49,16 @@ def _particular(logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArr
     return found
 
 
+def common(
+    own: Mapping[str, npt.NDArray[Any]], other: Mapping[str, npt.NDArray[Any]]
+) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
+    """Return what the rows are called in both: the column of the same name, else the first of each; None without."""
+    same = next((name for name in own if name in other), None)
+    if same is not None:
+        return own[same], other[same]
+    return next(iter(own.values()), None), next(iter(other.values()), None)
+
+
 def order(
     own: npt.NDArray[Any] | None, other: npt.NDArray[Any] | None, lengths: tuple[int, int], where: str
 ) -> tuple[npt.NDArray[np.intp] | None, list[str]]:
@@ -73,18 +85,22 @@ def order(
                 hint="A column sample, id or file in both says which rows belong together",
             )  # fmt: skip
         return None, [TRUSTED.format(what=where or "what was given")]
+    if np.array_equal(own, other):  # also where names are there more than once
+        return None, []
     for names in (own, other):
         found, counts = np.unique(names, return_counts=True)
         if (counts > 1).any():
-            raise UserError(f"sample {str(found[counts > 1][0])!r} is there more than once", where=where)
+            raise UserError(
+                f"sample {str(found[counts > 1][0])!r} is there more than once", where=where, hint=ORDER_COUNTS
+            )
     sorting = np.argsort(other, kind="stable")
     places = np.searchsorted(other, own, sorter=sorting)
     places = sorting[np.minimum(places, len(other) - 1)]
     gone = other[places] != own
     if gone.any():
         raise UserError(
-            f"sample {str(own[gone][0])!r} is missing ({gone.sum():,} are)", where=where,
-            why="Each row of the logits needs the row of the same sample",
+            f"sample {str(own[gone][0])!r} is missing ({display.count(int(gone.sum()), 'sample')} of {len(own):,})",
+            where=where, why="Each row of the logits needs the row of the same sample", hint=ORDER_COUNTS,
         )  # fmt: skip
     moved = not np.array_equal(places, np.arange(len(own)))
     return places, [f"Rows of {where or 'the other model'} were matched by their names; their order differs."] * moved

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import pickle
@@ -16,9 +15,9 @@ import numpy as np
 import numpy.lib.format as npy
 import numpy.typing as npt
 
-from finecal.errors import UserError, how_to_install, join_names
+from finecal.errors import UserError
 from finecal.logits import hdf5
-from finecal.logits.tensors import of_tensor
+from finecal.logits.torch_files import open_torch
 
 
 def _empty(*_given: Any) -> npt.NDArray[Any]:
@@ -118,57 +117,17 @@ class _TextOnly(pickle.Unpickler):
 
 
 def _npy(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        shape, _, dtype = _header(stream)
+    if dtype.hasobject:
+
+        def read() -> npt.NDArray[Any]:
+            with path.open("rb") as body:
+                return _array(body, str(path))
+
+        return {"logits": Lazy(shape, dtype, read) if shape else read()}
     found = np.load(path, mmap_mode="r", allow_pickle=False)
     return {name: found[name] for name in found.dtype.names} if found.dtype.names else {"logits": found}
-
-
-def _pt(path: Path) -> dict[str, Any]:
-    if importlib.util.find_spec("torch") is None:
-        raise UserError(
-            "tensors need torch, which is not installed", where=str(path),
-            hint=f"{how_to_install('pipeline')}; or save it with numpy.savez or as safetensors",
-        )  # fmt: skip
-    import torch
-
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            "it holds other objects than tensors", where=str(path),
-            why="Only tensors are read, as others could run code",
-            hint='torch.save({"logits": logits, "label": labels}, FILE)',
-        ) from error  # fmt: skip
-    except RuntimeError as error:
-        raise OSError(str(error).splitlines()[0]) from error
-    if isinstance(found, torch.Tensor):
-        found = {"logits": found}
-    if isinstance(found, (list, tuple)) and len(found) == 2:
-        found = dict(zip(("logits", "label"), found, strict=True))
-    if not isinstance(found, Mapping):
-        raise UserError(f"it holds a {type(found).__name__}", where=str(path), why="Tensors by name are needed")
-    columns = {str(name): _of_tensor(value, str(name), str(path)) for name, value in found.items() if _is_column(value)}
-    if not columns:
-        there = [f"{name} ({type(value).__name__})" for name, value in found.items()]
-        raise UserError(
-            f"it holds no tensors by name: {join_names(there, 6) or 'nothing'}", where=str(path),
-            hint='torch.save({"logits": logits, "label": labels}, FILE)',
-        )  # fmt: skip
-    return columns
-
-
-def _is_column(value: Any) -> bool:
-    return hasattr(value, "detach") or (isinstance(value, list) and len(value) > 0)
-
-
-def _is_batches(values: list[Any]) -> bool:
-    return all(hasattr(one, "detach") and one.dim() for one in values)
-
-
-def _of_tensor(value: Any, name: str, where: str) -> npt.NDArray[Any]:
-    if isinstance(value, list):
-        parts = [_of_tensor(one, name, where) for one in value] if _is_batches(value) else None
-        return np.asarray(value) if parts is None else np.concatenate(parts)
-    return of_tensor(value, name, where)
 
 
 def _safetensors(path: Path) -> dict[str, Any]:
@@ -223,5 +182,6 @@ def _hdf5(path: Path) -> dict[str, Any]:
 
 
 _OPEN: dict[str, Callable[[Path], Mapping[str, Any]]] = {
-    ".npz": _npz, ".npy": _npy, ".pt": _pt, ".pth": _pt, ".safetensors": _safetensors, ".h5": _hdf5, ".hdf5": _hdf5,
+    ".npz": _npz, ".npy": _npy, ".pt": open_torch, ".pth": open_torch, ".safetensors": _safetensors,
+    ".h5": _hdf5, ".hdf5": _hdf5,
 }  # fmt: skip

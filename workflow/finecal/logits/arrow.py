@@ -20,7 +20,8 @@ from finecal.logits.labels import Words
 def is_matrix(kind: pa.DataType) -> bool:
     """Return whether a type is lists of numbers, in any of Arrow's forms."""
     kind = _storage(kind)
-    return _is_list(kind) and _is_number(_storage(kind.value_type))
+    inner = _storage(kind.value_type) if _is_list(kind) else kind
+    return _is_list(kind) and _is_number(_storage(inner.value_type) if _is_list(inner) else inner)
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -68,6 +69,7 @@ def matrix(batches: Iterable[pa.Array], rows: int, name: str, where: str) -> npt
             raise UserError(f"the column {name!r} has {display.count(part.null_count, 'empty value')}", where=where)
         if not len(part):
             continue
+        part = _without_ones(part)
         lengths |= set(pc.unique(pc.list_value_length(part)).to_pylist())
         if len(lengths) > 1:
             several = ", ".join(map(str, sorted(lengths)[:5]))
@@ -82,11 +84,21 @@ def matrix(batches: Iterable[pa.Array], rows: int, name: str, where: str) -> npt
     return np.empty((0, 0), np.float32) if found is None else found[:start]
 
 
+def _without_ones(part: pa.Array) -> pa.Array:
+    """Return lists without a list of length 1 around each, as of a batch of one sample."""
+    inner = _storage(part.type.value_type)
+    if _is_list(inner) and pc.unique(pc.list_value_length(part)).to_pylist() == [1]:
+        return _storage_of(part.flatten())
+    return part
+
+
 def numbers(flat: pa.Array, name: str, where: str) -> npt.NDArray[Any]:
     """Return numbers of any of Arrow's types as float64 if they are that, else as float32."""
     flat = _storage_of(flat)
-    if _is_list(flat.type):  # a matrix in each row, such as (1, C)
-        flat = flat.flatten()
+    if _is_list(flat.type):  # a matrix in each row, such as (C, 1)
+        if pc.unique(pc.list_value_length(flat)).to_pylist() != [1]:
+            raise UserError(f"the column {name!r} has a matrix in each row", where=where, why="One list is needed")
+        flat = _storage_of(flat.flatten())
     if not _is_number(flat.type):
         raise UserError(f"the column {name!r} has values of type {flat.type} instead of numbers", where=where)
     if flat.null_count:
@@ -130,6 +142,8 @@ def values(column: pa.ChunkedArray, name: str, where: str, *, enum: bool = False
     sound(column, where)
     if column.null_count:
         raise UserError(f"the column {name!r} has {display.count(column.null_count, 'empty value')}", where=where)
+    if pa.types.is_run_end_encoded(column.type):
+        column = pa.chunked_array([pc.run_end_decode(chunk) for chunk in column.chunks], column.type.value_type)
     kind = column.type
     if pa.types.is_dictionary(kind):
         if not pa.types.is_integer(kind.value_type):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +34,7 @@ class Brought:
     features
         (N, D) floating-point, or None.
     samples
-        (N,) text, what each row is called; None without such a column.
+        What each row is called, (N,) text, by the name of the column.
     classes
         Names of the classes, if they are known.
     kind
@@ -47,7 +47,7 @@ class Brought:
     labels: npt.NDArray[np.int32] | None
     subset: npt.NDArray[Any] | None
     features: npt.NDArray[Any] | None
-    samples: npt.NDArray[Any] | None
+    samples: Mapping[str, npt.NDArray[Any]]
     classes: tuple[str, ...] | None
     where: str
     kind: str
@@ -56,11 +56,11 @@ class Brought:
 
     def rows(self, order: npt.NDArray[np.intp]) -> Brought:
         """Return some rows in an order."""
-        parts = ("logits", "labels", "subset", "features", "samples")
+        parts = ("logits", "labels", "subset", "features")
         chosen: dict[str, Any] = {
             part: None if (own := getattr(self, part)) is None else large.take(own, order) for part in parts
         }
-        return replace(self, **chosen)
+        return replace(self, samples={name: one[order] for name, one in self.samples.items()}, **chosen)
 
 
 def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, labelled: bool = True) -> Brought:
@@ -97,7 +97,7 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
     if not len(logits):
         raise UserError("there is no sample", where=where)
     features = None if raw.features is None else _matrix(raw.features, "features", where)
-    for name, column in (("label", raw.label), ("features", features), ("subset", raw.subset), ("sample", raw.sample)):
+    for name, column in (("label", raw.label), ("features", features), ("subset", raw.subset), *raw.samples.items()):
         if column is not None and (n := length(column)) != len(logits):
             raise UserError(
                 f"{name} has {display.count(n, 'row')}, the logits have {len(logits):,}", where=where,
@@ -113,7 +113,7 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
     return Brought(
         scores.logits, None if labels is None else labels.numbers,
         None if raw.subset is None else subsets(as_text(raw.subset), where), features,
-        None if raw.sample is None else as_text(raw.sample), known, where, scores.kind,
+        {name: as_text(one) for name, one in raw.samples.items()}, known, where, scores.kind,
         (*raw.notes, *of_order, *scores.notes, *(labels.notes if labels else ())), scores.masked,
     )  # fmt: skip
 
@@ -132,7 +132,9 @@ def same_samples(tuned: Brought, before: Brought) -> tuple[Brought, list[str]]:
             why=f"{tuned.where or 'The fine-tuned model'} has {tuned.logits.shape}",
         )  # fmt: skip
     other = tuned.where or "the fine-tuned model"
-    order, said = alignment.order(tuned.samples, before.samples, (len(tuned.logits), len(before.logits)), before.where)
+    order, said = alignment.order(
+        *alignment.common(tuned.samples, before.samples), (len(tuned.logits), len(before.logits)), before.where
+    )
     before = before if order is None else before.rows(order)
     before, of_classes = _same_classes(tuned, before)
     said += of_classes

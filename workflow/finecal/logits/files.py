@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from finecal.errors import UserError
 from finecal.io.outside import reading
 from finecal.io.outside_warnings import unseen
-from finecal.logits import arrow
+from finecal.logits import arrow, contents
 from finecal.logits.arrays import open_arrays
 from finecal.logits.folders import open_folder
 from finecal.logits.labels import Words
@@ -68,28 +69,32 @@ class Arrays:
 
     @property
     def rows(self) -> int:
-        return max((array.shape[0] for array in self.arrays.values() if array.shape), default=0)
+        arrays = (array.codes if isinstance(array, Words) else array for array in self.arrays.values())
+        return max((array.shape[0] for array in arrays if array.shape), default=0)
 
     @property
     def names(self) -> list[str]:
         return list(self.arrays)
 
     def is_matrix(self, name: str) -> bool:
-        shape = self.arrays[name].shape
+        shape = getattr(self.arrays[name], "shape", ())
         return len(shape) > 1 and math.prod(shape[1:]) > 1
 
     def is_number(self, name: str) -> bool:
-        return len(self.arrays[name].shape) == 1 and self.arrays[name].dtype.kind in "fiu"
+        array = self.arrays[name]
+        return not isinstance(array, Words) and len(array.shape) == 1 and array.dtype.kind in "fiu"
 
     def kind(self, name: str) -> str:
-        return "text" if self.arrays[name].dtype.kind in "OSU" else f"of type {self.arrays[name].dtype}"
+        array = self.arrays[name]
+        return "text" if isinstance(array, Words) or array.dtype.kind in "OSU" else f"of type {array.dtype}"
 
     def matrix(self, name: str) -> npt.NDArray[Any]:
         with reading(self.where, "arrays"):
             return np.asarray(self.arrays[name])
 
     def values(self, name: str) -> npt.NDArray[Any] | Words:
-        return self.matrix(name)
+        array = self.arrays[name]
+        return array if isinstance(array, Words) else self.matrix(name)
 
 
 @dataclass(frozen=True)
@@ -193,6 +198,12 @@ def open_file(path: Path) -> Source:
         ending = inner
     if path.is_dir():
         return open_folder(path, open_file)
+    if not path.exists():
+        web = re.match(r"\w{2,}:/", where)
+        raise UserError(
+            "this file is missing", where=where, hint="Only files on disk are read: download it" * bool(web)
+        )
+    contents.check(path, ending)
     if ending in _PARQUET:
         with reading(where, "Parquet"):
             return _named(ParquetFile(where, pq.read_schema(where), pq.read_metadata(where).num_rows))
@@ -208,8 +219,6 @@ def open_file(path: Path) -> Source:
     if ending in _ARRAYS:
         with reading(where, ending):
             return Arrays(where, open_arrays(path, ending))
-    if not path.exists():
-        raise UserError("this file is missing", where=where)
     raise UserError(
         f"files that end with {ending or 'nothing'} are not read", where=where, why=f"Allowed are {FORMATS}",
         hint=INSTEAD.get(ending, ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from numbers import Number
 from pathlib import Path
 from typing import Any
@@ -11,30 +11,66 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from finecal.errors import UserError, counted
+from finecal.errors import UserError, counted, join_names
 from finecal.io.outside import reading
 from finecal.logits import arrow
 from finecal.logits.files import Arrays, Source, Table, open_file
+from finecal.logits.labels import Words
+from finecal.logits.objects import columns_of
 from finecal.logits.tensors import of_object, of_tensor
 
 
 def as_source(given: Any) -> Source | None:
     """Return a file or table as columns by name; None for what is no table."""
     if isinstance(given, (str, Path)):
-        return open_file(Path(given))
+        return open_file(Path(given).expanduser())
+    if isinstance(given, (bytes, bytearray)) or hasattr(given, "readinto"):
+        what = "bytes" if isinstance(given, (bytes, bytearray)) else "an open file"
+        raise UserError(f"this is {what}", why="The path of a file, a table or arrays are needed")
     if hasattr(given, "collect") and hasattr(given, "collect_schema"):  # polars' plan of a table
         given = given.collect()
-    if isinstance(given, pa.Table):
-        return Table("", given)
+    if (table := _of_arrow(given)) is not None:
+        return Table("", table)
     if isinstance(given, np.ndarray) and given.dtype.names:
         given = {name: given[name] for name in given.dtype.names}
-    if isinstance(given, dict):
-        return Arrays("", {name: np.asarray(as_array(value)) for name, value in given.items()})
     if hasattr(given, "columns") and hasattr(given, "to_arrow"):  # polars
         return Table("", given.to_arrow())
     if hasattr(given, "columns") and hasattr(given, "to_numpy"):  # pandas
         return Table("", _of_pandas(given))
+    columns = columns_of(given)
+    return None if columns is None else Arrays("", _arrays(columns))
+
+
+def _of_arrow(given: Any) -> pa.Table | None:
+    """Return what Arrow, Hugging Face's datasets and others hand over as a table of Arrow."""
+    if isinstance(given, pa.Table):
+        return given
+    if isinstance(given, pa.RecordBatch):
+        return pa.Table.from_batches([given])
+    if isinstance(given, pa.RecordBatchReader):
+        return given.read_all()
+    if hasattr(given, "to_table") and hasattr(given, "schema"):  # a data set of Arrow, or its scanner
+        return given.to_table()
+    if hasattr(given, "with_format") and hasattr(given, "column_names") and hasattr(given, "__getitem__"):
+        return given.with_format("arrow")[:]
+    if hasattr(given, "columns") and hasattr(given, "__arrow_c_stream__") and not hasattr(given, "to_numpy"):
+        return pa.table(given)
     return None
+
+
+def _arrays(columns: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return columns as arrays; what is none, as a number that is noted beside them, is left out."""
+    found: dict[str, Any] = {}
+    for name in columns:
+        value = columns[name]
+        if isinstance(value, Mapping) or hasattr(value, "columns") or isinstance(value, (str, bytes)) or value is None:
+            continue
+        array = as_array(value, str(name))
+        found[str(name)] = array if isinstance(array, Words) else np.asarray(array)
+    if columns and not found:
+        kinds = join_names([f"{name} ({type(columns[name]).__name__})" for name in columns], 6)
+        raise UserError(f"there are no arrays by name: {kinds}", why="One table, with a column subset, is needed")
+    return found
 
 
 def _of_pandas(given: Any) -> pa.Table:
@@ -85,6 +121,10 @@ def as_array(given: Any, name: str = "values") -> Any:
     if is_batches(given):
         return np.concatenate([as_array(batch, name) for batch in given])
     array = of_object([as_array(row, name) for row in given] if _of_rows(given) else given, name)
+    if not array.ndim and array.dtype.kind == "O":
+        raise UserError(
+            f"{name} is a {type(given).__name__}", why="Arrays, tensors, columns, lists or a file are needed"
+        )
     return _plain(array, name) if array.dtype.kind == "O" else array
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,10 @@ class Raw:
     ----------
     logits
         (N, C).
-    label, subset, sample
+    label, subset
         (N,), numbers or words.
+    samples
+        What each row is called, (N,), by the name of the column; there may be several.
     features
         (N, D).
     classes
@@ -42,7 +44,7 @@ class Raw:
     label: npt.NDArray[Any] | Words | None = None
     features: npt.NDArray[Any] | None = None
     subset: npt.NDArray[Any] | Words | None = None
-    sample: npt.NDArray[Any] | Words | None = None
+    samples: Mapping[str, npt.NDArray[Any] | Words] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
     where: str = ""
     columns: tuple[str, ...] = ()
@@ -61,40 +63,60 @@ def read_raw(source: Source, classes: Sequence[str] | None = None, *, features: 
         raise UserError("there is no sample", where=source.where)
     found: dict[str, Any] = {}
     notes: list[str] = []
-    for role in (LABEL, SUBSET, SAMPLE):
+    for role in (LABEL, SUBSET):
         taken = [name for name in names.find(role, source.names) if role == LABEL or not source.is_matrix(name)]
         if taken:
             found[role] = source.values(taken[0])
             notes += _said(role, taken)
+    samples, more = _samples(source)
+    notes += more
     logits, names_of_classes, more = _logits(source, classes, found.get(LABEL))
     notes += more
     if features:
         found[FEATURES], more = _features(source)
         notes += more
     return Raw(
-        logits, classes=names_of_classes, where=source.where, columns=tuple(source.names), notes=tuple(notes), **found
+        logits,
+        classes=names_of_classes,
+        where=source.where,
+        columns=tuple(source.names),
+        notes=tuple(notes),
+        samples=samples,
+        **found,
     )
 
 
-def read_column(source: Source, role: str) -> tuple[Any, Any]:
-    """Read the labels or features of a file of their own, and the names of its samples; None without names."""
+def _samples(source: Source) -> tuple[dict[str, Any], list[str]]:
+    """Read what the rows are called; a column that cannot be compared is named, as it may not be needed."""
+    found, said = {}, []
+    for name in names.find(SAMPLE, source.names):
+        if source.is_matrix(name):
+            continue
+        try:
+            found[names.plain(name)] = source.values(name)
+        except UserError as error:
+            said.append(f"Rows are not matched by the column {name!r}: {error.what}.")
+    return found, said
+
+
+def read_column(source: Source, role: str) -> tuple[Any, dict[str, Any], list[str]]:
+    """Read the labels or features of a file of their own, the names of its samples, and what to say of these."""
     taken = names.find(role, source.names)
     if not taken and len(source.names) == 1:
         taken = source.names
     if not taken:
         raise names.missing(role, source.names, source.where)
-    samples = [name for name in names.find(SAMPLE, source.names) if not source.is_matrix(name)]
     read = source.values if role == LABEL else source.matrix
-    return read(taken[0]), source.values(samples[0]) if samples else None
+    return (read(taken[0]), *_samples(source))
 
 
 def _said(role: str, taken: list[str]) -> list[str]:
     """Say which column was taken where it is called otherwise, or where there were several."""
-    if len(taken) > 1 and role != SAMPLE:
+    if len(taken) > 1:
         return [
             f"The column {taken[0]!r} is taken as {role}, {join_names([repr(t) for t in taken[1:]], 3)} is not read."
         ]
-    return [] if taken[0] == role or role == SAMPLE else [f"The column {taken[0]!r} is taken as {role}."]
+    return [] if taken[0] == role else [f"The column {taken[0]!r} is taken as {role}."]
 
 
 def _logits(
