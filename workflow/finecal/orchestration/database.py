@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from finecal.errors import UserError
+
 SNAKEMAKE = Path(".snakemake")
 FILE = SNAKEMAKE / "metadata.db"
 PATIENCE = 10  # seconds to wait for a Snakemake that writes
@@ -46,12 +48,26 @@ def unlock_in_database(locked: Iterable[tuple[str, str]]) -> None:
 
 @contextmanager
 def _opened(mode: str) -> Iterator[sqlite3.Connection | None]:
-    """Open the database; None where there is none."""
+    """Open the database; None where there is none.
+
+    Raises
+    ------
+    UserError
+        If it is damaged, or another process does not let go of it.
+    """
     if not FILE.is_file():
         yield None
         return
-    with closing(sqlite3.connect(f"{FILE.absolute().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE)) as database:
-        yield database
+    try:
+        with closing(sqlite3.connect(f"{FILE.absolute().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE)) as opened:
+            yield opened
+    except sqlite3.DatabaseError as error:
+        is_held = isinstance(error, sqlite3.OperationalError)
+        raise UserError(
+            f"Snakemake's notes cannot be read ({error})", where=str(FILE),
+            hint="Is a Snakemake stopped here (Ctrl-Z), or is the disk full or read-only?" if is_held else
+            "Delete it: the notes are written anew from the results, and nothing is made again",
+        ) from error  # fmt: skip
 
 
 def _rows(database: sqlite3.Connection, query: str) -> list[Any]:
