@@ -66,5 +66,5 @@ def test_a_damaged_database() -> None:
     FILE.parent.mkdir()
     FILE.write_bytes(b"no database, whatever its name says. " * 100)
     for look in (begun_in_database, remove_locks_in_database, release_stale_lock):
-        with pytest.raises(UserError, match=r"\(file is not a database\)\. Hint: Delete it: the notes are written anew"):
+        with pytest.raises(UserError, match=r"\(file is not a database\)\. Hint: Delete it: the notes"):
             look()

@@ -94,6 +94,7 @@ def _as_configured(device: str) -> Iterator[None]:
 
 def _check_ready(stage: Stage, arguments: dict[str, Any], plan: Plan | None = None) -> list[Path]:
     """Look at all that decides whether the job can succeed and does not depend on its work; its outputs, if known."""
+    from finecal.io.provenance import sha256
     from finecal.plan.job_files import inputs_of, outputs_of, sizes_of
     from finecal.runtime.readiness import check_ready
 
@@ -106,6 +107,8 @@ def _check_ready(stage: Stage, arguments: dict[str, Any], plan: Plan | None = No
         return []
     outputs = outputs_of(stage, wildcards)
     check_ready(outputs, inputs, sizes_of(stage, wildcards, plan))
+    for file in filter(Path.exists, inputs):
+        sha256(file)  # is kept: one that is replaced meanwhile is not noted as what the result was made from
     forget_models(outputs)
     return outputs
 

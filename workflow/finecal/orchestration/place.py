@@ -6,6 +6,7 @@ import difflib
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def check_place(workflow: Any) -> None:
         return
     os.chdir(folder.parent)
     shutil.rmtree(folder / OF_SNAKEMAKE, ignore_errors=True)
-    folder.rmdir()
+    with suppress(OSError):  # another Snakemake has just begun there
+        folder.rmdir()
     others = [one.name for one in folder.parent.iterdir() if (one / CONFIGURATION).is_file()]
     close = difflib.get_close_matches(folder.name, others, n=1)
     raise UserError(

@@ -46,7 +46,7 @@ def discard(folder: Path) -> None:
     """Remove what was left for a run."""
     place = _place(folder)
     if place.is_file():
-        place.unlink()
+        place.unlink(missing_ok=True)  # the same job may run twice, where one has outlived its Snakemake
         remove_empty_parents(place)
 
 
