@@ -119,3 +119,12 @@ def test_a_list_of_whole_numbers_has_one_order() -> None:
 def test_the_other_order_is_timm_s() -> None:
     names = ["10", "9", "b2", "B10", "b", "Zebra", "apple", "x1y20", "x1y3", "007", "7a", "é", "img 2", "img 11"]
     assert list(in_natural_order(names)) == sorted(names, key=natural_key)
+
+
+def test_names_that_a_trainer_has_saved_beside_the_weights() -> None:
+    photos(TEN)
+    write()
+    torch.save({"model": TENSOR, "class_to_idx": {name: row for row, name in enumerate(TEN)}}, "w.pth")
+    Plan(["mine.yaml"])
+    torch.save({"model": TENSOR, "classes": ["2", "3"]}, "w.pth")  # of S alone
+    assert "the head of 'w.pth' has no names" in refused()

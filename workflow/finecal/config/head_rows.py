@@ -20,8 +20,18 @@ def check_rows(data_set: DataSet, checkpoint: str, where: str) -> None:
     UserError
         If the data set's classes have two orders and no name is in the checkpoint.
     """
-    if data_set.other_order() is not None and locations.names_of_rows(checkpoint, where) is None:
+    if data_set.other_order() is None or locations.names_of_rows(checkpoint, where) is not None:
+        return
+    if not _are_named_beside(data_set.classes() or (), checkpoint, where):
         raise two_orders(data_set, f"the head of {checkpoint!r} has no names", where)
+
+
+def _are_named_beside(classes: Sequence[str], checkpoint: str, where: str) -> bool:
+    """Return whether a trainer has saved the names of all classes beside the state dict."""
+    from finecal.models.state_dicts import names_beside  # and with it torch: few studies come here
+
+    file = locations.weights_files(checkpoint, where)[0]
+    return any({*classes} <= {*names} for names in names_beside(file))
 
 
 def check_words(data_set: DataSet, dataset: str, given: str | Sequence[str] | None, where: str) -> None:

@@ -6,6 +6,7 @@ Nothing in a file is executed: it is safetensors, or torch's own format read wit
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,20 @@ def read_with_sayings(file: Path) -> tuple[State, tuple[Names, ...], Said]:
     return _find_state_dict(content, file), class_names_in(content), arguments_in(content)
 
 
+def names_beside(file: Path) -> tuple[Names, ...]:
+    """Return what may be the names of classes beside the tensors of a file, without reading these where that can be.
+
+    Raises
+    ------
+    UserError
+        As for `read_state`.
+    """
+    if is_index(file) or file.suffix == ".safetensors":
+        return ()
+    check_content(file)
+    return class_names_in(_load(file, mapped=zipfile.is_zipfile(file)))
+
+
 def _read_parts(index: Path) -> State:
     whole: State = {}
     for part in parts(index):
@@ -64,10 +79,10 @@ def _read_parts(index: Path) -> State:
     return whole
 
 
-def _load(file: Path) -> Any:
+def _load(file: Path, *, mapped: bool = False) -> Any:
     with reading(file, "a checkpoint"), torch.serialization.safe_globals(harmless()):
         try:
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
         except pickle.UnpicklingError as error:
             others = find_others(file)
             if not others and (protocol := find_protocol(file)) not in READ_PROTOCOLS:
