@@ -134,6 +134,16 @@ def test_names_that_timm_knows_are_its_own_before_the_head_is_looked_for(tmp_pat
     assert "its head has 5 classes, the data set has 4" in error_of(path, description)
 
 
+def test_a_layer_that_timm_would_leave_out_is_refused(tmp_path: Path) -> None:
+    """timm passes over `pre_logits`, between the features and the head of its first vision transformers."""
+    state = timm.create_model("test_vit", num_classes=4, img_size=32).state_dict()
+    width = state["head.weight"].shape[1]
+    torch.save({**state, "pre_logits.fc.weight": torch.ones(width, width)}, tmp_path / "vit.pth")
+    description = described(model="test_vit")
+    assert "its head reads the layer of 'pre_logits.fc.weight'" in error_of(tmp_path / "vit.pth", description)
+    assert load_as(read_checkpoint(tmp_path / "vit.pth"), description, keep_head=False)
+
+
 def test_numbers_of_numpy_1(tmp_path: Path) -> None:
     """They name the module that NumPy 2 has renamed."""
     written = io.BytesIO()

@@ -128,6 +128,8 @@ def _fill(checkpoint: Checkpoint, description: Architecture, *, keep_head: bool)
     state = with_counters(state, wanted)
     try:
         _check_all_heads(state, model, checkpoint.file, needed=keep_head)
+        if keep_head:
+            _check_no_layer_is_dropped(state, wanted, checkpoint.file)
         fitted = fit_head(dataclasses.replace(checkpoint, state=state), description, wanted, prefix, keep=keep_head)
     except UserError as error:
         if foreign := foreign_names.error(state, wanted, checkpoint.file, description.model):
@@ -180,4 +182,14 @@ def _check_all_heads(state: State, model: nn.Module, file: Path, *, needed: bool
             why=f"Its logits are a mean of {len(layers.names) if layers else 0} layers'",
             hint="Take timm's model with one classifier if it was trained so; or train the head "
             "(`pretraining.training`)",
+        )  # fmt: skip
+
+
+def _check_no_layer_is_dropped(state: State, wanted: State, file: Path) -> None:
+    """Raise UserError for a layer before the head that timm had once and passes over in files that have it."""
+    if layer := next((name for name in state if "pre_logits." in name and name not in wanted), None):
+        raise UserError(
+            f"its head reads the layer of {layer!r}, which timm's model no longer has", where=str(file),
+            why="timm would leave that layer out, which gives other logits",
+            hint="Train the head (`pretraining.training`), or bring logits (`finecal diagnose`)",
         )  # fmt: skip
