@@ -115,3 +115,29 @@ def test_a_class_masked_in_some_rows_is_masked() -> None:
 def test_large_logits_are_no_masks() -> None:
     assert as_logits(Z * 1e4).masked == ()
     assert as_logits(Z - 2e4).masked == ()
+
+
+def test_a_row_without_scores_and_rows_with_holes_are_told() -> None:
+    """As of logits of which only the largest were kept."""
+    largest = np.where(np.sort(Z, axis=1)[:, [-3]] <= Z, Z, -np.inf)
+    found = as_logits(largest)
+    assert found.holes == len(Z)
+    assert found.notes[-1].startswith(f"{len(Z):,} rows of {len(Z):,} lack the score of a class")
+    assert any("only the largest were kept" in note for note in as_logits(np.where(largest > 0, Z, 0)).notes)
+    gone = Z.copy()
+    gone[3] = -1e9
+    with pytest.raises(UserError, match="row 3 has no score"):
+        as_logits(gone)
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (np.argsort(Z, axis=1), "every row has the numbers 0 to 5 in some order"), (Z * 1e30, "Scores up to 1e"),
+])  # fmt: skip
+def test_what_is_no_score_is_refused(given: np.ndarray, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        as_logits(given.astype(np.float64))
+
+
+def test_nothing_is_not_called_decisions_or_probabilities() -> None:
+    assert as_logits(np.full((5, 3), np.nan)).kind == "logits"
+    assert as_logits(np.zeros((5, 3))).kind == "logits"

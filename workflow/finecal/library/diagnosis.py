@@ -113,7 +113,8 @@ def diagnose_brought(
     if not after.test.any():
         raise UserError("there is no test sample", where=tuned.where, why="At least one row needs the subset 'test'")
     masked = sorted({*tuned.masked, *(before.masked if before else ())})
-    doubted = doubts(after.logits, after.labels, after.subset, mask, tuple(masked))
+    holes = max(tuned.holes, before.holes if before else 0)
+    doubted = doubts(after.logits, after.labels, after.subset, mask, tuple(masked), holes)
     if mask[after.labels[after.test]].all():
         notes.append(NO_U_IN_TEST)
     notes += predicted(after.logits, after.labels)

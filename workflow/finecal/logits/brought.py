@@ -41,6 +41,8 @@ class Brought:
         What the scores were, one of `finecal.logits.kinds.KINDS`.
     masked
         The classes without scores.
+    holes
+        The rows that lack a score which others have.
     """
 
     logits: npt.NDArray[Any]
@@ -53,6 +55,7 @@ class Brought:
     kind: str
     notes: tuple[str, ...]
     masked: tuple[int, ...]
+    holes: int = 0
 
     def rows(self, order: npt.NDArray[np.intp]) -> Brought:
         """Return some rows in an order."""
@@ -114,7 +117,7 @@ def check(raw: Raw, *, kind: str = AUTO, classes: Sequence[str] | None = None, l
         scores.logits, None if labels is None else labels.numbers,
         None if raw.subset is None else subsets(as_text(raw.subset), where), features,
         {name: as_text(one) for name, one in raw.samples.items()}, known, where, scores.kind,
-        (*raw.notes, *of_order, *scores.notes, *(labels.notes if labels else ())), scores.masked,
+        (*raw.notes, *of_order, *scores.notes, *(labels.notes if labels else ())), scores.masked, scores.holes,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 def doubts(
     logits: npt.NDArray[Any], labels: npt.NDArray[np.int32], subset: npt.NDArray[Any], fine_tuning: Mask,
-    masked: tuple[int, ...] = (),
+    masked: tuple[int, ...] = (), holes: int = 0,
 ) -> list[str]:  # fmt: skip
     """Return a sentence for whatever forbids an answer; none if there is nothing.
 
@@ -35,10 +35,12 @@ def doubts(
         (C,) the classes of S.
     masked
         Classes without scores.
+    holes
+        Rows that lack a score which others have.
     """
     found = []
     if masked:
-        found.append(_of_masks(np.asarray(masked), fine_tuning))
+        found.append(_of_masks(np.asarray(masked), fine_tuning, holes))
     of_s = fine_tuning[labels]
     test = subset == "test"
     if not of_s.any():
@@ -79,14 +81,22 @@ def predicted(logits: npt.NDArray[Any], labels: npt.NDArray[np.int32]) -> list[s
     return ["Every label is the class with the largest score: if the labels are predictions, bring the true ones."]
 
 
-def _of_masks(masked: npt.NDArray[np.intp], fine_tuning: Mask) -> str:
+def _of_masks(masked: npt.NDArray[np.intp], fine_tuning: Mask, holes: int) -> str:
     names = join_names([str(number) for number in masked], 12)
     one = len(masked) == 1
     hidden = ~fine_tuning
     hidden[masked] = False
     all_of_u = (
-        " These are all classes of U, so nothing can bring them back from these logits." if not hidden.any() else ""
+        " These are all classes of U, so nothing can bring them back from these logits."
+        if not hidden.any() and not fine_tuning[masked].any()
+        else ""
     )
+    if holes:
+        return (
+            f"{display.count(holes, 'row')} {'lacks' if holes == 1 else 'lack'} scores that others have (of class"
+            f"{'' if one else 'es'} {names}): no γ can be found from logits that say nothing. Save the logits of all "
+            "classes, before masking, not the largest alone."
+        )
     return (
         f"Class{'' if one else 'es'} {names} {'has' if one else 'have'} no scores (masked, or never written): no γ can "
         f"be found from logits that say nothing.{all_of_u} Save the logits of all classes, before masking."

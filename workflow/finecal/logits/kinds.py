@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from finecal import display
-from finecal.errors import UserError, join_names
+from finecal.errors import UserError
 from finecal.io import large
+from finecal.logits import masks
 from finecal.logits.conversions import CONVERT, Floats
 
 AUTO = "auto"
 KINDS = ("logits", "probabilities", "log-probabilities", "sigmoid", "percentages")
 MOST = {"probabilities": 1, "sigmoid": 1, "percentages": 100}  # from 0 on
 SUM = 0.02  # how far the sum of a row of probabilities may be from 1, for rounding
-MASK = -9_000.0  # what is so low was put there: -1e4, -65504 (half precision), -1e9, -inf
+LARGEST = 1e18  # beyond, squares of float32 are infinite
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,15 @@ class Scores:
         What was recognised and done.
     masked
         The classes whose score says nothing: the same in every row, or replaced by a very low number.
+    holes
+        The rows that lack a score which others have.
     """
 
     logits: Floats
     kind: str
     notes: tuple[str, ...] = ()
     masked: tuple[int, ...] = ()
+    holes: int = 0
 
 
 def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
@@ -62,14 +65,21 @@ def as_logits(values: Floats, kind: str = AUTO, where: str = "") -> Scores:
             "every row has a single 1 and otherwise 0", where=where,
             why="These are decisions; γ needs the scores behind them (logits, or probabilities before the arg-max)",
         )  # fmt: skip
+    if look.most > LARGEST:
+        raise UserError(f"a score is {look.most:.3g}", where=where, why=f"Scores up to {LARGEST:.0e} are understood")
+    if look.ranks:
+        raise UserError(
+            f"every row has the numbers {look.least:.0f} to {look.most:.0f} in some order", where=where,
+            why="These are ranks, or classes sorted by their scores; γ needs the scores",
+        )  # fmt: skip
     found = look.kind() if kind == AUTO else kind
     said = [] if kind == AUTO else [f"Scores are taken as {found}, as asked."]
-    masked = _masked(values, found)
+    masked, holes = masks.masked(values, found, where)
     logits, more = CONVERT[found](values, masked)
-    logits, of_mask = _without_masks(logits, masked, where)
+    logits, of_mask = masks.without(logits, masked, holes)
     if kind == AUTO:
         said += [*more, *look.remarks(found)]
-    return Scores(logits, found, (*said, *of_mask), tuple(masked.tolist()))
+    return Scores(logits, found, (*said, *of_mask), tuple(masked.tolist()), holes)
 
 
 def kind_of(values: Floats) -> str:
@@ -108,15 +118,17 @@ class _Look:
     zeros: int  # values that are 0
     sums: tuple[float, float]  # the smallest and the largest sum of a row
     classes: int
+    ranks: bool
 
     @classmethod
     def of(cls, values: Floats) -> _Look:
         least, most, off, percents, logs, hot = np.inf, -np.inf, 0, 0, 0.0, True
-        zeros, low, high = 0, np.inf, -np.inf
+        zeros, low, high, ranks = 0, np.inf, -np.inf, len(values) > 2
         for rows in large.parts(values):
             part = values[rows].astype(np.float64)
             finite = np.where(np.isfinite(part), part, np.nan)
             if np.isnan(finite).all():
+                hot = ranks = False
                 continue
             least, most = min(least, float(np.nanmin(finite))), max(most, float(np.nanmax(finite)))
             total = np.nansum(finite, axis=1)
@@ -128,10 +140,13 @@ class _Look:
             percents += int((np.abs(total / 100 - 1) > max(SUM, whole * min(part.shape[1] / 200, 0.2))).sum())
             with np.errstate(over="ignore", divide="ignore"):
                 logs = max(logs, float(np.abs(np.log(np.nansum(np.exp(np.minimum(finite, 700.0)), axis=1))).max()))
+            ranks = ranks and bool((np.ptp(part, axis=1) == part.shape[1] - 1).all()) and _are_ranks(part)
             hot = hot and bool(np.isin(part, (0.0, 1.0)).all() and (total == 1).all())
-        return cls(len(values), least, most, off, percents, logs, hot, zeros, (low, high), values.shape[1])
+        return cls(len(values), least, most, off, percents, logs, hot, zeros, (low, high), values.shape[1], ranks)
 
     def kind(self) -> str:
+        if self.least > self.most:  # no number at all
+            return "logits"
         if self.least >= 0 and self.most <= 1 + 1e-3:
             if self.off <= self.rows // 100 or self._is_top:
                 return "probabilities"
@@ -146,7 +161,7 @@ class _Look:
     @property
     def _is_top(self) -> bool:
         """Probabilities of the most probable classes alone: the others are 0, and no sum is above 1."""
-        return self.sums[1] <= 1 + SUM and self.zeros > 0.2 * self.rows * self.classes
+        return 0 < self.sums[1] <= 1 + SUM and self.zeros > 0.2 * self.rows * self.classes
 
     def remarks(self, kind: str) -> list[str]:
         """Say what may be no logits, where it cannot be told."""
@@ -174,6 +189,11 @@ class _Look:
                 f"Every row sums to about {self.sums[1]:.4g}: these look like probabilities times that. They are taken "
                 "as logits; divide them by it, and their logarithm is taken."
             ]
+        if 0.2 < self.zeros / max(self.rows * self.classes, 1) < 1:
+            return [
+                f"{100 * self.zeros / (self.rows * self.classes):.0f} % of the scores are exactly 0: if only the "
+                "largest were kept, the order of the others is lost. Save all of them."
+            ]
         if self.most <= 0:
             return [
                 "No score is positive: they are taken as logits, as negative distances are. If they are logarithms of "
@@ -182,46 +202,12 @@ class _Look:
         if self.least >= 0 and self.most > 1:
             return [
                 "No score is negative: they are taken as logits (or counts); distances would be the wrong way round."
+                + (" Sigmoids in per cent must be divided by 100." if 50 < self.most <= 100 else "")
             ]
         return []
 
 
-def _masked(values: Floats, kind: str) -> npt.NDArray[np.intp]:
-    """Return the classes that have the same score in every row, or a mask in any row."""
-    if len(values) < 3:
-        return np.zeros(0, dtype=np.intp)
-    low = MASK if kind not in ("probabilities", "sigmoid", "percentages") else -1.0
-    same, lowest = np.ones(values.shape[1], bool), np.full(values.shape[1], np.inf)
-    for rows in large.parts(values):
-        part = values[rows]
-        same &= (part == values[0]).all(axis=0)
-        lowest = np.minimum(lowest, part.min(axis=0, initial=np.inf))
-    sample = values[: min(len(values), 4096)]
-    usual = sample[np.isfinite(sample) & (sample > MASK)]
-    far = 10 * (usual.max() - usual.min()) + 1000 if usual.size else np.inf
-    below = (lowest <= low) & (lowest < (usual.min() if usual.size else 0.0) - far)
-    if kind == "log-probabilities":  # a probability of 0 has the logarithm −inf
-        below &= ~np.isneginf(lowest)
-    return np.flatnonzero(same | below)
-
-
-def _without_masks(logits: Floats, masked: npt.NDArray[np.intp], where: str) -> tuple[Floats, list[str]]:
-    """Put finite numbers where masks are; say which classes they hide."""
-    if not len(masked):
-        return logits, []
-    kept = logits.astype(np.float64)
-    part = kept[:, masked]
-    rest = np.delete(kept, masked, axis=1)
-    rest = rest[np.isfinite(rest) & (rest > MASK)]
-    floor = float(rest.min()) - 1 if rest.size else 0.0
-    hidden = ~(part > MASK)
-    if (hidden & np.isnan(part)).any():
-        return logits, []  # refused by what checks that all are finite
-    part[hidden] = floor
-    kept[:, masked] = part
-    names = join_names([str(number) for number in masked], 12)
-    one = len(masked) == 1
-    return kept, [
-        f"Class{'' if one else 'es'} {names} {'has' if one else 'have'} no scores: the same in every row, or masked (a "
-        "very low number)."
-    ]
+def _are_ranks(values: Floats) -> bool:
+    """Return whether every row has the same whole numbers without a gap in some order."""
+    first = np.sort(values[0])
+    return bool(len(first) > 2 and (np.diff(first) == 1).all() and (np.sort(values, axis=1) == first).all())
