@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from finecal.errors import UserError
 from finecal.io import lease
 from finecal.io.lease import held_by, hold_lease
 
@@ -79,3 +81,14 @@ def test_a_clock_that_differs_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> N
     sign("elsewhere", 7)
     monkeypatch.setattr(lease, "time", SimpleNamespace(time=lambda: 4e9))
     assert held_by(FILE) == "process 7 on elsewhere"
+
+
+@pytest.mark.parametrize("call", ["write_text", "link"])
+def test_a_full_disk_is_a_sentence(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path if call == "write_text" else os, call, refuse)
+    with pytest.raises(UserError, match=r"state/run\.lease: no space left"), hold_lease(FILE, "a run"):
+        pass
+    assert [*FILE.parent.iterdir()] == []

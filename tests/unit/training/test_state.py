@@ -17,6 +17,7 @@ from typing import IO, Any
 import pytest
 import torch
 
+from finecal.errors import UserError
 from finecal.io import atomic
 from finecal.training import state, state_folder
 from finecal.training.state import StateFile, earlier_tries, fingerprint, measure_usage
@@ -95,6 +96,21 @@ def test_a_state_that_is_used_is_not_discarded() -> None:
         holder.let_go()
     finally:
         holder.process.kill()
+
+
+def test_a_disk_that_is_full_when_the_folder_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds the lock is not noted in it; where no file can be made, it is a sentence."""
+    folder = Path("state/run")
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(state_folder.os, "write", refuse)
+    with lock_state(folder) as found:
+        assert found.is_dir()
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(UserError, match="state/run: no space left to write this file"), lock_state(folder):
+        pass
 
 
 def test_a_state_whose_lock_cannot_be_opened_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from finecal.io.atomic import make_in_folder
+from finecal.io.atomic import as_user_error, make_in_folder
 from finecal.io.parts import part_of, remove_left_parts
 from finecal.io.processes import is_alive, start_tick
 
@@ -82,16 +82,24 @@ def held_by(path: Path) -> str:
 
 
 def _take(path: Path) -> bool:
-    """Try to become the owner."""
+    """Try to become the owner.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written or the disk is full.
+    """
     part = part_of(path)
-    make_in_folder(part, lambda: part.write_text(_sign(), "utf-8"))
     try:
+        make_in_folder(part, lambda: part.write_text(_sign(), "utf-8"))
         remove_left_parts(path)
         os.link(part, path)
     except FileExistsError:
         return part.stat().st_nlink == 2  # it was made after all, and the server's answer lost
+    except OSError as error:
+        raise as_user_error(error, path) from error
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)
     return True
 
 

@@ -13,12 +13,12 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from finecal.errors import UserError
-from finecal.io.atomic import leads_to, make_in_folder, remove_empty_parents
+from finecal.io.atomic import as_user_error, leads_to, make_in_folder, remove_empty_parents
 from finecal.io.lease import held_by, hold_lease
 from finecal.io.parts import part_of
 from finecal.io.sharing import owner
@@ -45,8 +45,11 @@ def lock_state(folder: Path) -> Iterator[Path]:
     lock = _lock_of(folder)
     with _lock(lock, f"the training whose state is {folder}"):
         probe = part_of(folder / "probe")
-        make_in_folder(probe, probe.touch)  # the folder may have been seen here before another host has removed it
-        probe.unlink()
+        try:
+            make_in_folder(probe, probe.touch)  # the folder may have been seen here before another host has removed it
+            probe.unlink()
+        except OSError as error:
+            raise as_user_error(error, folder) from error
         yield folder
         if not os.environ.get(KEPT):
             shutil.rmtree(folder, ignore_errors=True)
@@ -104,9 +107,9 @@ def _lock(lock: Path, what: str) -> Iterator[None]:
             # The process that held the lock may have removed the file; then others lock a new one, so try that.
             if not leads_to(lock, file):
                 continue
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            file.flush()
+            with suppress(OSError):  # a full disk: then those who wait are told of another process
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
             with hold_lease(lease_of(lock), what):
                 yield
             return
