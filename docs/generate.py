@@ -206,8 +206,8 @@ def _plain(value: Any) -> str:
 
 def _type(field: dict[str, Any]) -> str:
     """Return the type of a JSON schema in a few words."""
-    if "anyOf" in field:
-        return " or ".join(_type(part) for part in field["anyOf"])
+    if (forms := field.get("anyOf") or field.get("oneOf")) is not None:
+        return " or ".join(_type(part) for part in forms)
     if "const" in field:
         return f"`{field['const']}`"
     if "enum" in field:

@@ -60,6 +60,8 @@ def test_which_classes_are_meant(given: list[Any], classes: tuple[str, ...], wan
         ([1], TEXT_ORDER, "The class at place 1, counted from 0, is '10', and another one is called '1'."),
         ([1], ("01", "02", "03"), "Hint: Give classes that are called by numbers by name, in quotes: '01' or '02'."),
         ([10, "10"], ONE_TO_TEN, "class '10' is given more than once"),
+        (["2-4"], ONE_TO_TEN, "Hint: Ranges are not read: give each class by its name or its number."),
+        (["0..3"], ONE_TO_TEN, "unknown class '0..3'. Known, closest first: "),
         ([11], ONE_TO_TEN, "class number 11 is out of range. 0 to 9 are allowed."),
     ],
 )
@@ -75,3 +77,10 @@ def test_names_are_text_however_yaml_reads_them() -> None:
     for given in ("no", "~", "2024-01-01"):
         with pytest.raises(ValidationError, match="write it in quotes"):
             read(parse_yaml(f"a: [{given}]", where="x")["a"])
+
+
+def test_a_mistake_is_told_of_the_name() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(ClassNames).validate_python([False, "cat", ["dog"]])
+    places = [error["loc"][-1] for error in caught.value.errors()]
+    assert places == [0, 2]

@@ -72,7 +72,7 @@ class Backbone(Model):
     class_names: ClassNames | None = Field(
         None,
         description="What the rows of the checkpoint's head stand for: a list, or a text file with a name per line; "
-        "by default the names in a folder's config.json, or else the data set's classes.",
+        "by default the names in a folder's config.json or beside the state dict, or else the data set's classes.",
         json_schema_extra=NO_DIFFERENCE_WITHOUT,
     )
     zero_shot: ZeroShot | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,8 @@ from finecal.config.official_splits import official_source
 from finecal.config.types import resolved_options
 from finecal.errors import UserError, counted, unknown
 from finecal.io.outside import is_count
+
+_RANGE = re.compile(r"\d+\s*(?:-|–|:|\.\.+)\s*\d+")
 
 AnySplit = RandomSplit | ClusteredSplit | ClassesSplit | PresentSplit | OfficialSplit
 
@@ -81,12 +84,20 @@ def class_numbers(given: tuple[str | int, ...], classes: tuple[str, ...], where:
             continue
         name = unicodedata.normalize("NFC", value)
         if name not in places:
-            raise unknown("class", value, classes, where=where)
+            raise _unknown_class(value, classes, where)
         numbers.append(places[name])
     twice = sorted({n for n in numbers if numbers.count(n) > 1})
     if twice:
         raise UserError(f"class {classes[twice[0]]!r} is given more than once", where=where)
     return sorted(numbers)
+
+
+def _unknown_class(name: str, classes: tuple[str, ...], where: str) -> UserError:
+    error = unknown("class", name, classes, where=where)
+    if _RANGE.fullmatch(name.strip()):
+        hint = "Ranges are not read: give each class by its name or its number"
+        return UserError(error.what, where=where, why=error.why, hint=hint)
+    return error
 
 
 def _place(number: int, places: Mapping[str, int], where: str) -> int:

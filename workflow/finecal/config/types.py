@@ -7,7 +7,7 @@ from datetime import date
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, Tag
 
 from finecal.paths import ALL_CLASSES
 
@@ -39,7 +39,11 @@ def _in_quotes(value: Any) -> Any:
 
 
 ClassName = Annotated[str, BeforeValidator(_as_written, json_schema_input_type=str | int)]
-ClassNames = str | Listed[ClassName]  # a text file with a name per line, or the names
+# A text file with a name per line, or the names; a mistake is told of the form that is given, not of both.
+ClassNames = Annotated[
+    Annotated[str, Tag("file")] | Annotated[Listed[ClassName], Tag("names")],
+    Discriminator(lambda given: "file" if isinstance(given, str) else "names"),
+]
 ClassOrNumber = Annotated[str | int, BeforeValidator(_in_quotes, json_schema_input_type=str | int)]
 
 
