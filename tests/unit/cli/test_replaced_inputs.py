@@ -1,22 +1,31 @@
-"""An input that is replaced while a job reads it: the result does not say that it was made from the new one."""
+"""Inputs that are replaced, and code that is edited, while a job works: its result is not said to be of the new."""
 
 from __future__ import annotations
 
 import hashlib
+from argparse import Namespace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import finecal.stages.update_similarity
 from finecal.cli import main
+from finecal.cli.stage_commands import TAKEN_AT_ONCE, _read_code, target_arguments
 from finecal.io import provenance
 from finecal.paths import RunKey
+from finecal.plan import code_digests
+from finecal.plan.identities import Identities
+from finecal.plan.jobs import jobs
+from finecal.plan.plan import Plan
+from finecal.plan.stages import STAGES
 from finecal.stages import _handover
 
+STAGE_DIGEST = code_digests.stage_digest.__wrapped__
 RUN = "results/toy/source-similar/finecal_mlp/full/ab/seed0"
 
 
-def test_it_is_hashed_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_is_hashed_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever accepts the result then sees that another file is there, and the next call makes the result again."""
     monkeypatch.chdir(tmp_path)
     head = Path(RUN, "head.parquet")
@@ -28,7 +37,11 @@ def test_it_is_hashed_before_it_is_read(tmp_path: Path, monkeypatch: pytest.Monk
         assert (run.folder / "head.parquet").read_bytes() == b"old"
         head.write_bytes(b"new")  # by somebody else
         noted.append(provenance.provenance({}, inputs=[head])["inputs"][str(head)])
+        monkeypatch.setattr(code_digests, "definitions", lambda *_: pytest.fail("the code is read too late"))
+        code_digests.Identity.of("update_similarity", {})
 
+    monkeypatch.setattr(code_digests, "_definitions", cache(code_digests._definitions.__wrapped__))
+    monkeypatch.setattr(code_digests, "stage_digest", cache(STAGE_DIGEST))
     monkeypatch.setattr(finecal.stages.update_similarity, "update_similarity", slow)
     main(["update-similarity", RUN])
     assert noted == [hashlib.sha256(b"old").hexdigest()]
@@ -41,3 +54,38 @@ def test_what_a_training_left_is_removed_by_another_job(tmp_path: Path, monkeypa
     is_file = Path.is_file
     monkeypatch.setattr(Path, "is_file", lambda path: path == place or is_file(path))
     _handover.discard(Path(RUN))
+
+
+def test_code_that_is_edited_while_a_job_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a job notes of its code at its end is read before the code is imported, so that it is that of its result."""
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(["small/toy", "small/digits"])
+    first = {job.stage: job for job in reversed(jobs(plan)) if STAGES[job.stage].code}
+    assert {"extract", "evaluate", "figure", "finetune", "report"} <= {*first}
+    read: list[Path] = []
+    for name, job in first.items():
+        stage = STAGES[name]
+
+        @cache
+        def definitions(file: Path) -> frozenset[str]:
+            read.append(file)
+            return frozenset({file.name})
+
+        monkeypatch.setattr(code_digests, "_definitions", definitions)
+        monkeypatch.setattr(code_digests, "stage_digest", cache(STAGE_DIGEST))
+        place = job.result.parent if stage.target == "FOLDER" else job.result
+        target = next(iter(job.wildcards.values())) if stage.target == "NAME" else str(place)
+        arguments = target_arguments(stage, Namespace(target=target), plan)
+        _read_code(stage, arguments, *([plan] if stage.study else []))
+        assert read
+        read.clear()
+        if stage.study:
+            Identities(plan).of(name, job.wildcards)
+        else:
+            code_digests.Identity.of(name, {})
+        if name == "finetune":
+            code_digests.code_digest("extract")
+        # Data sets and recipes have files of their own: these stages note them before they begin.
+        of_plugins = {file for file in read if file.parent.name in ("datasets", "recipes")}
+        assert {*read} == (of_plugins if stage.resumable or name in TAKEN_AT_ONCE else set()), name
+        read.clear()

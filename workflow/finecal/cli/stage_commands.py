@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,10 @@ FURTHER: dict[str, Callable[[Given], dict[str, Any]]] = {
     "frame": lambda given: {"threads": given.threads},
     "export": lambda given: {name: getattr(given, name) for name in ("name", "threads", "out", "force", "onnx")},
 }
+# Stages that take their identity themselves before they begin, as trainings do; contents of the user's files are in it.
+TAKEN_AT_ONCE = frozenset({"prepare", "frame"})
+# Whose work a stage does besides its own (`stages/_handover.py`).
+LEAVES = {"finetune": ("extract",)}
 
 
 def run_stage(stage: Stage, given: Given) -> None:
@@ -64,6 +68,7 @@ def run_stage(stage: Stage, given: Given) -> None:
         return
     if stage.name in FURTHER:
         arguments |= FURTHER[stage.name](given)
+    _read_code(stage, arguments, *plan)
     with large_imports():
         work = getattr(import_module(f"finecal.stages.{stage.module or stage.name}"), stage.name)
     if stage.torch:
@@ -77,6 +82,27 @@ def run_stage(stage: Stage, given: Given) -> None:
         note_models(made)
     if said:
         print(said)
+
+
+def _read_code(stage: Stage, arguments: dict[str, Any], plan: Plan | None = None) -> None:
+    """Take the digests of a job's code before it is imported; they are kept until the job notes them at its end.
+
+    Where code is edited while the job works, its result does not say that the new code has made it.
+    """
+    from finecal.plan.code_digests import Identity, stage_digest
+    from finecal.plan.identities import Identities
+
+    if not stage.code:
+        return
+    for name in (stage.name, *LEAVES.get(stage.name, ())):
+        stage_digest(name)
+    if stage.resumable or stage.name in TAKEN_AT_ONCE:
+        return
+    with suppress(UserError):  # of a wrong name: the job says so
+        if plan is None:
+            Identity.of(stage.name, {})
+        else:
+            Identities(plan).of(stage.name, {**_wildcards(stage, arguments), "calibrator": arguments.get("name")})
 
 
 @contextmanager
