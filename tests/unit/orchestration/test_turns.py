@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -14,6 +17,8 @@ from snakemake.persistence import PersistenceBase, file
 from snakemake.persistence.db import DbPersistence
 from snakemake.persistence.file import FilePersistence
 
+from finecal.io.parts import numbering
+from finecal.orchestration import turns
 from finecal.orchestration.turns import keep_locks_of_others
 
 
@@ -111,3 +116,47 @@ def test_locks_that_are_removed_while_they_are_read(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(file, "listfiles", then_removed)
         with second.lock():
             assert [*second._read_locks()] == [("output", "figure")]
+
+
+KILLED = """
+import os, signal
+from snakemake.persistence.file import FilePersistence
+from finecal.orchestration.turns import keep_locks_of_others
+keep_locks_of_others()
+notes = FilePersistence()
+notes.all_outputfiles, notes.all_inputfiles = lambda: iter(["table"]), lambda: iter(["data"])
+with notes.lock():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_locks_of_one_that_was_killed_beside_another() -> None:
+    """It can be started again while the other one lives, whose locks stay."""
+    other, again, third = (Notes(FilePersistence, [made], ["data"]).notes for made in ("figure", "table", "figure"))
+    with other.lock():
+        killed = subprocess.run([sys.executable, "-c", KILLED], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert ("output", "table") in [*other._read_locks()]
+        with again.lock(), pytest.raises(LockException), third.lock():
+            pass
+        assert [*other._read_locks()] == [("input", "data"), ("output", "figure")]
+
+
+def test_what_is_said_of_owners_is_damaged() -> None:
+    """A line that was cut off, or whatever somebody has written there, takes no lock away."""
+    first, second = (Notes(FilePersistence, ["table"], []).notes for _ in range(2))
+    with first.lock():
+        for line in (f"0.output.lock {numbering()} {2**22 + 1}", "../../x a 1 2 .", "0.output.lock x y z .", "\xff"):
+            turns.TURN.write_text(line)
+            with pytest.raises(LockException), second.lock():
+                pass
+        turns.TURN.write_text(f"0.output.lock {numbering()} {2**22 + 1} None .")
+        with second.lock():
+            pass
+
+
+def test_where_nothing_can_be_written_nothing_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a finished study that lies on a file system that is read-only."""
+    monkeypatch.setattr(turns, "TURN", Path("no/such/folder/locking"))
+    with Notes(FilePersistence, [], []).notes.lock():
+        assert [*Path(".snakemake/locks").iterdir()] == []

@@ -18,7 +18,7 @@ OF_THE_MACHINE = 0xEFFFFFFC  # what it is outside of all containers (Linux's PRO
 
 def part_of(path: Path) -> Path:
     """Return where this process writes a file or a folder: a hidden name that no other process has."""
-    return path.with_name(f".{path.name}.{_host()}.{os.getpid()}.part")
+    return path.with_name(f".{path.name}.{numbering()}.{os.getpid()}.part")
 
 
 def remove_left_parts(path: Path) -> None:
@@ -42,7 +42,7 @@ def remove_part(part: Path) -> None:
 
 
 def _is_left(part: Path, host: str, process: int) -> bool:
-    if host == _host():
+    if host == numbering():
         return not is_alive(process)
     try:
         return time.time() - part.stat().st_mtime > SECONDS_UNTIL_LEFT
@@ -50,7 +50,7 @@ def _is_left(part: Path, host: str, process: int) -> bool:
         return False
 
 
-def _host() -> str:
+def numbering() -> str:
     """The host and, in a container with its own numbering, that: others may share name and folder."""
     name = os.uname().nodename
     try:

@@ -11,20 +11,25 @@ when an update changes them.
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from snakemake.persistence import PersistenceBase
 from snakemake.persistence.db import DbPersistence
 from snakemake.persistence.file import FilePersistence
 
 from finecal.io.atomic import despite_removal
+from finecal.io.parts import numbering
+from finecal.io.processes import is_alive, start_tick
 from finecal.orchestration.database import unlock_in_database
 from finecal.orchestration.workers import STATE
 
 TURN = STATE / "locking"
+LOCKS = STATE / "locks"
+LARGEST = 2**20  # bytes of that file
 _usual_lock, _usual_read = PersistenceBase.lock, FilePersistence._read_locks
 _usual_rows = DbPersistence._write_locks
 
@@ -36,22 +41,74 @@ def keep_locks_of_others() -> None:
     DbPersistence._write_locks = _write_rows
 
 
+class Owner(NamedTuple):
+    """A file of locks, and the process that has made it."""
+
+    name: str
+    numbering: str
+    process: str
+    tick: str
+    end: str  # so that a line that was cut off on a full disk is none
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the process has ended, as far as can be known here."""
+        tick = int(self.tick) if self.tick.isdecimal() else None
+        return self.numbering == numbering() and not is_alive(int(self.process), tick)
+
+
 @contextmanager
 def _lock(notes: Any) -> Iterator[None]:
     notes.unlock = lambda: _remove_own(notes)  # Snakemake's own, which removes all, is for `--unlock`
     with ExitStack() as stack:
-        with _turn():
+        with _turn() as owners:
+            _remove_of_dead(owners)
             stack.enter_context(_usual_lock(notes))
+            _sign(owners, notes)
         yield
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    """Wait for one's turn. Where the file system has no flock, there is none."""
-    with TURN.open("a") as file:
+def _turn() -> Iterator[int]:
+    """Wait for one's turn; the open file that says whose the locks are. Without flock there are no turns.
+
+    Where nothing can be written, nothing is made, and nothing is locked.
+    """
+    try:
+        file, is_shared = os.open(TURN, os.O_RDWR | os.O_CREAT, 0o666), True
+    except OSError:
+        file, is_shared = os.open(os.devnull, os.O_RDWR), False
+    try:
         with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            if is_shared:
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _remove_of_dead(owners: int) -> None:
+    for one in _read(owners):
+        if one.is_dead:
+            (LOCKS / one.name).unlink(missing_ok=True)
+
+
+def _sign(owners: int, notes: Any) -> None:
+    """Write which files are of this process, and keep what is said of others that are there."""
+    if isinstance(notes, DbPersistence):
+        return
+    names = [Path(file).name for file in notes._lockfile.values()]
+    own = [Owner(name, numbering(), str(os.getpid()), str(start_tick(os.getpid())), ".") for name in names]
+    others = [one for one in _read(owners) if one.name not in names and (LOCKS / one.name).exists()]
+    with suppress(OSError):  # a full disk: then those of this one stay if it is killed
+        os.ftruncate(owners, 0)
+        os.pwrite(owners, "".join(f"{' '.join(one)}\n" for one in [*others, *own]).encode(), 0)
+
+
+def _read(owners: int) -> list[Owner]:
+    lines = os.pread(owners, LARGEST, 0).decode("utf-8", "replace").splitlines()
+    found = [Owner(*words) for line in lines if len(words := line.split()) == len(Owner._fields)]
+    return [one for one in found if one.process.isdecimal() and "/" not in one.name]
 
 
 def _read_files(notes: Any) -> list[tuple[str, str]]:
