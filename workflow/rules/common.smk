@@ -19,6 +19,7 @@ from finecal.orchestration.acceptance import (
 )
 from finecal.orchestration.inputs import Inputs, or_stop
 from finecal.orchestration.interrupts import explain_interrupts
+from finecal.orchestration.inventories import forgive_inventories
 from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
 from finecal.orchestration.modules import at_start, below_prefix, prefix_of, stage_of
@@ -84,6 +85,7 @@ if workflow.is_main_process:
     prepare()
     explain_lock_errors()
     keep_locks_of_others()
+    forgive_inventories()
     or_stop(release_stale_lock)
     from finecal.orchestration.slurm import preflight
     from finecal.orchestration.slurm.settings import EXECUTOR, runs_per_gpu

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -160,3 +162,21 @@ def test_where_nothing_can_be_written_nothing_is_locked(monkeypatch: pytest.Monk
     monkeypatch.setattr(turns, "TURN", Path("no/such/folder/locking"))
     with Notes(FilePersistence, [], []).notes.lock():
         assert [*Path(".snakemake/locks").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.EROFS, "cannot be written (Read-only file system)"), (errno.ENOSPC, "no space left")]
+)
+def test_a_lock_that_cannot_be_written(
+    number: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = Notes(FilePersistence, ["table"], []).notes
+
+    def refuse(*_: object) -> None:
+        notes._lockfile["output"] = ".snakemake/locks/0.output.lock"
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(notes, "_write_locks", refuse)
+    with pytest.raises(SystemExit, match="2"), notes.lock():
+        pass
+    assert capsys.readouterr().err.startswith(f"finecal: .snakemake/locks: {said}")

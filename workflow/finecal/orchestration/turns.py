@@ -15,16 +15,17 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from snakemake.persistence import PersistenceBase
 from snakemake.persistence.db import DbPersistence
 from snakemake.persistence.file import FilePersistence
 
-from finecal.io.atomic import despite_removal
+from finecal.io.atomic import as_user_error, despite_removal
 from finecal.io.parts import numbering
 from finecal.io.processes import is_alive, start_tick
 from finecal.orchestration.database import unlock_in_database
+from finecal.orchestration.inputs import or_stop
 from finecal.orchestration.workers import STATE
 
 TURN = STATE / "locking"
@@ -62,10 +63,23 @@ def _lock(notes: Any) -> Iterator[None]:
     notes.unlock = lambda: _remove_own(notes)  # Snakemake's own, which removes all, is for `--unlock`
     with ExitStack() as stack:
         with _turn() as owners:
-            _remove_of_dead(owners)
-            stack.enter_context(_usual_lock(notes))
+            try:
+                _remove_of_dead(owners)
+                stack.enter_context(_usual_lock(notes))
+            except OSError as error:
+                _stop(error)
             _sign(owners, notes)
         yield
+
+
+def _stop(error: OSError) -> NoReturn:
+    """End Snakemake with a sentence, where the folder of the locks cannot be written."""
+
+    def refuse() -> NoReturn:
+        raise as_user_error(error, LOCKS) from error
+
+    or_stop(refuse)
+    raise error
 
 
 @contextmanager
@@ -128,5 +142,6 @@ def _remove_own(notes: Any) -> None:
         unlock_in_database(notes.__dict__.pop("locked_rows", []))
         return
     for file in notes._lockfile.values():
-        Path(file).unlink(missing_ok=True)
+        with suppress(OSError):  # where it stays, it is known as that of a dead process
+            Path(file).unlink()
     notes._lockfile.clear()
