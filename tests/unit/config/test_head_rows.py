@@ -128,3 +128,8 @@ def test_names_that_a_trainer_has_saved_beside_the_weights() -> None:
     Plan(["mine.yaml"])
     torch.save({"model": TENSOR, "classes": ["2", "3"]}, "w.pth")  # of S alone
     assert "the head of 'w.pth' has no names" in refused()
+    Path("w.pth").write_bytes(b"<html>")
+    assert refused() == (
+        "mine.yaml: backbones.mine: w.pth: it is a web page. Hint: Download the file itself; on Hugging Face its "
+        "address has /resolve/, not /blob/."
+    )

@@ -85,7 +85,6 @@ def test_torch_s_own_files_are_read(content: bytes, tmp_path: Path) -> None:
     assert read_state(tmp_path / "a.pth").keys() == STATE.keys()
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("protocol", [0, 1, 4, 5])
 @pytest.mark.parametrize("new", [True, False])
 def test_other_protocols_of_pickle(protocol: int, new: bool, tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ def _are_named_beside(classes: Sequence[str], checkpoint: str, where: str) -> bo
     from finecal.models.state_dicts import names_beside  # and with it torch: few studies come here
 
     file = locations.weights_files(checkpoint, where)[0]
-    return any({*classes} <= {*names} for names in names_beside(file))
+    try:
+        return any({*classes} <= {*names} for names in names_beside(file))
+    except UserError as error:
+        raise UserError(error.what, where=f"{where}: {error.where}", why=error.why, hint=error.hint) from error
 
 
 def check_words(data_set: DataSet, dataset: str, given: str | Sequence[str] | None, where: str) -> None:

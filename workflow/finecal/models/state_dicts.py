@@ -18,6 +18,7 @@ from torch import Tensor
 
 from finecal.errors import UserError, join_names
 from finecal.io.outside import reading
+from finecal.io.outside_warnings import unseen
 from finecal.models.file_kinds import check_content
 from finecal.models.nested_states import INSIDE, NESTED, PLAIN, as_tensor, find_state
 from finecal.models.pickled_types import READ_PROTOCOLS, find_others, find_protocol, harmless
@@ -80,7 +81,7 @@ def _read_parts(index: Path) -> State:
 
 
 def _load(file: Path, *, mapped: bool = False) -> Any:
-    with reading(file, "a checkpoint"), torch.serialization.safe_globals(harmless()):
+    with reading(file, "a checkpoint"), torch.serialization.safe_globals(harmless()), unseen():
         try:
             return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
         except pickle.UnpicklingError as error:

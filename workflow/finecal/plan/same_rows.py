@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finecal.errors import UserError, join_names
-from finecal.models.checkpoints import read_checkpoint
 from finecal.models.fitting import Checkpoint
 from finecal.models.imagenet_classes import as_called
-from finecal.models.locations import HUB, cached_config
+from finecal.models.locations import HUB, cached_config, names_of_rows, weights_files
 from finecal.models.row_names import label_names
+from finecal.models.state_dicts import names_beside
 from finecal.plan.options import Options, own_weights
 
 SHOWN = 4
@@ -54,7 +54,9 @@ def _names_before(pretrain: Options, rows: int) -> tuple[str, ...] | None:
     if pretrain["pretraining"]["training"] is not None:  # its rows are then in the data set's order
         return None
     if path is not None:
-        return read_checkpoint(path, use.get("class_names")).names_of(rows)
+        said = use.get("class_names") or names_of_rows(path, path)
+        beside = () if said else names_beside(weights_files(path, path)[0])
+        return tuple(said) if said else next((names for names in beside if len(names) == rows), None)
     if not use["model"].startswith(HUB):
         return None
     config = cached_config(use["model"])
