@@ -181,9 +181,10 @@ def config(path: Path) -> None:
 
 
 def preprocessor(path: Path) -> None:
-    from finecal.models.transformers_config import mean_and_std
+    from finecal.models.transformers_config import framing, mean_and_std
 
     mean_and_std(path.parent)
+    framing(path.parent)
 
 
 def packed(path: Path) -> None:

@@ -148,6 +148,15 @@ def test_a_folder_of_transformers_states_classes_mean_and_std(place: Path) -> No
     ]
 
 
+def test_the_size_that_a_folder_of_transformers_states(place: Path) -> None:
+    said = {"image_processor_type": "ViTImageProcessor", "size": {"height": 48, "width": 48}}
+    write_transformers_folder(place, image_mean=[0.1] * 3, image_std=[0.4] * 3, **said)
+    mine = {"model": "vit_tiny_patch16_224", "options": {"depth": 1}, "weights": "folder"}
+    assert refused(place, backbones={"mine": mine}, recipes=["full"]).startswith(
+        "mine.yaml: backbones.mine: the study's `image_size` is 32, the weights' preprocessor_config.json says 48 × 48."
+    )
+
+
 def test_preprocessing_that_cannot_be_read(place: Path) -> None:
     write_transformers_folder(place, image_mean=[0.1, 0.2, 0.3])
     backbone = {"model": "vit_tiny_patch16_224", "options": {"depth": 1}, "weights": "folder", "image_size": 32}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from finecal.config.extends import Origin
 from finecal.config.preprocessing import STRETCH, Preprocessing
 from finecal.config.study import Study
 from finecal.errors import UserError
-from finecal.models import locations
+from finecal.models import locations, transformers_config
 
 
 def check_stored_sizes(study: Study, where: Origin) -> None:
@@ -50,13 +51,17 @@ def check_input_size(study: Study, backbone: str, location: str) -> None:
         return
     use = study.backbones[backbone]
     place, model = use.weights or locations.folder_of(use.model or ""), use.model or backbone
+    config: dict[str, Any] | None
+    said_in = locations.CONFIG
     if place is not None:
         config = locations.transform_config(place)
+        if config is None and (config := transformers_config.framing(Path(place))):
+            said_in = transformers_config.PREPROCESSOR
     elif model.startswith(locations.HUB):
         config = locations.cached_config(model)
     else:
         return
-    compare_size(config or {}, study.image_size, "the weights' config.json says", location)
+    compare_size(config or {}, study.image_size, f"the weights' {said_in} says", location)
 
 
 def takes_weights_as_they_are(study: Study, backbone: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from timm.models import _hub
 
 from finecal.errors import UserError
 from finecal.models import timm_names
-from finecal.models.locations import CONFIG, LOCAL, read_any_config, read_config
-from finecal.models.transformers_config import is_transformers, mean_and_std
+from finecal.models.locations import CONFIG, LOCAL, config_of, read_config
+from finecal.models.transformers_config import framing, is_transformers, mean_and_std
 
 # Arguments of a model that the data set determines, not the configuration of its weights.
 OF_THE_DATA = ("num_classes", "in_chans", "img_size")
@@ -20,17 +21,21 @@ OF_THE_DATA = ("num_classes", "in_chans", "img_size")
 
 @dataclass(frozen=True)
 class Statement:
-    """What a folder of weights says about its model: arguments, mean and standard deviation, None where it does not."""
+    """What a folder of weights says about its model: arguments, mean and standard deviation, None where it does not.
+
+    `framing` is what else it says of images, by the names in timm's configurations.
+    """
 
     arguments: dict[str, Any]
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
+    framing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def preprocessing(self) -> dict[str, tuple[float, ...]]:
-        """What of mean and standard deviation it states, by the names in timm's configurations."""
+    def preprocessing(self) -> dict[str, Any]:
+        """What it states of images, by the names in timm's configurations."""
         given = {"mean": self.mean, "std": self.std}
-        return {name: values for name, values in given.items() if values is not None}
+        return {**self.framing, **{name: values for name, values in given.items() if values is not None}}
 
 
 def folder_statement(weights: str | None, model: str) -> Statement | None:
@@ -46,11 +51,15 @@ def folder_statement(weights: str | None, model: str) -> Statement | None:
     UserError
         If it cannot be read, or is of another model.
     """
-    if weights is None or not Path(weights).is_dir():
+    if weights is None:
         return None
-    if is_transformers(read_any_config(weights)):
-        mean, std = mean_and_std(Path(weights)) or (None, None)
-        return Statement({}, mean, std)
+    place = Path(weights)
+    if is_transformers(config_of(weights, weights)):  # also of a file that transformers calls so, in its folder
+        folder = place if place.is_dir() else place.parent
+        mean, std = mean_and_std(folder) or (None, None)
+        return Statement({}, mean, std, framing(folder))
+    if not place.is_dir():
+        return None
     name, arguments, source = read_timm_source(f"{LOCAL}{weights}")
     given = [timm_names.current(one).partition(".")[0] for one in (name, model)]
     if given[0] != given[1]:
