@@ -25,6 +25,13 @@ def test_studies_and_results_are_those_of_the_folder(here: Path, capsys: pytest.
     assert said.err == ""
 
 
+@pytest.mark.parametrize("before", [["--directory", "mine"], ["--directory=mine"]])
+def test_it_may_stand_before_the_verb(before: list[str], here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "mine").mkdir()
+    main([*before, "status"])
+    assert capsys.readouterr().err == f"finecal: no config.yaml in {here / 'mine'}, so this is digits, the default\n"
+
+
 def test_without_a_configuration_it_says_where_it_has_looked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["status"])
     assert capsys.readouterr().err == f"finecal: no config.yaml in {here}, so this is digits, the default\n"

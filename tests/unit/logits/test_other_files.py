@@ -149,3 +149,46 @@ def test_a_column_that_names_no_rows_is_not_needed() -> None:
     assert any(
         "Rows are not matched by the column 'id': the column 'id' has 1 empty value" in one for one in found.notes
     )
+
+
+FRAME = pd.DataFrame(
+    {**{f"logit_{k}": A["logits"][:, k] for k in range(6)}, "label": A["label"], "subset": A["subset"]}
+)
+
+
+@pytest.mark.parametrize("text", [
+    FRAME.to_csv(index=False, sep="|"), f"sep=;\n{FRAME.to_csv(index=False, sep=';', decimal=',')}",
+    f"# of run 3\n#\n{FRAME.to_csv(index=False)}",
+    FRAME.assign(logit_model="resnet").to_csv(index=False),
+    FRAME.assign(label=[f"{k}.0" for k in A["label"]], file="a1.2.jpg").to_csv(index=False, sep=";", decimal=","),
+])  # fmt: skip
+def test_tables_as_programs_write_them(text: str) -> None:
+    Path("x.csv").write_text(text, "utf-8")
+    same(bring(Path("x.csv")))
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    (FRAME.to_csv(index=False, header=False), "the first line has numbers"),
+    (FRAME.round().astype({"logit_0": int}).to_csv(index=False, header=False), "the first line has numbers"),
+    (FRAME.iloc[:, :6].to_csv(index=False, header=False, sep=" "), "its columns are divided by spaces"),
+    (FRAME.assign(logit_5="7.4%").to_csv(index=False), "the column 'logit_5' is text, which begins with '7.4%'"),
+    (FRAME.assign(logit_2="1,234.5").to_csv(index=False), "no signs for thousands"),
+])  # fmt: skip
+def test_text_that_is_no_table_of_logits_is_told(text: str, said: str) -> None:
+    Path("x.csv").write_text(text, "utf-8")
+    with pytest.raises(UserError, match=said):
+        bring(Path("x.csv"))
+
+
+def test_labels_alone_may_have_spaces() -> None:
+    Path("y.csv").write_text("\n".join(["true label", *(f"the {k}" for k in A["label"])]), "utf-8")
+    same(bring(A["logits"], labels=Path("y.csv"), subset=A["subset"]))
+
+
+def test_an_index_and_statistics_are_no_classes() -> None:
+    frame = pd.DataFrame(A["logits"], columns=list("abcdef"))
+    frame.assign(loss=1.5).to_csv("x.csv")
+    found = bring(Path("x.csv"), labels=A["label"], subset=A["subset"])
+    same(found)
+    assert found.classes == tuple("abcdef")
+    assert "The column 'loss' is not taken as a class, by its name." in found.notes

@@ -31,6 +31,7 @@ def main(words: list[str] | None = None) -> None:
     try:
         with terminal.quiet_when_closed():
             words = sys.argv[1:] if words is None else words
+            words = _verb_first(words)
             given = make_parser(*words[:1]).parse_args(words)
             debug = given.debug
             _go_to(given.directory)
@@ -67,6 +68,12 @@ def _explain(error: Exception) -> str | None:
         where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
         return str(UserError(error.strerror[0].lower() + error.strerror[1:], where=where))
     return str(error) if isinstance(error, UserError) else None
+
+
+def _verb_first(words: list[str]) -> list[str]:
+    """Bring `--directory DIR` that stands before the verb, as programs such as git have it, behind the verb."""
+    count = 2 if words[:1] == ["--directory"] else 1 if words and words[0].startswith("--directory=") else 0
+    return [*words[count : count + 1], *words[:count], *words[count + 1 :]] if len(words) > count else words
 
 
 def _go_to(directory: str | None) -> None:

@@ -76,7 +76,7 @@ def bring(
     if source is None:
         raw = Raw(as_array(logits, "logits"))
     elif labels is not None and isinstance(source, Table) and _is_all_logits(source):
-        raw = _all_logits(source)
+        raw = _all_logits(source, classes)
     else:
         raw = read_raw(source, classes, features=features is None)
     notes = list(raw.notes)
@@ -107,11 +107,16 @@ def _is_all_logits(table: Table) -> bool:
     return not known and not names.per_class(names.LOGITS, table.names)[0] and all(map(table.is_number, table.names))
 
 
-def _all_logits(table: Table) -> Raw:
-    own = None if all(is_count(name) for name in table.names) else tuple(table.names)
-    said = () if own is None else (f"One column per class: {join_names(list(own), 4)}.",)
-    columns = np.column_stack([np.asarray(table.values(name)) for name in table.names])
-    return Raw(columns, classes=own, where=table.where, notes=said)
+def _all_logits(table: Table, classes: Sequence[str] | None) -> Raw:
+    """Take every column as a class, but an index that pandas wrote and what has the name of a statistic."""
+    index = [name for name in table.names if not name or name.startswith("Unnamed: ")]
+    none = [name for name in table.names if names.plain(name) in names.STATISTICS and name not in (classes or ())]
+    taken = [name for name in table.names if name not in (*index, *none)]
+    own = None if all(is_count(name) for name in taken) else tuple(taken)
+    said = [] if own is None else [f"One column per class: {join_names(taken, 4)}."]
+    said += [f"The column {name!r} is not taken as a class, by its name." for name in none]
+    columns = np.column_stack([np.asarray(table.values(name)) for name in taken])
+    return Raw(columns, classes=own, where=table.where, notes=tuple(said))
 
 
 def check_index(given: Any, logits: Any, role: str) -> None:

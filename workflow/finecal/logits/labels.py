@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,7 +129,7 @@ def _of_words(given: Words, num_classes: int, classes: Sequence[str] | None, whe
         if not all(_is_number(word) for word in given.words):
             raise unknown("class", strange[0], list(classes), where=where)
     if all(_is_number(word) for word in given.words):
-        numbers = np.array([int(word) for word in given.words], dtype=np.int64)
+        numbers = np.array([int(float(word)) for word in given.words], dtype=np.int64)
         return Labels(_in_range(numbers[given.codes], num_classes, where))
     if len(given.words) != num_classes:
         raise UserError(
@@ -150,4 +151,4 @@ def _of_words(given: Words, num_classes: int, classes: Sequence[str] | None, whe
 
 
 def _is_number(word: str) -> bool:
-    return is_count(word.strip())
+    return is_count(re.sub(r"\.0*$", "", word.strip()))  # "3.0" is what a column of text makes of a float

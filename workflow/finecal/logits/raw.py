@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,6 +133,7 @@ def _logits(
     if classes is not None and set(classes) <= set(numeric):
         return _beside(source, list(classes)), tuple(classes), []
     several, suffixes = names.per_class(LOGITS, numeric)
+    _refuse_text(source, several, [name for name in columns if name not in taken])
     if several:
         known = {*(classes or ()), *(label.words if isinstance(label, Words) else ())}
         other = [k for k, one in enumerate(suffixes) if names.plain(one) in names.STATISTICS and one not in known]
@@ -157,6 +159,24 @@ def _logits(
             f"It has {join_names(columns, names.SHOWN)}",
         )  # fmt: skip
     raise names.missing(LOGITS, columns, source.where)
+
+
+def _refuse_text(source: Source, several: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise UserError if a column that is called like those of the other classes has numbers that are text."""
+    called, suffixes = names.per_class(LOGITS, columns)
+    if not {*several} <= {*called}:
+        return
+    for name, own in zip(called, suffixes, strict=True):
+        if source.kind(name) != "text" or names.plain(own) in names.STATISTICS:
+            continue
+        column = source.values(name)
+        first = str(column.words[column.codes[0]] if isinstance(column, Words) else column[0])
+        if re.match(r"\s*[-+]?[.,]?\d", first):
+            raise UserError(
+                f"the column {name!r} is text, which begins with {first[:20]!r}", where=source.where,
+                why="It is called like a class, whose logits are numbers",
+                hint="Numbers have a point (or, between semicolons, a comma) and no signs for thousands or per cent",
+            )  # fmt: skip
 
 
 def _features(source: Source) -> tuple[npt.NDArray[Any] | None, list[str]]:
