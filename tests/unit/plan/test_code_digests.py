@@ -13,6 +13,7 @@ import pytest
 from finecal import registry
 from finecal.plan import code_digests
 from finecal.plan.code_digests import PACKAGE, Identity, plugin_files
+from finecal.plan.identities import FURTHER_FILES, OF_CHECKPOINTS
 from finecal.plan.stages import STAGES
 
 # Those with code: the result of a download is checked by its hash.
@@ -224,6 +225,21 @@ def test_the_files_exist_and_are_named_once(stage: str) -> None:
     files = STAGES[stage].code
     assert len(set(files)) == len(files)
     assert [name for name in files if not (PACKAGE / name).is_file()] == []
+
+
+REFUSING = {"models/file_kinds.py": "says what a file is that is no checkpoint"}
+
+
+def test_what_reads_checkpoints_is_compared_too() -> None:
+    """By the jobs that take one over, beside the files of their stage."""
+    pending, found = {"models/checkpoints.py"}, set()
+    while pending:
+        name = pending.pop()
+        found.add(name)
+        imported = {file for file in imports_of(PACKAGE / name, "pretrain") if file not in INFRASTRUCTURE | REFUSING}
+        pending |= imported - found
+    compared = {*STAGES["pretrain"].code, *(FURTHER_FILES[name] for name in OF_CHECKPOINTS)}
+    assert found - compared == set()
 
 
 def test_every_reason_is_still_needed() -> None:

@@ -19,8 +19,9 @@ from finecal.plan.stages import STAGES
 
 # Files that decide the results of some jobs of a stage only, beside the files of the stage.
 _READING = (
-    "checkpoints", "fitting", "foreign_names", "pickled_types", "renaming", "state_dicts", "timm_conversion",
-    "torchvision_names", "transformers_names", "weight_files", "wrappers",
+    "checkpoints", "fitting", "foreign_names", "nested_states", "pickled_types", "renaming", "said_beside",
+    "state_dicts", "stated_model", "timm_conversion", "torchvision_names", "transformers_names", "weight_files",
+    "wrappers",
 )  # fmt: skip
 FURTHER_FILES = {
     **{name: f"models/{name}.py" for name in _READING},
