@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/slurm"))
 from background import repeat
 from mini_cluster import CONFIGURATION, Cluster, slurm
-from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_sources, in_partition
+from projects import SETTINGS, STUDY, TASK, TINY, Forks, Project, copy_sources, in_partition
 
 
 class Taken(NamedTuple):
@@ -58,7 +58,7 @@ def main() -> None:
         settings[f"up to {size}"] = options(size, args.partition)
 
     with tempfile.TemporaryDirectory() as temporary, a_cluster(Path(temporary) / "slurm"):
-        project = prepared(Path(temporary), args.runs)
+        project = prepared(Path(temporary), args.runs, fork="all" if args.quick else "none")
         taken: dict[str, list[Taken]] = {name: [] for name in settings}
         for _ in range(args.repeats):
             for name, chosen in settings.items():
@@ -97,9 +97,9 @@ def a_cluster(folder: Path) -> Iterator[None]:
         cluster.stop()
 
 
-def prepared(folder: Path, runs: int) -> Project:
+def prepared(folder: Path, runs: int, fork: Forks) -> Project:
     """Make a project with everything that is needed for scoring."""
-    project = Project(folder / "project", copy_sources(folder / "source"))
+    project = Project(folder / "project", copy_sources(folder / "source"), fork)
     project.folder.mkdir()
     study = {**TINY, "recipes": {"short": {"recipe": "full", "training": {"epochs": 1}}}, "seeds": list(range(runs))}
     for name, content in ((STUDY, study), ("config.yaml", SETTINGS)):

@@ -100,7 +100,7 @@ def prepared(folder: Path, seeds: int, version: Path) -> Project:
     projects.REPOSITORY = version
     project = Project(folder / "project", projects.copy_sources(folder / "source"))
     project.folder.mkdir()
-    for name, content in ((STUDY, study(seeds, epochs=2)), ("config.yaml", SETTINGS)):
+    for name, content in ((STUDY, study(seeds, epochs=2, steps_per_epoch=40)), ("config.yaml", SETTINGS)):
         (project.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
     project.run_here(f"{TASK}/pretrained/logits.parquet", *SPLITS, cores=2)
     return project
@@ -110,7 +110,7 @@ def sweep(project: Project, seeds: int, options: tuple[str, ...]) -> Taken:
     """Train and score all runs on the cluster, with these options of Snakemake's."""
     with watched(project) as elapsed:
         start = time.perf_counter()
-        project.finish(project.start(*scores(seeds), *options), seconds=7200)
+        project.run(*scores(seeds), *options, seconds=7200)
         wall = time.perf_counter() - start
     training = 0.0
     for note in project.path("benchmarks/data/finetune").rglob("*.tsv"):

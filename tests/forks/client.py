@@ -11,32 +11,27 @@ from collections.abc import Mapping, Sequence
 ADDRESS = "FINECAL_FORKS"  # in the environment: the socket that server.py listens on
 
 
-def run(
-    address: str,
-    command: Sequence[str],
-    folder: str,
-    environment: Mapping[str, str],
-    files: Sequence[int],
-    seconds: float | None = None,
-) -> int:
-    """The exit status of a command that has the files as its input, output and errors.
+def ask(
+    address: str, command: Sequence[str], folder: str, environment: Mapping[str, str], files: Sequence[int]
+) -> socket.socket:
+    """Start a command that has the files as its input, output and errors; its exit status comes from the socket.
 
-    A further file is the socket on which a warm process listens (finecal.warm.server). After the seconds nobody waits
-    for the command any more, and it is an error.
+    A further file is the socket on which a warm process listens (finecal.warm.server). If the socket is closed before,
+    the command is killed.
     """
     request = {"command": command, "folder": folder, "environment": dict(environment)}
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-        connection.settimeout(seconds)
-        connection.connect(address)
-        socket.send_fds(connection, [json.dumps(request).encode()], list(files))
-        return int(connection.recv(16))
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.connect(address)
+    socket.send_fds(connection, [json.dumps(request).encode()], list(files))
+    return connection
 
 
 def main() -> int:
     """Run the command; the exit status."""
     command = sys.argv[1:]
     listener = [int(command[4])] if command[3:4] == ["finecal.warm.server"] else []
-    return run(os.environ[ADDRESS], command, os.getcwd(), os.environ, (0, 1, 2, *listener))  # noqa: PTH109 - starts fast
+    files = (0, 1, 2, *listener)
+    return int(ask(os.environ[ADDRESS], command, os.getcwd(), os.environ, files).recv(16))  # noqa: PTH109 - starts fast
 
 
 if __name__ == "__main__":

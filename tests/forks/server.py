@@ -7,6 +7,7 @@ what client.py asks for, and ends with its standard input. A command is `snakema
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import os
@@ -16,8 +17,10 @@ import signal
 import socket
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pandas  # noqa: F401
 import pyarrow.parquet  # noqa: F401
@@ -38,10 +41,8 @@ ADDRESS = "FINECAL_FORKS"  # as in client.py
 LARGEST = 2**20  # bytes of a request
 
 
-def _run(connection: socket.socket) -> int:
+def _run(request: dict[str, Any], files: list[int]) -> int:
     """The exit status, in a process that then ends."""
-    message, files, *_ = socket.recv_fds(connection, LARGEST, 4)
-    request = json.loads(message)
     for target, file in enumerate(files[:3]):
         os.dup2(file, target)
         os.close(file)
@@ -71,12 +72,13 @@ def _become(command: list[str], listeners: list[int]) -> None:
     if program == "finecal":
         importlib.import_module("finecal.cli").main()
         return
-    sys.executable = str(Path(os.environ[ADDRESS]).with_name("python"))
+    if ADDRESS in os.environ:  # else what it starts are processes of their own
+        sys.executable = str(Path(os.environ[ADDRESS]).with_name("python"))
     if program == "snakemake":
         ExecutorPluginRegistry().collect_plugins()
         snakemake.cli.main()
-    elif words[:2] == ["-P", "-m"]:
-        module, *words = words[2:]
+    elif words[0] in ("-m", "-P"):
+        module, *words = words[words.index("-m") + 1 :]
         if listeners:
             words[0] = str(listeners[0])  # the number that it has here
         sys.argv = [module, *words]
@@ -101,10 +103,25 @@ def main() -> None:
                 os.setsid()  # Linux divides the processor among sessions first: each command counts, as SLURM's jobs do
                 listener.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                status = _run(connection)
+                message, files, *_ = socket.recv_fds(connection, LARGEST, 4)
+                with _killed_with(connection):
+                    status = _run(json.loads(message), files)
                 with suppress(OSError):  # who has asked was killed
                     connection.send(str(status).encode())
                 os._exit(0)
+
+
+@contextmanager
+def _killed_with(connection: socket.socket) -> Iterator[None]:
+    """Let the kernel kill this process when the other end is closed, as if it were the process that has asked."""
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, fcntl.F_SETSIG, signal.SIGKILL)
+    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
+    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC)
+    try:
+        yield
+    finally:
+        fcntl.fcntl(connection, fcntl.F_SETFL, flags)
 
 
 if __name__ == "__main__":

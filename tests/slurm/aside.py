@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
-import subprocess
 import sys
 from collections import Counter
 
+import forks
 import pyarrow.parquet as pq
 import yaml
 from mini_cluster import Cluster
@@ -39,7 +39,7 @@ def time_limit_of_a_pack(project: Project, _: Cluster) -> None:
     project.path(STUDY).write_text(yaml.safe_dump({**TINY, "seeds": [0, 1]}))
     models = [LONG.replace("seed0", f"seed{seed}") for seed in (0, 1)]
     sharing = ["--config", "runs_per_gpu=4"]
-    running = project.start(*models, *MINUTE, GPU, *sharing, environment={"PACE": "2,0"})
+    running = project.start(*models, *MINUTE, GPU, *sharing, environment={"PACE": "2,0"}, fork="snakemake")
     said = project.finish(running, seconds=800)
     assert re.findall(r"^SLURM job \d+ takes (\d+) of finetune", said, re.MULTILINE)[:2] == ["2", "2"], said[-3000:]
     for file in models:
@@ -68,14 +68,14 @@ def stages_and_batches(project: Project, _: Cluster) -> None:
 
 def benchmark_of_groups(project: Project, _: Cluster) -> None:
     """The benchmark runs and counts the SLURM jobs; the times it prints are not checked."""
-    command = [sys.executable, REPOSITORY / "benchmarks/groups.py", "--quick", "--partition", "quiet"]
-    done = subprocess.run(command, env=project.environment(), capture_output=True, text=True, timeout=900, check=False)
-    assert not done.returncode, done.stderr
-    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in done.stdout.splitlines()[4:]]
+    command = ["python", str(REPOSITORY / "benchmarks/groups.py"), "--quick", "--partition", "quiet"]
+    status, said = forks.run(command, project.folder, project.environment())
+    assert not status, said
+    _, *rows = ([cell.strip() for cell in line.split("|")[1:3]] for line in said.splitlines() if line.startswith("| "))
     *first, last = rows
     # The scores of a run are computed where its calibrators are fitted, unless each is to be alone.
-    assert first == [["every job alone", "4"], ["up to 1", "2"]], done.stdout
-    assert last == ["up to 2", "1"], done.stdout
+    assert first == [["every job alone", "4"], ["up to 1", "2"]], said
+    assert last == ["up to 2", "1"], said
 
 
 def sweep(project: Project, _: Cluster) -> None:

@@ -17,6 +17,7 @@ from aside import SCENARIOS as ASIDE
 from mini_cluster import CONFIGURATION, MARK, PROGRAMS, Cluster, not_here
 from projects import SETTINGS, STUDY, TASK, TINY, Project, copy_project, copy_sources, run_folder
 from scenarios import play, select
+from test_sharing import SCENARIOS as SHARING
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +45,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the source tree: an edit during the tests changes nothing for them."""
-    return copy_sources(tmp_path_factory.mktemp("source") / "finecal")
+    """A copy of the source tree: an edit during the tests changes nothing for them.
+
+    Where SLURM keeps accounts, finecal asks every two minutes why jobs wait; here more often.
+    """
+    copy = copy_sources(tmp_path_factory.mktemp("source") / "finecal")
+    asking = copy / "workflow/finecal/orchestration/slurm/asking.py"
+    sooner = asking.read_text().replace("REASON_SECONDS = 120.0", "REASON_SECONDS = 20.0")
+    assert sooner != asking.read_text()
+    asking.write_text(sooner)
+    return copy
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +64,7 @@ def prepared(source: Path, cluster: Cluster, tmp_path_factory: pytest.TempPathFa
     folder.mkdir()
     for name, content in ((STUDY, TINY), ("config.yaml", SETTINGS)):
         (folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
-    project = Project(folder, source)
+    project = Project(folder, source, fork="all")
     project.run_here(f"{TASK}/pretrained/logits.parquet", "results/digits/splits/half.parquet")
     return project
 
@@ -95,7 +104,7 @@ def running(
 def played_aside(
     prepared: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Future[Project]]]:
-    """The scenarios of aside.py of which a test is selected, two at a time, while other tests go on."""
-    chosen = select(ASIDE, "test_waited_for.py", request.session)
-    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("aside"), at_a_time=2) as played:
+    """The scenarios of aside.py and test_sharing.py of which a test is selected, while other tests go on."""
+    chosen = select(ASIDE, "test_waited_for.py", request.session) | select(SHARING, "test_sharing.py", request.session)
+    with play(chosen, prepared, cluster, tmp_path_factory.mktemp("aside"), at_a_time=3) as played:
         yield played

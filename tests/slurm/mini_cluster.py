@@ -1,4 +1,4 @@
-"""A real SLURM for the tests: a controller and three nodes with a pretended GPU each, on this machine.
+"""A real SLURM for the tests: a controller and three nodes with pretended GPUs, on this machine.
 
     apt-get install slurm-wlm munge
 
@@ -62,6 +62,8 @@ MpiDefault=none
 ReturnToService=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
+# Seconds between two looks at jobs that wait, by default 60 and 30: a requeued one is not submitted, which wakes SLURM.
+SchedulerParameters=sched_interval=2,bf_interval=2
 AccountingStorageType=accounting_storage/none
 # Without cgroups, it is this that enforces --mem.
 JobAcctGatherType=jobacct_gather/linux
@@ -73,7 +75,7 @@ GresTypes=gpu,shard
 SlurmdParameters=config_overrides
 NodeName=DEFAULT CPUs=4 RealMemory=100000 Gres=gpu:1,shard:4
 NodeName=n[1-2] NodeAddr=127.0.0.1 NodeHostname={host} Port=[16821-16822]
-NodeName=n3 NodeAddr=127.0.0.1 NodeHostname={host} Port=16823 CPUs=16
+NodeName=n3 NodeAddr=127.0.0.1 NodeHostname={host} Port=16823 CPUs=16 Gres=gpu:3,shard:12
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 PartitionName=gpu Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
@@ -90,7 +92,9 @@ NodeName=n1 Name=shard Count=4
 NodeName=n2 Name=gpu File=/dev/zero
 NodeName=n2 Name=shard Count=4
 NodeName=n3 Name=gpu File=/dev/full
-NodeName=n3 Name=shard Count=4
+NodeName=n3 Name=gpu File=/dev/random
+NodeName=n3 Name=gpu File=/dev/urandom
+NodeName=n3 Name=shard Count=12
 """
 
 
@@ -116,8 +120,7 @@ class Cluster:
             f"--log-file={at}/munged.log", f"--seed-file={at}/munged.seed",
         )  # fmt: skip
         self.start_controller()
-        for node in ALL_NODES:
-            self.start_node(node)
+        self.start_nodes(*ALL_NODES)
 
     def start_controller(self) -> None:
         _call("slurmctld")
@@ -125,10 +128,11 @@ class Cluster:
     def stop_controller(self) -> None:
         self.end("slurmctld", signal.SIGTERM)
 
-    def start_node(self, node: str) -> None:
-        """Start a node's daemon and wait until it takes jobs."""
-        _call("slurmd", "-N", node)
-        self.wait_until_idle(node)
+    def start_nodes(self, *nodes: str) -> None:
+        """Start the daemons of nodes and wait until they take jobs."""
+        for node in nodes:
+            _call("slurmd", "-N", node)
+        self.wait_until_idle(*nodes)
 
     def wait_until_idle(self, *nodes: str) -> None:
         # By `scontrol`: after a node has died and come back, `sinfo` has called it otherwise for minutes.

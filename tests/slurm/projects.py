@@ -1,4 +1,9 @@
-"""A small project on the cluster of `mini_cluster`, in a copy of the source tree."""
+"""A small project on the cluster of `mini_cluster`, in a copy of the source tree.
+
+Most Snakemakes of the tests are forks of a process that has done the imports (tests/forks), and so are the warm
+processes that SLURM jobs start for their members. The launcher and the clients, which SLURM signals and ends, are
+processes all the same. Where it is to reach the members, too, or to measure them, all of a job are processes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import forks
 from mini_cluster import PATIENCE, slurm, wait_until
@@ -29,9 +34,9 @@ TINY: dict[str, Any] = {
     },
     "recipes": {
         "short": {"recipe": "paced", "training": {"epochs": 2}},
-        "long": {"recipe": "paced", "training": {"epochs": 4}},
+        "long": {"recipe": "paced", "training": {"epochs": 4, "steps_per_epoch": 40}},
     },
-    "training": {"lr": 0.03, "backbone_lr_scale": 0.1, "steps_per_epoch": 40, "batch_size": 8},
+    "training": {"lr": 0.03, "backbone_lr_scale": 0.1, "steps_per_epoch": 20, "batch_size": 8},
     "splits": {"half": {"kind": "random", "fraction": 0.5, "seed": 0}},
     "seeds": [0],
     "oracle_fine_tuning": False,
@@ -43,8 +48,11 @@ SETTINGS = {"studies": [STUDY], "device": "cpu", "state_interval": 1}
 # trainings run on the CPU, but they ask for one all the same.
 SLURM = ("--profile", "profiles/slurm", "--finecal-slurm-init-seconds-before-status-checks", "1")
 GPU = "finetune:gpu=1"
-UNTIL_INTERRUPTED = {"PACE": "1,0"}  # a training that goes on for more than a minute, unless it was interrupted before
+UNTIL_INTERRUPTED = {"PACE": "2,0"}  # a training that goes on for more than a minute, unless it was interrupted before
 TASK = "results/digits/printed-handwritten/test_resnet"
+
+# What is a fork: Snakemake and what its jobs start, Snakemake alone, or nothing.
+Forks = Literal["all", "snakemake", "none"]
 
 
 def in_partition(name: str) -> tuple[str, ...]:
@@ -62,8 +70,9 @@ class Project:
 
     folder: Path
     source: Path
-    before: list[str] = field(default_factory=list)  # in front of Snakemake's command
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    fork: Forks = "none"
+    before: list[str] = field(default_factory=list)  # in front of Snakemake's command, which then is no fork
+    started: list[subprocess.Popen[bytes] | forks.Started] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "PYTEST", "COV", "SLURM"))}
@@ -71,40 +80,41 @@ class Project:
         found = {**kept, "PATH": path, "PYTHONPATH": str(self.source / "workflow"), "CUDA_VISIBLE_DEVICES": ""}
         return found | {"PACE": "0"}  # see paced.py
 
-    def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str, environment: dict[str, str] | None = None, fork: Forks | None = None
+    ) -> subprocess.Popen[bytes] | forks.Started:
         """Start Snakemake on the cluster, as a person would in a clone, with its output in `snakemake.log`."""
-        command = [*self.before, *self._command(*arguments)]
+        command, given = [*self.before, *self._command(*arguments)], {**self.environment(), **(environment or {})}
         with self.log.open("ab") as log:
+            if (chosen := fork or self.fork) != "none" and not self.before:
+                forked = forks.start(command, self.source, given, log, jobs=chosen == "all")
+                self.started.append(forked)
+                return forked
             process = subprocess.Popen(
-                command, cwd=self.source, env={**self.environment(), **(environment or {})}, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                command, cwd=self.source, env=given, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
         self.started.append(process)
         return process
 
-    def finish(self, process: subprocess.Popen[bytes], status: int | None = 0, seconds: float = 400) -> str:
+    def finish(
+        self, process: subprocess.Popen[bytes] | forks.Started, status: int | None = 0, seconds: float = 400
+    ) -> str:
         """Wait for Snakemake; what it has said, after checking its exit status (None: must not be zero)."""
-        process.wait(seconds)
+        found = process.wait(seconds)
         said = self.log.read_text()
-        as_expected = process.returncode == status if status is not None else process.returncode != 0
-        assert as_expected, f"status {process.returncode}:\n{said[-6000:]}"
+        as_expected = found == status if status is not None else found != 0
+        assert as_expected, f"status {found}:\n{said[-6000:]}"
         return said
 
-    def run(self, *arguments: str, status: int | None = 0, environment: dict[str, str] | None = None) -> str:
-        if status == 2:
-            return self._refused(*arguments, environment={**self.environment(), **(environment or {})})
-        return self.finish(self.start(*arguments, environment=environment), status)
+    def run(
+        self, *arguments: str, status: int | None = 0, environment: dict[str, str] | None = None,
+        fork: Forks | None = None, seconds: float = 400,
+    ) -> str:  # fmt: skip
+        """Start Snakemake on the cluster, and finish it."""
+        return self.finish(self.start(*arguments, environment=environment, fork=fork), status, seconds)
 
     def _command(self, *arguments: str) -> list[str]:
         return ["snakemake", *SLURM, *arguments, "--directory", str(self.folder)]
-
-    def _refused(self, *arguments: str, environment: dict[str, str]) -> str:
-        """What Snakemake has said, which ends before it submits a job, so that a fork will do (tests/forks)."""
-        found, said = forks.run(self._command(*arguments), self.source, environment)
-        with self.log.open("a") as log:
-            log.write(said)
-        assert found == 2, f"status {found}:\n{said[-6000:]}"
-        return self.log.read_text()
 
     def finecal(self, *arguments: str) -> str:
         """What one of finecal's own verbs says."""
@@ -175,4 +185,4 @@ def copy_sources(target: Path) -> Path:
 
 def copy_project(project: Project, target: Path) -> Project:
     subprocess.run(["cp", "-a", str(project.folder), str(target)], check=True)
-    return Project(target, project.source)
+    return Project(target, project.source, project.fork)

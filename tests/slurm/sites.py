@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ FILES = ("slurm.conf", "gres.conf")
 def linear(text: str) -> str:
     """Whole nodes for each job, as where slurm.conf names no SelectType; without shares of GPUs and job arrays."""
     text = text.replace("SelectType=select/cons_tres", "MaxArraySize=0").replace("CR_Core_Memory", "CR_Memory")
-    text = text.replace("GresTypes=gpu,shard", "GresTypes=gpu").replace("gpu:1,shard:4", "gpu:1")
+    text = text.replace("GresTypes=gpu,shard", "GresTypes=gpu")
+    text = re.sub(r"(gpu:\d),shard:\d+", r"\1", text)
     return "\n".join(line for line in text.splitlines() if "Name=shard" not in line) + "\n"
 
 
@@ -35,5 +37,4 @@ def _restart(cluster: Cluster, files: dict[str, str]) -> None:
     for name, text in files.items():
         (CONFIGURATION / name).write_text(text)
     cluster.start_controller()
-    for node in ALL_NODES:
-        cluster.start_node(node)
+    cluster.start_nodes(*ALL_NODES)

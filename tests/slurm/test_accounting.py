@@ -68,7 +68,7 @@ def never_starts(project: Project, _: Cluster) -> None:
 
 
 SCENARIOS = by_name(
-    scancel, requeue, out_of_memory, preempted, preempted_for_good, site_with_accounts, reserved_and_held, never_starts
+    never_starts, scancel, requeue, out_of_memory, preempted, preempted_for_good, site_with_accounts, reserved_and_held
 )
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,9 +17,10 @@ import pytest
 import yaml
 from mini_cluster import PATIENCE, Cluster, not_here, slurm, wait_until
 from projects import GPU, STUDY, TINY, Project, run_folder
+from scenarios import by_name
 
-# Aside: what test_waited_for.py waits for.
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("played_aside")]
+# Aside: what test_waited_for.py waits for. Running: the scenarios below, which wait while the tests above them go on.
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.usefixtures("played_aside", "running")]
 METRICS = f"{run_folder('short')}/metrics.parquet"
 
 
@@ -91,47 +93,11 @@ def test_a_folder_in_memory(project: Project) -> None:
     folder = Path("/dev/shm") / f"finecal-{os.getpid()}"
     shutil.copytree(project.folder, folder)
     try:
-        said = message(Project(folder, project.source).run(METRICS, status=2))
+        said = message(Project(folder, project.source, fork="all").run(METRICS, status=2))
     finally:
         shutil.rmtree(folder)
     assert f"{folder}: compute nodes do not see the working directory." in said
     assert "--directory DIR" in said
-
-
-def test_a_folder_that_compute_nodes_do_not_see(project: Project, tmp_path: Path) -> None:
-    """Another folder is mounted on the project's place, for this Snakemake only."""
-    place = tmp_path / "place"
-    place.mkdir()
-    elsewhere = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"']
-    possible = subprocess.run([*elsewhere, project.folder, place, "true"], capture_output=True, check=False)
-    if possible.returncode:
-        not_here(f"nothing may be mounted here: {possible.stderr.decode().strip()}")
-    seen = Project(place, project.source, before=[*elsewhere, str(project.folder), str(place)])
-    said = message(seen.run(METRICS, "--retries", "0", status=1))
-    assert f"{place}: compute nodes do not see the working directory." in said
-
-
-def test_a_node_without_a_visible_gpu(project: Project, cluster: Cluster) -> None:
-    """On a cluster `device: auto` means a GPU; a job that sees none fails instead of training on the CPU."""
-    project.path("config.yaml").write_text(yaml.safe_dump({"studies": [STUDY], "device": "auto"}))
-    said = message(project.run(f"{run_folder('short')}/model.safetensors", "--retries", "0", status=1))
-    assert "device is 'auto', on a cluster a GPU, but no GPU is visible to this job" in said
-    assert "gpu=1" in project.log.read_text()
-    assert "--device auto-gpu" in project.log.read_text()  # what was printed is what ran
-
-
-def test_status_while_a_job_runs(project: Project) -> None:
-    """`finecal status` does not ask Snakemake, and tells what waits or runs on the cluster, and where."""
-    running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.25"})
-    project.wait_for_state("long")
-    wait_until(lambda: "epoch 1/" in project.training_log("long"), PATIENCE, "an epoch")
-    said = project.finecal("status")
-    assert "Snakemake is at work here" in said
-    assert re.search(r"^Running:\n.*long.*seed0.*epoch.*SLURM job \d+ on n\d, ", said, re.MULTILINE), said
-    running.send_signal(signal.SIGINT)  # Ctrl-C: the job ends with Snakemake
-    project.finish(running, None)
-    wait_until(lambda: not project.jobs(), 90, "the job to save its state and end")
-    assert "the state is saved" in project.training_log("long")
 
 
 SHORT_PARTITION = ("--default-resources", "slurm_partition=short", "mem_mb=4000", "runtime=10")
@@ -162,7 +128,43 @@ def test_a_gpu_that_the_cluster_does_not_have(project: Project) -> None:
     assert not re.search("has been submitted|SLURM job .* takes", project.log.read_text())
 
 
-def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) -> None:
+def a_folder_that_compute_nodes_do_not_see(project: Project, _: Cluster) -> None:
+    """Another folder is mounted on the project's place, for this Snakemake only."""
+    place = project.folder.with_name("place")
+    place.mkdir()
+    elsewhere = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"']
+    possible = subprocess.run([*elsewhere, project.folder, place, "true"], capture_output=True, check=False)
+    if possible.returncode:
+        not_here(f"nothing may be mounted here: {possible.stderr.decode().strip()}")
+    seen = Project(place, project.source, before=[*elsewhere, str(project.folder), str(place)])
+    said = message(seen.run(METRICS, "--retries", "0", status=1))
+    assert f"{place}: compute nodes do not see the working directory." in said
+
+
+def a_node_without_a_visible_gpu(project: Project, _: Cluster) -> None:
+    """On a cluster `device: auto` means a GPU; a job that sees none fails instead of training on the CPU."""
+    project.path("config.yaml").write_text(yaml.safe_dump({"studies": [STUDY], "device": "auto"}))
+    said = message(project.run(f"{run_folder('short')}/model.safetensors", "--retries", "0", status=1))
+    assert "device is 'auto', on a cluster a GPU, but no GPU is visible to this job" in said
+    assert "gpu=1" in project.log.read_text()
+    assert "--device auto-gpu" in project.log.read_text()  # what was printed is what ran
+
+
+def status_while_a_job_runs(project: Project, _: Cluster) -> None:
+    """`finecal status` does not ask Snakemake, and tells what waits or runs on the cluster, and where."""
+    running = project.start(f"{run_folder('long')}/model.safetensors", environment={"PACE": "0.25"}, fork="none")
+    project.wait_for_state("long")
+    wait_until(lambda: "epoch 1/" in project.training_log("long"), PATIENCE, "an epoch")
+    said = project.finecal("status")
+    assert "Snakemake is at work here" in said
+    assert re.search(r"^Running:\n.*long.*seed0.*epoch.*SLURM job \d+ on n\d, ", said, re.MULTILINE), said
+    running.send_signal(signal.SIGINT)  # Ctrl-C: the job ends with Snakemake
+    project.finish(running, None)
+    wait_until(lambda: not project.jobs(), 90, "the job to save its state and end")
+    assert "the state is saved" in project.training_log("long")
+
+
+def nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) -> None:
     """SLURM says of them what it says of nodes that there are not; but jobs would wait, so it is no error."""
     model = f"{run_folder('short')}/model.safetensors"
     cluster.set_nodes("state=drain", "reason=maintenance")
@@ -170,25 +172,37 @@ def test_nodes_that_are_down_are_waited_for(project: Project, cluster: Cluster) 
         running = project.start(model, "--set-resources", GPU)
         wait_until(lambda: project.jobs("finetune", "--state", "PENDING"), PATIENCE, "a waiting job")
         wrong = ("--default-resources", "gpu_type=h100", "mem_mb=4000", "--set-resources", GPU)
-        other = Project(project.folder.with_name("other"), project.source)
+        other = Project(project.folder.with_name("other"), project.source, fork="all")
         shutil.copytree(project.folder, other.folder, ignore=shutil.ignore_patterns(".snakemake", "*.log"))
         assert "gpu_model=h100" in message(other.run(model, *wrong, status=2))
-        everywhere = ("--partition", "gpu,short,scavenger,urgent")  # but where others are played aside
-        assert len(slurm("squeue", "-h", *everywhere).splitlines()) == 1  # what was asked is gone
+        probes = ("squeue", "-h", "--name", "finecal")  # of other tests, too, for a moment
+        wait_until(lambda: not slurm(*probes), PATIENCE, "what was asked to be gone")
     finally:
         cluster.set_nodes("state=resume")
     project.finish(running)
 
 
-def test_time_that_grows_stays_within_the_partition(project: Project) -> None:
+def time_that_grows_stays_within_the_partition(project: Project, _: Cluster) -> None:
     """The second try would ask for 40 minutes. Both have the CPUs they ask for, more than this machine may have."""
     model = f"{run_folder('short')}/model.safetensors"
     options = ["--set-resources", "finetune:runtime=20 * attempt", "finetune:mem_mb=150 * attempt ** 4"]
     options += ["--set-threads", "finetune=4"]
-    said = project.run(model, *SHORT_PARTITION, *options, "--finecal-slurm-keep-successful-logs")
+    options += ["--finecal-slurm-keep-successful-logs"]
+    said = project.run(model, *SHORT_PARTITION, *options, fork="snakemake")
     assert said.count("Trying to restart job") == 1
     assert "finetune: the partition grants less than 40 minutes; asking for 30." in said
     first, second = re.findall(r"^SLURM job (\d+) takes 1 of finetune", said, re.MULTILINE)
     limits = [slurm("squeue", "-h", "--states=all", "-j", job, "-o", "%l %C") for job in (first, second)]
     assert limits == ["20:00 4", "30:00 4"]
     assert re.search(r"SLURM's log ends with:\n.*exceeded (job )?memory limit", said, re.DOTALL | re.IGNORECASE)
+
+
+SCENARIOS = by_name(
+    time_that_grows_stays_within_the_partition, nodes_that_are_down_are_waited_for, status_while_a_job_runs,
+    a_node_without_a_visible_gpu, a_folder_that_compute_nodes_do_not_see,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_beside_the_others(name: str, running: dict[str, Future[Project]]) -> None:
+    running[name].result(timeout=900)

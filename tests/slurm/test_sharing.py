@@ -1,4 +1,7 @@
-"""Several trainings on one GPU: in one SLURM job each, or each with a part of the GPU where the site divides it."""
+"""Several trainings on one GPU: in one SLURM job each, or each with a part of the GPU where the site divides it.
+
+They are played since test_cluster.py began, beside other tests, as the scenarios of aside.py.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,13 @@ import pytest
 import yaml
 from background import repeat
 from mini_cluster import PATIENCE, Cluster, slurm, wait_until
-from projects import GPU, STUDY, TASK, TINY, UNTIL_INTERRUPTED, Project
+from projects import GPU, STUDY, TASK, TINY, UNTIL_INTERRUPTED, Forks, Project, in_partition
 from scenarios import by_name
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SEEDS = (0, 1)
 SHARING = ("--config", "runs_per_gpu=4")
+PLACE = in_partition("quiet")
 
 
 def study(**recipes: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def one_fails(project: Project, _: Cluster) -> None:
     project.path("broken").touch()
     metrics = [f"{run}/metrics.parquet" for run in runs("short")]
     failed = [f"{run}/metrics.parquet" for run in runs("breaking")]
-    wanted = [*metrics, *failed, "--set-resources", GPU, *SHARING, "--retries", "1"]
+    wanted = [*metrics, *failed, *PLACE, "--set-resources", GPU, *SHARING, "--retries", "1"]
     with watched(project, "finetune") as seen:
         said = project.run(*wanted, status=1)
 
@@ -93,13 +97,15 @@ def requeue(project: Project, _: Cluster) -> None:
 
 
 def scancel(project: Project, _: Cluster) -> None:
-    interrupted(project, "scancel")
+    interrupted(project, "scancel", fork="snakemake")
 
 
-def interrupted(project: Project, *command: str, restarts: int = 1) -> None:
+def interrupted(project: Project, *command: str, restarts: int = 1, fork: Forks | None = None) -> None:
     """All runs that share a job save their state and go on from it."""
     project.path(STUDY).write_text(yaml.safe_dump(study(short=TINY["recipes"]["short"])))
-    running = project.start(*models("short"), "--set-resources", GPU, *SHARING, environment=UNTIL_INTERRUPTED)
+    running = project.start(
+        *models("short"), *PLACE, "--set-resources", GPU, *SHARING, environment=UNTIL_INTERRUPTED, fork=fork
+    )
     states = [project.path(run.replace("results", "state", 1)) / "state.pt" for run in runs("short")]
     wait_until(lambda: all(state.exists() for state in states), PATIENCE, "both to have saved their state")
     (job,) = project.jobs("finetune")
@@ -117,7 +123,7 @@ def interrupted(project: Project, *command: str, restarts: int = 1) -> None:
 def parts_of_a_gpu(project: Project, _: Cluster) -> None:
     """Where the site divides its GPUs, each run is a job with a part, and they run at the same time on one."""
     project.path(STUDY).write_text(yaml.safe_dump(study(short=TINY["recipes"]["short"])))
-    parts = ["--default-resources", "gpu_share=shard:1", "slurm_partition=gpu", "gpu_partition=short", "mem_mb=4000"]
+    parts = ["--default-resources", "gpu_share=shard:1", "slurm_partition=gpu", "gpu_partition=quiet", "mem_mb=4000"]
     options = ["--set-resources", GPU, "finetune:runtime=20", *SHARING, *parts]
     with watched(project, "finetune") as seen:
         said = project.run(*models("short"), *options)
@@ -125,7 +131,7 @@ def parts_of_a_gpu(project: Project, _: Cluster) -> None:
     numbers = {found[1] for job in seen if (found := re.search(r"JobId=(\d+)", job))}
     assert len(numbers) == 2
     assert all("shard:1" in job and "gpu:1" not in job for job in seen), seen[0]
-    assert all("Partition=short" in job for job in seen), seen[0]
+    assert all("Partition=quiet" in job for job in seen), seen[0]
 
 
 SCENARIOS = by_name(one_fails, warning, requeue, scancel, parts_of_a_gpu)
@@ -135,8 +141,8 @@ FAULTS = (warning.__name__, requeue.__name__, scancel.__name__)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.fault] if name in FAULTS else []) for name in SCENARIOS]
 )
-def test_sharing(name: str, running: dict[str, Future[Project]], undisturbed: Callable[[str], Project]) -> None:
-    project, expected = running[name].result(timeout=900), undisturbed("short")
+def test_sharing(name: str, played_aside: dict[str, Future[Project]], undisturbed: Callable[[str], Project]) -> None:
+    project, expected = played_aside[name].result(timeout=900), undisturbed("short")
     (model, *_), metrics = models("short"), f"{runs('short')[0]}/metrics.parquet"
     assert project.path(model).read_bytes() == expected.path(model).read_bytes()
     if name == "one_fails":

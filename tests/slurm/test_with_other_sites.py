@@ -28,7 +28,7 @@ def test_linear_and_no_arrays(project: Project) -> None:
     """
     project.path(STUDY).write_text(yaml.safe_dump({**TINY, "recipes": {"short": TINY["recipes"]["short"]}}))
     assert re.search(r"^ *finetune +1$", project.finecal("check"), re.MULTILINE)
-    said = project.run("table1", "--set-resources", GPU, "--finecal-slurm-keep-successful-logs")
+    said = project.run("table1", "--set-resources", GPU, "--finecal-slurm-keep-successful-logs", fork="none")
     (job,) = re.findall(r"^SLURM job (\d+) takes 1 of finetune", said, re.MULTILINE)
     assert "TresPerNode=gres:gpu:1" in slurm("scontrol", "show", "job", job)
     assert "account" not in said.lower()
