@@ -203,7 +203,7 @@ RAGGED = [[0.0] * (3 if row == 5 else 4) for row in range(12)]
             example(),
             "0,two",
             "--fine-tuning: 'two' is not a class number. Give numbers separated by commas, or a file with one number "
-            "per line.",
+            "per line. Hint: Names are understood where those of all classes are known (--classes, classes=).",
         ),
     ],
 )
