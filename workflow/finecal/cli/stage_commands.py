@@ -49,8 +49,6 @@ FURTHER: dict[str, Callable[[Given], dict[str, Any]]] = {
     "frame": lambda given: {"threads": given.threads},
     "export": lambda given: {name: getattr(given, name) for name in ("name", "threads", "out", "force", "onnx")},
 }
-# Stages that take their identity themselves before they begin, as trainings do; contents of the user's files are in it.
-TAKEN_AT_ONCE = frozenset({"prepare", "frame"})
 # Whose work a stage does besides its own (`stages/_handover.py`).
 LEAVES = {"finetune": ("extract",)}
 
@@ -60,6 +58,13 @@ def run_stage(stage: Stage, given: Given) -> None:
 
     A job of a measured stage notes what it took from the start of its process on: it is to be the only one in it.
     """
+    from finecal.io.contents import kept_hashes
+
+    with kept_hashes():
+        _run_stage(stage, given)
+
+
+def _run_stage(stage: Stage, given: Given) -> None:
     from finecal.runtime.usage import noted
 
     plan = [selected_plan(given)] if stage.study else []
@@ -85,19 +90,18 @@ def run_stage(stage: Stage, given: Given) -> None:
 
 
 def _read_code(stage: Stage, arguments: dict[str, Any], plan: Plan | None = None) -> None:
-    """Take the digests of a job's code before it is imported; they are kept until the job notes them at its end.
+    """Take the digests of a job's code, and of the user's own files, before anything of them is imported or read.
 
-    Where code is edited while the job works, its result does not say that the new code has made it.
+    They are kept until the job notes them at its end. So where they are edited while it works, its result does not say
+    that it was made of the new ones.
     """
     from finecal.plan.code_digests import Identity, stage_digest
     from finecal.plan.identities import Identities
 
     if not stage.code:
         return
-    for name in (stage.name, *LEAVES.get(stage.name, ())):
+    for name in LEAVES.get(stage.name, ()):
         stage_digest(name)
-    if stage.resumable or stage.name in TAKEN_AT_ONCE:
-        return
     with suppress(UserError):  # of a wrong name: the job says so
         if plan is None:
             Identity.of(stage.name, {})

@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from finecal import paths
@@ -35,6 +35,7 @@ FORMAT = "finecal contents 1"
 RACY = 2_000_000_000  # nanoseconds; the coarsest clock of a file system still in use is FAT's, two seconds
 THREADS = 8  # readers: reading small files is mostly waiting for the disk or the network
 AT_ONCE = 64  # files in one task of a thread
+_kept: dict[tuple[str, ...], list[str | None]] | None = None
 ANNOUNCE_FROM = 2**30  # bytes: reading more takes so long that the user is told
 
 
@@ -48,6 +49,20 @@ def content_hash(path: str | Path) -> str:
     """
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - called for every file
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def kept_hashes() -> Iterator[None]:
+    """Within the block, files have the hashes of the first look, whatever becomes of them.
+
+    So a job that looks first and reads then never says that it has read what has replaced a file in the meantime.
+    """
+    global _kept
+    _kept = {}
+    try:
+        yield
+    finally:
+        _kept = None
 
 
 def content_hashes(files: Sequence[str | Path], of: str) -> list[str | None]:
@@ -65,6 +80,15 @@ def content_hashes(files: Sequence[str | Path], of: str) -> list[str | None]:
     """
     here = _working_directory()
     names = [os.fspath(file).removeprefix(here) for file in files]
+    if _kept is None:
+        return _content_hashes(names, of)
+    key = (of, *names)
+    if key not in _kept:
+        _kept[key] = _content_hashes(names, of)
+    return [*_kept[key]]
+
+
+def _content_hashes(names: Sequence[str], of: str) -> list[str | None]:
     note = _note(of)
     noted = _read(note)
     known: dict[str, tuple[str, str]] = {}  # entries of the new note: name → state, hash
