@@ -182,6 +182,13 @@ def test_a_head_without_names_may_be_in_the_order_of_the_pretrained_one(place: P
     assert list(check_checkpoints(Plan([study(place)])))
 
 
+def test_names_of_more_rows_than_there_are_classes(place: Path) -> None:
+    torch.save({"model": model_of(classes=11).state_dict(), "classes": ["none", *DIGITS]}, "b.th")
+    assert list(check_checkpoints(Plan([study(place)])))[1:] == [
+        "recipes.elsewhere: b.th is a test_resnet (its head fits; 11 named classes)"
+    ]
+
+
 def test_arguments_beside_weights_say_another_preprocessing(place: Path) -> None:
     arguments = argparse.Namespace(model="test_resnet", mean=[0.25, 0.25, 0.25], crop_pct=None, img_size=None)
     torch.save({"state_dict": model_of().state_dict(), "args": arguments}, "b.th")

@@ -85,7 +85,8 @@ def _check(
         except UserError as error:
             errors.append(error)
         else:
-            names = checkpoint.names_of(len(classes)) if classes else checkpoint.names
+            beside = (names for names in checkpoint.beside if {*(classes or ())} <= {*names})
+            names = checkpoint.names or next(beside, None)
             return _describe(path, where, names, description, keep=keep)
     first = errors[0]
     named = where if first.where in ("", "backbones", where) else f"{where}: {first.where}"
