@@ -7,7 +7,9 @@ at the end.
 
 from __future__ import annotations
 
+import gc
 import signal
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -26,6 +28,17 @@ class OneCluster(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return "slurm" if nodeid.startswith("tests/slurm/") else nodeid
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Modules and tests stay to the end: looking for garbage among them, again and again, would be in vain."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

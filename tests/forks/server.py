@@ -8,6 +8,7 @@ what client.py asks for, and ends with its standard input. A command is `snakema
 from __future__ import annotations
 
 import fcntl
+import gc
 import importlib
 import json
 import os
@@ -22,11 +23,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pandas  # noqa: F401
-import pyarrow.parquet  # noqa: F401
-import seaborn  # noqa: F401
-import timm  # noqa: F401
-import torch._dynamo  # noqa: F401 - torch does, for its first optimiser
+# What is imported stays, so no garbage is looked for among it: not now, and not by the forks, which would write to all
+# of its pages.
+gc.disable()
+import pandas  # noqa: F401, E402
+import pyarrow.parquet  # noqa: F401, E402
+import seaborn  # noqa: F401, E402
+import timm  # noqa: F401, E402
+import torch._dynamo  # noqa: F401, E402 - torch does, for its first optimiser
 
 # Snakemake imports all executor plugins, finecal's too. Each fork is to find that of the sources it is asked to use.
 everywhere = sys.path.copy()
@@ -94,6 +98,8 @@ def main() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(sys.argv[1])
         listener.listen()
+        gc.freeze()
+        gc.enable()
         print("ready", flush=True)
         while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()

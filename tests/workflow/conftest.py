@@ -31,7 +31,7 @@ SOURCES = ("Snakefile", "config.yaml", "profiles", "envs", "workflow")
 STUDY = "tiny.yaml"
 TINY: dict[str, Any] = {
     "description": "The smallest study that has everything.",
-    "datasets": {"digits": {"options": {"per_class": 30}, "validation_fraction": 0.1}},
+    "datasets": {"digits": {"options": {"per_class": 30, "test_fraction": 0.1}, "validation_fraction": 0.1}},
     "tasks": {"digits": ["printed-handwritten"]},
     "backbones": ["test_resnet"],
     "image_size": 32,
