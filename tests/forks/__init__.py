@@ -29,7 +29,7 @@ LONGEST = 600.0  # seconds for a command
 PROGRAMS = ("finecal", "snakemake")
 PYTHON = """#!/bin/sh
 case "$*" in
-    "-P -m finecal."* | *.py" --child") exec {client} python "$@" ;;
+    "-P -m finecal."* | *.py" --child"* | *.py" --run="*) exec {client} python "$@" ;;
     "-m finecal.orchestration.slurm.launcher "*) shift 2; exec "{python}" -c '{launcher}' "$@" ;;
     "-m finecal.cli "*) shift 2; exec {client} finecal "$@" ;;
     "-m snakemake "*) shift 2; exec {client} snakemake "$@" ;;
