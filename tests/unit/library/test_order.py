@@ -83,3 +83,19 @@ def test_training_rows_say_what_was_trained_on(trained: list[int], told: list[in
 def test_labels_that_are_predictions_are_named() -> None:
     assert "if the labels are predictions" in predicted(A["logits"], A["logits"].argmax(axis=1))[0]
     assert predicted(A["logits"], A["label"]) == []
+
+
+def test_new_logits_follow_the_names_too() -> None:
+    found = diagnose(frame(A["logits"], list(range(6))), WORDS, S, subset=A["subset"])
+    for prefix in ("", "logit_"):
+        np.testing.assert_array_equal(found.apply(frame(A["logits"], SWAPPED, prefix)), found.apply(A["logits"]))
+
+
+@pytest.mark.parametrize("name", ["idx", "id"])
+def test_an_index_with_a_name_is_no_class(name: str) -> None:
+    given = frame(A["logits"], list(range(6)), "").rename_axis(name)
+    found = diagnose(given, A["label"], S, subset=A["subset"], features=pd.DataFrame(A["logits"]))
+    assert found.classes == tuple(CLASSES)
+    assert found.gammas["alg"] == pytest.approx(PLAIN.gammas["alg"], abs=1e-6)
+    with pytest.raises(UserError, match="there is no sample"):
+        diagnose(pd.DataFrame(), A["label"], S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from finecal.calibration.inputs import read_head, read_split
 from finecal.calibration.parameters import calibrator, read_states
 from finecal.errors import UserError, not_finite, unknown
 from finecal.io.parquet import read_metadata, read_table
+from finecal.logits import class_order, names
 from finecal.logits.kinds import converted
 from finecal.logits.memory import as_array
 from finecal.paths import RunKey
@@ -64,7 +65,7 @@ class FittedCalibrator:
         UserError
             If something that the method takes is missing, or has another shape.
         """
-        values = matrix(logits, "logits", width=len(self.fine_tuning))
+        values = matrix(logits, "logits", width=len(self.fine_tuning), classes=self.classes)
         method, _, takes = calibrator(self.use)
         given = {"features": features, "pretrained": pretrained, "interpolated": interpolated}
         more: dict[str, Any] = {} if self.head is None else {"weights": self.head}
@@ -84,13 +85,19 @@ class FittedCalibrator:
     def _of_samples(self, what: str, given: Any, rows: int) -> Any:
         width = None if what == "features" else len(self.fine_tuning)
         if what != "interpolated":
-            return matrix(given, what, rows=rows, width=width)
+            return matrix(given, what, rows=rows, width=width, classes=() if width is None else self.classes)
         between = given if isinstance(given, Mapping) else {float(self.state["alpha"]): given}
         return {alpha: matrix(one, what, rows=rows, width=width) for alpha, one in between.items()}
 
 
 def matrix(
-    given: Any, name: str, *, rows: int | None = None, width: int | None = None, kind: str = "logits"
+    given: Any,
+    name: str,
+    *,
+    rows: int | None = None,
+    width: int | None = None,
+    kind: str = "logits",
+    classes: Sequence[str] = (),
 ) -> npt.NDArray[np.float64]:
     """Return numbers (N, width) as float64, whatever holds them.
 
@@ -98,13 +105,15 @@ def matrix(
     ----------
     kind
         What scores are, one of `finecal.logits.kinds.KINDS`; they become logits.
+    classes
+        Names of the classes: columns of a frame that are called so are brought into their order.
 
     Raises
     ------
     UserError
         If they are no numbers, have another shape, are not of the kind, or one is NaN or infinite.
     """
-    values = np.asarray(as_array(given, name))
+    values = np.asarray(as_array(_in_order(given, classes), name))
     if values.dtype.kind not in "fiu":
         raise UserError(f"{name} has values of type {values.dtype}", why="Numbers are needed")
     right = values.ndim == 2 and width in (None, values.shape[1]) and rows in (None, len(values))
@@ -116,6 +125,17 @@ def matrix(
     if len(bad):
         raise not_finite(int(bad[0]), len(bad), name)
     return wide
+
+
+def _in_order(given: Any, classes: Sequence[str]) -> Any:
+    """Return a frame of logits with the columns in the order of the classes."""
+    if not hasattr(given, "columns"):
+        return given
+    columns = {str(name): name for name in given.columns}
+    called = list(columns) if {*columns} == {*classes} else names.per_class(names.LOGITS, list(columns))[0]
+    own = called if {*called} == {*classes} else names.per_class(names.LOGITS, list(columns))[1]
+    chosen = class_order.order(own, classes, "the classes")[0]
+    return given if chosen is None else given[[columns[called[place]] for place in chosen]]
 
 
 def load_calibrator(folder: str | Path, name: str) -> FittedCalibrator:

@@ -19,7 +19,7 @@ from finecal.logits.files import Source, Table
 from finecal.logits.folders import files_of_folder
 from finecal.logits.memory import as_array, as_source, is_batches
 from finecal.logits.names import FEATURES, LABEL
-from finecal.logits.raw import Raw, read_column, read_raw
+from finecal.logits.raw import Raw, read_column, read_raw, samples_of
 
 
 @dataclass(frozen=True)
@@ -102,21 +102,33 @@ def _per_batch(given: Any, logits: Any) -> Any:
 
 
 def _is_all_logits(table: Table) -> bool:
-    """A table of numbers whose names say nothing."""
-    known = any(names.find(role, table.names) for role in names.NAMES)
-    return not known and not names.per_class(names.LOGITS, table.names)[0] and all(map(table.is_number, table.names))
+    """A table of numbers whose names say nothing, but perhaps what the rows are called."""
+    roles = [role for role in names.NAMES if role != names.SAMPLE]
+    known = any(names.find(role, table.names) for role in roles)
+    plain = [name for name in table.names if name not in names.find(names.SAMPLE, table.names)]
+    return (
+        not known
+        and not names.per_class(names.LOGITS, table.names)[0]
+        and len(plain) > 1
+        and all(map(table.is_number, plain))
+    )
 
 
 def _all_logits(table: Table, classes: Sequence[str] | None) -> Raw:
-    """Take every column as a class, but an index that pandas wrote and what has the name of a statistic."""
+    """Take every column as a class, but an index that pandas wrote, what rows are called, and names of statistics."""
     index = [name for name in table.names if not name or name.startswith("Unnamed: ")]
     none = [name for name in table.names if names.plain(name) in names.STATISTICS and name not in (classes or ())]
-    taken = [name for name in table.names if name not in (*index, *none)]
+    called = [name for name in names.find(names.SAMPLE, table.names) if name not in (classes or ())]
+    taken = [name for name in table.names if name not in (*index, *none, *called)]
+    if len(taken) < 2:
+        raise names.missing(names.LOGITS, table.names, table.where)
     own = None if all(is_count(name) for name in taken) else tuple(taken)
     said = [] if own is None else [f"One column per class: {join_names(taken, 4)}."]
     said += [f"The column {name!r} is not taken as a class, by its name." for name in none]
     columns = np.column_stack([np.asarray(table.values(name)) for name in taken])
-    return Raw(columns, classes=own, where=table.where, notes=tuple(said))
+    samples, more = samples_of(table)
+    samples = {name: one for name, one in samples.items() if name in map(names.plain, called)}
+    return Raw(columns, classes=own, where=table.where, notes=(*said, *more), samples=samples)
 
 
 def check_index(given: Any, logits: Any, role: str) -> None:

@@ -121,9 +121,11 @@ class Diagnosis:
         """
         if self.doubts:
             raise UserError("there is no advice to apply", why=" ".join(self.doubts))
-        values = matrix(logits, "logits", width=len(self.classes), kind=self.scores)
+        values = matrix(logits, "logits", width=len(self.classes), kind=self.scores, classes=self.classes)
         if pretrained is not None:
-            pretrained = matrix(pretrained, "pretrained", width=len(self.classes), kind=self.scores_pretrained)
+            pretrained = matrix(
+                pretrained, "pretrained", width=len(self.classes), kind=self.scores_pretrained, classes=self.classes
+            )
         name = self.answer.advice.calibrator
         if name == "none":
             return values

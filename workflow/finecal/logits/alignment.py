@@ -103,4 +103,4 @@ def order(
             where=where, why="Each row of the logits needs the row of the same sample", hint=ORDER_COUNTS,
         )  # fmt: skip
     moved = not np.array_equal(places, np.arange(len(own)))
-    return places, [f"Rows of {where or 'the other model'} were matched by their names; their order differs."] * moved
+    return places, [f"Rows of {where or 'what was given'} were matched by their names; their order differs."] * moved

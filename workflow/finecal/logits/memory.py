@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from finecal.errors import UserError, counted, join_names
 from finecal.io.outside import reading
-from finecal.logits import arrow
+from finecal.logits import arrow, names
 from finecal.logits.files import Arrays, Source, Table, open_file
 from finecal.logits.labels import Words
 from finecal.logits.objects import columns_of
@@ -85,7 +85,7 @@ def _of_pandas(given: Any) -> pa.Table:
         if column.dtype.kind == "O" and len(column) and hasattr(column.iloc[0], "detach"):
             frame[name] = [of_tensor(one, name) for one in column]
     with reading("", "a table of Arrow"):
-        return pa.Table.from_pandas(frame, preserve_index=frame.index.name is not None)
+        return pa.Table.from_pandas(frame, preserve_index=bool(names.find(names.SAMPLE, [str(frame.index.name)])))
 
 
 def as_array(given: Any, name: str = "values") -> Any:

@@ -69,7 +69,7 @@ def read_raw(source: Source, classes: Sequence[str] | None = None, *, features: 
         if taken:
             found[role] = source.values(taken[0])
             notes += _said(role, taken)
-    samples, more = _samples(source)
+    samples, more = samples_of(source)
     notes += more
     logits, names_of_classes, more = _logits(source, classes, found.get(LABEL))
     notes += more
@@ -87,7 +87,7 @@ def read_raw(source: Source, classes: Sequence[str] | None = None, *, features: 
     )
 
 
-def _samples(source: Source) -> tuple[dict[str, Any], list[str]]:
+def samples_of(source: Source) -> tuple[dict[str, Any], list[str]]:
     """Read what the rows are called; a column that cannot be compared is named, as it may not be needed."""
     found, said = {}, []
     for name in names.find(SAMPLE, source.names):
@@ -103,12 +103,15 @@ def _samples(source: Source) -> tuple[dict[str, Any], list[str]]:
 def read_column(source: Source, role: str) -> tuple[Any, dict[str, Any], list[str]]:
     """Read the labels or features of a file of their own, the names of its samples, and what to say of these."""
     taken = names.find(role, source.names)
+    numbers = [name for name in source.names if name not in names.find(SAMPLE, source.names)]
+    if not taken and role == FEATURES and len(numbers) > 1 and all(map(source.is_number, numbers)):
+        return (_beside(source, numbers), *samples_of(source))
     if not taken and len(source.names) == 1:
         taken = source.names
     if not taken:
         raise names.missing(role, source.names, source.where)
     read = source.values if role == LABEL else source.matrix
-    return (read(taken[0]), *_samples(source))
+    return (read(taken[0]), *samples_of(source))
 
 
 def _said(role: str, taken: list[str]) -> list[str]:
