@@ -192,3 +192,14 @@ def test_an_index_and_statistics_are_no_classes() -> None:
     same(found)
     assert found.classes == tuple("abcdef")
     assert "The column 'loss' is not taken as a class, by its name." in found.notes
+
+
+@pytest.mark.parametrize(("name", "word"), [("is_train", "train"), ("Is Test", "test")])
+@pytest.mark.parametrize("kind", [bool, int])
+def test_a_flag_says_the_subset(name: str, word: str, kind: type) -> None:
+    table = TABLE.drop(["subset"]).append_column(name, pa.array((A["subset"] == word).astype(kind)))
+    found = bring(table)
+    same(found)
+    assert any(f"The column {name!r} is taken as subset" in note for note in found.notes)
+    other = table.set_column(2, name, pa.array(np.arange(60)))
+    assert bring(other).subset is None

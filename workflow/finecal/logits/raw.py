@@ -69,6 +69,9 @@ def read_raw(source: Source, classes: Sequence[str] | None = None, *, features: 
         if taken:
             found[role] = source.values(taken[0])
             notes += _said(role, taken)
+    if SUBSET not in found and (flag := _flag(source)) is not None:
+        found[SUBSET], more = flag
+        notes += more
     samples, more = samples_of(source)
     notes += more
     logits, names_of_classes, more = _logits(source, classes, found.get(LABEL))
@@ -85,6 +88,20 @@ def read_raw(source: Source, classes: Sequence[str] | None = None, *, features: 
         samples=samples,
         **found,
     )
+
+
+FLAGS = {"is_train": ("train", "test"), "is_training": ("train", "test"), "is_test": ("test", "train")}
+
+
+def _flag(source: Source) -> tuple[npt.NDArray[Any], list[str]] | None:
+    """Return the subset that a column such as `is_train` of truth values tells; None without one."""
+    for name in source.names:
+        yes, no = FLAGS.get(names.plain(name), ("", ""))
+        values = source.values(name) if yes and not source.is_matrix(name) else Words(np.empty(0, np.int64), (), False)
+        if not isinstance(values, Words) and np.isin(values, (0, 1)).all():
+            said = f"The column {name!r} is taken as subset: where it is true rows are {yes} rows, else {no} rows."
+            return np.where(values.astype(bool), yes, no), [said]
+    return None
 
 
 def samples_of(source: Source) -> tuple[dict[str, Any], list[str]]:
