@@ -99,7 +99,7 @@ def _flag(source: Source) -> tuple[npt.NDArray[Any], list[str]] | None:
         yes, no = FLAGS.get(names.plain(name), ("", ""))
         values = source.values(name) if yes and not source.is_matrix(name) else Words(np.empty(0, np.int64), (), False)
         if not isinstance(values, Words) and np.isin(values, (0, 1)).all():
-            said = f"The column {name!r} is taken as subset: where it is true rows are {yes} rows, else {no} rows."
+            said = f"The column {name!r} is taken as subset: {yes} where it is true, else {no}."
             return np.where(values.astype(bool), yes, no), [said]
     return None
 
