@@ -24,7 +24,7 @@ SOURCES = ("Snakefile", "config.yaml", "profiles", "envs", "workflow")
 STUDY = "tiny.yaml"
 TINY: dict[str, Any] = {
     "description": "The smallest study whose fine-tuning can be interrupted.",
-    "datasets": {"digits": {"options": {"per_class": 30, "test_fraction": 0.1}}},
+    "datasets": {"digits": {"options": {"per_class": 30}}},
     "tasks": {"digits": ["printed-handwritten"]},
     "backbones": ["test_resnet"],
     "image_size": 32,

@@ -275,8 +275,11 @@ def test_a_job_takes_no_more_than_its_own_part(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.tempfile, "gettempdir", lambda: str(tmp_path))
+    reserved: list[int] = []  # nothing: that would take all there is for a moment, in which the writes of others fail
+    monkeypatch.setattr(memory.os, "posix_fallocate", lambda _number, _start, size: reserved.append(size))
     with pytest.raises(UserError) as caught:
         memory.file_in_scratch(2**55)
     assert str(caught.value).startswith(f"{tmp_path}: the images take 33554432.0 GiB, which fit neither into memory")
     assert "TMPDIR" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+    assert reserved == []

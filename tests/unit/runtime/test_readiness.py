@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -122,18 +123,29 @@ def test_a_folder_that_cannot_be_written() -> None:
 
 @pytest.mark.parametrize("reserves", [True, False])
 def test_too_little_space_is_said_before(reserves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a file system that can reserve space, and on one that only says what is free."""
-    if not reserves:
-        monkeypatch.setattr(readiness, "_reserve", lambda _number, _size: False)
+    """On a file system that can reserve space, and on one that only says what is free.
+
+    Nothing is reserved: that would take all there is for a moment, in which the writes of others fail.
+    """
+    reserved: list[int] = []
+    free, as_it_is = shutil.disk_usage(Path()).free, readiness._reserve
+
+    def reserve(number: int, size: int) -> None:
+        reserved.append(size)
+        if reserves:
+            as_it_is(number, size)
+
+    monkeypatch.setattr(readiness, "_reserve", reserve)
     found = refusal({OUTPUT: MORE_THAN_ANY_DISK // 2, STATE: MORE_THAN_ANY_DISK // 2})
     assert "no space left to write this file: the job needs 8,796,093.0 MB here at least" in found
     assert [*Path().iterdir()] == [INPUT]
+    assert not [size for size in reserved if size > free]
 
 
 def test_a_disk_without_inodes(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has space, which would be the wrong thing to look for."""
 
-    def refuse(_number: int, _size: int) -> bool:
+    def refuse(_number: int, _size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(readiness, "_reserve", refuse)
@@ -153,7 +165,7 @@ def test_an_immutable_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_quota_is_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_number: int, _size: int) -> bool:
+    def refuse(_number: int, _size: int) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
     monkeypatch.setattr(readiness, "_reserve", refuse)

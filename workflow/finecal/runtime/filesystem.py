@@ -1,7 +1,9 @@
-"""The type of the file system that a path lies on."""
+"""The type of the file system that a path lies on, and its room."""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import psutil
@@ -28,3 +30,18 @@ def filesystem_type(path: Path) -> str:
         ):  # of two on one mount point the later covers the other
             best, found = depth, one.fstype
     return found
+
+
+def check_room(number: int, size: int) -> None:
+    """Check that the disk of an open file has so many bytes free, before they are reserved.
+
+    To reserve more than there is takes all of it until that fails, and meanwhile whatever others write fails.
+
+    Raises
+    ------
+    OSError
+        If it has not: ENOSPC.
+    """
+    found = os.fstatvfs(number)
+    if found.f_bavail * found.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -14,7 +14,7 @@ import torch
 
 from finecal.errors import UserError
 from finecal.io.atomic import make_in_folder
-from finecal.runtime.filesystem import IN_MEMORY, filesystem_type
+from finecal.runtime.filesystem import IN_MEMORY, check_room, filesystem_type
 
 MIB = 2**20
 # The part of the free memory that data may take; the rest is for the model, its gradients and activations.
@@ -107,6 +107,7 @@ def file_in_scratch(size: int) -> mmap.mmap:
         folder = Path("state")
     try:
         with make_in_folder(folder / "scratch", lambda: tempfile.TemporaryFile(dir=folder)) as file:
+            check_room(file.fileno(), size)
             file.truncate(size)
             if hasattr(os, "posix_fallocate"):  # not on macOS; there a full disk ends the job later
                 os.posix_fallocate(file.fileno(), 0, size)

@@ -18,6 +18,7 @@ from pathlib import Path
 from finecal.errors import UserError
 from finecal.io.atomic import as_user_error, despite_removal, has_no_inodes
 from finecal.io.parts import part_of
+from finecal.runtime.filesystem import check_room
 
 # Seconds that an input may be ahead of its file system's clock: they are waited for. Clocks that are kept by NTP differ
 # by far less.
@@ -143,8 +144,9 @@ def _try_folder(folder: Path, file: Path, size: int) -> float:
     part = part_of(folder / (file.name or "a"))
     try:
         with part.open("xb") as trial:
-            if size and not _reserve(trial.fileno(), size):
-                _check_free(folder, size)
+            if size:
+                check_room(trial.fileno(), size)
+                _reserve(trial.fileno(), size)
             return os.fstat(trial.fileno()).st_mtime
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT) and not has_no_inodes(file):
@@ -155,27 +157,21 @@ def _try_folder(folder: Path, file: Path, size: int) -> float:
             part.unlink()
 
 
-def _reserve(number: int, size: int) -> bool:
-    """Reserve space for an open file, which knows of quotas, too; False where the file system cannot.
+def _reserve(number: int, size: int) -> None:
+    """Reserve space for an open file, where the file system can: that knows of quotas, too.
 
     Not `os.posix_fallocate`, which then writes all of it.
     """
     try:
         fallocate = ctypes.CDLL(None, use_errno=True).fallocate64
     except AttributeError:  # not Linux
-        return False
+        return
     fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     if fallocate(number, 0, 0, size) == 0:
-        return True
+        return
     found = ctypes.get_errno()
     if found in (errno.ENOSPC, errno.EDQUOT):
         raise OSError(found, os.strerror(found))
-    return False
-
-
-def _check_free(folder: Path, size: int) -> None:
-    if shutil.disk_usage(folder).free < size:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _no_space(folder: Path, file: Path, size: int) -> UserError:
