@@ -19,6 +19,14 @@ def arrays(n: int = 240, seed: int = 0) -> dict[str, Any]:
     return {"label": label.astype(np.int64), "logits": logits.astype(np.float32), "subset": subset}
 
 
+def check_brought(found: Any, expected: dict[str, Any], *, subset: bool = False) -> None:
+    """Check that what was read are these arrays, with the subset or without."""
+    np.testing.assert_allclose(found.logits, expected["logits"], rtol=1e-6)
+    np.testing.assert_array_equal(found.labels, expected["label"])
+    if subset:
+        np.testing.assert_array_equal(found.subset, expected["subset"])
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     exponents = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     found: np.ndarray = exponents / exponents.sum(axis=1, keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from logits_cases import CLASSES, arrays
+from logits_cases import CLASSES, arrays, check_brought
 from scipy.sparse import csr_array
 
 from finecal.errors import UserError
@@ -23,17 +24,13 @@ from finecal.library.given import bring
 from finecal.logits import hdf5
 
 A = arrays(60)
+same = partial(check_brought, expected=A)
 COLUMNS = {f"score_{name}": A["logits"][:, k] for k, name in enumerate(CLASSES)}
 
 
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def same(found: Any) -> None:
-    np.testing.assert_allclose(found.logits, A["logits"], rtol=1e-6)
-    np.testing.assert_array_equal(found.labels, A["label"])
 
 
 def batches(values: np.ndarray) -> list[torch.Tensor]:

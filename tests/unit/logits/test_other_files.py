@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import torch
-from logits_cases import arrays
+from logits_cases import arrays, check_brought
 
 from finecal.errors import UserError
 from finecal.library.given import bring
@@ -23,17 +24,12 @@ from finecal.logits.brought import same_samples
 
 A = arrays(60)
 TABLE = pa.table({"logits": A["logits"].tolist(), "label": A["label"], "subset": A["subset"]})
+same = partial(check_brought, expected=A, subset=True)
 
 
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def same(found: Any) -> None:
-    np.testing.assert_allclose(found.logits, A["logits"], rtol=1e-6)
-    np.testing.assert_array_equal(found.labels, A["label"])
-    np.testing.assert_array_equal(found.subset, A["subset"])
 
 
 def test_names_of_files_say_the_subset() -> None:
