@@ -19,7 +19,7 @@ from finecal.io import parquet
 from finecal.io.declared import conform
 from finecal.io.provenance import LIBRARIES
 from finecal.paths import AGGREGATED
-from finecal.report.render import vega
+from finecal.report.vega import vega
 
 PROVENANCE = {"version", "commit", "command", "stage", "code", "modules", "options", "libraries", "device", "inputs"}
 

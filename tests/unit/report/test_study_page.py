@@ -18,8 +18,9 @@ from result_tables import RUNS, made_metrics, made_tables
 from finecal import figures, registry, tables
 from finecal.report import explorer, study_page
 from finecal.report.explorer import Explored
-from finecal.report.render import report_html, vega
+from finecal.report.render import report_html
 from finecal.report.study_page import render
+from finecal.report.vega import vega
 
 SVG = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="504pt" height="100pt"><g id="a"/></svg>'
 PROVENANCE: dict[str, Any] = {

@@ -109,6 +109,7 @@ PAGE = (
     "report/slider_stops.py",
     "report/style.css",
     "report/study_page.py",
+    "report/vega.py",
     "tables/__init__.py",
     "tables/_text.py",
 )

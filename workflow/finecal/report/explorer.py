@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from finecal.report import charts
 from finecal.report.run_view import RunView, payload, sample_counts
 from finecal.report.thumbnails import Album
+from finecal.report.vega import specifications
 
 RUNS = 300  # in one page
 STOPS = 30_000  # of all runs together, without the marked ones
@@ -88,7 +88,7 @@ def explorer(explored: Explored, start: Mapping[tuple[str, ...], str] | None = N
                 one["examples"] = album.add(view, *explored.thumbnails(view))
         runs.append(one)
     embedded = {"runs": runs, "classes": classes, "names": names, "pictures": album.pictures}
-    return {**embedded, "charts": charts.specifications()}
+    return {**embedded, "charts": specifications()}
 
 
 def as_json(value: Any) -> str:

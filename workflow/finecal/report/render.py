@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
+
+from finecal.report.vega import vega
 
 FOLDER = Path(__file__).parent
 TITLE = "What was damaged, and how to get it back"
@@ -27,17 +28,6 @@ PARTS: dict[str, Any] = {
     "shown": {},
     "more_inputs": 0, "one_training": False, "pictured": False, "notes": [],
 }  # fmt: skip
-
-
-@cache
-def vega() -> str:
-    """Return Vega as one script of 0.9 MB; vl-convert bundles it with Vega-Lite and Vega-Embed."""
-    import vl_convert
-
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    if "</script" in bundle.lower():
-        raise AssertionError("the bundle of Vega would end its own script element")
-    return bundle
 
 
 def svg_source(svg: bytes) -> str:
