@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from scipy.special import softmax as scipy_softmax
 
 from finecal.metrics import softmax
-from finecal.metrics.softmax import log_softmax, log_sum_exp, mean_posterior, row_blocks
+from finecal.metrics.softmax import log_softmax, log_sum_exp, mean_posterior, row_blocks, scaled_moments
 
 RNG = np.random.default_rng(0)
 LOGITS = 5 * RNG.normal(size=(101, 12))
@@ -55,3 +55,17 @@ def test_mean_posterior_is_the_mean_of_softmax_with_a_bias(monkeypatch: pytest.M
     expected = scipy_softmax(LOGITS + bias, axis=1).mean(axis=0)
     np.testing.assert_allclose(mean_posterior(likelihoods, np.exp(bias)), expected, rtol=1e-13)
     np.testing.assert_allclose(mean_posterior(likelihoods, 7 * np.exp(bias)), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 0.3, 40.0])
+def test_moments_under_a_softmax(monkeypatch: pytest.MonkeyPatch, scale: float, dtype: type) -> None:
+    monkeypatch.setattr(softmax, "BLOCK_BYTES", 8 * 12 * 4)
+    z = LOGITS.astype(dtype)
+    exact = z.astype(np.float64)
+    sums, means, variances = scaled_moments(z, scale)
+    likely = scipy_softmax(scale * exact, axis=1)
+    mean = (likely * exact).sum(axis=1)
+    np.testing.assert_allclose(sums, logsumexp(scale * exact, axis=1), rtol=1e-13)
+    np.testing.assert_allclose(means, mean, rtol=1e-12)
+    np.testing.assert_allclose(variances, (likely * (exact - mean[:, None]) ** 2).sum(axis=1), rtol=1e-9, atol=1e-12)

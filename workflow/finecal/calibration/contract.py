@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -209,15 +209,6 @@ def finite_gamma(curve: SeenUnseenCurve, vertex: int) -> float:
     end = float(finite[0] if gamma < 0 else finite[-1])
     beyond = max(1.0, 1e-6 * abs(end))  # next to a large logit a step of 1 is lost in rounding
     return end - beyond if gamma < 0 else end + beyond
-
-
-def end_as_good(loss: Callable[[float], float], best: float, ends: Iterable[float]) -> float | None:
-    """Return the end of a range with a loss as small as that of the best value in it, to 1e-9 of it; None if none has.
-
-    Such a best value is not determined by the data: the range is, or the loss is flat up to there.
-    """
-    least = loss(best)
-    return next((end for end in ends if loss(end) <= least + 1e-9 * max(1.0, abs(least))), None)
 
 
 def log_prior(labels: npt.NDArray[Any], num_classes: int, smoothing: float) -> Floats:

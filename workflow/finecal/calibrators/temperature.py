@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -16,10 +14,9 @@ from finecal.calibration.contract import (
     Mask,
     State,
     Unlabelled,
-    end_as_good,
 )
+from finecal.calibrators._temperature import best_temperature
 from finecal.config import Model, Positive
-from finecal.metrics.classification import negative_log_likelihood
 
 PAPER = "Guo et al. 2017, On calibration of modern neural networks (arXiv 1706.04599)"
 READS = frozenset({"validation"})
@@ -53,18 +50,10 @@ class Calibrator:
         self.options = options
 
     def fit(self, data: Data) -> Fitted:
-        from scipy.optimize import minimize_scalar
-
         validation: Labelled = data["validation"]
-        z, labels = validation.logits.astype(np.float64), validation.labels
-        ends = np.log([self.options.smallest, self.options.largest])
-
-        @cache
-        def loss(log_t: float) -> float:
-            return negative_log_likelihood(z, labels, temperature=np.exp(log_t))
-
-        best = minimize_scalar(loss, bounds=ends, method="bounded").x
-        end, of_s = end_as_good(loss, best, ends), data.fine_tuning[labels]
+        labels = validation.labels
+        best, end = best_temperature(validation.logits, labels, self.options.smallest, self.options.largest)
+        of_s = data.fine_tuning[labels]
         if end is not None or of_s.all() or not of_s.any():
             return {"temperature": 1.0, REFUSED: float(np.exp(best if end is None else end))}
         return {"temperature": float(np.exp(best))}

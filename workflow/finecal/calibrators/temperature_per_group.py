@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from finecal.calibration.contract import REFUSED, Data, Fitted, Floats, Mask, PseudoFold, State, Unlabelled, end_as_good
+from finecal.calibration.contract import REFUSED, Data, Fitted, Floats, Mask, PseudoFold, State, Unlabelled
 from finecal.calibrators._pseudo import averaged_gamma, balancing_gammas, combined_gamma, over_all_classes
+from finecal.calibrators._temperature import best_temperature
 from finecal.config import Model, Positive
-from finecal.metrics.classification import negative_log_likelihood, seen_unseen_curve
+from finecal.metrics.classification import seen_unseen_curve
 
 PAPER = "In the spirit of Wang et al. 2024, Open-vocabulary calibration for fine-tuned CLIP (arXiv 2402.04655)"
 READS = frozenset({"train_fine_tuning", "pretrained", "pseudo_splits"})
@@ -68,15 +68,7 @@ class Calibrator:
 
     def _temperature(self, z: Floats, labels: np.ndarray) -> tuple[float, bool]:
         """Return the temperature of smallest negative log-likelihood, and whether it lies inside the range."""
-        from scipy.optimize import minimize_scalar
-
-        @cache
-        def loss(log_t: float) -> float:
-            return negative_log_likelihood(z, labels, temperature=np.exp(log_t))
-
-        ends = np.log([self.options.smallest, self.options.largest])
-        best = minimize_scalar(loss, bounds=ends, method="bounded").x
-        end = end_as_good(loss, best, ends)
+        best, end = best_temperature(z, labels, self.options.smallest, self.options.largest)
         return float(np.exp(best if end is None else end)), end is None
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:

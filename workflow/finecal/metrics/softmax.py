@@ -44,6 +44,27 @@ def log_sum_exp(logits: npt.NDArray[Any], group: npt.NDArray[np.bool_] | None = 
     return found
 
 
+def scaled_moments(logits: npt.NDArray[Any], scale: float) -> tuple[Floats, Floats, Floats]:
+    """Return (N,) log Σ_c exp(s · z_c) of (N, C), and mean and variance of z_c under softmax(s · z); without overflow.
+
+    The mean is the derivative of the first by the scale s, the variance that of the mean.
+    """
+    sums, means, variances = np.empty((3, len(logits)))
+    for rows in row_blocks(*logits.shape):
+        z = logits[rows].astype(np.float64)
+        top = z.max(axis=1)
+        z -= top[:, None]
+        powers = scale * z
+        np.exp(powers, out=powers)
+        total = powers.sum(axis=1)
+        sums[rows] = scale * top + np.log(total)
+        mean = np.vecdot(powers, z) / total  # of z − max
+        means[rows] = top + mean
+        powers *= z
+        variances[rows] = np.maximum(np.vecdot(powers, z) / total - mean * mean, 0)
+    return sums, means, variances
+
+
 def log_softmax(logits: npt.NDArray[Any]) -> Floats:
     """Return (N, C) float64 log-probabilities."""
     # Not z − log_sum_exp(z): next to a large logit that would lose the digits of the small ones.

@@ -35,7 +35,9 @@ RECIPES = tuple(f"recipes/_{name}.py" for name in ("frozen", "lowrank", "referen
 # Fitting calibrators to logits, and applying them.
 CALIBRATORS = (
     "calibrators/_pseudo.py",
+    "calibrators/_temperature.py",
     "calibration/contract.py",
+    "calibration/least.py",
     "metrics/validation.py",
     "metrics/curve.py",
     "metrics/best_of_groups.py",
