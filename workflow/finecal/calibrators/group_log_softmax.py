@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from finecal.calibration.added import Added
 from finecal.calibration.contract import Data, Fitted, Floats, Mask, State, Unlabelled
 from finecal.config import Model
 from finecal.metrics.softmax import log_softmax
@@ -38,6 +39,10 @@ class Calibrator:
         for group in (fine_tuning, ~fine_tuning):
             logs[:, group] = log_softmax(inputs.logits[:, group])
         return logs
+
+    def added(self, state: State, fine_tuning: Mask) -> Added:
+        """See `finecal.calibration.added`."""
+        return Added(within_groups=True)
 
     def deployed(self, state: State) -> dict[str, Any]:
         """See `finecal.export.standalone`."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from finecal.calibration.added import Added
 from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Model
 from finecal.metrics.softmax import log_softmax
@@ -47,6 +48,10 @@ class Calibrator:
         s_wins = fine_tuning[inputs.logits.argmax(axis=1)]
         rectified: Floats = inputs.logits + s_wins[:, None] * state["log_factor"]
         return rectified
+
+    def added(self, state: State, fine_tuning: Mask) -> Added:
+        """See `finecal.calibration.added`."""
+        return Added(shift=np.asarray(state["log_factor"]), rows=lambda plain: fine_tuning[plain.maxima.predictions()])
 
     def deployed(self, state: State) -> dict[str, Any]:
         """See `finecal.export.standalone`."""

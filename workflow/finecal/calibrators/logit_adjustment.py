@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.calibration.added import AddShift
+from finecal.calibration.contract import Data, Fitted, Labelled, log_prior
 from finecal.config import Model, NonNegative, Positive
 
 PAPER = "Menon et al. 2021, Long-tail learning via logit adjustment (arXiv 2007.07314)"
@@ -21,15 +22,13 @@ class Options(Model):
     )
 
 
-class Calibrator:
+class Calibrator(AddShift):
     """z_c − τ log π_c with π_c = (n_c + smoothing) / (N + C · smoothing).
 
     In the paper all classes have samples. Here those of U have none, so `smoothing` alone says what they get: with
     equally many samples in each class of S it is γ = τ log(n_c / smoothing + 1), a γ set by hand.
     `logit_adjustment_validated` chooses it on validation data.
     """
-
-    by_row = True
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -38,7 +37,3 @@ class Calibrator:
         train: Labelled = data["train_fine_tuning"]
         prior = log_prior(train.labels, len(data.fine_tuning), self.options.smoothing)
         return {"shift": np.negative(self.options.tau * prior)}
-
-    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
-        shifted: Floats = inputs.logits + state["shift"]
-        return shifted

@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.calibration.added import AddShift
+from finecal.calibration.contract import Data, Fitted, Labelled, log_prior
 from finecal.calibration.criterion import best_change
 from finecal.config import Listed, Model, NonNegative, Positive
 
@@ -26,10 +27,8 @@ class Options(Model):
     )
 
 
-class Calibrator:
+class Calibrator(AddShift):
     """As `logit_adjustment`, with the `smoothing` of highest acc_y_y on the validation data."""
-
-    by_row = True
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -43,7 +42,3 @@ class Calibrator:
         ]
         best = best_change(validation, [partial(np.add, shift) for shift in shifts])
         return {"smoothing": float(self.options.smoothings[best]), "shift": shifts[best]}
-
-    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
-        shifted: Floats = inputs.logits + state["shift"]
-        return shifted

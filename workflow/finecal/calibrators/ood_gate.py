@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from finecal.calibration.added import Added, Passed
 from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled
 from finecal.config import Fraction, Model
-from finecal.metrics.classification import group_maxima
+from finecal.metrics.classification import GroupMaxima, group_maxima
 from finecal.metrics.softmax import log_sum_exp
 
 PAPER = "Liu et al. 2020, Energy-based out-of-distribution detection (arXiv 2010.03759)"
@@ -42,15 +43,28 @@ class Calibrator:
         return {"threshold": float(np.quantile(energy, 1 - self.options.kept, method="lower"))}
 
     def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
-        z = inputs.logits
-        to_s = log_sum_exp(z, fine_tuning) >= state["threshold"]  # (N, 1)
-        chosen = to_s == fine_tuning  # (N, C)
-        maxima = group_maxima(z, fine_tuning)
-        of_s, of_u = maxima.value_s[:, None], maxima.value_u[:, None]
-        largest, other = np.where(to_s, of_s, of_u), np.where(to_s, of_u, of_s)
+        z, maxima = inputs.logits, group_maxima(inputs.logits, fine_tuning)
+        to_s = log_sum_exp(z, fine_tuning)[:, 0] >= state["threshold"]
+        lowered = self._lowered(maxima, to_s)
+        return np.where(to_s[:, None] == fine_tuning, z, z + lowered[:, None])
+
+    def added(self, state: State, fine_tuning: Mask) -> Added:
+        """See `finecal.calibration.added`."""
+
+        def gamma(plain: Passed) -> Floats:
+            to_s = plain.log_sum_s >= state["threshold"]
+            lowered = self._lowered(plain.maxima, to_s)
+            return np.where(to_s, lowered, -lowered)
+
+        return Added(gamma=gamma)
+
+    def _lowered(self, maxima: GroupMaxima, to_s: Mask) -> Floats:
+        """Return (N,) what is added to the group that is not chosen, from which samples S is chosen for (N,)."""
+        largest, other = np.where(to_s, [maxima.value_s, maxima.value_u], [maxima.value_u, maxima.value_s])
         margin = abs(np.log(self.options.kept / (1 - self.options.kept)))
         margin = np.maximum(margin, 1e-6 * np.abs(other))  # next to a large logit a small one is lost in rounding
-        return np.where(chosen, z, z + np.minimum(largest - other - margin, 0))
+        lowered: Floats = np.minimum(largest - other - margin, 0)
+        return lowered
 
     def deployed(self, state: State) -> dict[str, Any]:
         """See `finecal.export.standalone`."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Mask, State, Unlabelled, log_prior
+from finecal.calibration.added import AddShift
+from finecal.calibration.contract import Data, Fitted, Floats, Labelled, Unlabelled, log_prior
 from finecal.config import Count, Model, Positive
 from finecal.metrics.softmax import log_softmax, mean_posterior
 
@@ -26,7 +27,7 @@ class Options(Model):
     tolerance: Positive = Field(1e-6, description="EM ends when no frequency changes by more than this.")
 
 
-class Calibrator:
+class Calibrator(AddShift):
     """z + log π_t − log π_s, with π_t by EM from softmax(z) on unlabelled target data.
 
     π_s are the frequencies trained on. Those of U are zero, so counts are smoothed: the smaller `smoothing`, the
@@ -34,8 +35,6 @@ class Calibrator:
     maximises the likelihood of the unlabelled samples; a frequency stays above 1e-12. These are the training samples of
     all classes, and the model has fitted those of S: it is surer of them than of others.
     """
-
-    by_row = True
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -54,7 +53,3 @@ class Calibrator:
             if np.abs(target - before).max() <= self.options.tolerance:
                 break
         return {"shift": np.log(target) - log_source}
-
-    def apply(self, inputs: Unlabelled, state: State, fine_tuning: Mask) -> Floats:
-        shifted: Floats = inputs.logits + state["shift"]
-        return shifted

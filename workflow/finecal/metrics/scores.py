@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from finecal.metrics.classification import GroupMaxima, SeenUnseenCurve, Softmax
 from finecal.metrics.curve import mean
 from finecal.metrics.per_class import MACRO, macro_metrics
 from finecal.metrics.per_class_influences import of_per_class
-from finecal.metrics.softmax import log_sum_exp
+from finecal.metrics.softmax import row_blocks, shifted_log_sums
 from finecal.metrics.validation import check_labels
 
 # Metrics of the samples of S alone.
@@ -68,6 +69,19 @@ def score_parts(
     return _values(_joined(of_parts), of_all, labels)[0]
 
 
+def _of_shifts(
+    logits: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_], shifts: npt.NDArray[np.float64]
+) -> list[GroupMaxima]:
+    """Return the maxima of (N, C) logits with each of (K, C) shifts; every block is shifted while the cache has it."""
+    found: list[list[GroupMaxima]] = [[] for _ in shifts]
+    empty = [slice(0, 0)]  # of no samples
+    for rows in [*row_blocks(*logits.shape)] or empty:
+        z = logits[rows].astype(np.float64)
+        for parts, shift in zip(found, shifts, strict=True):
+            parts.append(group_maxima(z + shift, fine_tuning, first_row=rows.start))
+    return [_joined(parts) for parts in found]
+
+
 def _joined(parts: Sequence[GroupMaxima]) -> GroupMaxima:
     columns = ("value_s", "class_s", "value_u", "class_u")
     together = {name: np.concatenate([getattr(one, name) for one in parts]) for name in columns}
@@ -84,8 +98,8 @@ class AnyGamma:
     ----------
     maxima
         Of S and of U.
-    log_sum_s, log_sum_u
-        (N,) log Σ_c exp(z_c) over S and over U.
+    rest_s, rest_u
+        (N,) log Σ_c exp(z_c − largest) over S and over U, with the largest of the group.
     own
         (N,) the logit of the label.
     labels
@@ -93,27 +107,75 @@ class AnyGamma:
     """
 
     maxima: GroupMaxima
-    log_sum_s: npt.NDArray[np.float64]
-    log_sum_u: npt.NDArray[np.float64]
+    rest_s: npt.NDArray[np.float64]
+    rest_u: npt.NDArray[np.float64]
     own: npt.NDArray[np.float64]
     labels: npt.NDArray[Any]
 
     @classmethod
     def of(cls, logits: npt.NDArray[Any], labels: npt.NDArray[Any], fine_tuning: npt.NDArray[np.bool_]) -> AnyGamma:
         """Compute it from finite logits (N, C)."""
-        of_s, of_u = (log_sum_exp(logits, group)[:, 0] for group in (fine_tuning, ~fine_tuning))
-        own = logits[np.arange(len(labels)), labels].astype(np.float64)
-        return cls(group_maxima(logits, fine_tuning), of_s, of_u, own, labels)
+        return cls.of_shifts(logits, labels, fine_tuning, [])[0]
 
-    def score(self, gamma: float) -> dict[str, Measured]:
-        """Return the metrics that `score` finds for the logits with γ added to those of U.
+    @classmethod
+    def of_shifts(
+        cls,
+        logits: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        fine_tuning: npt.NDArray[np.bool_],
+        shifts: Sequence[npt.NDArray[np.float64]],
+    ) -> list[AnyGamma]:
+        """Compute it from finite logits (N, C), and from them with each of K shifts (C,) added, in one go.
+
+        The exponentials are those of the logits; see `shifted_log_sums` for how far apart a shift's numbers may be.
+        """
+        given = np.reshape(shifts, (-1, len(fine_tuning)))
+        (rest_s, sums_s), (rest_u, sums_u) = (
+            shifted_log_sums(logits, group, given) for group in (fine_tuning, ~fine_tuning)
+        )
+        own = logits[np.arange(len(labels)), labels].astype(np.float64)
+        found = [cls(group_maxima(logits, fine_tuning), rest_s, rest_u, own, labels)]
+        for maxima, shift, sum_s, sum_u in zip(
+            _of_shifts(logits, fine_tuning, given), given, sums_s, sums_u, strict=True
+        ):
+            rest = sum_s - maxima.value_s, sum_u - maxima.value_u
+            found.append(cls(maxima, *rest, own + shift[labels], labels))
+        return found
+
+    @cached_property
+    def log_sum_s(self) -> npt.NDArray[np.float64]:
+        """(N,) log Σ_c exp(z_c) over S."""
+        return self.maxima.value_s + self.rest_s
+
+    @cached_property
+    def log_sum_u(self) -> npt.NDArray[np.float64]:
+        """(N,) log Σ_c exp(z_c) over U."""
+        return self.maxima.value_u + self.rest_u
+
+    def within_groups(self) -> AnyGamma:
+        """Return this of the log-probabilities that each class has in its own group, S or U."""
+        of_s = self.maxima.fine_tuning[self.labels]
+        own = self.own - np.where(of_s, self.maxima.value_s, self.maxima.value_u)
+        own -= np.where(of_s, self.rest_s, self.rest_u)
+        maxima = replace(self.maxima, value_s=-self.rest_s, value_u=-self.rest_u)
+        return replace(self, maxima=maxima, own=own)
+
+    def where(self, rows: npt.NDArray[np.bool_], other: AnyGamma) -> AnyGamma:
+        """Return this for some samples, a mask (N,), and the other for the rest; of the same labels and groups."""
+        maxima, columns = ("value_s", "class_s", "value_u", "class_u"), ("rest_s", "rest_u", "own")
+        chosen = {key: np.where(rows, getattr(self.maxima, key), getattr(other.maxima, key)) for key in maxima}
+        numbers = {key: np.where(rows, getattr(self, key), getattr(other, key)) for key in columns}
+        return AnyGamma(GroupMaxima(**chosen, fine_tuning=self.maxima.fine_tuning), **numbers, labels=self.labels)
+
+    def score(self, gamma: float | npt.NDArray[np.float64]) -> dict[str, Measured]:
+        """Return the metrics that `score` finds for the logits with γ, one or (N,), added to those of U.
 
         Raises
         ------
         UserError
             If γ is not finite.
         """
-        if not np.isfinite(gamma):
+        if not np.isfinite(gamma).all():
             raise UserError(f"γ is {gamma}", why="It must be finite: probabilities are computed with it")
         maxima = replace(self.maxima, value_u=self.maxima.value_u + gamma)
         of_u = ~self.maxima.fine_tuning[self.labels]

@@ -44,6 +44,28 @@ def log_sum_exp(logits: npt.NDArray[Any], group: npt.NDArray[np.bool_] | None = 
     return found
 
 
+def shifted_log_sums(logits: npt.NDArray[Any], group: npt.NDArray[np.bool_], shifts: Floats) -> tuple[Floats, Floats]:
+    """Return (N,) log Σ_c exp(z_c − max_c z_c) of (N, C), and (K, N) log Σ_c exp(z_c + b_c) for each shift b.
+
+    Sums are over the classes of a (C,) mask. Σ exp(z_c) exp(b_c) takes the place of new exponentials. `shifts` is
+    (K, C); within the group numbers of a shift are at most 700 from each other, since what is 0 in float64 must be
+    nothing beside the largest term.
+    """
+    rest, found = np.empty(len(logits)), np.empty((len(shifts), len(logits)))
+    of_group = shifts[:, group]
+    largest = of_group.max(axis=1)
+    factors = np.exp(of_group - largest[:, None]).T  # (|group|, K)
+    for rows in row_blocks(*logits.shape):
+        z = logits[rows][:, group].astype(np.float64)
+        top = z.max(axis=1, keepdims=True)
+        z -= top
+        np.exp(z, out=z)
+        rest[rows] = np.log(z.sum(axis=1))
+        if len(shifts):
+            found[:, rows] = (top + largest + np.log(z @ factors)).T
+    return rest, found
+
+
 def scaled_moments(logits: npt.NDArray[Any], scale: float) -> tuple[Floats, Floats, Floats]:
     """Return (N,) log Σ_c exp(s · z_c) of (N, C), and mean and variance of z_c under softmax(s · z); without overflow.
 

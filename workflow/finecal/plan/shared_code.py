@@ -37,6 +37,7 @@ CALIBRATORS = (
     "calibrators/_pseudo.py",
     "calibrators/_temperature.py",
     "calibration/contract.py",
+    "calibration/added.py",
     "calibration/least.py",
     "metrics/validation.py",
     "metrics/curve.py",

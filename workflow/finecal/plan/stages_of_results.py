@@ -34,6 +34,7 @@ STAGES_OF_RESULTS = (
         code=(
             *CALIBRATORS,
             "calibration/in_parts.py",
+            "calibration/shared_pass.py",
             "metrics/class_distance.py",
             "metrics/classifiers.py",
             "metrics/influences.py",

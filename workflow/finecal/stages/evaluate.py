@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from finecal import paths, schemas
-from finecal.calibration.contract import Calibrator, Labelled, State, Unlabelled, moves_gamma_only, restrict
+from finecal.calibration.added import added_by
+from finecal.calibration.contract import Labelled, State, Unlabelled, restrict
 from finecal.calibration.in_parts import apply_in_parts
 from finecal.calibration.inputs import Predictions, read_predictions
 from finecal.calibration.parameters import calibrator, read_states
+from finecal.calibration.shared_pass import passes
 from finecal.io.declared import from_rows
 from finecal.io.large import take
 from finecal.io.parquet import read_table, with_columns, write_table
@@ -22,7 +24,7 @@ from finecal.metrics.class_distance import class_distance_normalised_variance
 from finecal.metrics.classification import group_maxima
 from finecal.metrics.classifiers import FINE_TUNED, ORACLE, PRETRAINED
 from finecal.metrics.per_class import PerClassCurve
-from finecal.metrics.scores import AnyGamma, Measured, rows, score, score_ncm, score_parts
+from finecal.metrics.scores import Measured, rows, score, score_ncm, score_parts
 from finecal.paths import RunKey
 from finecal.plan.identities import Identities
 from finecal.plan.plan import Plan
@@ -85,26 +87,22 @@ def score_calibrated(
 ) -> list[dict[str, Any]]:
     """Score every calibrator but `none`: metric rows; each gets the test samples without their labels.
 
-    Those that only add a γ share one pass over the logits; `largest` is that of `apply_in_parts`.
+    Those that only add numbers share one pass over the logits; `largest` is that of `apply_in_parts`.
     """
     found: list[dict[str, Any]] = []
-    any_gamma: AnyGamma | None = None
-    for name, (method, reads, takes) in _but_none(uses):
-        state = states.get(name, {})
-        if moves_gamma_only(method):
-            any_gamma = any_gamma or AnyGamma.of(test.logits, test.labels, fine_tuning)
-            values = any_gamma.score(float(state["gamma"]))
+    methods = {name: calibrator(use) for name, use in uses.items() if name != "none"}  # it is scored already
+    what = {name: added_by(method, states.get(name, {}), fine_tuning) for name, (method, *_) in methods.items()}
+    shared = passes({k: one for k, one in what.items() if one}, test.logits, test.labels, fine_tuning)
+    for name, (method, reads, takes) in methods.items():
+        if name in shared:
+            passed, gamma = shared[name]
+            values = passed.score(gamma)
         else:
             inputs = restrict(Unlabelled(test.logits, more=test.more), takes)
-            parts = apply_in_parts(method, inputs, state, fine_tuning, largest)
+            parts = apply_in_parts(method, inputs, states.get(name, {}), fine_tuning, largest)
             values = score_parts(parts, test.labels, fine_tuning)
         found += rows(FINE_TUNED, name, ", ".join(sorted(reads)), values)
     return found
-
-
-def _but_none(uses: dict[str, Any]) -> Iterator[tuple[str, tuple[Calibrator, frozenset[str], frozenset[str]]]]:
-    """Yield name → method, what it reads and takes. `none` is the fine-tuned classifier, which is scored already."""
-    return ((name, calibrator(use)) for name, use in uses.items() if name != "none")
 
 
 def curve_table(classifier: str, macro: PerClassCurve) -> pa.Table:
