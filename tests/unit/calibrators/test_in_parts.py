@@ -43,3 +43,14 @@ def test_few_samples_are_one_part(monkeypatch: pytest.MonkeyPatch, n: int) -> No
     monkeypatch.setattr(in_parts, "PART_BYTES", 8)
     (part,) = in_parts.apply_in_parts(make("temperature"), Unlabelled(LOGITS[:n]), {"temperature": 2.0}, MASK)
     assert part.tolist() == (LOGITS[:n] / 2).tolist()
+
+
+@pytest.mark.parametrize("name", ["cosine", "ncm"])
+def test_parts_of_products_show_in_rounding_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(in_parts, "ROUNDED_PART_BYTES", 8 * 5 * 4)
+    data, method = everything(LOGITS, MASK), make(name)
+    inputs = restrict(Unlabelled(LOGITS, more=data["test"].more), registry.calibrator_record(name).takes)
+    state = fit(name, data)
+    parts = list(in_parts.apply_in_parts(method, inputs, state, MASK))
+    assert [len(part) for part in parts] == [4, 4, 4, 4, 4, 3]
+    np.testing.assert_allclose(np.concatenate(parts), method.apply(inputs, state, MASK), rtol=1e-13, atol=1e-13)

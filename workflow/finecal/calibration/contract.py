@@ -169,8 +169,8 @@ class Calibrator(Protocol):
     """A post-hoc method: small state from the declared data, then logits in, logits out.
 
     A class may have `by_row = True`: what `apply` returns for a sample is then the same to the bit whichever other
-    samples it is handed with, and it is handed a few at a time, which is faster. (A product of matrices is not the same
-    to the bit.)
+    samples it is handed with, and it is handed a few at a time, which is faster. A product of matrices is not the same
+    to the bit: a class with one has `by_row_but_rounding = True`.
     """
 
     def fit(self, data: Data) -> Fitted:

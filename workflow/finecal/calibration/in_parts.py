@@ -12,12 +12,15 @@ import numpy.typing as npt
 from finecal.calibration.contract import Calibrator, Head, Mask, State, Unlabelled
 
 PART_BYTES = 1 << 21  # of float64 logits: they and what `apply` makes on the way stay in the cache that cores share
+# Of what is the same but for rounding. It is enough for a product of matrices to be as fast as a large one, and so
+# little that memory which the system has cleared once is used again and again.
+ROUNDED_PART_BYTES = 1 << 22
 
 
 def apply_in_parts(
     method: Calibrator, inputs: Unlabelled, state: State, fine_tuning: Mask, largest: int | None = None
 ) -> Iterator[npt.NDArray[Any]]:
-    """Yield calibrated logits (n, C) of consecutive samples; of all of them at once if the method is not `by_row`.
+    """Yield calibrated logits (n, C) of consecutive samples; of all of them at once if a method does not say `by_row`.
 
     NumPy may add up a single row in another order than many, so no part is of a single row, unless there is only one.
 
@@ -29,8 +32,12 @@ def apply_in_parts(
         Numbers in a part of whatever method, so that what is made of it fits in memory.
     """
     n, columns = inputs.logits.shape
-    by_row = max(2, PART_BYTES // (8 * columns))
-    size = by_row if getattr(method, "by_row", False) else n if largest is None else max(2, largest // columns)
+    if getattr(method, "by_row", False):
+        size = max(2, PART_BYTES // (8 * columns))
+    elif getattr(method, "by_row_but_rounding", False):
+        size = max(2, ROUNDED_PART_BYTES // (8 * columns))
+    else:
+        size = n if largest is None else max(2, largest // columns)
     ends = [*range(size, n - 1, size), n]
     for start, end in zip([0, *ends], ends, strict=False):
         yield method.apply(_rows(inputs, slice(start, end)), state, fine_tuning)

@@ -29,6 +29,8 @@ class Calibrator:
     A vector of zeros has cosine 0 with everything.
     """
 
+    by_row_but_rounding = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 

@@ -31,6 +31,8 @@ class Calibrator:
     unlike those of S, not fitted by the model. A class without a sample has the mean 0 and the lowest score, −s.
     """
 
+    by_row_but_rounding = True
+
     def __init__(self, options: Options) -> None:
         self.options = options
 
