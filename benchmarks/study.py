@@ -4,6 +4,8 @@
         [--earlier FOLDER] [--quick]
 
 * Snakemake: `snakemake --cores 2` in an empty folder, jobs being forks of a warm process.
+* Snakemake, 1 core: the same, one job at a time. Jobs that run side by side take more CPU seconds each where they share
+  caches and memory; here they do not, so this is what Snakemake and processes add.
 * each job by itself: the same with `warm: false`, so that each job imports what it needs.
 * an earlier finecal: the same with the one in FOLDER, a clone at another commit after `uv sync`, if it knows the study.
 * one process: the commands of those same jobs, in the order in which Snakemake plans them, called as functions of a
@@ -118,13 +120,17 @@ def main() -> None:
         study, args.target, args.repeats = {**given, **SMALL}, "table1", 1
 
     taken: dict[str, list[_measure.Measured]] = defaultdict(list)
-    names = {f"Snakemake, {args.cores} cores": {}, "each job by itself": {"warm": False}}
+    ways: dict[str, tuple[int, dict[str, bool]]] = {
+        f"Snakemake, {args.cores} cores": (args.cores, {}),
+        "Snakemake, 1 core": (1, {}),
+        "each job by itself": (args.cores, {"warm": False}),
+    }
     with tempfile.TemporaryDirectory() as temporary:
         for repeat in range(args.repeats):
             place = Path(temporary) / str(repeat)
-            for number, (name, settings) in enumerate(names.items()):
+            for number, (name, (cores, settings)) in enumerate(ways.items()):
                 folder = write_folder(place / str(number), study, **settings)
-                run = snakemake(REPOSITORY, "--cores", str(args.cores), args.target)
+                run = snakemake(REPOSITORY, "--cores", str(cores), args.target)
                 taken[name].append(_measure.measure(run, folder))
             if args.earlier:
                 python = args.earlier.resolve() / ".venv/bin/python"
@@ -135,7 +141,7 @@ def main() -> None:
             jobs = commands(folder, args.target)
             (folder / "commands.json").write_text(json.dumps(jobs))
             taken[PLAIN].append(_measure.measure([sys.executable, __file__, "--child"], folder))
-            for number in range(len(names)):
+            for number in range(len(ways)):
                 check_equal(place / str(number), folder)
 
     print(f"{len(jobs)} jobs; median of {args.repeats} interleaved repeats.\n")

@@ -40,6 +40,22 @@ def test_without_a_folder_it_is_made_each_time(tmp_path: Path, monkeypatch: pyte
     assert [kept("chart", "one", lambda made=made: made) for made in (b"1", b"2")] == [b"1", b"2"]
 
 
+def test_where_a_link_leads_nowhere_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where `~/.cache` is on a disk that compute nodes do not see."""
+    tmp_path.joinpath("link").symlink_to(tmp_path / "nowhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "link"))
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it waits"))
+    assert kept("chart", "one", lambda: b"1") == b"1"
+
+
+def test_a_relative_folder_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the specification of XDG_CACHE_HOME says; it is also what a user without a home has."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/.cache")
+    assert kept("chart", "one", lambda: b"1") == b"1"
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_made_leaves_nothing(cache: Path) -> None:
     with pytest.raises(AssertionError, match="it was there"):
         kept("chart", "one", refuse)

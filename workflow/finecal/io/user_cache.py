@@ -27,19 +27,20 @@ def kept(name: str, made_from: str, make: Callable[[], bytes]) -> bytes:
     make
         Makes the bytes; what it raises is raised.
     """
-    file = _folder() / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}"
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111 - may have no home
+    if not folder.is_absolute():
+        return make()
+    file = folder / "finecal" / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}"
     with suppress(OSError):
         digest, _, content = file.read_bytes().partition(b"\n")
         if digest == _digest(content):
             return content
     made = make()
-    with suppress(OSError, UserError), whole_file(file) as part:  # then the next process makes it, too
-        part.write_bytes(_digest(made) + b"\n" + made)
+    with suppress(OSError, UserError):  # then the next process makes it, too
+        file.parent.mkdir(parents=True, exist_ok=True)  # or says at once that a link leads nowhere, as on some nodes
+        with whole_file(file) as part:
+            part.write_bytes(_digest(made) + b"\n" + made)
     return made
-
-
-def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "finecal"  # noqa: PTH111 - without a home it stays "~"
 
 
 def _digest(content: bytes) -> bytes:
