@@ -36,7 +36,7 @@ INFRASTRUCTURE = {
     **dict.fromkeys(
         [
             *("io/parquet.py", "io/atomic.py", "io/parts.py", "io/lease.py", "io/declared.py", "io/list_columns.py"),
-            *("io/provenance.py", "io/user_cache.py"),
+            *("io/arrow_values.py", "io/provenance.py", "io/user_cache.py"),
         ],
         "how files are written and checked, not what is in them",
     ),

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 
 from finecal import schemas
 from finecal.calibration.contract import Head, Labelled, PseudoFold, Unlabelled
 from finecal.errors import UserError, counted, not_finite
+from finecal.io.arrow_values import numbers, words
 from finecal.io.large import drawn, take
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table
@@ -138,13 +138,13 @@ def read_predictions(path: str | Path, *, num_classes: int, features: bool = Fal
     """
     columns = ("sample", "label", "subset", "logits", *(("features",) if features else ()))
     table = read_table(path, schemas.select(schemas.LOGITS, *columns))
-    samples, labels = table["sample"].to_numpy(), table["label"].to_numpy()
+    samples, labels = numbers(table["sample"]), numbers(table["label"])
     logits = matrix_column(table, "logits", path)
     check_logits(logits, labels, num_classes, str(path))
     if len(np.unique(samples)) != len(samples):
-        numbers, counts = np.unique(samples, return_counts=True)
-        raise UserError(f"sample {numbers[counts > 1][0]} is there more than once", where=str(path))
-    subset = table["subset"].to_numpy()
+        distinct, counts = np.unique(samples, return_counts=True)
+        raise UserError(f"sample {distinct[counts > 1][0]} is there more than once", where=str(path))
+    subset = words(table["subset"])
     return Predictions(samples, labels, subset, logits, matrix_column(table, "features", path) if features else None)
 
 
@@ -165,9 +165,9 @@ def read_pretrained(path: str | Path, tuned: Predictions, *, features: bool = Fa
 def read_interpolated(path: str | Path, tuned: Predictions) -> dict[float, npt.NDArray[Any]]:
     """Read interpolated/logits.parquet as weight α → (N, C) logits; its samples must be those of `tuned`."""
     table = read_table(path, schemas.select(schemas.INTERPOLATED, "sample", "label", "alpha", "logits"))
-    logits, alphas = matrix_column(table, "logits", path), table["alpha"].to_numpy()
-    check_logits(logits, table["label"].to_numpy(), tuned.logits.shape[1], str(path))
-    samples = table["sample"].to_numpy()
+    logits, alphas = matrix_column(table, "logits", path), numbers(table["alpha"])
+    check_logits(logits, numbers(table["label"]), tuned.logits.shape[1], str(path))
+    samples = numbers(table["sample"])
     found = {}
     for alpha in np.unique(alphas):
         rows = alphas == alpha
@@ -187,7 +187,7 @@ def read_head(path: str | Path, num_classes: int) -> Head:
     """
     table = read_table(path, schemas.select(schemas.HEAD, "weight", "bias"))
     weight = matrix_column(table, "weight", path).astype(np.float64)
-    head = Head(weight, table["bias"].to_numpy().astype(np.float64))
+    head = Head(weight, numbers(table["bias"]).astype(np.float64))
     if len(weight) != num_classes:
         raise UserError(
             f"the head has {counted(len(weight), 'row')}", where=str(path),
@@ -217,7 +217,7 @@ def check_logits(logits: npt.NDArray[Any], labels: npt.NDArray[Any], num_classes
 def read_split(path: str | Path) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
     """Read the (C,) bool mask of S and the names of the classes from a split.parquet."""
     table = read_table(path, schemas.select(schemas.SPLIT, "class", "name", "group"))
-    return pc.equal(table["group"], FINE_TUNING).to_numpy(), tuple(table["name"].to_pylist())
+    return words(table["group"]) == FINE_TUNING, tuple(table["name"].to_pylist())
 
 
 def group_names(fine_tuning: Sequence[bool] | npt.NDArray[np.bool_]) -> list[str]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from finecal import registry
 from finecal.calibration.contract import REFUSED, Fitted, State
+from finecal.io.arrow_values import numbers
 
 
 def calibrator(use: Mapping[str, Any]) -> tuple[Any, frozenset[str], frozenset[str]]:
@@ -45,6 +46,6 @@ def read_states(table: pa.Table) -> dict[str, Fitted]:
     for name, parameter, value, values in zip(
         *(table[column] for column in ("calibrator", "parameter", "value", "values")), strict=True
     ):
-        array = values.values.to_numpy() if values.is_valid else None
+        array = numbers(values.values) if values.is_valid else None
         states.setdefault(name.as_py(), {})[parameter.as_py()] = value.as_py() if array is None else array
     return states

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 
 from finecal import schemas
 from finecal.calibration.contract import PseudoFold
 from finecal.calibration.inputs import FINE_TUNING, Predictions, check_logits
 from finecal.errors import UserError
+from finecal.io.arrow_values import numbers, words
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table
 
@@ -36,11 +36,11 @@ def read_pseudo_folds(
     """
     columns = ("fold", *(("sample",) if pretrained else ()), "label", "group", "logits")
     table = read_table(path, schemas.select(schemas.PSEUDO_LOGITS, *columns))
-    logits, labels = matrix_column(table, "logits", path), table["label"].to_numpy()
+    logits, labels = matrix_column(table, "logits", path), numbers(table["label"])
     check_logits(logits, labels, len(fine_tuning), str(path))
-    before = _of_samples(pretrained, table["sample"].to_numpy(), str(path)) if pretrained else None
-    pseudo = pc.equal(table["group"], FINE_TUNING).to_numpy()
-    folds, of_s = table["fold"].to_numpy(), np.flatnonzero(fine_tuning)
+    before = _of_samples(pretrained, numbers(table["sample"]), str(path)) if pretrained else None
+    pseudo = words(table["group"]) == FINE_TUNING
+    folds, of_s = numbers(table["fold"]), np.flatnonzero(fine_tuning)
     result = []
     for fold in np.unique(folds):
         rows = folds == fold

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from finecal import schemas
 from finecal.errors import UserError
+from finecal.io.arrow_values import numbers, words
 from finecal.io.parquet import read_metadata, read_table, table_writer
 
 FORMAT = b"finecal.images"
@@ -127,11 +128,11 @@ def write_parts(
         for (start, end), pixels in zip(pairwise(bounds), parts, strict=True):
             n = end - start
             arrays = {
-                **{name: pa.repeat(pa.scalar(value), n) for name, value in columns.items()},
+                **{name: pa.repeat(pa.scalar(value, pa.string()), n) for name, value in columns.items()},
                 "sample": pa.array(np.arange(start, end, dtype=np.int32)),
                 "class": pa.array(samples.labels[start:end].astype(np.int32)),
                 "subset": pa.array(samples.subset[start:end]),
-                "file": pa.array(files[start:end] if files is not None else []),
+                "file": pa.array(files[start:end] if files is not None else [], pa.string()),
                 "pixels": _binary(pixels.reshape(n, *shape)),
             }
             writer.write_table(pa.table([arrays[name] for name in schema.names], schema=schema))
@@ -155,11 +156,11 @@ def read_images(path: str | Path) -> PackedImages:
     """
     table = read_table(path, schemas.select(schemas.IMAGES, "sample", "class", "subset", "pixels"))
     described = read_format(path)
-    subset = table["subset"].to_numpy()
+    subset = words(table["subset"])
     validation = subset == "validation"
     images = PackedImages(
         pixels=pixels_of(table["pixels"], described["shape"], str(path)),
-        labels=table["class"].to_numpy(),
+        labels=numbers(table["class"]),
         test=subset == "test",
         classes=tuple(described["classes"]),
         validation=validation if validation.any() else None,

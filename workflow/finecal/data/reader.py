@@ -18,6 +18,7 @@ from torch import Tensor
 
 from finecal import schemas
 from finecal.data.packed import Samples, check_samples, pixels_of, read_format
+from finecal.io.arrow_values import numbers, words
 from finecal.io.parquet import read_row_groups, read_table
 from finecal.runtime.device import to_device
 from finecal.runtime.lookahead import prefetch
@@ -66,12 +67,12 @@ class PackedFile(Samples):
         table = read_table(path, schemas.select(schemas.IMAGES, "sample", "class", "subset"))
         described = read_format(path)
         height, width, channels = described["shape"]
-        subset = table["subset"].to_numpy()
+        subset = words(table["subset"])
         validation = subset == "validation"
         found = cls(
             path=Path(path),
             shape=(height, width, channels),
-            labels=table["class"].to_numpy(),
+            labels=numbers(table["class"]),
             test=subset == "test",
             classes=tuple(described["classes"]),
             validation=validation if validation.any() else None,

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from finecal.errors import UserError, counted
+from finecal.io.arrow_values import numbers, one_array
 
 
 def is_matrix(kind: pa.DataType) -> bool:
@@ -32,17 +33,19 @@ def matrix(column: pa.ChunkedArray) -> np.ndarray:
         raise UserError(f"values of type {kind} instead of lists of numbers")
     if column.null_count:
         raise UserError(f"{counted(column.null_count, 'empty value')}")
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # no chunk at all
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    width = array.type.list_size if pa.types.is_fixed_size_list(array.type) else None
-    values: np.ndarray = array.flatten().to_numpy(zero_copy_only=False)
-    if width is None:
-        lengths = set(array.value_lengths().to_pylist())
+    array = one_array(column)
+    # Not `flatten`, which imports pyarrow.compute.
+    if pa.types.is_fixed_size_list(array.type):
+        width = array.type.list_size
+        first = array.offset * width
+    else:
+        offsets = numbers(array.offsets)
+        lengths = set(np.diff(offsets).tolist())
         if len(lengths) > 1:
             raise UserError(f"lists of different lengths: {', '.join(map(str, sorted(lengths, key=str)[:5]))}")
         width = lengths.pop() if lengths else 0
-    return values.reshape(len(array), width)
+        first = int(offsets[0])
+    return numbers(array.values.slice(first, len(array) * width)).reshape(len(array), width)
 
 
 def matrix_column(table: pa.Table, name: str, path: str | Path) -> np.ndarray:

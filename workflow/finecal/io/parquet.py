@@ -101,20 +101,29 @@ def read_table(path: str | Path, schema: pa.Schema | None = None, **options: Any
         If the file is missing, truncated or not Parquet, or lacks a column.
     """
     with reading(path, "Parquet", hint=AGAIN):
-        present = pq.read_schema(path)
-        if schema is None:
-            return pq.read_table(path, page_checksum_verification=True, **options)
-        for field in schema:
-            if field.name not in present.names:
-                raise UserError(
-                    f"the column {field.name!r} is missing", where=str(path), why=f"It has {', '.join(present.names)}"
-                )
-            found = present.field(field.name).type
-            if field.type != pa.null() and found != field.type:
-                raise UserError(
-                    f"the column {field.name!r} is {found}", where=str(path), why=f"It must be {field.type}"
-                )
-        return pq.read_table(path, columns=schema.names, page_checksum_verification=True, **options)
+        # Not pq.read_table, which imports pyarrow.dataset and with it pandas: as much memory and time as all else that
+        # a light job imports.
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            names = None if schema is None else _checked_names(path, file.schema_arrow, schema)
+            if not options:
+                table = file.read(columns=names, use_threads=pa.cpu_count() > 1)
+                return table if names is None else table.select(names)  # they come in the order of the file
+        if names is not None:
+            options = {"columns": names, **options}
+        return pq.read_table(path, page_checksum_verification=True, **options)
+
+
+def _checked_names(path: str | Path, present: pa.Schema, schema: pa.Schema) -> list[str]:
+    """Return the names of the columns of `schema`, all of which are present with their types."""
+    for field in schema:
+        if field.name not in present.names:
+            raise UserError(
+                f"the column {field.name!r} is missing", where=str(path), why=f"It has {', '.join(present.names)}"
+            )
+        found = present.field(field.name).type
+        if field.type != pa.null() and found != field.type:
+            raise UserError(f"the column {field.name!r} is {found}", where=str(path), why=f"It must be {field.type}")
+    return list(schema.names)
 
 
 def read_schema(path: str | Path) -> pa.Schema:

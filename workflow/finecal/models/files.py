@@ -87,7 +87,7 @@ def write_head(
     table = pa.table(
         {
             "class": pa.array(range(len(classes)), pa.int32()),
-            "name": pa.array(list(classes)),
+            "name": pa.array(list(classes), pa.string()),
             "weight": list_array(linear.weight.detach().float().cpu().numpy()),
             "bias": pa.array(bias.detach().float().cpu().numpy()),
             "scale": pa.array([scale] * len(classes), pa.float32()),

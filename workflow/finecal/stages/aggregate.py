@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from finecal import paths, schemas
 from finecal.errors import UserError, unknown
@@ -51,7 +50,7 @@ def _parts(plan: Plan, name: str, schema: pa.Schema, kept: pa.Schema) -> Iterato
         _check_columns(read_schema(file), schema, file)
         _check_made_as_planned(identities, name, run)
         table = conform(read_table(file, kept).replace_schema_metadata(None), kept)
-        yield table if kept == schema else table.filter(pc.is_valid(table["value"]))
+        yield table if kept == schema else table.filter(table["value"].is_valid())
 
 
 def _check_made_as_planned(identities: Identities, name: str, run: RunKey) -> None:

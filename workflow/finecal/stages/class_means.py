@@ -43,7 +43,7 @@ def class_means(dataset: str, source: str, backbone: str, settings: Settings) ->
     table = pa.table(
         {
             "class": pa.array(range(len(found)), pa.int32()),
-            "name": pa.array(images.classes),
+            "name": pa.array(images.classes, pa.string()),
             "mean": list_array(found.astype(np.float32)),
         }
     )

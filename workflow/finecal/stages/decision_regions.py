@@ -46,8 +46,8 @@ def decision_regions(run: RunKey, settings: Settings) -> None:
             "x": pa.array(np.ascontiguousarray(places[:, 0])),
             "y": pa.array(np.ascontiguousarray(places[:, 1])),
             "class": pa.array(classes.astype(np.int32)),
-            "name": pa.array([names[number] for number in classes]),
-            "group": pa.array(group_names(fine_tuning[classes])),
+            "name": pa.array([names[number] for number in classes], pa.string()),
+            "group": pa.array(group_names(fine_tuning[classes]), pa.string()),
         }
         return with_columns(pa.table(columns), constant)
 

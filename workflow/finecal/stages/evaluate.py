@@ -113,7 +113,7 @@ def curve_table(classifier: str, macro: PerClassCurve) -> pa.Table:
         columns |= {prefix + name: pa.array(getattr(one, name)) for name in names}
         if not curve.n_u:
             columns[f"{prefix}acc_y_y"] = columns[f"{prefix}acc_u_y"]
-    return pa.table({"classifier": pa.repeat(pa.scalar(classifier), len(curve.gamma)), **columns})
+    return pa.table({"classifier": pa.repeat(pa.scalar(classifier, pa.string()), len(curve.gamma)), **columns})
 
 
 def sample_table(tuned: Predictions, before: Predictions | None, fine_tuning: np.ndarray) -> pa.Table:

@@ -45,11 +45,11 @@ def feature_map(run: RunKey) -> None:
     table = pa.concat_tables(
         pa.table(
             {
-                "stage": pa.repeat(pa.scalar(stage), len(chosen)),
+                "stage": pa.repeat(pa.scalar(stage, pa.string()), len(chosen)),
                 "sample": pa.array(after.samples[chosen]),
                 "label": pa.array(labels),
-                "name": pa.array([names[label] for label in labels]),
-                "group": pa.array(group_names(fine_tuning[labels])),
+                "name": pa.array([names[label] for label in labels], pa.string()),
+                "group": pa.array(group_names(fine_tuning[labels]), pa.string()),
                 "x": pa.array(np.ascontiguousarray(place[:, 0])),
                 "y": pa.array(np.ascontiguousarray(place[:, 1])),
             }

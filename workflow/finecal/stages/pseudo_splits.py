@@ -144,7 +144,7 @@ def _fold_table(
             "fold": pa.array(np.full(len(samples), fold, dtype=np.int32)),
             "sample": pa.array(samples.astype(np.int32)),
             "label": pa.array(labels.astype(np.int32)),
-            "group": pa.array(group_names(s_prime[labels])),
+            "group": pa.array(group_names(s_prime[labels]), pa.string()),
             "logits": list_array(logits),
         }
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
 from finecal import paths, schemas
@@ -14,6 +13,7 @@ from finecal.config.official_splits import official_classes
 from finecal.config.split_resolution import AnySplit, check_size, class_numbers, draw_order, split_size
 from finecal.data.packed import read_format
 from finecal.download.fetch import check
+from finecal.io.arrow_values import numbers, words
 from finecal.io.list_columns import matrix_column
 from finecal.io.parquet import read_table, with_columns, write_table
 from finecal.io.provenance import provenance
@@ -35,11 +35,12 @@ def split(plan: Plan, dataset: str, split: str) -> None:
         data_set = plan.data_set(dataset)
         folder = paths.downloads_folder(data_set.source)
         inputs += [str(folder / download.name) for download in data_set.official_downloads()]
+    groups = group_names(_mask(plan, spec, classes, dataset, f"splits.{split}", inputs[0], means))
     table = pa.table(
         {
             "class": pa.array(range(len(classes)), pa.int32()),
-            "name": pa.array(classes),
-            "group": pa.array(group_names(_mask(plan, spec, classes, dataset, f"splits.{split}", inputs[0], means))),
+            "name": pa.array(classes, pa.string()),
+            "group": pa.array(groups, pa.string()),
         }
     )
     columns = {"dataset": dataset, "split": split}
@@ -70,7 +71,7 @@ def _mask(
         mask[class_numbers(use.fine_tuning, classes, where)] = True
     elif isinstance(use, PresentSplit):
         table = read_table(images, schemas.select(schemas.IMAGES, "class", "subset"))
-        mask[table["class"].filter(pc.equal(table["subset"], "train")).unique().to_numpy()] = True
+        mask[numbers(table["class"])[words(table["subset"]) == "train"]] = True
         check_size(int(mask.sum()), len(classes), where)
     else:
         data_set = plan.data_set(dataset)

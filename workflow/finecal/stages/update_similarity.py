@@ -35,8 +35,8 @@ def update_similarity(run: RunKey) -> None:
     classes = pa.table(
         {
             "class": pa.array(range(len(names)), pa.int32()),
-            "name": pa.array(names),
-            "group": pa.array(group_names(fine_tuning)),
+            "name": pa.array(names, pa.string()),
+            "group": pa.array(group_names(fine_tuning), pa.string()),
             "cosine": pa.array(list(cosine.astype(np.float32)), schemas.UPDATE_SIMILARITY.field("cosine").type),
         }
     )

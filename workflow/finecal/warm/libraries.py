@@ -20,7 +20,7 @@ from finecal.runtime.imports import large_imports
 # models (torch imports it for its first optimiser), and of others.
 OF_ALL = (
     *("finecal.cli", "finecal.config.settings", "finecal.plan.plan", "finecal.plan.estimate", "finecal.plan.job_files"),
-    *("finecal.runtime.readiness", "finecal.runtime.usage", "pyarrow.dataset", "tabulate"),
+    *("finecal.runtime.readiness", "finecal.runtime.usage", "tabulate"),
 )
 OF_MODELS = ("timm", "torch._dynamo", "torch.optim")
 OF_STAGE = {
