@@ -26,19 +26,36 @@ from typing import Any
 # What is imported stays, so no garbage is looked for among it: not now, and not by the forks, which would write to all
 # of its pages.
 gc.disable()
+import altair  # noqa: F401, E402
+import matplotlib.backends.backend_agg  # noqa: E402
+import matplotlib.backends.backend_svg  # noqa: F401, E402
 import pandas  # noqa: F401, E402
+import pyarrow.dataset  # noqa: E402
 import pyarrow.parquet  # noqa: F401, E402
+import requests  # noqa: F401, E402
 import seaborn  # noqa: F401, E402
-import timm  # noqa: F401, E402
+import sklearn.decomposition  # noqa: E402
+import sklearn.manifold  # noqa: F401, E402
+import timm.optim  # noqa: F401, E402
 import torch._dynamo  # noqa: F401, E402 - torch does, for its first optimiser
 
 # Snakemake imports all executor plugins, finecal's too. Each fork is to find that of the sources it is asked to use.
 everywhere = sys.path.copy()
 sys.path = [folder for folder in everywhere if not Path(folder, "finecal").is_dir()]
 import snakemake.cli  # noqa: E402
+import snakemake.profiles  # noqa: E402
+import snakemake.storage  # noqa: E402
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry  # noqa: E402
+from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry  # noqa: E402
+from snakemake_interface_report_plugins.registry import ReportPluginRegistry  # noqa: E402
+from snakemake_interface_scheduler_plugins.registry import SchedulerPluginRegistry  # noqa: E402
+from snakemake_interface_storage_plugins.registry import StoragePluginRegistry  # noqa: E402
 
 ExecutorPluginRegistry()
+LoggerPluginRegistry()
+ReportPluginRegistry()
+SchedulerPluginRegistry()
+StoragePluginRegistry()
 sys.path = everywhere
 
 ADDRESS = "FINECAL_FORKS"  # as in client.py
