@@ -10,7 +10,7 @@ from calibrator_cases import MASK, fit
 from scipy.optimize import minimize, minimize_scalar
 
 from finecal.calibration.contract import Labelled
-from finecal.calibration.least import Look, least, root
+from finecal.calibration.least import Look, least, root, some_of
 from finecal.calibrators import _temperature
 from finecal.metrics.classification import negative_log_likelihood
 from finecal.metrics.softmax import scaled_moments
@@ -61,8 +61,8 @@ def test_few_looks_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(_temperature, "scaled_moments", counted)
     _temperature.best_temperature(logits, labels, 0.01, 100)
-    assert looks.count(len(logits)) <= 6  # four steps and the ends
-    assert sum(looks) <= 7 * len(logits)
+    assert looks.count(len(logits)) <= 4
+    assert sum(looks) <= 5 * len(logits)
 
 
 def square(x: float) -> Look:
@@ -71,18 +71,34 @@ def square(x: float) -> Look:
 
 @pytest.mark.parametrize(("ends", "expected"), [((-5.0, 4.0), 1.0), ((2.0, 4.0), 2.0), ((-5.0, 0.5), 0.5)])
 @pytest.mark.parametrize("start", [-9.0, 0.0, 3.0, 9.0])
-def test_an_end_is_found_and_said(ends: tuple[float, float], expected: float, start: float) -> None:
-    assert least(square, ends, start) == (expected, expected if expected in ends else None)
+@pytest.mark.parametrize("part", [0.0, 1.0])
+def test_an_end_is_found_and_said(ends: tuple[float, float], expected: float, start: float, part: float) -> None:
+    """Wherever some of the samples begin, whether or not they know that the ends are worse."""
+    some = lambda x: Look((x - start) ** 2, 2 * (x - start), 2) if part == 0 else square(x)  # noqa: E731
+    assert least(square, ends, some, part) == (expected, expected if expected in ends else None)
 
 
 def test_a_loss_that_never_changes_is_as_good_at_the_first_end() -> None:
-    assert least(lambda _: Look(3.0, 0.0, 0.0), (-1.0, 2.0), 0.5).end == -1.0
+    def look(_: float) -> Look:
+        return Look(3.0, 0.0, 0.0)
+
+    assert least(look, (-1.0, 2.0), look, 1.0).end == -1.0
 
 
 def test_a_loss_that_is_flat_up_to_an_end() -> None:
     """The slope fades away without becoming 0, as where all samples are right."""
-    found = least(lambda x: Look(math.exp(-x), -math.exp(-x), math.exp(-x)), (-3.0, 600.0), 0.0)
-    assert found.end == 600.0
+
+    def look(x: float) -> Look:
+        return Look(math.exp(-x), -math.exp(-x), math.exp(-x))
+
+    assert least(look, (-3.0, 600.0), look, 0.5).end == 600.0
+
+
+def test_some_are_evenly_spread() -> None:
+    for n in (1, 99, 199, 200, 1945, 100_000):
+        some, part = some_of(n)
+        assert min(n, 100) <= len(range(n)[some]) < 200
+        assert part == len(range(n)[some]) / n
 
 
 @pytest.mark.parametrize("zero", [-2.9, 0.0, 0.3, 1e-9, 700.0])

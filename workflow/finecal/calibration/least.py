@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 Ends = tuple[float, float]
 
+FEW = 100  # samples on which a search begins: what they say is nearly what all of them say
+
 MOST_STEPS = 200  # about ten are usual; halving a range so often leaves nothing of it
 SMALL_STEP = 1e-6  # after one the error is about its square, 1e-12
 
@@ -49,9 +51,28 @@ class Least(NamedTuple):
     end: float | None
 
 
-def least(look: Callable[[float], Look], ends: Ends, start: float) -> Least:
-    """Find where a loss is smallest between two ends, the lower one first; `look` says what it is at a place."""
+def some_of(samples: int) -> tuple[slice, float]:
+    """Return which of N ≥ 1 samples are about `FEW`, evenly spread, and what part of all they are."""
+    step = max(1, samples // FEW)
+    return slice(None, None, step), -(-samples // step) / samples
+
+
+def least(look: Callable[[float], Look], ends: Ends, some: Callable[[float], Look], part: float) -> Least:
+    """Find where a loss is smallest between two ends, the lower one first.
+
+    Parameters
+    ----------
+    look
+        What the mean loss of all samples is at a place; no sample's loss is negative.
+    ends
+        The range.
+    some
+        The same of some of the samples: there the search begins, and what is far too large for them is so for all.
+    part
+        What part of all samples these are.
+    """
     looks: dict[float, Look] = {}
+    start = root(lambda x: some(x)[1:], ends, 0.0)
 
     def slope(x: float) -> tuple[float, float]:
         looks[x] = look(x)
@@ -65,7 +86,7 @@ def least(look: Callable[[float], Look], ends: Ends, start: float) -> Least:
         # Beyond a place where it has risen the loss does not fall again.
         if any(min(best, end) <= x <= max(best, end) and one.loss > enough for x, one in looks.items()):
             return False
-        return look(end).loss <= enough
+        return part * some(end).loss <= enough and look(end).loss <= enough
 
     return Least(best, next((end for end in ends if as_good(end)), None))
 

@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finecal.calibration.least import Least, Look, least, root
+from finecal.calibration.least import Least, Look, least, some_of
 from finecal.metrics.softmax import scaled_moments
-
-FEW = 100  # samples on which the search begins: what they say is nearly what all of them say
 
 
 def best_temperature(logits: npt.NDArray[Any], labels: npt.NDArray[Any], smallest: float, largest: float) -> Least:
     """Return log T with the smallest mean of −log softmax(z / T)[label] of (N, C) logits, N ≥ 1, in a range of T."""
     ends = float(np.log(smallest)), float(np.log(largest))
-    some = slice(None, None, max(1, len(labels) // FEW))
-    start = root(lambda x: _look(logits[some], labels[some], x)[1:], ends, 0.0)
-    return least(partial(_look, logits, labels), ends, start)
+    some, part = some_of(len(labels))
+    return least(partial(_look, logits, labels), ends, partial(_look, logits[some], labels[some]), part)
 
 
 def _look(logits: npt.NDArray[Any], labels: npt.NDArray[Any], log_t: float) -> Look:

@@ -17,7 +17,7 @@ from finecal.calibration.contract import (
     State,
     Unlabelled,
 )
-from finecal.calibration.least import Look, least, root
+from finecal.calibration.least import Look, least, root, some_of
 from finecal.config import Model, Range
 from finecal.config import Positive as PositiveNumber
 from finecal.metrics.softmax import log_sum_exp, scaled_moments
@@ -49,7 +49,9 @@ class Calibrator:
         validation: Labelled = data["validation"]
         fitting = _Fitting.of(validation.logits, validation.labels, data.fine_tuning)
         low, high = np.log(self.options.scale).tolist()
-        found, end = least(fitting.look, (low, high), 0.0)
+        some, part = some_of(len(validation))
+        few = _Fitting.of(validation.logits[some], validation.labels[some], data.fine_tuning)
+        found, end = least(fitting.look, (low, high), few.look, part)
         alpha = float(np.exp(found))
         beta = fitting.beta(scaled_moments(fitting.of_classes_s, alpha)[0] - fitting.sum_u)
         if fitting.of_s.all() or not fitting.of_s.any():
