@@ -72,6 +72,18 @@ def test_few_samples(name: str, n: int) -> None:
     assert passed.score(gamma)["nll"].value == pytest.approx(expected["nll"].value, nan_ok=True)
 
 
+def test_what_the_gate_makes_equal_is_ordered_by_the_same_rounding() -> None:
+    """Most differences of S and U are the gate's margin: the area under the curve depends on their last digits."""
+    rng = np.random.default_rng(0)
+    data = everything((3 * rng.normal(size=(2000, 5))).astype(np.float32), MASK)
+    test, method, state = data["test"], make("ood_gate"), fit("ood_gate", data)
+    added = added_by(method, state, MASK)
+    assert added
+    passed, gamma = passes({"gate": added}, test.logits, test.labels, MASK)["gate"]
+    expected, _ = score(method.apply(Unlabelled(test.logits.astype(np.float64)), state, MASK), test.labels, MASK)
+    assert passed.score(gamma)["ausuc"].value == expected["ausuc"].value
+
+
 def test_the_built_in_ones_that_add() -> None:
     data = everything(LOGITS, MASK)
     found = [

@@ -43,13 +43,16 @@ class Added:
         What of the plain logits says which samples are shifted, (N,) bool; None for all.
     within_groups
         Whether log Σ exp over the own group, S or U, is then taken off each logit.
+    to_s
+        What of these logits says what is added to S, (N,).
     gamma
-        What of the shifted logits says the γ that U then gets, a number or (N,). A number added to S is its negative.
+        What of these logits says the γ that is added to U, a number or (N,).
     """
 
     shift: Floats | None = None
     rows: Callable[[Passed], Mask] | None = None
     within_groups: bool = False
+    to_s: Callable[[Passed], Floats] | None = None
     gamma: Callable[[Passed], float | Floats] | None = None
 
 

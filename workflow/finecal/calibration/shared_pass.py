@@ -28,5 +28,6 @@ def passes(
             passed = passed.where(one.rows(plain), plain)
         if one.within_groups:
             passed = passed.within_groups()
-        found[name] = passed, 0.0 if one.gamma is None else one.gamma(passed)
+        gamma = 0.0 if one.gamma is None else one.gamma(passed)
+        found[name] = passed if one.to_s is None else passed.with_s_moved(one.to_s(passed)), gamma
     return found

@@ -51,12 +51,11 @@ class Calibrator:
     def added(self, state: State, fine_tuning: Mask) -> Added:
         """See `finecal.calibration.added`."""
 
-        def gamma(plain: Passed) -> Floats:
+        def lowered(plain: Passed, group: bool) -> Floats:
             to_s = plain.log_sum_s >= state["threshold"]
-            lowered = self._lowered(plain.maxima, to_s)
-            return np.where(to_s, lowered, -lowered)
+            return np.where(to_s == group, 0.0, self._lowered(plain.maxima, to_s))
 
-        return Added(gamma=gamma)
+        return Added(to_s=lambda plain: lowered(plain, True), gamma=lambda plain: lowered(plain, False))
 
     def _lowered(self, maxima: GroupMaxima, to_s: Mask) -> Floats:
         """Return (N,) what is added to the group that is not chosen, from which samples S is chosen for (N,)."""

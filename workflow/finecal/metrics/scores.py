@@ -160,6 +160,11 @@ class AnyGamma:
         maxima = replace(self.maxima, value_s=-self.rest_s, value_u=-self.rest_u)
         return replace(self, maxima=maxima, own=own)
 
+    def with_s_moved(self, amount: npt.NDArray[np.float64]) -> AnyGamma:
+        """Return this of the logits with (N,) amounts added to those of S."""
+        own = self.own + np.where(self.maxima.fine_tuning[self.labels], amount, 0.0)
+        return replace(self, maxima=replace(self.maxima, value_s=self.maxima.value_s + amount), own=own)
+
     def where(self, rows: npt.NDArray[np.bool_], other: AnyGamma) -> AnyGamma:
         """Return this for some samples, a mask (N,), and the other for the rest; of the same labels and groups."""
         maxima, columns = ("value_s", "class_s", "value_u", "class_u"), ("rest_s", "rest_u", "own")
