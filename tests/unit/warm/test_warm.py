@@ -21,6 +21,7 @@ from finecal.warm.libraries import Libraries, modules
 from finecal.warm.start import started
 
 BIN = Path(sys.executable).parent
+PACKAGE = Path(finecal.__file__).parent
 ENVIRONMENT = {
     **os.environ,
     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -329,6 +330,26 @@ def test_imports_what_is_needed_alone() -> None:
     assert modules("no_stage") == []
     assert Libraries([]).complete
     assert not Libraries(["evaluate"]).complete
+
+
+@pytest.mark.parametrize("stage", ["extract", "split", "update_similarity"])
+def test_nothing_is_left_to_forks(stage: str) -> None:
+    """What the functions of a job import of finecal is there before the fork; what no job of the stage needs is not."""
+    program = f"""
+import ast, sys
+from pathlib import Path
+from finecal.plan.stages import STAGES
+from finecal.warm.libraries import Libraries
+Libraries([]).import_for({stage!r})
+files = ["cli/stage_commands.py", f"stages/{{STAGES[{stage!r}].module or {stage!r}}}.py"]
+places = [place for file in files for place in ast.walk(ast.parse(Path({str(PACKAGE)!r}, file).read_text()))
+          if isinstance(place, ast.FunctionDef) and place.name != "_interruptible"]  # of resumable ones
+wanted = {{one.module for place in places for one in ast.walk(place) if isinstance(one, ast.ImportFrom)}}
+print(len(wanted) > 5, sorted(wanted - sys.modules.keys()), "pandas" in sys.modules, "pyarrow.dataset" in sys.modules)
+"""
+    environment = {**ENVIRONMENT, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True [] False False"
 
 
 def test_request() -> None:

@@ -20,17 +20,24 @@ from finecal.runtime.imports import large_imports
 # models (torch imports it for its first optimiser), and of others.
 OF_ALL = (
     *("finecal.cli", "finecal.config.settings", "finecal.plan.plan", "finecal.plan.estimate", "finecal.plan.job_files"),
-    *("finecal.runtime.readiness", "finecal.runtime.usage", "tabulate"),
+    *("finecal.plan.identities", "finecal.runtime.readiness", "finecal.runtime.usage", "tabulate"),
 )
-OF_MODELS = ("timm", "torch._dynamo", "torch.optim")
+OF_MODELS = (
+    *("timm", "torch._dynamo", "torch.optim", "torch.utils.serialization.config", "numpy.ctypeslib", "numpy.ma"),
+    *("finecal.data.reader", "finecal.models.extraction", "finecal.models.files", "finecal.runtime.device"),
+)
 OF_STAGE = {
-    "split": ("scipy.cluster.hierarchy", "scipy.spatial.distance"),
+    "gamma_draws": ("numpy.ma", "numpy.random"),
+    "split": ("finecal.seeds", "numpy.random", "scipy.cluster.hierarchy", "scipy.spatial.distance"),
     "calibrate": ("scipy.optimize",),
     "evaluate": ("scipy.spatial.distance",),
     "feature_map": ("sklearn.decomposition", "sklearn.manifold"),
-    "figure": ("seaborn", "scipy.ndimage", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
+    "figure": (
+        *("seaborn", "scipy.ndimage", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
+        *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm")),
+    ),
     "report": ("PIL.Image", "pandas"),
-    "table": ("pandas", "pandas.io.formats.csvs"),
+    "table": ("finecal.tables._text", "pandas", "pandas.core.methods.to_dict", "pandas.io.formats.csvs"),
 }
 # Stages that load torch without running models.
 ALSO_TORCH = ("export", "frame")
