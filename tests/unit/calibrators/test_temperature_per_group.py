@@ -80,8 +80,8 @@ def test_a_group_in_which_all_are_right_has_the_temperature_of_all() -> None:
     z = one.all_logits.copy()
     z[np.isin(one.labels, [0, 1]), 2:] = -50.0  # samples of S′ are never put outside …
     z[np.isin(one.labels, [2, 3]), :2] = -50.0  # … nor those of U′ into S′
-    z[one.labels == 0, :2] = [30.0, 0.0]
-    z[one.labels == 1, :2] = [0.0, 30.0]
+    z[one.labels == 0, :2] = [1.5, 0.0]
+    z[one.labels == 1, :2] = [0.0, 1.5]
     one = replace(one, logits=z[:, :4], all_logits=z)
     state = fit("temperature_per_group", data(one), S)
     gamma = float(fit("pcv_all_classes", data(one), S)["gamma"])
@@ -89,7 +89,7 @@ def test_a_group_in_which_all_are_right_has_the_temperature_of_all() -> None:
     grid = np.exp(np.linspace(np.log(0.05), np.log(20), 600))
     best = grid[int(np.argmin([negative_log_likelihood(moved / t, one.labels) for t in grid]))]
     assert state["temperature_s"] == pytest.approx(best, rel=0.02)
-    assert state["temperature_u"] != state["temperature_s"]
+    assert state["temperature_u"] != pytest.approx(state["temperature_s"], rel=0.05)
     assert "refused" not in state
 
 

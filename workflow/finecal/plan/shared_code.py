@@ -7,6 +7,7 @@ MODELS = (
     "data/colors.py",
     "data/crops.py",
     "runtime/device.py",
+    "runtime/few_channels.py",
     "models/extraction.py",
     "models/grey.py",
     "models/heads.py",

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from finecal.errors import UserError
+from finecal.runtime import few_channels
 from finecal.runtime.malloc import keep_freed_memory
 
 
@@ -94,6 +95,8 @@ def place_model(model: nn.Module, device: torch.device) -> nn.Module:
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.dim() == 4:
             tensor.data = tensor.data.to(memory_format=torch.channels_last)
+    if device.type == "cpu":
+        few_channels.lay_out(model)
     return model
 
 
