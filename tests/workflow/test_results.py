@@ -80,7 +80,9 @@ def test_every_measured_job_says_what_it_took(complete: Project) -> None:
     for row in cost.to_pylist():
         assert row["cpu_seconds"] > 0, row
         assert row["wall_seconds"] > 0, row
-        assert 20 < row["own_memory_mib"] <= row["peak_memory_mib"] < 4000, row
+        # The logits that a training has left are taken over in less: what that imports is there before the fork.
+        least = 10 if row["stage"] == "extract" else 20
+        assert least < row["own_memory_mib"] <= row["peak_memory_mib"] < 4000, row
         assert row["stage"] not in ("pretrain", "finetune") or row["peak_memory_mib"] > 150, row
 
 
