@@ -8,10 +8,14 @@ at the end.
 from __future__ import annotations
 
 import gc
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator
 from typing import Any
 
+import forks
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -73,6 +77,8 @@ class AtOnce:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # of xdist: the processes that run the tests tell the one that prints
         config.pluginmanager.register(AtOnce(config))
+        servers = os.environ[forks.SERVERS] = tempfile.mkdtemp(prefix="forks-")
+        config.add_cleanup(lambda: shutil.rmtree(servers))
 
 
 @pytest.hookimpl(optionalhook=True)

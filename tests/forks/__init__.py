@@ -1,12 +1,13 @@
 """Commands as forks of a process that has done the imports, for tests that look only at what they make or say.
 
-server.py is that process, client.py asks it. Here it is started, once for each process of tests. The warm process that
+server.py is that process, client.py asks it. Here it is started, once for all processes of tests. The warm process that
 a forked Snakemake starts for its jobs is finecal's own, but a fork, too.
 """
 
 from __future__ import annotations
 
-import atexit
+import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -23,10 +24,12 @@ from typing import IO, Any
 from forks import client
 from forks.client import ADDRESS
 
-__all__ = ["PROGRAMS", "Started", "for_jobs", "run", "start"]
+__all__ = ["PROGRAMS", "SERVERS", "Started", "for_jobs", "run", "start"]
 
 LONGEST = 600.0  # seconds for a command
 PROGRAMS = ("finecal", "snakemake")
+SERVERS = "FINECAL_FORK_SERVERS"  # in the environment: the folder of all servers of a run of pytest
+KEPT = "kept"  # a named pipe, the server's standard input: whoever uses the server holds it open
 PYTHON = """#!/bin/sh
 case "$*" in
     "-P -m finecal."* | *.py" --child"* | *.py" --run="*) exec {client} python "$@" ;;
@@ -101,7 +104,7 @@ def for_jobs(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment in which `finecal` and `snakemake` are forks, too; of the same process if this one is a fork."""
     if ADDRESS in environment and _read_by_imports(environment) == _read_by_imports(os.environ):
         return dict(environment)
-    folder, _ = _started(_read_by_imports(environment))
+    folder, _ = _served(_read_by_imports(environment))
     return {**environment, "PATH": f"{folder}{os.pathsep}{environment['PATH']}", ADDRESS: str(folder / "socket")}
 
 
@@ -111,24 +114,46 @@ def _read_by_imports(environment: Mapping[str, str]) -> frozenset[tuple[str, str
 
 
 @cache
-def _started(read_by_imports: frozenset[tuple[str, str]]) -> tuple[Path, subprocess.Popen[bytes]]:
-    """A folder with the server's socket and programs, and the server, which ends with this process."""
-    folder = Path(tempfile.mkdtemp(prefix="forks-"))
-    atexit.register(shutil.rmtree, folder)
-    here = Path(__file__).parent
-    ask = f'"{sys.executable}" -SE "{here / "client.py"}"'
-    # First on the PATH, they run in forks. That they are of the Python beside them is what finecal looks for.
+def _served(read_by_imports: frozenset[tuple[str, str]]) -> tuple[Path, object]:
+    """A folder with the socket and programs of a server, and what keeps it: it ends when no process of tests does.
+
+    All of them use the same, which the first of them starts in the folder that tests/conftest.py has made.
+    """
+    name = hashlib.sha256(repr(sorted(read_by_imports)).encode()).hexdigest()[:16]
+    folder = Path(os.environ[SERVERS], name)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return folder, os.open(folder / KEPT, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody has started it, or who has was the last one and has ended
+            shutil.rmtree(folder, ignore_errors=True)
+        _write_programs(folder)
+        os.mkfifo(folder / KEPT)
+        return folder, _started(folder, read_by_imports)
+
+
+def _write_programs(folder: Path) -> None:
+    """First on the PATH, they run in forks. That they are of the Python beside them is what finecal looks for."""
+    ask = f'"{sys.executable}" -SE "{Path(client.__file__)}"'
     programs = {name: f'#!/bin/sh\n# {folder}/python\nexec {ask} {name} "$@"\n' for name in PROGRAMS}
     # What a fork takes for its Python: modules of finecal, such as the warm process, and parts of benchmarks are forks.
     programs["python"] = PYTHON.format(client=ask, python=sys.executable, launcher=LAUNCHER)
+    folder.mkdir()
     for name, script in programs.items():
         (folder / name).write_text(script)
         (folder / name).chmod(0o755)
+
+
+def _started(folder: Path, read_by_imports: frozenset[tuple[str, str]]) -> tuple[int, subprocess.Popen[bytes]]:
+    """Start a server; what keeps it, to be held open, and the server."""
     environment = {**os.environ, **dict(read_by_imports), "CUDA_VISIBLE_DEVICES": ""}
+    reading = os.open(folder / KEPT, os.O_RDONLY | os.O_NONBLOCK)
+    kept = os.open(folder / KEPT, os.O_WRONLY)
     server = subprocess.Popen(
-        [sys.executable, here / "server.py", folder / "socket"], env=environment,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        [sys.executable, Path(__file__).with_name("server.py"), folder / "socket"], env=environment,
+        stdin=reading, stdout=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
+    os.close(reading)
     assert server.stdout is not None
     assert server.stdout.readline() == b"ready\n"
-    return folder, server
+    return kept, server
