@@ -26,16 +26,22 @@ from typing import Any
 # What is imported stays, so no garbage is looked for among it: not now, and not by the forks, which would write to all
 # of its pages.
 gc.disable()
+import filecmp  # noqa: F401, E402
+import graphlib  # noqa: F401, E402
+
 import altair  # noqa: F401, E402
+import argparse_dataclass  # noqa: F401, E402
 import matplotlib.backends.backend_agg  # noqa: E402
 import matplotlib.backends.backend_svg  # noqa: F401, E402
 import pandas  # noqa: F401, E402
+import platformdirs  # noqa: F401, E402
 import pyarrow.dataset  # noqa: E402
 import pyarrow.parquet  # noqa: F401, E402
 import requests  # noqa: F401, E402
 import seaborn  # noqa: F401, E402
 import sklearn.decomposition  # noqa: E402
 import sklearn.manifold  # noqa: F401, E402
+import smart_open  # noqa: F401, E402
 import timm.optim  # noqa: F401, E402
 import torch._dynamo  # noqa: F401, E402 - torch does, for its first optimiser
 

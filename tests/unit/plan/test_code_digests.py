@@ -48,7 +48,9 @@ INFRASTRUCTURE = {
         "the names of stages, files and options, which are compared as values",
     ),
     "plan/stage.py": "the same",
-    **dict.fromkeys(["plan/code_digests.py", "plan/code_meaning.py"], "the digests themselves"),
+    **dict.fromkeys(
+        [f"plan/{name}.py" for name in ("code_digests", "code_meaning", "known_meaning")], "the digests themselves"
+    ),
     "io/contents.py": "tells whether files are the same; its answer is compared",
     "plan/decisive_options.py": "resolved options, which are compared as values",
     "plan/identities.py": "resolved options beside that list",

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from finecal import registry
 from finecal.plan.code_meaning import definitions
+from finecal.plan.known_meaning import digest_of, known_definitions
 from finecal.plan.stages import STAGES
 
 PACKAGE = Path(__file__).parents[1]
@@ -112,9 +113,11 @@ def _same_results() -> dict[str, str]:
 @cache
 def _definitions(file: Path) -> frozenset[str]:
     """Return the digests of the definitions in a Python module; one digest for any other file."""
+    digest = digest_of(file.read_bytes())
     if file.suffix != ".py":
-        return frozenset({hashlib.sha256(file.read_bytes()).hexdigest()})
-    return frozenset(definitions(file.read_text("utf-8"), str(file)))
+        return frozenset({digest})
+    known = known_definitions().get(digest)
+    return frozenset(definitions(file.read_text("utf-8"), str(file)) if known is None else known)
 
 
 def file_digest(file: Path) -> str:

@@ -70,7 +70,7 @@ class Libraries:
     """Modules that are imported when a job needs them, or before, while there is nothing else to do.
 
     With them goes what every job of a stage reads of files that do not change while the warm process is in use
-    (freshness.py), and finecal keeps in memory: the digest of the stage's code, the names of timm's models, versions.
+    (freshness.py), and finecal keeps in memory: digests of its code, the names of timm's models, versions.
 
     Parameters
     ----------
@@ -80,7 +80,6 @@ class Libraries:
 
     def __init__(self, stages: list[str]) -> None:
         self._expected = [stage for stage in stages if stage in STAGES]
-        self._prepared: set[str] = set()
         self._imported: set[str] = set()
 
     @property
@@ -105,10 +104,8 @@ class Libraries:
     def import_for(self, stage: str) -> None:
         """Import what jobs of a stage need; nothing if there is no such stage."""
         self._import(self._missing(stage))
-        if stage in STAGES and stage not in self._prepared:
+        if stage in STAGES:
             _read_for_all()
-            stage_digest(stage)
-            self._prepared.add(stage)
         self._expected = [one for one in self._expected if one != stage]
 
     def _missing(self, stage: str) -> list[str]:
@@ -123,10 +120,12 @@ class Libraries:
 
 @cache
 def _read_for_all() -> None:
-    """Read what jobs of all stages ask for: names of models, versions, plugins and what they say of themselves."""
+    """Read what jobs of all stages ask for: names of models, versions, code, and what plugins say of themselves."""
     architectures()
     deprecations()
     library_versions()
+    for stage in STAGES:  # jobs compare what made their inputs, too
+        stage_digest(stage)
     for kind in KINDS:
         with suppress(UserError):  # two packages bring the same name: a job says so, if it is one that asks
             names(kind)
