@@ -41,6 +41,7 @@ from finecal.orchestration.rules import (
     use_cores_of_nodes,
 )
 from finecal.orchestration.turns import keep_locks_of_others
+from finecal.orchestration.wake_ups import wake_rarely
 from finecal.plan.jobs import files_of_page, jobs
 from finecal.plan.own_files import inspect_files
 from finecal.plan.stages import STAGES
@@ -85,6 +86,7 @@ if workflow.is_main_process:
     prepare()
     explain_lock_errors()
     keep_locks_of_others()
+    wake_rarely()
     forgive_inventories()
     or_stop(release_stale_lock)
     from finecal.orchestration.slurm import preflight

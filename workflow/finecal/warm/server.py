@@ -6,7 +6,8 @@ ends. Forks that run go on, as jobs do whose Snakemake is killed.
 
 Where some jobs need torch and others do not, it is two processes. The second is a fork of the first from before either
 has imported anything large, and the first hands commands that need torch over to it. For what a fork costs grows with
-the memory of the process: with torch it takes four times as long.
+the memory of the process: with torch it takes four times as long. Torch takes longest to import, and trainings wait for
+it, so the first imports what no command has asked for yet only afterwards, and while no job of its own needs the core.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from finecal.warm import fork
-from finecal.warm.client import LARGEST, decode
+from finecal.warm.client import decode
 from finecal.warm.freshness import Code, changed_code, changed_settings, read_code
 from finecal.warm.libraries import Libraries, with_torch
+from finecal.warm.requests import Request, from_client, from_first
 
 # What ends or warns all processes of a SLURM job: this one stays to tell clients how their forks end.
 LEFT_TO_FORKS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 # pyarrow's allocator takes memory in pages of 2 MiB unless it is told otherwise before it is loaded: in each fork that
 # reads a small table up to 16 MiB more.
 OF_ALLOCATOR = {"MIMALLOC_ARENA_EAGER_COMMIT": "0"}
-PATIENCE = 10.0  # seconds for a client to say what it wants once it is connected
+COMPLETE = b"complete"  # what the second process says to the first once it has imported all
 
 
 class Begun(NamedTuple):
@@ -43,32 +45,6 @@ class Begun(NamedTuple):
     code: Code
     environment: dict[bytes, bytes]
     mask: AbstractSet[int]
-
-
-class Request(NamedTuple):
-    """What a client has asked for, its connection, and its input, output and errors; no files, no request."""
-
-    asked: bytes
-    connection: socket.socket
-    files: Sequence[int]
-
-
-def from_client(listener: socket.socket) -> Request:
-    """Wait until a client that has connected says what it wants; it may say nothing."""
-    connection, _ = listener.accept()
-    connection.settimeout(PATIENCE)
-    asked: bytes = b""
-    files: list[int] = []
-    with suppress(OSError):
-        asked, files, _, _ = socket.recv_fds(connection, LARGEST, 3)
-    connection.settimeout(None)
-    return Request(asked, connection, files)
-
-
-def from_first(way: socket.socket) -> Request | None:
-    """Receive what the first process hands over; None if it has ended."""
-    asked, files, _, _ = socket.recv_fds(way, LARGEST, 4)
-    return Request(asked, socket.socket(fileno=files[0]), files[1:]) if files else None
 
 
 class Server:
@@ -98,6 +74,9 @@ class Server:
         self._begun = begun
         self._running: dict[int, socket.socket] = {}  # process → the connection to its client
         self._libraries = Libraries(stages)
+        self._second_imports = second is not None
+        self._is_second = receive is from_first
+        self._has_told = False
 
     def serve(self) -> None:
         """Serve until the standard input ends."""
@@ -105,14 +84,17 @@ class Server:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         with selectors.DefaultSelector() as selector:
-            for file in (sys.stdin, woken, self._source):
+            for file in (sys.stdin, woken, self._source, *([] if self._second is None else [self._second])):
                 selector.register(file, selectors.EVENT_READ)
             while True:
-                ready = {key.fileobj for key, _ in selector.select(None if self._libraries.complete else 0)}
+                ready = {key.fileobj for key, _ in selector.select(0 if self._has_time() else None)}
                 if sys.stdin in ready:
                     return
-                if not ready:
+                if not ready and self._has_time():
                     self._libraries.import_next()
+                if self._second in ready:
+                    selector.unregister(self._second)
+                    self._second_imports = False
                 if woken in ready:
                     os.read(woken, 4096)
                     self._report_ended()
@@ -121,6 +103,20 @@ class Server:
                     if request is None:
                         return
                     self._answer(request)
+                self._tell_first()
+
+    def _has_time(self) -> bool:
+        """Whether it is time to import what later commands will need."""
+        if self._libraries.complete or self._is_second:
+            return not self._libraries.complete
+        return not self._second_imports and len(self._running) < len(os.sched_getaffinity(0))
+
+    def _tell_first(self) -> None:
+        """Say once, in the second process, that it has imported all."""
+        if self._is_second and self._libraries.complete and not self._has_told:
+            self._has_told = True
+            with suppress(OSError):  # the first has ended
+                self._source.send(COMPLETE)
 
     def _answer(self, request: Request) -> None:
         """Fork for a client, or close the connection, which tells it to run the command itself."""
