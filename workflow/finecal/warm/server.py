@@ -33,9 +33,9 @@ from finecal.warm.requests import Request, from_client, from_first
 
 # What ends or warns all processes of a SLURM job: this one stays to tell clients how their forks end.
 LEFT_TO_FORKS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-# pyarrow's allocator takes memory in pages of 2 MiB unless it is told otherwise before it is loaded: in each fork that
-# reads a small table up to 16 MiB more.
-OF_ALLOCATOR = {"MIMALLOC_ARENA_EAGER_COMMIT": "0"}
+# pyarrow's own allocators take pages of their own, in each fork that reads a small table 8 to 24 MiB more than the
+# system's, which has room left from the imports. They are chosen when pyarrow is loaded.
+OF_ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 COMPLETE = b"complete"  # what the second process says to the first once it has imported all
 
 
