@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -50,6 +50,8 @@ class Kills:
         Kills that are still to come.
     hit
         Stage → how many of its jobs were at work at a kill.
+    removed
+        What was removed: where all that is made from it is there, nothing but its name asks for it.
     """
 
     folder: Path
@@ -58,6 +60,7 @@ class Kills:
     left: int
     random: random.Random
     hit: Counter[str]
+    removed: set[str] = field(default_factory=set)
 
     def all_of_it(self) -> None:
         """Ask for everything and kill it, until half of the kills are spent or all is made."""
@@ -79,6 +82,7 @@ class Kills:
             job = self.random.choice([one for one in work if self.hit[one.stage] == least])
             for output in job.outputs:
                 (self.folder / output).unlink(missing_ok=True)
+            self.removed.add(str(job.result))
             process = self._start(str(job.result))
             if self._wait_for_begun(process, [job]) is None:
                 continue
@@ -89,7 +93,7 @@ class Kills:
 
     def finish(self) -> None:
         """Make what is missing."""
-        process = self._start()
+        process = self._start("all", *sorted(self.removed))
         if process.wait():
             sys.exit((self.folder / "snakemake.log").read_text("utf-8")[-3000:])
 

@@ -53,6 +53,7 @@ class Scheduler(SimpleNamespace):
         dag = SimpleNamespace(has_unfinished_queue_input_jobs=lambda: queue)
         super().__init__(
             job_rate_limiter=JobRateLimiter(MaxJobsPerTimespan(rate, seconds)),
+            running={"a job"},
             workflow=SimpleNamespace(dag=dag),
             _open_jobs=threading.Semaphore(0),
         )
@@ -109,6 +110,13 @@ def test_an_early_waking_does_not_wait_for_a_late_one() -> None:
     scheduler = Scheduler(1, queue=True)
     scheduler.wake_later(100)
     scheduler.job_rate_limiter.register_jobs(1)
+    scheduler.wake_later()
+    assert scheduler.wait(5)
+
+
+def test_while_no_job_runs_that_could_wake_it_it_looks_again() -> None:
+    scheduler = Scheduler()
+    scheduler.running = set()
     scheduler.wake_later()
     assert scheduler.wait(5)
 

@@ -29,8 +29,8 @@ def _wake_later(scheduler: Any, delay: float) -> None:
     if limiter is not None and not limiter.get_free_jobs():
         oldest = limiter._jobs[0] if limiter._jobs else time.time()
         delay = max(0.0, oldest + limiter.timespan - time.time())
-    elif not scheduler.workflow.dag.has_unfinished_queue_input_jobs():
-        return
+    elif scheduler.running and not scheduler.workflow.dag.has_unfinished_queue_input_jobs():
+        return  # the end of a job wakes it
     waiting: Any = getattr(scheduler, "_waking", None)
     if waiting is not None and now < waiting.due <= now + delay:
         return
