@@ -5,8 +5,8 @@
 # The guess: on N cores two trainings with N threads each, which is torch's default, take about as long as two with N / 2
 # threads each, or a little longer: the system divides the cores, and the work is the same.
 #
-# Seen: on two cores of an Intel Xeon, two trainings of 300 steps took 8 s of CPU time together with one thread each, and
-# 55 s with two each, and as many times longer. One training alone took 6 and 7 s: side by side is what makes the difference.
+# Seen: on two cores of an Intel Xeon, two trainings of 300 steps took 9 s of CPU time together with one thread each, and
+# 45 to 55 s with two each, in five times the wall time. One training alone took 4.4 s with one thread and 5.7 with two.
 #
 # Source: a layer of a small model is some tens of microseconds of work for each thread. libgomp, which torch brings, lets
 # threads that wait for the others spin on their core (OMP_WAIT_POLICY is not set, and each process has no more threads
