@@ -1,7 +1,8 @@
 """The values of Arrow's columns as arrays of NumPy, without pandas.
 
-Arrow imports pandas in `to_numpy`, and where it is to find out a type, as in `pa.array(names)` without one. That takes
-0.3 s of CPU time and 30 MiB, in jobs that compute for less.
+Arrow imports pandas in `to_numpy`, which takes 0.3 s of CPU time and 30 MiB, in jobs that compute for less. So it does
+in `pa.array`, with a type or without (findings/pyarrow_imports_pandas.sh), unless `finecal.runtime.imports` keeps it
+from looking for pandas.
 """
 
 from __future__ import annotations
