@@ -7,7 +7,7 @@
 #
 # Seen: 100 jobs of 0.1 s on two cores, a limit of 100 per second that is never reached: after 40 jobs it has 40 threads
 # more than after the first, after 80 jobs 80. Each lives for a second and is followed by another as long as jobs wait for
-# a core, so that after thousands of jobs a core is busy looking. And each Snakemake ends a second after its last job.
+# a core, so that it looks ever more often. And each Snakemake ends a second after its last job.
 #
 # Source: `schedule` in snakemake/scheduling/job_scheduler.py starts a timer each time that it has looked for jobs,
 # whether the limit was reached or not; when it fires, the scheduler looks again. The timers are threads whose end Python

@@ -1,9 +1,9 @@
 """When Snakemake's scheduler looks for jobs to start though none has ended: only where the rate of jobs is limited.
 
 Each time it has looked, Snakemake lets a new thread wake it a second later, whose end it also awaits at its own. While
-jobs wait for cores, that makes one thread, and one more look per second, for each job that has ended: after a thousand
-jobs a core is busy with it (findings/snakemake_wakes_once_more_per_finished_job.sh). A job that ends wakes it anyway,
-so a thread is needed only where as many jobs were started as the rate allows, and one at a time is enough.
+jobs wait for cores, that makes a thread, and one more look a second, for each job that has ended: 250 looks a second
+after 300 jobs (findings/snakemake_wakes_once_more_per_finished_job.sh). A job that ends wakes it anyway, so a thread is
+needed only where as many jobs were started as the rate allows, and one at a time is enough.
 
 This module uses names of Snakemake's scheduler that are not public; `tests/unit/orchestration/test_wake_ups.py` fails
 when an update changes them.
