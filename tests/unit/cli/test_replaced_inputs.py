@@ -37,7 +37,7 @@ def test_an_input_is_hashed_before_it_is_read(tmp_path: Path, monkeypatch: pytes
         assert (run.folder / "head.parquet").read_bytes() == b"old"
         head.write_bytes(b"new")  # by somebody else
         noted.append(provenance.provenance({}, inputs=[head])["inputs"][str(head)])
-        monkeypatch.setattr(code_digests, "definitions", lambda *_: pytest.fail("the code is read too late"))
+        monkeypatch.setattr(code_digests, "digest_of", lambda *_: pytest.fail("the code is read too late"))
         code_digests.Identity.of("update_similarity", {})
 
     monkeypatch.setattr(code_digests, "_definitions", cache(code_digests._definitions.__wrapped__))
