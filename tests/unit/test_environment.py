@@ -246,14 +246,32 @@ def test_user(monkeypatch: pytest.MonkeyPatch) -> None:
     assert getpass.getuser() == str(os.getuid())
 
 
-def test_ulimit() -> None:
-    """Python names a library that the system's loader could not map, in words that do not speak of memory."""
-    said = "ImportError('/lib/scipy.so: failed to map segment from shared object')"
-    code = f"import finecal.cli.user_commands as u\ndef fail(given): raise {said}\nu.do_list = fail"
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            "ImportError('/lib/scipy.so: failed to map segment from shared object')",
+            "there is not enough memory to load a library (/lib/scipy.so",
+        ),
+        ("RuntimeError('could not create a primitive')", "there is not enough memory (could not create a primitive). "),
+        (
+            "RuntimeError('[enforce fail at alloc_cpu.cpp:119] data. DefaultCPUAllocator: not enough memory')",
+            "there is not enough memory ([enforce fail at alloc_cpu.cpp:119] data. DefaultCPUAllocator",
+        ),
+        ("MemoryError()", "there is not enough memory. Hint: Give the job more"),
+        (
+            "type('OutOfMemoryError', (RuntimeError,), {})('CUDA out of memory. Tried to allocate 2 GiB')",
+            "there is not enough memory on the GPU (CUDA out of memory. Tried to allocate 2 GiB). Hint: Make batches",
+        ),
+    ],
+)
+def test_ulimit(error: str, said: str) -> None:
+    """Libraries say that memory has run out by errors of their own, some in words that do not speak of memory."""
+    code = f"import finecal.cli.user_commands as u\ndef fail(given): raise {error}\nu.do_list = fail"
     with pytest.raises(subprocess.CalledProcessError) as caught:
         finecal("list", "studies", code=code)
     assert caught.value.returncode == 2
-    assert caught.value.stderr.startswith("finecal: there is not enough memory to load a library (/lib/scipy.so")
+    assert caught.value.stderr.startswith(f"finecal: {said}")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

@@ -71,6 +71,23 @@ def test_study(empty: Project) -> None:
     assert not empty.path("results").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "likely"),
+    [
+        ([f"{RUN}/logit.parquet"], LOGITS),
+        (["results/tables/leaderbord.md"], "results/tables/leaderboard.md"),
+        (["table99"], "table1"),
+        (["--until", "finetun"], "finetune"),
+    ],
+    ids=" ".join,
+)
+def test_a_target_that_no_rule_makes(empty: Project, words: list[str], likely: str) -> None:
+    """What it was most likely meant to be is named, and nothing runs."""
+    output = empty.forked(*empty.snakemake_command(*words), status=2)
+    one_paragraph(output, f"no rule makes {words[-1]!r}. Most similar: {likely}, ")
+    assert not empty.path("results").exists()
+
+
 def test_one_name_for_two_things(empty: Project) -> None:
     other = yaml.safe_load(empty.path(STUDY).read_text())
     other["training"]["epochs"] = 5

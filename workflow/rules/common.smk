@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
@@ -22,7 +23,13 @@ from finecal.orchestration.interrupts import explain_interrupts
 from finecal.orchestration.inventories import forgive_inventories
 from finecal.orchestration.killed_jobs import explain_killed_jobs
 from finecal.orchestration.lock import release_stale_lock
-from finecal.orchestration.modules import at_start, below_prefix, prefix_of, stage_of
+from finecal.orchestration.modules import (
+    at_end,
+    at_start,
+    below_prefix,
+    prefix_of,
+    stage_of,
+)
 from finecal.orchestration.options import (
     check_options,
     check_room,
@@ -33,13 +40,14 @@ from finecal.orchestration.own_weights import check_before_jobs
 from finecal.orchestration.place import check_place
 from finecal.orchestration.rules import (
     NotCompared,
-    Workflow,
+    Studies,
     check_writable,
     find_own_programs,
     keep_signatures,
     limit_gpu,
     use_cores_of_nodes,
 )
+from finecal.orchestration.targets import explain_unknown_targets
 from finecal.orchestration.turns import keep_locks_of_others
 from finecal.orchestration.wake_ups import wake_rarely
 from finecal.plan.jobs import files_of_page, jobs
@@ -59,9 +67,12 @@ if workflow.is_main_process and PAPER in sys.argv:
 
 # Planning a sweep makes millions of objects, none of which is garbage: collecting garbage meanwhile takes a quarter of
 # the time. `onstart` switches it on for the hours that follow. Freezing at the end spares Python a last collection.
+ENDING = ExitStack()
 if workflow.is_main_process:
+    at_end(workflow, ENDING.close)
     explain_interrupts()
     gc.disable()
+    ENDING.callback(gc.enable)
     atexit.register(gc.freeze)
 
 share_with_group()
@@ -72,8 +83,10 @@ if workflow.is_main_process:
     guard_actions(workflow)
 if workflow.is_main_process and PAPER not in sys.argv:
     or_stop(lambda: check_place(workflow))
-WORKFLOW = or_stop(lambda: Workflow(config, BELOW))
+WORKFLOW = or_stop(lambda: Studies(config, BELOW))
 PLAN = WORKFLOW.plan
+if workflow.is_main_process:
+    explain_unknown_targets(workflow, PLAN, BELOW)
 INPUTS = Inputs(PLAN, BELOW)
 limit_gpu(workflow)
 keep_states()
@@ -177,7 +190,7 @@ def start():
         )
     else:
         WORKFLOW.divide_memory(workflow.dag.needrun_jobs(), workflow.cores or 1)
-        start_warm_process(workflow, WORKFLOW.settings, BELOW)
+        start_warm_process(workflow, WORKFLOW.settings, ENDING, BELOW)
     show_progress(workflow)
 
 

@@ -230,7 +230,7 @@ def test_the_simplest_gamma_is_advised_where_another_is_not_better_beyond_uncert
     metrics.loc[of_pcv, "value"] += [-0.06, -0.06, 0.06, 0.06]
     advice = answer(metrics).advice
     assert advice.calibrator == "alg"
-    assert "No other method (1 computed) is better beyond uncertainty." in advice.words
+    assert "No other method (1 without settings by hand) is better beyond uncertainty." in advice.words
 
 
 def test_another_method_is_not_called_better_than_the_first_where_that_is_not_known() -> None:

@@ -190,7 +190,7 @@ ASK = "import sys; {code}; print(*sorted({{m.partition('.')[0] for m in sys.modu
         ("import finecal.cli", set()),
         ("import finecal.paths, finecal.plan.code_digests, finecal.config.settings", set()),
         # What the Snakefile asks: every job pays for it. Calibrators need NumPy to be loaded.
-        ("from finecal.orchestration.rules import Workflow; Workflow({'studies': ['digits']})", {"numpy"}),
+        ("from finecal.orchestration.rules import Studies; Studies({'studies': ['digits']})", {"numpy"}),
         ("from finecal.cli import main; main(['check', 'digits'])", {"numpy"}),
     ],
 )

@@ -133,7 +133,11 @@ def test_an_earlier_finecal(plan: Plan) -> None:
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("results/nothing.parquet", "no job of the selected studies makes this file"), ("results/report.html", "missing")],
+    [
+        ("results/nothing.parquet", "no job of the selected studies makes this file"),
+        ("results/metric.parquet", r"Most similar: results/\S+, results/"),
+        ("results/report.html", "missing"),
+    ],
 )
 def test_no_such_file(plan: Plan, path: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:

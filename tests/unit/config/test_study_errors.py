@@ -526,7 +526,7 @@ def test_a_recipe_changes_the_training_key_by_key() -> None:
     [
         ("digit", "studies: unknown study 'digit'. Known, closest first: STUDIES."),
         ("nope.yaml", "studies: there is no file 'nope.yaml'. A study is a built-in name or a YAML file."),
-        ("my/study", "studies: there is no file 'my/study'. A study is a built-in name or a YAML file."),
+        ("small/digts", "studies: unknown study 'small/digts'. Known, closest first: STUDIES."),
     ],
 )
 def test_no_such_study(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ import os, socket, sys
 from finecal.warm import fork
 from finecal.warm.client import encode
 here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-request = encode(os.fsencode(os.getcwd()), 0o22, [b"--version"], dict(os.environb))
+request = encode(os.fsencode(os.getcwd()), 0o22, b"", [b"--version"], dict(os.environb))
 pid = os.fork()
 if not pid:
     here.close()
@@ -93,6 +93,26 @@ def test_the_warm_process_is_killed_before_it_can_say_anything() -> None:
     environment = {**os.environ, "PYTHONPATH": str(FINECAL)}
     done = subprocess.run([sys.executable, "-c", FORKS], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "True b'exit 0'", done.stdout + done.stderr
+
+
+def test_ctrl_c_before_the_work_begins() -> None:
+    """It has waited while the fork was made; the end is that of a command that is interrupted later."""
+    interrupted = f"""
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+from finecal.warm import fork
+usual = fork._take_over
+def take_over(*given):
+    usual(*given)
+    signal.raise_signal(signal.SIGINT)
+fork._take_over = take_over
+{FORKS}
+"""
+    environment = {**os.environ, "PYTHONPATH": str(FINECAL)}
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted], env=environment, check=True, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("True b'exit 130'\n", "")
 
 
 @pytest.mark.parametrize("module", ["_tell", "_status", "finish"])

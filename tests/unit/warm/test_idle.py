@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from finecal.warm import server
+from finecal.warm.freshness import Code
 from finecal.warm.requests import from_client, from_first
 from finecal.warm.server import COMPLETE, Begun, Server
 
-BEGUN = Begun({}, {}, frozenset())
+BEGUN = Begun(Code({}, {}, {}), {}, b"", frozenset())
 
 
 class Modules:

@@ -15,8 +15,7 @@ import psutil
 import pytest
 
 import finecal
-from finecal.warm.client import decode, encode
-from finecal.warm.freshness import changed_settings
+from finecal.warm.client import decode, encode, surroundings
 from finecal.warm.libraries import Libraries, modules
 from finecal.warm.start import started
 
@@ -250,7 +249,9 @@ def test_never_outlives_who_started_it(acting: dict[str, str], folder: Path) -> 
     fork_of("sleep").kill()
 
 
-def test_jobs_with_torch_are_forks_of_a_second_process(acting: dict[str, str]) -> None:
+def test_jobs_with_torch_are_forks_of_a_second_process(
+    acting: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
     """The first has no torch, which makes its forks cheap; where either is killed, jobs run by themselves."""
 
     def parent(environment: dict[str, str], verb: str) -> tuple[int, str]:
@@ -268,13 +269,18 @@ def test_jobs_with_torch_are_forks_of_a_second_process(acting: dict[str, str]) -
         psutil.Process(first).kill()
         wait_for(lambda: has_ended(second))
         assert parent(environment, "finetune") == parent(environment, "evaluate") == alone
+    said = "finecal: there is no warm process any more, each job starts by itself: it was ended\n"
+    assert capfd.readouterr().err == said
     with started(["evaluate", "finetune"], acting) as environment:
         first, _ = parent(environment, "evaluate")
         for second in psutil.Process(first).children():
             second.kill()
             wait_for(partial(has_ended, second))
-        assert parent(environment, "finetune") == alone
+        assert parent(environment, "finetune") == parent(environment, "finetune") == alone
         assert parent(environment, "evaluate")[0] == first
+    said = capfd.readouterr().err
+    assert said.startswith("finecal: jobs with torch start by themselves from now on: the process that has it is gone")
+    assert said.count("\n") == 1
     assert not psutil.pid_exists(first)
 
 
@@ -289,6 +295,20 @@ def test_other_settings_have_a_process_of_their_own(warm: dict[str, str]) -> Non
     assert fork_of("sleep").pid != job.pid
     job.kill()
     job.wait()
+
+
+def test_limits_and_priority_are_those_of_the_command(warm: dict[str, str], folder: Path) -> None:
+    """A shell sets them for what it starts; a fork would have those of the warm process."""
+    limited = "ulimit -f 8; exec nice -n 3 finecal sleep"
+    job = subprocess.Popen(["sh", "-c", limited], env=warm)
+    wait_for(Path("ready").exists)
+    process = fork_of("sleep")
+    assert process.pid == job.pid
+    assert process.nice() == psutil.Process().nice() + 3
+    assert process.rlimit(psutil.RLIMIT_FSIZE)[0] == 8 * 512
+    job.kill()
+    job.wait()
+    assert run(warm, "status", "4").returncode == 4
 
 
 def test_changed_code_is_seen(warm: dict[str, str], folder: Path) -> None:
@@ -353,28 +373,14 @@ print(len(wanted) > 5, sorted(wanted - sys.modules.keys()), "pandas" in sys.modu
 
 
 def test_request() -> None:
-    command = (b"/a b", 0o27, [b"export", b"", b"x=1\n"], {b"A": b"b=c", b"EMPTY": b""})
+    command = (b"/a b", 0o27, surroundings(), [b"export", b"", b"x=1\n"], {b"A": b"b=c", b"EMPTY": b""})
     assert decode(encode(*command)) == command
 
 
-@pytest.mark.parametrize(
-    ("own", "asked", "changed"),
-    [({"A": "1"}, {"A": "1"}, False), ({"A": "1"}, {"A": "2"}, True), ({}, {"HF_HOME": "x"}, True),
-     ({"HF_HOME": "x"}, {}, True), ({}, {"TMPDIR": "x"}, False)],
-)  # fmt: skip
-def test_settings(own: dict[str, str], asked: dict[str, str], changed: bool) -> None:
-    first, second = ({k.encode(): v.encode() for k, v in one.items()} for one in (own, asked))
-    assert changed_settings(first, second) == changed
-
-
-def test_no_warm_process_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Another platform, another `finecal` than this Python's, a folder whose socket would have too long a name."""
+def test_no_warm_process_where_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another platform, another `finecal` than this Python's."""
     with started([], {**ENVIRONMENT, "PATH": "/nowhere"}) as environment:
         assert environment["PATH"] == "/nowhere"
-    monkeypatch.setattr("finecal.warm.start.LONGEST", 3)
-    with started([], ENVIRONMENT) as environment:
-        assert environment == ENVIRONMENT
-    monkeypatch.undo()
     monkeypatch.setattr(sys, "platform", "darwin")
     with started([], ENVIRONMENT) as environment:
         assert environment == ENVIRONMENT

@@ -150,7 +150,7 @@ class Candidates:
         if not self.rest:
             return ""
         if chosen == self.first:
-            return f"No other method ({len(self.rest)} computed) is better beyond uncertainty."
+            return f"No other method ({len(self.rest)} without settings by hand) is better beyond uncertainty."
         gain = self._over(self.first, chosen)
         if not gain.low > 0:
             return f"{display.calibrator(self.first)}, which is tried first, shows no gain beyond uncertainty."

@@ -20,6 +20,8 @@ OF_PIPELINE = frozenset({
     "pygments", "requests", "snakemake", "snakemake_executor_plugin_slurm", "threadpoolctl",
     "timm", "torch", "torchvision", "tqdm",
 })  # fmt: skip
+# What torch and its libraries say on a CPU where memory has run out.
+OF_TORCH = ("DefaultCPUAllocator", "could not create a primitive", "Cannot allocate memory")
 # What the system's loader says of a library for which it has no addresses left.
 NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 
@@ -61,13 +63,26 @@ def _explain(error: Exception) -> str | None:
                 hint="`ulimit -v` says what this shell allows, `ulimit -v unlimited` takes a limit back",
             )
         )
-    if isinstance(error, MemoryError):
-        return str(UserError("there is not enough memory", hint="Give the job more, or make batches smaller"))
+    if isinstance(error, MemoryError | RuntimeError) and (said := _explain_memory(error)) is not None:
+        return said
     # What the system refuses: a name that is too long, a file that may not be read.
     if isinstance(error, OSError) and error.strerror:
         where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
         return str(UserError(error.strerror[0].lower() + error.strerror[1:], where=where))
     return str(error) if isinstance(error, UserError) else None
+
+
+def _explain_memory(error: MemoryError | RuntimeError) -> str | None:
+    """What to do where memory has run out; None if it has not. Torch says so by errors of its own."""
+    what = " ".join(str(error).split())[:200]
+    if type(error).__name__ == "OutOfMemoryError":
+        hint = "Make batches smaller (`training.batch_size`), or let fewer jobs share a GPU (`runs_per_gpu`)"
+        return str(UserError(f"there is not enough memory on the GPU ({what})", hint=hint))
+    if isinstance(error, MemoryError) or any(words in what for words in OF_TORCH):
+        why = f" ({what})" if what else ""
+        hint = "Give the job more, or make batches smaller; `ulimit -v` says what this shell allows"
+        return str(UserError(f"there is not enough memory{why}", hint=hint))
+    return None
 
 
 def _verb_first(words: list[str]) -> list[str]:

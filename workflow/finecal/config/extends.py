@@ -128,7 +128,7 @@ def _find(name: str, folder: Path, where: str) -> _File:
             why=f"It is there to be extended by a file of your own: `extends: {name}`, and `datasets` and `tasks`",
         )  # fmt: skip
     path = folder / name
-    if path.suffix not in (".yaml", ".yml") and "/" not in name:
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():  # some of the built-in ones are in folders, too
         raise unknown("study", name, (*study_names(), *(base_names() if is_extended else ())), where=where)
     if not path.is_file():
         raise UserError(f"there is no file {str(path)!r}", where=where, why="A study is a built-in name or a YAML file")

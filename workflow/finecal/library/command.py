@@ -82,12 +82,12 @@ def load_timm(name: str) -> Any:
     Raises
     ------
     UserError
-        If timm, which is in the extra `export`, is not there, or cannot load it.
+        If timm, which is in the extra `pipeline`, is not there, or cannot load it.
     """
     try:
         import timm
     except ImportError as error:
-        raise UserError("timm is not installed", where="--model", why=how_to_install("export")) from error
+        raise UserError("timm is not installed", where="--model", why=how_to_install("pipeline")) from error
     try:
         return timm.create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True).eval()
     except Exception as error:  # whatever timm, the hub and their libraries raise

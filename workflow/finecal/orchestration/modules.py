@@ -50,6 +50,19 @@ def at_start(workflow: Any, work: Callable[[], None]) -> None:
     workflow.onstart = onstart
 
 
+def at_end(workflow: Any, work: Callable[[], None]) -> None:
+    """Do something once Snakemake has run its jobs, or has failed to: a notebook may go on after that."""
+    execute = workflow.execute
+
+    def execute_first(*given: Any, **named: Any) -> Any:
+        try:
+            return execute(*given, **named)
+        finally:
+            work()
+
+    workflow.execute = execute_first
+
+
 def _after(work: Callable[[], None], function: Callable[[Any], None]) -> Callable[[Any], None]:
     def both(log: Any) -> None:
         work()

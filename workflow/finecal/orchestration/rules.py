@@ -108,8 +108,10 @@ class NotCompared:
         return self._text()
 
 
-class Workflow:
+class Studies:
     """The plan of the selected studies as seen by the rules.
+
+    (It is not called Workflow: rules are read among the names of Snakemake's own module, whose class that is.)
 
     Parameters
     ----------

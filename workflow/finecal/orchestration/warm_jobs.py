@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from contextlib import ExitStack
 from typing import Any
@@ -13,8 +12,8 @@ from finecal.paths import BELOW_VARIABLE
 from finecal.warm.start import environment_of_jobs, started
 
 
-def start_warm_process(workflow: Any, settings: Settings, below: str = "") -> None:
-    """Let the jobs that are due be forks of a warm process until this process ends.
+def start_warm_process(workflow: Any, settings: Settings, until: ExitStack, below: str = "") -> None:
+    """Let the jobs that are due be forks of a warm process, until Snakemake has run them.
 
     Nothing happens if the configuration says so, if jobs run elsewhere, or in environments of their own (`--sdm`).
 
@@ -22,6 +21,8 @@ def start_warm_process(workflow: Any, settings: Settings, below: str = "") -> No
     ----------
     workflow
         Snakemake's, when it is about to run jobs.
+    until
+        Is closed after the last job.
     below
         What jobs put before all paths: it is read when finecal is imported.
     """
@@ -30,6 +31,6 @@ def start_warm_process(workflow: Any, settings: Settings, below: str = "") -> No
         return
     stages = {stage for job in workflow.dag.needrun_jobs() if (stage := stage_of(job.rule)) is not None}
     environment = environment_of_jobs() | ({BELOW_VARIABLE: below} if below else {})
-    stack = ExitStack()
-    atexit.register(stack.close)
-    os.environ["PATH"] = stack.enter_context(started(sorted(stages), environment))["PATH"]
+    before = os.environ["PATH"]
+    until.callback(os.environ.__setitem__, "PATH", before)
+    os.environ["PATH"] = until.enter_context(started(sorted(stages), environment))["PATH"]

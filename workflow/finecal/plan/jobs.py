@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -104,10 +105,28 @@ def job_of(plan: Plan, path: Path) -> Job:
     for job in jobs(plan):
         if place in job.outputs:
             return job
+    known = (str(output) for job in jobs(plan) for output in job.outputs)
     raise UserError(
-        "no job of the selected studies makes this file", where=str(path), why=f"Selected: {', '.join(plan.names)}",
+        "no job of the selected studies makes this file", where=str(path),
+        why=f"Selected: {', '.join(plan.names)}. Most similar: {', '.join(most_similar(str(place), known))}",
         hint="Paths are relative to the working directory; `finecal status` prints the results",
     )  # fmt: skip
+
+
+def most_similar(path: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """Return the known paths that begin and end as a path does for the longest.
+
+    >>> most_similar("results/a/logit.parquet", ["table1", "results/b/logits.parquet", "results/a/logits.parquet"], 1)
+    ['results/a/logits.parquet']
+    """
+
+    def unlike(other: str) -> int:
+        # Of characters, not of folders.
+        start = len(os.path.commonprefix([path, other]))  # noqa: RUF071
+        end = len(os.path.commonprefix([path[start:][::-1], other[start:][::-1]]))  # noqa: RUF071
+        return max(len(path), len(other)) - start - end
+
+    return heapq.nsmallest(limit, dict.fromkeys(known), key=unlike)
 
 
 def _fill(pattern: str, coordinates: Coordinates) -> Path:

@@ -1,8 +1,8 @@
 """The program `finecal` where there is a warm process: `python -IS client.py SOCKET PROGRAM [ARGUMENT …]`.
 
-It hands over its arguments, folder, environment and open files, passes on the signals that it receives, and ends as the
-fork does: with its exit status, or by the same signal. If it is killed, so is the fork (fork.py). Where no process
-answers, or that process will not run the command, it becomes PROGRAM, the ordinary `finecal`.
+It hands over its arguments, folder, environment, open files and what else it has inherited, passes on the signals that
+it receives, and ends as the fork does: with its exit status, or by the same signal. If it is killed, so is the fork
+(fork.py). Where no process answers, or it will not run the command, it becomes PROGRAM, the ordinary `finecal`.
 
 It imports nothing of finecal and little else, since it starts once per job: of `signal` and `socket` only what is in C,
 without the enumerations of all names, which take as long to make as Python takes to start.
@@ -30,19 +30,38 @@ PASSED_ON = (
 )  # fmt: skip
 LARGEST = 2**20  # bytes of a request
 SEPARATOR = b"\0"  # neither arguments nor names of folders nor environments contain it
+# Of /proc/self: what a process may take, and where; and the namespaces in which it is.
+INHERITED, NAMESPACES = ("limits", "cgroup", "oom_score_adj"), ("ipc", "mnt", "net", "pid", "user", "uts")
 
 
-def encode(folder: bytes, umask: int, arguments: list[bytes], environment: dict[bytes, bytes]) -> bytes:
-    """The request for a command, as bytes."""
+def surroundings() -> bytes:
+    """What a process inherits beside its environment: who it is, where it runs, and how much it may take.
+
+    `ulimit`, `nice`, `taskset`, `chrt`, `choom`, `newgrp`, `unshare`, `systemd-run` and the like set it for a command.
+    """
+    place = os.readlink("/proc/self/root"), *(os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES)  # noqa: PTH115 - starts fast
+    users = os.getresuid(), os.getresgid(), sorted(os.getgroups())
+    priority = os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), sorted(os.sched_getaffinity(0))
+    files = []
+    for name in INHERITED:
+        with open(f"/proc/self/{name}", "rb") as file:  # noqa: PTH123 - starts fast
+            files.append(file.read())
+    return b"\n".join([repr((place, users, priority)).encode(), *files])
+
+
+def encode(
+    folder: bytes, umask: int, inherited: bytes, arguments: list[bytes], environment: dict[bytes, bytes]
+) -> bytes:
+    """The request for a command, as bytes; `inherited` is what `surroundings` says."""
     variables = [name + b"=" + value for name, value in environment.items()]
-    return SEPARATOR.join([folder, b"%o" % umask, b"%d" % len(arguments), *arguments, *variables])
+    return SEPARATOR.join([folder, b"%o" % umask, inherited, b"%d" % len(arguments), *arguments, *variables])
 
 
-def decode(request: bytes) -> tuple[bytes, int, list[bytes], dict[bytes, bytes]]:
+def decode(request: bytes) -> tuple[bytes, int, bytes, list[bytes], dict[bytes, bytes]]:
     """What `encode` was given."""
-    folder, umask, number, *rest = request.split(SEPARATOR)
+    folder, umask, inherited, number, *rest = request.split(SEPARATOR)
     arguments, variables = rest[: int(number)], rest[int(number) :]
-    return folder, int(umask, 8), arguments, dict(one.split(b"=", 1) for one in variables)
+    return folder, int(umask, 8), inherited, arguments, dict(one.split(b"=", 1) for one in variables)
 
 
 def ask(address: str, arguments: list[str]) -> tuple[socket.socket, bytes] | None:
@@ -52,14 +71,16 @@ def ask(address: str, arguments: list[str]) -> tuple[socket.socket, bytes] | Non
     """
     umask = os.umask(0)
     os.umask(umask)
-    request = encode(os.fsencode(os.getcwd()), umask, [os.fsencode(one) for one in arguments], dict(os.environb))  # noqa: PTH109 - starts fast
+    folder = os.fsencode(os.getcwd())  # noqa: PTH109 - starts fast
+    words = [os.fsencode(one) for one in arguments]
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
+        request = encode(folder, umask, surroundings(), words, dict(os.environb))
         connection.connect(address)
         files = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))  # as C's int
         connection.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
         answer = connection.recv(32)
-    except OSError:  # it has ended, or the request is too large
+    except OSError:  # it has ended, or the request is too large, or there is no /proc
         answer = b""
     if not answer:
         connection.close()

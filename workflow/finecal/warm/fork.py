@@ -52,9 +52,8 @@ def become(
         with suppress(OSError):  # the client has just ended; so does this process then
             connection.send(b"%d" % os.getpid())
         _take_over(request, files)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
-        _run(ended)
+        _run(ended, mask)
     except BaseException:
         if not ended:
             traceback.print_exc()
@@ -79,7 +78,7 @@ def _leave(connection: socket.socket, server: int, ended: Sequence[BaseException
 
 
 def _take_over(request: bytes, files: Sequence[int]) -> None:
-    folder, umask, arguments, environment = decode(request)
+    folder, umask, _, arguments, environment = decode(request)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for target, file in enumerate(files):
@@ -106,7 +105,7 @@ def _end_with(connection: socket.socket) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _run(ended: list[BaseException]) -> None:
+def _run(ended: list[BaseException], mask: AbstractSet[int]) -> None:
     """Run the command of sys.argv and what Python does at its end, and note first of all what has ended the command.
 
     It may be told to end several times, by SLURM and by its client, also while it ends: then the first one counts, as
@@ -114,6 +113,7 @@ def _run(ended: list[BaseException]) -> None:
     """
     try:
         try:
+            _listen(mask)
             importlib.import_module("finecal.cli").main()
             ended.append(SystemExit(0))
         except BaseException as error:
@@ -124,6 +124,14 @@ def _run(ended: list[BaseException]) -> None:
             finish()
         except BaseException:
             traceback.print_exc()
+
+
+def _listen(mask: AbstractSet[int]) -> None:
+    """Let the signals come that were blocked until now; Ctrl-C before the work ends it as `finecal.cli.main` does."""
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _tell(error: BaseException) -> None:

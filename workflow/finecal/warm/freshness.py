@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import finecal
 
@@ -25,14 +26,59 @@ READ_LATE = frozenset(
 )
 PACKAGE = Path(finecal.__file__).parent
 
-# File or folder → when it was changed, in ns, and its size; a folder's entries change its time.
-Code = dict[str, tuple[int, int]]
+# What Python could import from a folder: files with these endings, and folders with an `__init__.py`. What else is made
+# beside them, such as results where `PYTHONPATH` has the working directory, changes nothing.
+OF_MODULES = (".py", ".pyc", ".so")
+OF_LIBRARIES = (".dist-info", ".egg-info")  # what is beside a library that was installed
+
+
+class Code(NamedTuple):
+    """The state of code on disk.
+
+    Attributes
+    ----------
+    files
+        File of finecal's → when it was changed, in ns, and its size.
+    folders
+        Folder that Python searches → when it was changed, in ns: its entries change its time.
+    modules
+        Folder that Python searches and where no library is installed → the state of what it could import from there.
+    """
+
+    files: dict[str, tuple[int, int]]
+    folders: dict[str, int]
+    modules: dict[str, dict[str, tuple[int, int]]]
 
 
 def read_code() -> Code:
     """The state of finecal's files, and of the folders in which libraries are installed."""
+    times = {folder: os.stat(folder).st_mtime_ns for folder in _searched()}  # noqa: PTH116
+    return Code(
+        _states(_files(PACKAGE)), times, {folder: _modules(folder) for folder in times if not _has_libraries(folder)}
+    )
+
+
+def _searched() -> list[str]:
+    return [*dict.fromkeys(filter(os.path.isdir, sys.path))]
+
+
+def _has_libraries(folder: str) -> bool:
+    return any(name.endswith(OF_LIBRARIES) for name in os.listdir(folder))  # noqa: PTH208 - once per folder
+
+
+def _modules(folder: str) -> dict[str, tuple[int, int]]:
+    with os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if entry.name.endswith(OF_MODULES) or _is_package(entry.path)]
+    return _states(found)
+
+
+def _is_package(path: str) -> bool:
+    return os.path.exists(f"{path}/__init__.py")  # noqa: PTH110 - once per entry of a folder
+
+
+def _states(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
     found = {}
-    for path in (*_files(PACKAGE), *filter(os.path.isdir, sys.path)):
+    for path in paths:
         state = os.stat(path)  # noqa: PTH116 - once per file and job
         found[path] = state.st_mtime_ns, state.st_size
     return found
@@ -51,9 +97,17 @@ def _files(folder: str | Path) -> Iterator[str]:
 def changed_code(before: Code) -> bool:
     """Return whether code has changed, or cannot be read."""
     try:
-        return read_code() != before
+        if _searched() != [*before.folders] or _states(_files(PACKAGE)) != before.files:
+            return True
+        for folder, earlier in before.folders.items():
+            time = os.stat(folder).st_mtime_ns  # noqa: PTH116 - once per folder and job
+            if time != earlier:
+                if folder not in before.modules or _modules(folder) != before.modules[folder]:
+                    return True
+                before.folders[folder] = time
     except OSError:
         return True
+    return False
 
 
 def changed_settings(own: Mapping[bytes, bytes], asked: Mapping[bytes, bytes]) -> bool:

@@ -34,5 +34,8 @@ def from_client(listener: socket.socket) -> Request:
 
 def from_first(way: socket.socket) -> Request | None:
     """Receive what the first process hands over; None if it has ended."""
-    asked, files, _, _ = socket.recv_fds(way, LARGEST, 4)
+    asked: bytes = b""
+    files: list[int] = []
+    with suppress(ConnectionResetError):  # it was killed before it had read all
+        asked, files, _, _ = socket.recv_fds(way, LARGEST, 4)
     return Request(asked, socket.socket(fileno=files[0]), files[1:]) if files else None

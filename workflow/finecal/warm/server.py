@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from finecal.warm import fork
-from finecal.warm.client import decode
+from finecal.warm.client import decode, surroundings
 from finecal.warm.freshness import Code, changed_code, changed_settings, read_code
 from finecal.warm.libraries import Libraries, with_torch
 from finecal.warm.requests import Request, from_client, from_first
@@ -40,10 +40,11 @@ COMPLETE = b"complete"  # what the second process says to the first once it has 
 
 
 class Begun(NamedTuple):
-    """What was so before anything was imported: the code, the environment, and the signals that were blocked."""
+    """What was so before anything was imported: code, environment, what else is inherited, blocked signals."""
 
     code: Code
     environment: dict[bytes, bytes]
+    inherited: bytes
     mask: AbstractSet[int]
 
 
@@ -75,6 +76,7 @@ class Server:
         self._running: dict[int, socket.socket] = {}  # process → the connection to its client
         self._libraries = Libraries(stages)
         self._second_imports = second is not None
+        self._is_second_gone = False
         self._is_second = receive is from_first
         self._has_told = False
 
@@ -100,7 +102,8 @@ class Server:
                     self._report_ended()
                 if self._source in ready:
                     request = self._receive(self._source)
-                    if request is None:
+                    if request is None:  # and Snakemake is there: the end of both is the end of the input
+                        _print("there is no warm process any more, each job starts by itself: it was ended")
                         return
                     self._answer(request)
                 self._tell_first()
@@ -125,7 +128,7 @@ class Server:
             if asked and len(files) == 3:
                 stage = _stage(asked)
                 if self._second is not None and stage in with_torch([stage]):
-                    socket.send_fds(self._second, [asked], [connection.fileno(), *files])
+                    self._hand_over(request)
                 elif self._prepare(asked, stage) and not self._is_gone(connection):
                     self._fork(connection, asked, files)
         except OSError as error:
@@ -136,10 +139,20 @@ class Server:
             if connection not in self._running.values():
                 connection.close()
 
+    def _hand_over(self, request: Request) -> None:
+        """Let the second process answer; once that is gone, close the connection."""
+        assert self._second is not None
+        try:
+            socket.send_fds(self._second, [request.asked], [request.connection.fileno(), *request.files])
+        except OSError as error:
+            if not self._is_second_gone:
+                _print(f"jobs with torch start by themselves from now on: the process that has it is gone ({error})")
+            self._is_second_gone = True
+
     def _prepare(self, asked: bytes, stage: str) -> bool:
         """Import what a command needs; return whether a fork would do what a new process does."""
-        environment = decode(asked)[-1]
-        if changed_settings(self._begun.environment, environment):
+        _, _, inherited, _, environment = decode(asked)
+        if inherited != self._begun.inherited or changed_settings(self._begun.environment, environment):
             return False
         self._libraries.import_for(stage)
         return not changed_code(self._begun.code)
@@ -179,21 +192,21 @@ class Server:
 
 def _stage(asked: bytes) -> str:
     """The stage of a command, or what is in its place."""
-    arguments = decode(asked)[2]
+    arguments = decode(asked)[3]
     return os.fsdecode(arguments[0]).replace("-", "_") if arguments else ""
 
 
 def serve(listener: socket.socket, stages: list[str]) -> None:
     """Serve the clients on a socket that listens, with a second process if jobs of some stages need torch."""
     # Signals are not ignored, since a fork would ignore them until it has put them back.
-    begun = Begun(read_code(), dict(os.environb), signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_FORKS))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_FORKS)
+    begun = Begun(read_code(), dict(os.environb), surroundings(), before)
     os.environ.update({name: value for name, value in OF_ALLOCATOR.items() if name not in os.environ})
     torch = with_torch(stages)
     others = [stage for stage in stages if stage not in torch]
     if not (torch and others):
         Server(listener, from_client, stages, begun).serve()
         return
-    Libraries(others).import_for_all()
     way, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = os.fork()
     if child:

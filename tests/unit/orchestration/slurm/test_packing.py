@@ -17,7 +17,7 @@ from snakemake.iocontainers import ResourceList
 
 from finecal.config.settings import parse_settings
 from finecal.errors import UserError
-from finecal.orchestration.rules import Workflow
+from finecal.orchestration.rules import Studies
 from finecal.orchestration.slurm.packing import check_in_turn, divide, pack_size
 from finecal.orchestration.slurm.requests import combine, requested_resources
 
@@ -186,7 +186,7 @@ def test_percent_of_this_machines_gpu(tmp_path: Path, monkeypatch: pytest.Monkey
         content = yaml.safe_load((REPOSITORY / f"profiles/{profile}/profile.yaml").read_text())
         assert content["resources"] == ["gpu_percent=100"]
     for runs in (1, 3, 7, 100):
-        workflow = Workflow({"studies": ["small/digits"], "device": "cuda", "runs_per_gpu": runs})
+        workflow = Studies({"studies": ["small/digits"], "device": "cuda", "runs_per_gpu": runs})
         share = workflow.gpu_percent(workflow.gpus(on_cluster=False))
         assert 100 // share >= runs
     assert workflow.gpu_percent(0) == 0
@@ -195,7 +195,7 @@ def test_percent_of_this_machines_gpu(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_how_many_jobs_share_this_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FINECAL_SIDE_BY_SIDE", "")
-    workflow = Workflow({"studies": ["small/digits"], "device": "cpu"})
+    workflow = Studies({"studies": ["small/digits"], "device": "cpu"})
     trainings = [job(gpu_percent=0) for _ in range(3)]
     others = [SimpleNamespace(resources={}) for _ in range(9)]
     for jobs, cores, expected in (
