@@ -13,6 +13,7 @@ rule aggregate:
         STAGES["aggregate"].log,
     wildcard_constraints:
         table="|".join(paths.AGGREGATED),
+    priority: 2
     conda:
         CONDA
     resources:
@@ -34,6 +35,7 @@ rule cost_table:
         **STAGES["cost_table"].outputs,
     log:
         STAGES["cost_table"].log,
+    priority: 2
     conda:
         CONDA
     resources:
@@ -55,6 +57,7 @@ rule run_table:
         **STAGES["run_table"].outputs,
     log:
         STAGES["run_table"].log,
+    priority: 2
     conda:
         CONDA
     resources:
@@ -115,6 +118,7 @@ rule figure:
         STAGES["figure"].log,
     wildcard_constraints:
         figure="|".join(registry.names("figure")),
+    priority: 1
     conda:
         CONDA
     resources:

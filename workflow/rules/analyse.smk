@@ -11,6 +11,7 @@ rule update_similarity:
         **STAGES["update_similarity"].outputs,
     log:
         STAGES["update_similarity"].log,
+    priority: 3
     conda:
         CONDA
     resources:
@@ -33,6 +34,7 @@ rule feature_map:
         **STAGES["feature_map"].outputs,
     log:
         STAGES["feature_map"].log,
+    priority: 3
     conda:
         CONDA
     resources:
@@ -56,6 +58,7 @@ rule decision_regions:
         **STAGES["decision_regions"].outputs,
     log:
         STAGES["decision_regions"].log,
+    priority: 3
     conda:
         CONDA
     threads: WORKFLOW.threads
@@ -83,6 +86,7 @@ rule gamma_draws:
         **STAGES["gamma_draws"].outputs,
     log:
         STAGES["gamma_draws"].log,
+    priority: 3
     conda:
         CONDA
     resources:

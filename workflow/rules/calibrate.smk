@@ -22,6 +22,7 @@ rule calibrate:
         **STAGES["calibrate"].outputs,
     log:
         STAGES["calibrate"].log,
+    priority: 3
     conda:
         CONDA
     resources:
@@ -46,6 +47,7 @@ rule evaluate:
         **STAGES["evaluate"].outputs,
     log:
         STAGES["evaluate"].log,
+    priority: 3
     conda:
         CONDA
     resources:
