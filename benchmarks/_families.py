@@ -201,10 +201,10 @@ def _settle(model: nn.Module, description: Architecture) -> None:
 
 
 class _KeptState(StateFile):
-    """The state of a training after its first step, and after no other."""
+    """The state of a training after its first step, and after no other; none for recipes that are not resumed."""
 
     def is_due(self) -> bool:
-        return not self.path.exists()
+        return self.path.stem in RESUMED and not self.path.exists()
 
     def save(self, state: dict[str, Any]) -> None:
         if self.is_due():
@@ -224,7 +224,7 @@ def _train(start: nn.Module, description: Architecture, name: str, folder: Path)
 
     model = run()
     again = run().state_dict() if name in RESUMED else model.state_dict()
-    path.unlink()
+    path.unlink(missing_ok=True)
     return model, all(torch.equal(tensor, again[key]) for key, tensor in model.state_dict().items())
 
 

@@ -28,6 +28,10 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 
+# Tests make many models of many modules, hardly any of which is garbage: looking for it takes up to a third of a test.
+gc.set_threshold(10_000)
+
+
 class OneCluster(LoadScopeScheduling):
     """All tests of tests/slurm go to one process, since there is one cluster; all others to the next that is free."""
 
