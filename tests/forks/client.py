@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 ADDRESS = "FINECAL_FORKS"  # in the environment: the socket that server.py listens on
+SURROUNDINGS = "FINECAL_SURROUNDINGS"  # in that of a warm process: finecal.warm.client.surroundings
 
 
 def ask(
@@ -28,10 +29,21 @@ def ask(
 
 def main() -> int:
     """Run the command; the exit status."""
-    command = sys.argv[1:]
+    command, environment = sys.argv[1:], dict(os.environ)
     listener = [int(command[4])] if command[3:4] == ["finecal.warm.server"] else []
+    if listener:
+        environment[SURROUNDINGS] = _surroundings().hex()
     files = (0, 1, 2, *listener)
-    return int(ask(os.environ[ADDRESS], command, os.getcwd(), os.environ, files).recv(16))  # noqa: PTH109 - starts fast
+    return int(ask(os.environ[ADDRESS], command, os.getcwd(), environment, files).recv(16))  # noqa: PTH109 - starts fast
+
+
+def _surroundings() -> bytes:
+    """Those of this process: a warm process that SLURM starts has the limits of its job, as those that ask it have."""
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../workflow/finecal/warm"))  # noqa: PTH118, PTH120
+    import client
+
+    found: bytes = client.surroundings()
+    return found
 
 
 if __name__ == "__main__":

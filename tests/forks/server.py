@@ -64,7 +64,8 @@ SchedulerPluginRegistry()
 StoragePluginRegistry()
 sys.path = everywhere
 
-ADDRESS = "FINECAL_FORKS"  # as in client.py
+# As in client.py.
+ADDRESS, SURROUNDINGS = "FINECAL_FORKS", "FINECAL_SURROUNDINGS"
 LARGEST = 2**20  # bytes of a request
 
 
@@ -108,6 +109,8 @@ def _become(command: list[str], listeners: list[int]) -> None:
         module, *words = words[words.index("-m") + 1 :]
         if listeners:
             words[0] = str(listeners[0])  # the number that it has here
+            surroundings = bytes.fromhex(os.environ.pop(SURROUNDINGS))
+            importlib.import_module("finecal.warm.client").surroundings = lambda: surroundings
         sys.argv = [module, *words]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     else:

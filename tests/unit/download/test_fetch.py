@@ -307,8 +307,9 @@ def test_an_address_as_mirror_is_asked_first_and_may_lack_the_file(server: Mirro
 
 
 def test_a_mirror_that_is_not_there_is_named(server: Mirror, folder: Path) -> None:
-    assert message(a_file(server), folder, mirror="/no/such") == (
-        "mirror: there is no folder '/no/such'. A mirror is a folder or an address."
+    nowhere = str(folder / "nowhere")
+    assert message(a_file(server), folder, mirror=nowhere) == (
+        f"mirror: there is no folder {nowhere!r}. A mirror is a folder or an address."
     )
 
 

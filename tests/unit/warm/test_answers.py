@@ -74,6 +74,7 @@ def test_answers(
     address: tuple[str, list[bytes]], answers: list[bytes], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address[1].extend(answers)
+    monkeypatch.setattr(client, "has_other_files", lambda: False)  # pytest has
     monkeypatch.setattr(sys, "argv", ["client.py", address[0], "/no/finecal", "check"])
     assert client.main() == status
 

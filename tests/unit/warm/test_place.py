@@ -20,18 +20,25 @@ PROGRAM = str(Path(sys.executable).parent / "finecal")
 
 
 @pytest.fixture
-def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def short() -> Iterator[Path]:
+    """A folder in which a socket's path is short enough, which those of pytest need not be."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def first(short: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where temporary files are."""
-    folder = tmp_path / "first"
+    folder = short / "first"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
 
 
 @pytest.fixture
-def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def second(short: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only other place."""
-    folder = tmp_path / "second"
+    folder = short / "second"
     folder.mkdir()
     monkeypatch.setattr(place, "OTHERS", (str(folder),))
     return folder

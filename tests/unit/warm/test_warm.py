@@ -311,6 +311,17 @@ def test_limits_and_priority_are_those_of_the_command(warm: dict[str, str], fold
     assert run(warm, "status", "4").returncode == 4
 
 
+def test_a_command_that_is_given_another_open_file_has_it(warm: dict[str, str], folder: Path) -> None:
+    """As bash does for `<(…)`; Python, and so Snakemake, leaves none open for what it starts."""
+    job = subprocess.Popen(["sh", "-c", "finecal sleep 5< /dev/null; :"], env=warm, pass_fds=())
+    wait_for(Path("ready").exists)
+    process = fork_of("sleep")
+    assert process.ppid() == job.pid
+    assert (Path("/proc") / str(process.pid) / "fd" / "5").exists()
+    process.kill()
+    job.wait()
+
+
 def test_changed_code_is_seen(warm: dict[str, str], folder: Path) -> None:
     assert run(warm, "status", "3").returncode == 3
     code = folder / "source" / "finecal" / "cli" / "__init__.py"

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from functools import partial
+from textwrap import shorten
 
 from finecal import __version__
 from finecal.cli import arguments, stage_commands, terminal, user_commands
@@ -74,7 +75,7 @@ def _explain(error: Exception) -> str | None:
 
 def _explain_memory(error: MemoryError | RuntimeError) -> str | None:
     """What to do where memory has run out; None if it has not. Torch says so by errors of its own."""
-    what = " ".join(str(error).split())[:200]
+    what = shorten(str(error), 200, placeholder=" …")
     if type(error).__name__ == "OutOfMemoryError":
         hint = "Make batches smaller (`training.batch_size`), or let fewer jobs share a GPU (`runs_per_gpu`)"
         return str(UserError(f"there is not enough memory on the GPU ({what})", hint=hint))

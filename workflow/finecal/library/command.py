@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from finecal import display
@@ -92,6 +93,6 @@ def load_timm(name: str) -> Any:
         return timm.create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True).eval()
     except Exception as error:  # whatever timm, the hub and their libraries raise
         raise UserError(
-            f"timm cannot load {name!r} ({' '.join(str(error).split())[:200]})", where="--model",
+            f"timm cannot load {name!r} ({shorten(str(error), 200, placeholder=' …')})", where="--model",
             why="A folder that timm has written (save_for_hf), or a name that it knows with its weights, is allowed",
         ) from error  # fmt: skip
