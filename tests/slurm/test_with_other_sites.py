@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 import yaml
 from mini_cluster import Cluster, slurm
@@ -33,3 +34,6 @@ def test_linear_and_no_arrays(project: Project) -> None:
     assert "TresPerNode=gres:gpu:1" in slurm("scontrol", "show", "job", job)
     assert "account" not in said.lower()
     assert project.path("results/tables/main.md").is_file()
+    # What follows the training is a fork of the process that is warm: most of its memory is not its own.
+    measured = pd.concat(pd.read_csv(one, sep="\t") for one in project.path("benchmarks/data/extract").glob("**/*.tsv"))
+    assert (measured["max_uss"] < measured["max_rss"] / 4).all()
