@@ -72,7 +72,10 @@ if workflow.is_main_process:
     at_end(workflow, ENDING.close)
     explain_interrupts()
     gc.disable()
-    ENDING.callback(gc.enable)
+    ENDING.callback(
+        gc.enable
+    )  # in a notebook; after it has been told not to look through all of this
+    ENDING.callback(gc.freeze)
     atexit.register(gc.freeze)
 
 share_with_group()

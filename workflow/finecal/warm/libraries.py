@@ -96,11 +96,6 @@ class Libraries:
         else:
             self.import_for(stage)
 
-    def import_for_all(self) -> None:
-        """Import and read what jobs of all stages need."""
-        self._import([module for module in OF_ALL if module not in self._imported])
-        _read_for_all()
-
     def import_for(self, stage: str) -> None:
         """Import what jobs of a stage need; nothing if there is no such stage."""
         self._import(self._missing(stage))

@@ -5,7 +5,7 @@ neither does a GPU's context. It ends with its standard input, a pipe that whoev
 ends. Forks that run go on, as jobs do whose Snakemake is killed.
 
 Where some jobs need torch and others do not, it is two processes. The second is a fork of the first from before either
-has imported anything large, and the first hands commands that need torch over to it. For what a fork costs grows with
+has imported what jobs need, and the first hands commands that need torch over to it. For what a fork costs grows with
 the memory of the process: with torch it takes four times as long. Torch takes longest to import, and trainings wait for
 it, so the first imports what no command has asked for yet only afterwards, and while no job of its own needs the core.
 """
