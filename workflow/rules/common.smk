@@ -72,9 +72,8 @@ if workflow.is_main_process:
     at_end(workflow, ENDING.close)
     explain_interrupts()
     gc.disable()
-    ENDING.callback(
-        gc.enable
-    )  # in a notebook; after it has been told not to look through all of this
+    # For what goes on afterwards, in a notebook; the last one is called first.
+    ENDING.callback(gc.enable)
     ENDING.callback(gc.freeze)
     atexit.register(gc.freeze)
 
