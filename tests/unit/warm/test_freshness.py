@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from finecal.warm import client
-from finecal.warm.freshness import changed_code, changed_settings, read_code
+from finecal.warm.freshness import changed_code, changed_settings, read_code, searches_elsewhere
 
 CLIENT = Path(client.__file__).parent
 
@@ -67,6 +67,19 @@ def test_where_libraries_are_installed_any_change_counts(searched: Path) -> None
 def test_settings(own: dict[str, str], asked: dict[str, str], changed: bool) -> None:
     first, second = ({k.encode(): v.encode() for k, v in one.items()} for one in (own, asked))
     assert changed_settings(first, second) == changed
+
+
+@pytest.mark.parametrize(
+    ("given", "elsewhere"), [(None, False), ("/a:/b", False), (".", True), ("/a:", True), ("/a:own/code", True)]
+)
+def test_relative_folders_of_modules_are_those_of_the_command(
+    given: str | None, elsewhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`PYTHONPATH=.` and `cd other && finecal …`: a new process would search the other folder."""
+    monkeypatch.chdir(tmp_path)
+    environment = {} if given is None else {b"PYTHONPATH": given.encode()}
+    assert searches_elsewhere(b"/other", environment) == elsewhere
+    assert not searches_elsewhere(os.fsencode(tmp_path), environment)
 
 
 def surroundings_of(*before: str) -> bytes:

@@ -113,3 +113,10 @@ def changed_code(before: Code) -> bool:
 def changed_settings(own: Mapping[bytes, bytes], asked: Mapping[bytes, bytes]) -> bool:
     """Return whether two environments differ in what libraries may read when they are imported."""
     return any(own.get(name) != asked.get(name) for name in (own.keys() | asked.keys()) - READ_LATE)
+
+
+def searches_elsewhere(folder: bytes, environment: Mapping[bytes, bytes]) -> bool:
+    """Return whether a new process in a folder would look for modules in other folders than this process does."""
+    given = environment.get(b"PYTHONPATH", b"")
+    relative = bool(given) and not all(map(os.path.isabs, given.split(os.fsencode(os.pathsep))))
+    return relative and os.fsdecode(folder) != os.getcwd()  # noqa: PTH109 - as the client asks for its own

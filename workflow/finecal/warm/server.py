@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from finecal.warm import fork
 from finecal.warm.client import decode, surroundings
-from finecal.warm.freshness import Code, changed_code, changed_settings, read_code
+from finecal.warm.freshness import Code, changed_code, changed_settings, read_code, searches_elsewhere
 from finecal.warm.libraries import Libraries, with_torch
 from finecal.warm.requests import Request, from_client, from_first
 
@@ -151,8 +151,10 @@ class Server:
 
     def _prepare(self, asked: bytes, stage: str) -> bool:
         """Import what a command needs; return whether a fork would do what a new process does."""
-        _, _, inherited, _, environment = decode(asked)
+        folder, _, inherited, _, environment = decode(asked)
         if inherited != self._begun.inherited or changed_settings(self._begun.environment, environment):
+            return False
+        if searches_elsewhere(folder, environment):
             return False
         self._libraries.import_for(stage)
         return not changed_code(self._begun.code)
